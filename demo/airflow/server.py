@@ -1,0 +1,152 @@
+"""A running Airflow: its components, each under a keeper, until the context ends."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+import requests
+
+from demo.airflow.client import AirflowClient
+from demo.airflow.errors import AirflowNotHealthy, ComponentEnded, RequestRefused
+from demo.airflow.home import COMMAND, LOOPBACK, AirflowHome, environment, initialise
+from demo.airflow.keys import ROLES, load_keys
+from demo.processes import Kept, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+API_SERVER = "api-server"
+# Each by itself: healthy in 6 s where `airflow standalone` takes 14, and without its log servers, which would
+# listen on every interface, at ports that two Airflows can't share. The API server reads logs from disk.
+COMPONENTS = {
+    API_SERVER: ("api-server",),
+    "scheduler": ("scheduler", "--skip-serve-logs"),
+    "dag-processor": ("dag-processor",),
+}
+TRIGGERER = {"triggerer": ("triggerer", "--skip-serve-logs")}
+
+POLL_S = 0.2
+STOP_GRACE_S = 10.0
+# The API server has said all it had to say after 0.3 s; then it collects garbage for two to eight more.
+API_SERVER_GRACE_S = 1.5
+
+
+class Airflow:
+    """A scheduler, a DAG processor and an API server on loopback, healthy when the context begins.
+
+    Ends with everything they started: at the context's end, at ``stop()``, and when this process dies.
+    """
+
+    def __init__(self, home: AirflowHome, *, triggerer: bool = False) -> None:
+        self.home = home
+        self.port = home.port or free_port()
+        self._commands = COMPONENTS | (TRIGGERER if triggerer else {})
+        self._running: dict[str, Kept] = {}
+        self._clients: dict[str, AirflowClient] = {}
+        self._anybody = AirflowClient(self.url)
+
+    def __repr__(self) -> str:
+        return f"<Airflow {self.url} in {self.home.directory}, running: {', '.join(self._running) or 'nothing'}>"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """The address of the user interface, and of the REST interface below it."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def logins(self) -> dict[str, str]:
+        """The password of each user; a user is named like its role."""
+        return load_keys(self.home.directory).passwords
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The process id of each running component."""
+        return {name: kept.pid for name, kept in self._running.items()}
+
+    def client(self, user: str = ROLES[0]) -> AirflowClient:
+        """Return the user's session with the REST interface, logged in; ``stop()`` closes it."""
+        if user not in self._clients:
+            self._clients[user] = AirflowClient(self.url).log_in(user, self.logins[user])
+        return self._clients[user]
+
+    def start(self, *, timeout_s: float = 120.0) -> None:
+        """Start the components and wait until all are healthy; nothing is left running if one is not."""
+        initialise(self.home)
+        env = environment(self.home, port=self.port)
+        since = datetime.now(UTC)
+        try:
+            for name, command in self._commands.items():
+                self._running[name] = Kept.start(
+                    (*COMMAND, *command), env=env, cwd=self.home.directory, log=self.log(name)
+                )
+            self._wait_healthy(since, timeout_s)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self, grace_s: float = STOP_GRACE_S) -> None:
+        """End the components and their tasks; stopping what is stopped does nothing."""
+        for client in (self._anybody, *self._clients.values()):
+            client.close()
+        self._clients.clear()
+        stopping, self._running = self._running, {}
+        api_server = stopping.pop(API_SERVER, None)
+        with ThreadPoolExecutor(len(COMPONENTS)) as each:
+            list(each.map(lambda kept: kept.stop(grace_s), stopping.values()))
+        # Last, since a task that is ended tells it so, and would wait for an answer.
+        if api_server:
+            api_server.stop(min(grace_s, API_SERVER_GRACE_S))
+
+    def check(self) -> None:
+        """Raise ComponentEnded if a component is no longer there."""
+        for name, kept in self._running.items():
+            if (code := kept.poll()) is not None:
+                raise ComponentEnded(name, code, self.log(name))
+
+    def log(self, name: str) -> Path:
+        """The file that a component writes to."""
+        return self.home.logs / f"{name}.log"
+
+    def _wait_healthy(self, since: datetime, timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
+        while missing := unhealthy(self._health(), frozenset(self._commands), since):
+            self.check()
+            if time.monotonic() > deadline:
+                raise AirflowNotHealthy(missing, timeout_s, self.home.logs)
+            time.sleep(POLL_S)
+
+    def _health(self) -> Mapping[str, Any]:
+        try:
+            return self._anybody.request("GET", "/api/v2/monitor/health")
+        except (requests.ConnectionError, requests.Timeout, RequestRefused):
+            return {}
+
+
+def unhealthy(health: Mapping[str, Any], expected: frozenset[str], since: datetime) -> frozenset[str]:
+    """Name the components that have not reported since then.
+
+    An Airflow that was killed has left its heartbeats in the database; they don't count for the next one.
+    """
+    answered = frozenset({API_SERVER} if health else ())
+    reported = frozenset(name for name in expected - answered if _is_alive(health, name.replace("-", "_"), since))
+    return expected - answered - reported
+
+
+def _is_alive(health: Mapping[str, Any], job: str, since: datetime) -> bool:
+    told = health.get(job) or {}
+    beat = told.get(f"latest_{job}_heartbeat")
+    return told.get("status") == "healthy" and beat is not None and datetime.fromisoformat(beat) >= since

@@ -1,0 +1,229 @@
+"""The service's answers: each handler reads a request, asks the pure parts, and writes what they say."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+from dataclasses import asdict
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from demo.service.asked import Refused, count_of, day_of, days_of
+from demo.service.auth import allows
+from demo.service.calls import calls_of, rows_between
+from demo.service.counters import Counters
+from demo.service.faults import Fault, FaultsRefused, decide
+from demo.service.subscribers import MOST_PER_PAGE, PER_PAGE, numbered_page, page_from_cursor, roster
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from demo.service.options import Options
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+LOGGED_SUBSCRIBERS = 50
+CHALLENGE = {"WWW-Authenticate": "Bearer"}
+NOT_JSON = b"<html><body>The exchange is closed for lunch.</body></html>"
+# Linger for no time: closing sends RST, not FIN.
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class Service:
+    """The state of a running service, and its handlers."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.faults = options.faults
+        self.counters = Counters()
+        self.everyone = roster(options.seed, options.subscribers)
+        self.known = frozenset(one.tel for one in self.everyone)
+
+    def application(self) -> web.Application:
+        """Return the web application with all routes."""
+        app = web.Application()
+        app.add_routes(
+            [
+                web.get("/subscribers", self._counted("/subscribers", self.subscribers)),
+                web.get("/subscribers.json", self._counted("/subscribers.json", self.all_subscribers)),
+                web.get("/calls/{tel}", self._counted("/calls", self.calls)),
+                web.get("/call-log", self._counted("/call-log", self.call_log)),
+                web.get("/healthz", self._observed(self.health, needs_token=False)),
+                web.get("/stats", self._observed(self.stats)),
+                web.delete("/stats", self._observed(self.reset_stats)),
+                web.get("/stats/asked", self._observed(self.asked)),
+                web.get("/faults", self._observed(self.show_faults)),
+                web.put("/faults", self._observed(self.change_faults)),
+                web.delete("/faults", self._observed(self.restore_faults)),
+                web.route("*", "/{path:.*}", self._counted("elsewhere", self.nowhere)),
+            ]
+        )
+        return app
+
+    def _counted(self, path: str, handler: Handler) -> Handler:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            self.counters.request_arrived(path, request.transport)
+            status = None
+            try:
+                response = await self._guarded(handler, request)
+                status = response.status
+                return response
+            finally:
+                self.counters.request_ended(status)
+
+        return answer
+
+    def _observed(self, handler: Handler, *, needs_token: bool = True) -> Handler:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            self.counters.observed(request.transport)
+            return await (self._guarded(handler, request) if needs_token else handler(request))
+
+        return answer
+
+    async def _guarded(self, handler: Handler, request: web.Request) -> web.StreamResponse:
+        try:
+            self._check_token(request)
+            return await handler(request)
+        except Refused as refused:
+            return _json({"error": refused.sentence}, status=refused.status, headers=refused.headers)
+
+    def _check_token(self, request: web.Request) -> None:
+        if not allows(self.options.token, request.headers.get("Authorization")):
+            raise Refused(401, "The service wants its token: as bearer, or as basic's password.", CHALLENGE)
+
+    async def subscribers(self, request: web.Request) -> web.Response:
+        """Answer a page, by number or by cursor; the next one's address is in body and Link header."""
+        query = request.query
+        per_page = count_of(query, "per_page", PER_PAGE, MOST_PER_PAGE)
+        try:
+            page = (
+                page_from_cursor(self.everyone, query["cursor"], per_page)
+                if "cursor" in query
+                else numbered_page(self.everyone, count_of(query, "page", 1, 999_999_999), per_page)
+            )
+        except ValueError as error:
+            raise Refused(400, str(error)) from error
+        headers = {"Link": f'<{request.url.origin()}{page.next}>; rel="next"'} if page.next else None
+        return _json(asdict(page), headers=headers)
+
+    async def all_subscribers(self, _request: web.Request) -> web.Response:
+        """Answer the whole list, as a bare array."""
+        return web.Response(body=self._everyone_json, content_type="application/json")
+
+    @cached_property
+    def _everyone_json(self) -> bytes:
+        return json.dumps([asdict(one) for one in self.everyone]).encode()
+
+    async def calls(self, request: web.Request) -> web.Response:
+        """Answer one subscriber's calls of a day, or what the faults make of them."""
+        self.counters.calls_began()
+        try:
+            return await self._calls(request.match_info["tel"], request)
+        finally:
+            self.counters.calls_ended()
+
+    async def _calls(self, tel: str, request: web.Request) -> web.Response:
+        if tel not in self.known:
+            raise Refused(404, "There is no subscriber with this number.")
+        time = self.counters.subscriber_asked(tel)
+        day = day_of(request.query, "day")
+        fault, delay_s = decide(self.faults, self.options.seed, tel, time)
+        if delay_s > 0:
+            await asyncio.sleep(delay_s)
+        if fault:
+            self.counters.fault_met(fault)
+            return await self._faulty(fault, tel, day.isoformat(), request)
+        calls = [
+            {"at": call.at, "to": call.to, "seconds": call.seconds} for call in calls_of(self.options.seed, tel, day)
+        ]
+        return _json({"tel": tel, "day": day.isoformat(), "calls": calls})
+
+    async def _faulty(self, fault: Fault, tel: str, day: str, request: web.Request) -> web.Response:
+        if fault is Fault.RESET:
+            _reset(request.transport)
+        if fault in {Fault.RESET, Fault.HANG}:
+            # The client's absence ends the handler.
+            await asyncio.Event().wait()
+        return self._misleading(fault, {"tel": tel, "day": day})
+
+    def _misleading(self, fault: Fault, answer: dict[str, object]) -> web.Response:
+        match fault:
+            case Fault.ERROR:
+                return _json({"error": "The exchange burns."}, status=500)
+            case Fault.THROTTLE:
+                retry_after = {"Retry-After": str(self.faults.retry_after_s)}
+                return _json({"error": "Too many calls."}, status=429, headers=retry_after)
+            case Fault.INVALID:
+                return web.Response(body=NOT_JSON, content_type="application/json")
+            case Fault.NULL:
+                return _json({**answer, "calls": None})
+            case Fault.LARGE:
+                return _json({**answer, "calls": [], "padding": "x" * (self.faults.large_mb * 1_000_000)})
+        return _json(answer)
+
+    async def call_log(self, request: web.Request) -> web.Response:
+        """Answer every call of the first subscribers that starts in [start, end)."""
+        start, end = days_of(request.query)
+        if self.faults.latency_ms > 0:
+            await asyncio.sleep(self.faults.latency_ms / 1000)
+        tels = [one.tel for one in self.everyone[:LOGGED_SUBSCRIBERS]]
+        return _json({"rows": [asdict(row) for row in rows_between(self.options.seed, tels, start, end)]})
+
+    async def nowhere(self, request: web.Request) -> web.Response:
+        """Refuse a path that leads nowhere."""
+        raise Refused(404, f"There is nothing to {request.method} at {request.path}.")
+
+    async def health(self, _request: web.Request) -> web.Response:
+        """Answer that the service is there."""
+        return _json({"status": "ok"})
+
+    async def stats(self, _request: web.Request) -> web.Response:
+        """Answer the counts."""
+        return _json(self.counters.as_json())
+
+    async def asked(self, _request: web.Request) -> web.Response:
+        """Answer how many times each subscriber's calls were asked for."""
+        return _json(dict(self.counters.asked))
+
+    async def reset_stats(self, _request: web.Request) -> web.Response:
+        """Begin counting anew."""
+        self.counters.reset()
+        return _json(self.counters.as_json())
+
+    async def show_faults(self, _request: web.Request) -> web.Response:
+        """Answer the faults in force."""
+        return _json(self.faults.as_json())
+
+    async def change_faults(self, request: web.Request) -> web.Response:
+        """Change the faults that the body names, leave the others, and answer them all."""
+        try:
+            changes = await request.json()
+            if not isinstance(changes, dict):
+                raise FaultsRefused("faults", "are changed by a JSON object of settings")
+            self.faults = self.faults.changed(changes)
+        except ValueError as error:
+            raise Refused(400, str(error)) from error
+        return _json(self.faults.as_json())
+
+    async def restore_faults(self, _request: web.Request) -> web.Response:
+        """Go back to the faults that the service started with."""
+        self.faults = self.options.faults
+        return _json(self.faults.as_json())
+
+
+def _json(value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.Response(
+        body=json.dumps(value).encode(), status=status, headers=headers, content_type="application/json"
+    )
+
+
+def _reset(transport: asyncio.Transport | None) -> None:
+    if transport is None:
+        return
+    if connection := transport.get_extra_info("socket"):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+    transport.abort()

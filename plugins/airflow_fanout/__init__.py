@@ -1,0 +1,45 @@
+"""airflow-fanout: one Airflow task that makes a hundred thousand HTTP requests, safely."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_fanout.operators.extract import ExtractOperator as ExtractOperator
+    from airflow_fanout.operators.fetch import GeventFetchOperator as GeventFetchOperator
+    from airflow_fanout.operators.group import FanoutTaskGroup as FanoutTaskGroup
+    from airflow_fanout.operators.load import MongoLoadOperator as MongoLoadOperator
+    from airflow_fanout.operators.validate import ValidateOperator as ValidateOperator
+    from airflow_fanout.request import Request as Request
+    from airflow_fanout.settings import Retry as Retry
+    from airflow_fanout.settings import Timeouts as Timeouts
+    from airflow_fanout.sources import Cursor as Cursor
+    from airflow_fanout.sources import HttpList as HttpList
+    from airflow_fanout.sources import NextLink as NextLink
+    from airflow_fanout.sources import PageNumber as PageNumber
+
+__version__ = "0.1.0"
+
+# Imported when first asked for: the engine imports this package, and must not import Airflow with it.
+_HOMES = {
+    "Cursor": "airflow_fanout.sources",
+    "ExtractOperator": "airflow_fanout.operators.extract",
+    "FanoutTaskGroup": "airflow_fanout.operators.group",
+    "GeventFetchOperator": "airflow_fanout.operators.fetch",
+    "HttpList": "airflow_fanout.sources",
+    "MongoLoadOperator": "airflow_fanout.operators.load",
+    "NextLink": "airflow_fanout.sources",
+    "PageNumber": "airflow_fanout.sources",
+    "Request": "airflow_fanout.request",
+    "Retry": "airflow_fanout.settings",
+    "Timeouts": "airflow_fanout.settings",
+    "ValidateOperator": "airflow_fanout.operators.validate",
+}
+__all__ = [*_HOMES]  # noqa: PLE0604 - the keys are strings
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,57 @@
+"""JSON in and out, in one place.
+
+msgspec is as fast as any parser, refuses what isn't JSON (NaN, broken UTF-8), and keeps integers of any size:
+an account number of twenty digits must not come back as a float.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeAlias
+
+import msgspec
+
+# What JSON can hold. A recursive alias would be exact, and unreadable in every error of the type checker.
+Json: TypeAlias = Any
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder()
+_canonical = msgspec.json.Encoder(order="deterministic")
+
+
+class NotJson(ValueError):
+    """A value or a text that JSON can't hold; the message says where."""
+
+
+def decode(text: bytes | str) -> Json:
+    """Parse one JSON text; raise `NotJson` with the position of the fault."""
+    try:
+        return _decoder.decode(text)
+    except RecursionError as error:
+        # A thousand brackets are no reason for a whole run to end.
+        raise NotJson("it is nested too deeply") from error
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise NotJson(str(error)) from error
+
+
+def encode(value: Json) -> bytes:
+    """Write a value that is known to be JSON, without line breaks."""
+    return _encoder.encode(value)
+
+
+def canonical(value: Json) -> bytes:
+    """Write a value so that equal values give equal bytes, whatever the order of their fields."""
+    return _canonical.encode(value)
+
+
+def plain(value: object) -> Json:
+    """Return an author's value as plain JSON (a tuple becomes a list); raise `NotJson` for anything else.
+
+    The standard library is the strict one here: it refuses dates, bytes, sets and NaN, which faster encoders
+    turn into something else without a word.
+    """
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+        return decode(text)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise NotJson(str(error)) from error

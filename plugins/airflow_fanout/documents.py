@@ -1,0 +1,148 @@
+"""Results as documents: made, checked and encoded, all of them, before the first is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import IO, Any
+
+import bson
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+
+from airflow_fanout import parameter
+from airflow_fanout.codec import Json
+from airflow_fanout.errors import BadDocument
+from airflow_fanout.masking import mask
+from airflow_fanout.outcome import Kind, Record
+from airflow_fanout.staging.seen import Seen
+
+# https://www.mongodb.com/docs/manual/reference/limits/
+LARGEST_BYTES = 16 * 1024 * 1024
+DEEPEST = 100
+
+DocumentOf = Callable[[Json, Json], Mapping[str, Any] | Iterable[Mapping[str, Any]] | None]
+_RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
+
+
+def parameter_and_result(value: Json, result: Json) -> dict[str, Any]:
+    """Return the document that a report gets without a function of its own: the parameter's fields, and `result`."""
+    fields = value if isinstance(value, dict) else {"parameter": value}
+    return {**fields, "result": result}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """How a report's documents are made and told apart.
+
+    :param key: the fields that tell one document of a run from another.
+    :param as_of: the run's one date, which each document gets.
+    :param as_of_field: the name of the field for it.
+    :param document: makes zero, one or several documents of a parameter and its result.
+    """
+
+    key: tuple[str, ...]
+    as_of: datetime
+    as_of_field: str = "as_of"
+    document: DocumentOf
+
+
+def encode(records: Iterable[Record], shape: Shape, spool: IO[bytes]) -> int:
+    """Write the documents of all good records into a file, each after the filter that finds it; return their number.
+
+    :raises BadDocument: for the first that lacks a key field, has a key twice, or that BSON can't hold.
+    """
+    count = 0
+    with Seen() as seen:
+        for record in records:
+            if record.outcome.kind is Kind.OK:
+                for found in _made(record, shape):
+                    key, document = _checked(record, found, shape)
+                    if not seen.add(key):
+                        raise _bad(record, f"another document of this run has the same {' + '.join(shape.key)}")
+                    spool.write(key)
+                    spool.write(document)
+                    count += 1
+    spool.flush()
+    return count
+
+
+def decode(spool: IO[bytes]) -> Iterator[tuple[RawBSONDocument, RawBSONDocument]]:
+    """Yield filter and document of each document in a spool, without decoding them."""
+    spool.seek(0)
+    documents = bson.decode_file_iter(spool, codec_options=_RAW)
+    return zip(documents, documents, strict=True)
+
+
+def _made(record: Record, shape: Shape) -> Iterable[Mapping[str, Any]]:
+    try:
+        found = shape.document(record.parameter, record.outcome.result)
+        documents = [] if found is None else [found] if isinstance(found, Mapping) else list(found)
+    except Exception as error:  # the author's function may raise anything
+        raise _bad(record, f"the report's function raised {type(error).__name__}: {error}") from error
+    for document in documents:
+        if not isinstance(document, Mapping):
+            raise _bad(record, f"the report's function gave a {type(document).__name__}; a document is a dict")
+    return documents
+
+
+def _checked(record: Record, found: Mapping[str, Any], shape: Shape) -> tuple[bytes, bytes]:
+    document = _with_key(record, dict(found), shape)
+    if (depth := _depth(document)) > DEEPEST:
+        raise _bad(record, f"it is nested {depth} levels deep, and MongoDB allows {DEEPEST}")
+    key = {name: document[name] for name in (shape.as_of_field, *shape.key)}
+    encoded = _bson(record, document)
+    if len(encoded) > LARGEST_BYTES:
+        raise _bad(record, f"it has {len(encoded):,} bytes, and MongoDB allows {LARGEST_BYTES:,}; make several of it")
+    return _bson(record, key), encoded
+
+
+def _with_key(record: Record, document: dict[str, Any], shape: Shape) -> dict[str, Any]:
+    if document.setdefault(shape.as_of_field, shape.as_of) != shape.as_of:
+        raise _bad(record, f"its field {shape.as_of_field!r} isn't the run's date; name another by `as_of_field`")
+    if "_id" in document:
+        raise _bad(record, "it has an `_id`, and documents are found by their key; leave it out")
+    for name in document:
+        if not isinstance(name, str) or name.startswith("$"):
+            raise _bad(record, f"its field {name!r} is no name that MongoDB takes")
+    fields = parameter.fields(record.parameter)
+    for name in shape.key:
+        value = document.get(name, fields.get(name))
+        if value is None:
+            raise _bad(record, f"it has no key field {name!r}; it has: {', '.join(map(str, document))}")
+        document[name] = value
+    return document
+
+
+def _bson(record: Record, document: dict[str, Any]) -> bytes:
+    try:
+        return bson.encode(document)
+    except (bson.errors.BSONError, OverflowError, ValueError, TypeError, RecursionError) as error:
+        raise _bad(record, _culprit(document) or str(error)) from error
+
+
+def _culprit(document: dict[str, Any]) -> str | None:
+    for name, value in document.items():
+        try:
+            bson.encode({name: value})
+        except (bson.errors.BSONError, OverflowError, ValueError, TypeError, RecursionError) as error:
+            # pymongo's message ends with the whole document, which is personal data.
+            return f"its field {name!r} can't be stored: {str(error).split(', doc:')[0]}"
+    return None
+
+
+def _depth(document: Any) -> int:
+    depth, level = 0, [document]
+    while level:
+        depth += 1
+        level = [part for value in level for part in _parts(value) if isinstance(part, dict | list | tuple)]
+    return depth
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
+
+
+def _bad(record: Record, problem: str) -> BadDocument:
+    return BadDocument(record.index, mask(record.parameter), problem)

@@ -1,0 +1,55 @@
+"""Where requests go: an Airflow connection of type HTTP as a plain value, without Airflow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Auth = Literal["basic", "bearer", "digest"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """An HTTP API's address with everything that a request to it needs.
+
+    :param base_url: scheme, host, port and perhaps a path, without a slash at the end.
+    :param login: the user name, or `None` for no authentication (or for a bearer token).
+    :param password: the password or the token.
+    :param auth: how they are sent.
+    :param headers: headers of every request to this origin; never sent to another one.
+    :param verify: whether the server's certificate is checked, or the file of a CA to check it with.
+    :param cert: a client certificate's file, or its file and its key's file.
+    :param proxies: proxy addresses by scheme.
+    :param trust_env: whether proxies, CA bundle and netrc of the environment count.
+    :param allow_redirects: whether redirects are followed.
+    :param max_redirects: how many, at the most.
+    """
+
+    base_url: str
+    login: str | None = None
+    password: str | None = field(default=None, repr=False)
+    auth: Auth = "basic"
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    verify: bool | str = True
+    cert: str | tuple[str, str] | None = None
+    proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
+    trust_env: bool = True
+    allow_redirects: bool = True
+    max_redirects: int = 30
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the endpoint, with its secrets, as plain JSON for the engine's pipe."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Endpoint:
+        """Return the endpoint that `as_json` described."""
+        cert = value["cert"]
+        return cls(**{**value, "cert": tuple(cert) if isinstance(cert, list) else cert})
+
+    def url(self, target: str) -> str:
+        """Return the whole address of a path below the base address; a whole address stays as it is."""
+        if "://" in target.split("?", 1)[0]:
+            return target
+        return f"{self.base_url}/{target.removeprefix('/')}"

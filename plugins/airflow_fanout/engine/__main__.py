@@ -1,0 +1,36 @@
+from gevent import monkey
+
+monkey.patch_all()
+
+# Everything below is imported by a patched interpreter. This file runs as a script, in an interpreter that knows
+# nothing yet: the job's first line brings the parent's `sys.path`.
+import json
+import os
+import sys
+
+
+def main() -> None:
+    """Read the job from the first pipe and do it, telling what happens by the second."""
+    job_pipe, told_pipe = int(sys.argv[1]), int(sys.argv[2])
+    os.set_inheritable(job_pipe, False)  # noqa: FBT003 - its own signature
+    os.set_inheritable(told_pipe, False)  # noqa: FBT003
+    line = _first_line(job_pipe)
+    sys.path[:] = json.loads(line)["path"]
+
+    from airflow_fanout.engine.run import run
+
+    sys.exit(run(line, job_pipe, told_pipe))
+
+
+def _first_line(pipe: int) -> bytes:
+    text = b""
+    while not text.endswith(b"\n"):
+        piece = os.read(pipe, 1 << 16)
+        if not piece:
+            sys.exit("the parent was gone before it had told the job")
+        text += piece
+    return text
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""What the parent tells the engine to do: one JSON line over a pipe, secrets included."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from airflow_fanout import codec
+from airflow_fanout.endpoint import Endpoint
+from airflow_fanout.request import Request
+from airflow_fanout.settings import FetchSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A fetch of a range of a frozen list into a generation's journal.
+
+    :param directory: the list's directory.
+    :param start: the first index.
+    :param stop: the index after the last.
+    :param shard: the shard's number.
+    :param generation: the number of the generation to write.
+    :param endpoint: where the requests go.
+    :param request: a declarative request, or
+    :param function: the author's function, pickled.
+    :param settings: how to fetch.
+    :param path: the parent's `sys.path`, so that the function's modules are found.
+    """
+
+    directory: Path
+    start: int
+    stop: int
+    shard: int
+    generation: int
+    endpoint: Endpoint
+    request: Request | None
+    function: bytes | None
+    settings: FetchSettings
+    path: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"Job({self.directory.name}[{self.start}:{self.stop}], shard {self.shard}, generation {self.generation})"
+
+    @property
+    def indexes(self) -> range:
+        """The indexes to fetch."""
+        return range(self.start, self.stop)
+
+    def encode(self) -> bytes:
+        """Return the job as one line."""
+        fields: dict[str, Any] = {
+            **self.__dict__,
+            "directory": str(self.directory),
+            "endpoint": self.endpoint.as_json(),
+            "request": self.request and self.request.as_json(),
+            "function": self.function and base64.b64encode(self.function).decode(),
+            "settings": self.settings.as_json(),
+        }
+        return codec.encode(fields) + b"\n"
+
+    @classmethod
+    def decode(cls, line: bytes) -> Job:
+        """Return the job that a line tells."""
+        fields = codec.decode(line)
+        return cls(
+            **{
+                **fields,
+                "directory": Path(fields["directory"]),
+                "endpoint": Endpoint.from_json(fields["endpoint"]),
+                "request": fields["request"] and Request(**fields["request"]),
+                "function": fields["function"] and base64.b64decode(fields["function"]),
+                "settings": FetchSettings.from_json(fields["settings"]),
+                "path": tuple(fields["path"]),
+            }
+        )

@@ -1,0 +1,162 @@
+"""extract: the report's parameters, frozen."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from airflow.sdk import BaseOperator, Context
+
+from airflow_fanout import codec
+from airflow_fanout.as_of import as_of
+from airflow_fanout.errors import BadSetting, EmptyList
+from airflow_fanout.operators.border import airflow_errors, staging_area
+from airflow_fanout.operators.connection import endpoint_of
+from airflow_fanout.parameter import check_names
+from airflow_fanout.settings import check_at_least
+from airflow_fanout.shipping import describe
+from airflow_fanout.sources import HttpList
+from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
+from airflow_fanout.staging.frozen import Duplicates, Manifest, Selection, freeze
+
+Source = Callable[..., Iterable[Any]] | HttpList
+
+
+class ExtractOperator(BaseOperator):
+    """Run the report's source and freeze its parameters, in order and without duplicates, for the tasks after it.
+
+    :param source: a callable that returns a list or is a generator (it gets the values of Airflow's context that
+        its arguments name), or an `HttpList`.
+    :param names: names for a value, or for a tuple's values; of an object, only these fields are kept.
+    :param duplicates: "drop" keeps the first of equal parameters and counts the others; "refuse" fails.
+    :param allow_empty: whether a list without parameters is right.
+    :param limit: only so many parameters, the first ones; a number or a template that gives one (or nothing).
+    :param only: only these parameters, written as the source gives them; a list, or a template that gives a JSON
+        list, such as `{{ params.only | tojson }}`. It is kept out of the rendered templates, which the UI shows.
+    :param shards: cut the list into so many ranges, over which fetch can be mapped:
+        `GeventFetchOperator.partial(…).expand(shard=extract.output)`.
+
+    Returns the reference that the later tasks take as `parameters`, with the counts; with `shards`, a list of such
+    references. Fails without retry for a bad parameter, with retry when the source can't be had.
+    """
+
+    template_fields: Sequence[str] = ("limit",)
+    ui_color = "#d7e9f7"
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        names: Sequence[str] = (),
+        duplicates: Duplicates = "drop",
+        allow_empty: bool = False,
+        limit: int | str | None = None,
+        only: Sequence[Any] | str = (),
+        shards: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if not callable(source) and not isinstance(source, HttpList):
+            raise BadSetting("source", source, "a callable that gives the parameters, or an HttpList")
+        if duplicates not in ("drop", "refuse"):
+            raise BadSetting("duplicates", duplicates, '"drop" or "refuse"')
+        if shards is not None:
+            check_at_least("shards", shards, 1)
+        self.source = source
+        self.names = check_names(names)
+        self.duplicates = duplicates
+        self.allow_empty = allow_empty
+        self.limit = limit
+        self.only = only
+        self.shards = shards
+
+    def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
+        """Freeze the list."""
+        with airflow_errors():
+            begun = time.monotonic()
+            directory = self._new_list(context)
+            manifest = freeze(
+                self._read(context),
+                directory,
+                as_of=as_of(context["dag_run"]),
+                names=self.names,
+                duplicates=self.duplicates,
+                selection=self._selection(context),
+                shards=self.shards or 1,
+            )
+            return self._reference(directory, manifest, time.monotonic() - begun)
+
+    def _new_list(self, context: Context) -> ListDirectory:
+        report = self.task_group.group_id if self.task_group and self.task_group.group_id else self.task_id
+        run = context["dag_run"]
+        return ReportDirectory.of(staging_area(), dag_id=self.dag_id, run_id=run.run_id, report=report).new_list()
+
+    def _read(self, context: Context) -> Iterable[Any]:
+        if isinstance(self.source, HttpList):
+            source = self.source.rendered(lambda value: self.render_template(value, context))
+            return source.read(endpoint_of(source.http_conn_id))
+        return _called(self.source, context)
+
+    def _selection(self, context: Context) -> Selection:
+        only = self.only
+        if isinstance(only, str):
+            only = _json_list("only", self.render_template(only, context))
+        return Selection(limit=_whole_number("limit", self.limit), only=only)
+
+    def _reference(
+        self, directory: ListDirectory, manifest: Manifest, seconds: float
+    ) -> dict[str, Any] | list[dict[str, Any]]:
+        if not manifest.count and not self.allow_empty:
+            raise EmptyList(self._source_name())
+        summary = {
+            "directory": str(directory.path),
+            "parameters": manifest.count,
+            "duplicates": manifest.duplicates,
+            "as_of": manifest.as_of,
+            "seconds": round(seconds, 3),
+            "rate_per_s": round(manifest.count / seconds, 1) if seconds else 0.0,
+        }
+        self.log.info("Frozen %s", summary)
+        if self.shards is None:
+            return summary
+        ranges = [(shard, manifest.range_of(shard)) for shard in range(manifest.shards)]
+        return [{**summary, "shard": shard, "start": span.start, "stop": span.stop} for shard, span in ranges]
+
+    def _source_name(self) -> str:
+        return str(self.source) if isinstance(self.source, HttpList) else f"The source {describe(self.source)}"
+
+
+def _called(source: Callable[..., Iterable[Any]], context: Context) -> Iterable[Any]:
+    arguments = inspect.signature(source).parameters.values()
+    if any(argument.kind is argument.VAR_KEYWORD for argument in arguments):
+        found = source(**context)
+    else:
+        named = {argument.name for argument in arguments}
+        found = source(**{name: value for name, value in context.items() if name in named})
+    if isinstance(found, str | bytes | dict) or not isinstance(found, Iterable):
+        raise BadSetting(
+            f"what {describe(source)} returned", type(found).__name__, "a list, or the values of a generator"
+        )
+    return found
+
+
+def _whole_number(field: str, value: object) -> int | None:
+    if value is None or str(value).strip() in ("", "None"):
+        return None
+    if not str(value).strip().isdecimal() or int(str(value)) < 1:
+        raise BadSetting(field, value, "a whole number from 1 on, or nothing")
+    return int(str(value))
+
+
+def _json_list(field: str, text: str) -> list[Any]:
+    try:
+        found = codec.decode(text) if text.strip() else []
+    except codec.NotJson as error:
+        raise BadSetting(field, "a text that isn't JSON", f"a JSON list ({error})") from error
+    if found is None:
+        return []
+    if not isinstance(found, list):
+        raise BadSetting(field, type(found).__name__, "a JSON list")
+    return found

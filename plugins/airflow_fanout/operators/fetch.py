@@ -1,0 +1,187 @@
+"""fetch: one engine for one range of the frozen list."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from airflow.sdk import BaseOperator, Context, XComArg
+
+from airflow_fanout.engine.job import Job
+from airflow_fanout.engine.limits import check_files
+from airflow_fanout.engine.process import EngineProcess, Said
+from airflow_fanout.errors import BadSetting, EngineDied, EngineFailed, EngineStopped
+from airflow_fanout.operators.border import Reference, airflow_errors, list_directory
+from airflow_fanout.operators.connection import endpoint_of
+from airflow_fanout.progress import Progress
+from airflow_fanout.request import Compiled, Request
+from airflow_fanout.settings import MIB, FetchSettings, Retry, Timeouts
+from airflow_fanout.shipping import check_call, pack
+from airflow_fanout.staging.directory import ListDirectory
+from airflow_fanout.staging.frozen import Manifest, read_manifest, read_parameters
+
+# Each second into the state store; into the log each second at first, then every tenth.
+LOGGED_EACH_SECOND = 10
+
+
+class GeventFetchOperator(BaseOperator):
+    """Request an API once for each parameter, many at a time, and keep every outcome in the run's journal.
+
+    The requests are made by a gevent pool in an interpreter of its own: nothing of it touches Airflow's process.
+    A second try of this task requests only what has no good outcome yet.
+
+    :param request: a declarative `Request`, or a function `fetch(session, …parameter…) -> result | None` that gets
+        a `requests.Session` at the connection's address, and the parameter: an object's fields by keyword, a
+        tuple's values by position.
+    :param http_conn_id: the Airflow connection of the API.
+    :param parameters: the output of an `ExtractOperator`: all of its list, or
+    :param shard: one element of its output, where it cuts the list into shards; for `expand`.
+    :param concurrency: how many requests are under way at once, at the most.
+    :param timeouts: connect, read and total timeout of one try.
+    :param retry: when a request is tried again within this task.
+    :param max_body_bytes: the largest answer, after decompression.
+
+    Returns a summary: counts by kind of outcome, seconds, rate, latencies. Bad outcomes don't fail this task; what
+    they mean is validate's to say.
+    """
+
+    template_fields: Sequence[str] = ("request_template", "parameters", "shard")
+    template_fields_renderers = {"request_template": "json"}  # noqa: RUF012 - an attribute of Airflow's
+    ui_color = "#fbe3c8"
+
+    def __init__(
+        self,
+        *,
+        request: Request | Callable[..., Any],
+        http_conn_id: str,
+        parameters: Reference | XComArg | None = None,
+        shard: Mapping[str, Any] | None = None,
+        concurrency: int = 32,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
+        retry: Retry = Retry(),  # noqa: B008 - a frozen value
+        max_body_bytes: int = 16 * MIB,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if not callable(request) and not isinstance(request, Request):
+            raise BadSetting("request", request, "a Request, or a function fetch(session, …parameter…)")
+        if (parameters is None) == (shard is None):
+            raise BadSetting("parameters", parameters, "the output of an ExtractOperator here, or `shard` by expand()")
+        self.function = None if isinstance(request, Request) else request
+        self.request_template = request.as_json() if isinstance(request, Request) else None
+        self.http_conn_id = http_conn_id
+        self.parameters = parameters
+        self.shard = shard
+        self.settings = FetchSettings(
+            concurrency=concurrency, timeouts=timeouts, retry=retry, max_body_bytes=max_body_bytes
+        )
+        self._engine: EngineProcess | None = None
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Run the engine and listen to it."""
+        with airflow_errors():
+            part = self._part()
+            job = self._job(part)
+            self.log.info("Fetching %s from %s", job, job.endpoint.base_url)
+            with EngineProcess(job) as self._engine:
+                summary = self._listen(self._engine, context).summary()
+            part.directory.shard(part.shard).generation(job.generation).mark_complete(summary)
+            self.log.info("Fetched %s", summary)
+            return summary
+
+    def on_kill(self) -> None:
+        """End the engine with the task."""
+        if self._engine is not None:
+            self._engine.ask_to_stop()
+
+    def _part(self) -> _Part:
+        directory = list_directory(self.shard or self.parameters or {})
+        manifest = read_manifest(directory)
+        if self.shard is not None:
+            return _Part(directory, manifest, self.shard["shard"], range(self.shard["start"], self.shard["stop"]))
+        if manifest.shards != 1:
+            raise BadSetting(
+                "parameters", f"{manifest.shards} shards", "fetch mapped over them: expand(shard=extract.output)"
+            )
+        return _Part(directory, manifest, 0, range(manifest.count))
+
+    def _job(self, part: _Part) -> Job:
+        """Return the engine's job, checked: whatever can be known to be wrong is said before a request is sent."""
+        check_files(self.settings.concurrency, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+        request = Request(**self.request_template) if self.request_template else None
+        if request is not None:
+            _check_fields(request, part.manifest)
+        function = None
+        if self.function is not None:
+            function = pack(self.function)
+            for _, first in islice(read_parameters(part.directory, part.indexes), 1):
+                check_call(self.function, first)
+        return Job(
+            directory=part.directory.path,
+            start=part.indexes.start,
+            stop=part.indexes.stop,
+            shard=part.shard,
+            generation=part.generation(),
+            endpoint=endpoint_of(self.http_conn_id),
+            request=request,
+            function=function,
+            settings=self.settings,
+            path=tuple(sys.path),
+        )
+
+    def _listen(self, engine: EngineProcess, context: Context) -> Progress:
+        final, seconds = None, 0
+        for said in engine.listen():
+            if said.what == "output":
+                self.log.info("[engine] %s", said.value)
+            elif said.what == "progress":
+                seconds += 1
+                self._show(Progress.from_json(said.value), seconds, context)
+            else:
+                final = said
+        return _final(final, engine)
+
+    def _show(self, progress: Progress, seconds: int, context: Context) -> None:
+        if seconds <= LOGGED_EACH_SECOND or seconds % LOGGED_EACH_SECOND == 0:
+            self.log.info("%s", progress.line())
+        try:
+            context["task_state_store"].set("progress", progress.summary() | {"done": progress.done})
+        except Exception as error:  # noqa: BLE001 - a picture of the work is not worth the work
+            self.log.warning("The progress could not be shown: %s: %s", type(error).__name__, error)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The part of a frozen list that one task fetches."""
+
+    directory: ListDirectory
+    manifest: Manifest
+    shard: int
+    indexes: range
+
+    def generation(self) -> int:
+        """Return the generation to write: a new one if the newest has passed validation, else the newest."""
+        newest = self.directory.shard(self.shard).newest()
+        passed = self.directory.validated().get(str(self.shard), 0)
+        return newest + 1 if passed == newest else newest
+
+
+def _check_fields(request: Request, manifest: Manifest) -> None:
+    # An empty list has no fields, and nothing will be sent.
+    if manifest.count:
+        Compiled(request, manifest.fields)
+
+
+def _final(said: Said | None, engine: EngineProcess) -> Progress:
+    if said is None:
+        raise EngineDied(engine.ended or "closed its pipes", engine.last_words)
+    if said.what == "failed":
+        raise EngineFailed(**said.value)
+    progress = Progress.from_json(said.value)
+    if said.what == "stopped":
+        raise EngineStopped(progress.done, progress.total)
+    return progress

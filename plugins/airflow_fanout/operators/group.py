@@ -1,0 +1,48 @@
+"""The four tasks of a report as one task group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow.sdk import TaskGroup
+
+from airflow_fanout.operators.extract import ExtractOperator
+from airflow_fanout.operators.fetch import GeventFetchOperator
+from airflow_fanout.operators.load import MongoLoadOperator
+from airflow_fanout.operators.validate import ValidateOperator
+
+
+class FanoutTaskGroup(TaskGroup):
+    """A report: extract >> fetch >> validate >> load, each with the arguments of its operator.
+
+    :param group_id: the group's id, which is the report's name.
+    :param extract: arguments of `ExtractOperator`; with `shards`, fetch is mapped over them.
+    :param fetch: arguments of `GeventFetchOperator`.
+    :param validate: arguments of `ValidateOperator`.
+    :param load: arguments of `MongoLoadOperator`.
+
+    The tasks are its attributes `extract`, `fetch`, `validate` and `load`.
+    """
+
+    def __init__(
+        self,
+        group_id: str,
+        *,
+        extract: Mapping[str, Any],
+        fetch: Mapping[str, Any],
+        load: Mapping[str, Any],
+        validate: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(group_id=group_id, **kwargs)
+        with self:
+            self.extract = ExtractOperator(task_id="extract", **extract)
+            listed = self.extract.output
+            if extract.get("shards") is None:
+                self.fetch: Any = GeventFetchOperator(task_id="fetch", parameters=listed, **fetch)
+            else:
+                self.fetch = GeventFetchOperator.partial(task_id="fetch", **fetch).expand(shard=listed)
+            self.validate = ValidateOperator(task_id="validate", parameters=listed, **(validate or {}))
+            self.load = MongoLoadOperator(task_id="load", parameters=listed, **load)
+            self.extract >> self.fetch >> self.validate >> self.load

@@ -1,0 +1,81 @@
+"""What became of a parameter: a closed set of outcomes, exactly one for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from airflow_fanout.codec import Json
+
+
+class Kind(StrEnum):
+    """The kinds of outcome; their names are stable, in the journal, in summaries and in alerts."""
+
+    OK = "ok"
+    NULL = "null"
+    HTTP_ERROR = "http_error"
+    TIMEOUT = "timeout"
+    CONNECTION_ERROR = "connection_error"
+    INVALID = "invalid"
+    ERROR = "error"
+    NOT_TRIED = "not_tried"
+
+
+class Failure(NamedTuple):
+    """Why there is no result: the exception's type, what it says, and where in the author's code it arose."""
+
+    type: str
+    message: str
+    where: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one try gave. `retry_after_s` is what the server asked for, in seconds from now."""
+
+    kind: Kind
+    result: Json = None
+    status: int | None = None
+    failure: Failure | None = None
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A line of the journal: a parameter, its place in the list, and its outcome after all attempts.
+
+    `ms` is the time of the last attempt, in milliseconds, from taking it up to having its result.
+    """
+
+    index: int
+    parameter: Json
+    outcome: Outcome
+    attempts: int
+    ms: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the record as the journal writes it; what doesn't apply is left out."""
+        outcome = self.outcome
+        line: dict[str, Any] = {"index": self.index, "parameter": self.parameter, "kind": outcome.kind}
+        if outcome.status is not None:
+            line["status"] = outcome.status
+        line |= {"attempts": self.attempts, "ms": round(self.ms, 1)}
+        if outcome.kind is Kind.OK:
+            line["result"] = outcome.result
+        if outcome.failure is not None:
+            line["error"] = outcome.failure._asdict()
+        return line
+
+    @classmethod
+    def from_json(cls, line: Mapping[str, Any]) -> Record:
+        """Return the record that a line of the journal holds."""
+        error = line.get("error")
+        outcome = Outcome(
+            kind=Kind(line["kind"]),
+            result=line.get("result"),
+            status=line.get("status"),
+            failure=Failure(**error) if error else None,
+        )
+        return cls(line["index"], line["parameter"], outcome, line["attempts"], line["ms"])

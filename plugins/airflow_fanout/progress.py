@@ -1,0 +1,81 @@
+"""What a fetch has done so far, as counts: told each second, added up over shards, summed up at the end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_fanout.latency import Histogram
+from airflow_fanout.outcome import Kind
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A fetch at one moment.
+
+    :param total: the parameters that it is about.
+    :param kinds: how many have ended, by kind of outcome; `resumed` of the good ones by an earlier try.
+    :param requests: the requests sent, repeated ones included.
+    :param seconds: the engine's own wall time.
+    :param latency: the histogram of the attempts' durations.
+    """
+
+    total: int
+    kinds: Counter[str] = field(default_factory=Counter)
+    resumed: int = 0
+    requests: int = 0
+    in_flight: int = 0
+    waiting: int = 0
+    seconds: float = 0.0
+    latency: Histogram = field(default_factory=Histogram)
+
+    @property
+    def done(self) -> int:
+        """The parameters that have their outcome."""
+        return self.kinds.total()
+
+    @property
+    def rate_per_s(self) -> float:
+        """Parameters ended by this try, per second."""
+        return (self.done - self.resumed) / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def left_s(self) -> float | None:
+        """How long the rest takes at this rate, in seconds."""
+        return (self.total - self.done) / self.rate_per_s if self.rate_per_s > 0 else None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the whole state as plain JSON, for the engine's pipe."""
+        return {**self.__dict__, "kinds": dict(self.kinds), "latency": self.latency.as_json()}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Progress:
+        """Return the progress that `as_json` described."""
+        return cls(**{**value, "kinds": Counter(value["kinds"]), "latency": Histogram(value["latency"])})
+
+    def summary(self) -> dict[str, Any]:
+        """Return the few numbers that people want, as plain JSON: for XCom, for the log, for the report page."""
+        return {
+            "parameters": self.total,
+            "ok": self.kinds[Kind.OK],
+            "kinds": {kind.value: self.kinds[kind] for kind in Kind if self.kinds[kind]},
+            "resumed": self.resumed,
+            "requests": self.requests,
+            "seconds": round(self.seconds, 3),
+            "rate_per_s": round(self.rate_per_s, 1),
+            **{f"p{share}_ms": self.latency.quantile(share / 100) for share in (50, 95, 99)},
+        }
+
+    def line(self) -> str:
+        """Return one line for the log."""
+        bad = ", ".join(f"{self.kinds[kind]:,} {kind}" for kind in Kind if kind is not Kind.OK and self.kinds[kind])
+        left = "" if self.left_s is None else f", {self.left_s:,.0f} s left"
+        return (
+            f"{self.done:,} of {self.total:,} ({_percent(self.done, self.total)}), {self.rate_per_s:,.0f}/s{left}, "
+            f"{self.in_flight} in flight, {self.waiting} waiting to be tried again{'; ' + bad if bad else ''}"
+        )
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "100 %"

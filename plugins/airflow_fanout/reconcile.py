@@ -1,0 +1,71 @@
+"""The journal against the frozen list: which record counts for each parameter, and which has none."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator
+
+from airflow_fanout.outcome import Kind, Record
+
+
+class Winners:
+    """For each index of a range, which of its records counts: the last one. Four bytes per parameter."""
+
+    def __init__(self, indexes: range) -> None:
+        self._indexes = indexes
+        self._ordinals = array("I", bytes(4 * len(indexes)))
+
+    def note(self, ordinal: int, index: int) -> None:
+        """Note that the record number `ordinal` (counted from 0) is about `index`."""
+        if index in self._indexes:
+            self._ordinals[index - self._indexes.start] = ordinal + 1
+
+    def counts(self, ordinal: int, index: int) -> bool:
+        """Return whether this record is the one that counts for its index."""
+        return index in self._indexes and self._ordinals[index - self._indexes.start] == ordinal + 1
+
+    def missing(self) -> Iterator[int]:
+        """Yield the indexes without a record."""
+        return (index for index, ordinal in zip(self._indexes, self._ordinals, strict=True) if not ordinal)
+
+
+def winners(records: Iterable[Record], indexes: range) -> Winners:
+    """Return which records count."""
+    found = Winners(indexes)
+    for ordinal, record in enumerate(records):
+        found.note(ordinal, record.index)
+    return found
+
+
+def counting(records: Iterable[Record], chosen: Winners) -> Iterator[Record]:
+    """Yield the records that count, in the journal's order."""
+    return (record for ordinal, record in enumerate(records) if chosen.counts(ordinal, record.index))
+
+
+class Done:
+    """Which indexes of a range have a good outcome: a bit each."""
+
+    def __init__(self, indexes: range) -> None:
+        self._indexes = indexes
+        self._bits = bytearray(len(indexes) // 8 + 1)
+        self.count = 0
+
+    def __contains__(self, index: int) -> bool:
+        place = index - self._indexes.start
+        return bool(self._bits[place >> 3] >> (place & 7) & 1)
+
+    def set(self, index: int, *, good: bool) -> None:
+        """Note an outcome; a later one overrules an earlier one."""
+        if index not in self._indexes or (index in self) == good:
+            return
+        place = index - self._indexes.start
+        self._bits[place >> 3] ^= 1 << (place & 7)
+        self.count += 1 if good else -1
+
+
+def done(records: Iterable[Record], indexes: range) -> Done:
+    """Return which indexes need not be fetched again: those whose last outcome is `ok`."""
+    found = Done(indexes)
+    for record in records:
+        found.set(record.index, good=record.outcome.kind is Kind.OK)
+    return found

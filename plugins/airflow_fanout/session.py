@@ -1,0 +1,150 @@
+"""The `requests.Session` for an endpoint: what an author's function gets, and what the engine itself sends with.
+
+It differs from a session made in a script where a script goes wrong with many requests at once: a pool as large
+as the concurrency, no cookies from one parameter to the next, a time limit on every request, a limit on the
+answer's size, and credentials only for the connection's own server.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase, HTTPBasicAuth, HTTPDigestAuth
+from requests.utils import get_environ_proxies, get_netrc_auth
+
+from airflow_fanout.endpoint import Endpoint
+from airflow_fanout.settings import FetchSettings
+
+USER_AGENT = f"airflow-fanout (python-requests/{requests.__version__})"
+
+
+class BodyTooLarge(requests.RequestException):
+    """An answer that is larger than the report allows, after decompression."""
+
+
+class BearerAuth(AuthBase):
+    """Sends a token as RFC 6750 has it."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Put the token into the request's headers."""
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+class FanoutSession(requests.Session):
+    """A `requests.Session` at an address: `session.get("/calls/7")` asks the connection's API."""
+
+    def __init__(self, endpoint: Endpoint, settings: FetchSettings) -> None:
+        super().__init__()
+        self._endpoint = endpoint
+        self._origin = _origin(endpoint.base_url)
+        self._timeout = (settings.timeouts.connect_s, settings.timeouts.read_s)
+        self.headers["User-Agent"] = USER_AGENT
+        self.max_redirects = endpoint.max_redirects
+        self.cert = endpoint.cert
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._settle_environment(endpoint)
+        adapter = BoundedAdapter(settings.concurrency, settings.max_body_bytes)
+        self.mount("https://", adapter)
+        self.mount("http://", adapter)
+
+    def _settle_environment(self, endpoint: Endpoint) -> None:
+        # Looked up once, here. With trust_env, requests reads netrc and the proxy variables again for every
+        # request (14 % of its time), and REQUESTS_CA_BUNDLE overrules the connection's own `verify`.
+        self.trust_env = False
+        self.verify = endpoint.verify
+        self.proxies = dict(endpoint.proxies)
+        self._own_auth = _auth(endpoint)
+        if not endpoint.trust_env:
+            return
+        self.proxies = {**get_environ_proxies(endpoint.base_url), **endpoint.proxies}
+        self._own_auth = self._own_auth or _netrc(endpoint.base_url)
+        if endpoint.verify is True:
+            self.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+
+    def request(  # type: ignore[override] # requests lists twenty arguments; all of them pass through
+        self, method: str, url: str, **options: Any
+    ) -> requests.Response:
+        """Send a request to a path below the connection's address, or to a whole address.
+
+        The connection's credentials and headers go to the connection's own origin only.
+        """
+        address = self._endpoint.url(url)
+        options.setdefault("timeout", self._timeout)
+        options.setdefault("allow_redirects", self._endpoint.allow_redirects)
+        if _origin(address) == self._origin:
+            options["headers"] = {**self._endpoint.headers, **(options.get("headers") or {})}
+            if options.get("auth") is None:
+                options["auth"] = self._own_auth
+        return super().request(method, address, **options)
+
+    def rebuild_auth(self, prepared: requests.PreparedRequest, response: requests.Response) -> None:
+        """Drop the connection's headers when a redirect leads to another origin.
+
+        requests itself drops `Authorization`; a token in a header of another name would go along.
+        """
+        super().rebuild_auth(prepared, response)  # type: ignore[no-untyped-call] # requests leaves it without types
+        if _origin(prepared.url or "") != self._origin:
+            for name in self._endpoint.headers:
+                prepared.headers.pop(name, None)
+
+
+class BoundedAdapter(HTTPAdapter):
+    """A connection pool for so many requests at once, whose answers have a limit on their size."""
+
+    def __init__(self, concurrency: int, max_body_bytes: int) -> None:
+        self._max_body_bytes = max_body_bytes
+        # Without pool_block a full pool opens connections and throws them away: the way to "Too many open files".
+        super().__init__(pool_connections=8, pool_maxsize=concurrency, pool_block=True, max_retries=0)
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        """Return the response with a count on what is read of it."""
+        response = super().build_response(req, resp)
+        response.iter_content = _Bounded(response, self._max_body_bytes)  # type: ignore[method-assign] # all of Response's ways to the body lead through this method
+        return response
+
+
+class _Bounded:
+    """`Response.iter_content` that stops at a limit."""
+
+    def __init__(self, response: requests.Response, limit: int) -> None:
+        self._response = response
+        self._original = response.iter_content
+        self._limit = limit
+
+    def __call__(self, chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]:  # noqa: FBT001, FBT002 - requests' own signature
+        left = self._limit
+        for chunk in self._original(chunk_size, decode_unicode):
+            left -= len(chunk)
+            if left < 0:
+                self._response.close()
+                raise BodyTooLarge(f"the answer is larger than {self._limit:,} bytes (max_body_bytes)")
+            yield chunk
+
+
+def _auth(endpoint: Endpoint) -> AuthBase | None:
+    if endpoint.auth == "bearer":
+        return BearerAuth(endpoint.password or "")
+    if endpoint.login is None:
+        return None
+    build = HTTPDigestAuth if endpoint.auth == "digest" else HTTPBasicAuth
+    return build(endpoint.login, endpoint.password or "")
+
+
+def _netrc(base_url: str) -> AuthBase | None:
+    found = get_netrc_auth(base_url)
+    return HTTPBasicAuth(*found) if found else None
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)

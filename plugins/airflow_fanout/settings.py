@@ -1,0 +1,107 @@
+"""What the author of a report may set about the fetch, checked where it is written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from airflow_fanout.errors import BadSetting
+
+MIB = 1 << 20
+
+
+def check_at_least(field: str, value: object, least: float, unit: str = "") -> None:
+    """Raise `BadSetting` unless the value is a number of at least `least`."""
+    # `inf` is no number here: it can't be told to the engine as JSON.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < math.inf:
+        raise BadSetting(field, value, f"a number of at least {least:g}{' ' + unit if unit else ''}")
+
+
+def check_whole(field: str, value: object, unit: str = "") -> None:
+    """Raise `BadSetting` unless the value is a whole number from 1 on."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise BadSetting(field, value, f"a whole number from 1 on{', in ' + unit if unit else ''}")
+
+
+def check_statuses(field: str, value: object) -> None:
+    """Raise `BadSetting` unless the value is a list or another collection of HTTP statuses."""
+    if isinstance(value, str) or not isinstance(value, Iterable) or not all(_is_status(one) for one in value):
+        raise BadSetting(field, value, "HTTP statuses from 100 to 599, such as (404,)")
+
+
+def _is_status(value: object) -> bool:
+    return isinstance(value, int) and 100 <= value <= 599
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timeouts:
+    """How long one try of one request may take, in seconds.
+
+    :param connect_s: until the connection stands.
+    :param read_s: between two pieces of the answer.
+    :param total_s: altogether; a server that drips a byte a second never runs into `read_s`.
+    """
+
+    connect_s: float = 10.0
+    read_s: float = 30.0
+    total_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            check_at_least(f"timeouts.{name}", value, 0.001, "seconds")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retry:
+    """When a request is tried again within the run.
+
+    :param attempts: how often a parameter is asked for at the most, the first time included.
+    :param base_s: the longest wait before the second attempt; it doubles with each further one.
+    :param cap_s: the longest wait before any attempt, whatever the doubling says.
+    :param longest_s: the longest wait that a server may ask for by `Retry-After`; beyond it the outcome stands.
+    :param statuses: HTTP statuses that say "try again".
+    """
+
+    attempts: int = 5
+    base_s: float = 0.5
+    cap_s: float = 30.0
+    longest_s: float = 300.0
+    statuses: tuple[int, ...] = (408, 425, 429, 500, 502, 503, 504)
+
+    def __post_init__(self) -> None:
+        check_whole("retry.attempts", self.attempts)
+        check_statuses("retry.statuses", self.statuses)
+        for name in ("base_s", "cap_s", "longest_s"):
+            check_at_least(f"retry.{name}", getattr(self, name), 0, "seconds")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FetchSettings:
+    """How the engine fetches.
+
+    :param concurrency: how many requests are under way at once, at the most.
+    :param timeouts: limits in time of one try.
+    :param retry: when a request is tried again.
+    :param max_body_bytes: the largest answer, after decompression.
+    """
+
+    concurrency: int = 32
+    timeouts: Timeouts = Timeouts()
+    retry: Retry = Retry()
+    max_body_bytes: int = 16 * MIB
+
+    def __post_init__(self) -> None:
+        check_whole("concurrency", self.concurrency)
+        check_whole("max_body_bytes", self.max_body_bytes, "bytes")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the settings as plain JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> FetchSettings:
+        """Return the settings that `as_json` described."""
+        retry = {**value["retry"], "statuses": tuple(value["retry"]["statuses"])}
+        return cls(**{**value, "timeouts": Timeouts(**value["timeouts"]), "retry": Retry(**retry)})

@@ -1,0 +1,166 @@
+"""The frozen list: the report's parameters, in order, without duplicates, written once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from airflow_fanout import codec, parameter
+from airflow_fanout.codec import Json
+from airflow_fanout.errors import DuplicateParameter, StagingLost, UnknownSelection
+from airflow_fanout.masking import mask
+from airflow_fanout.staging.directory import ListDirectory, read_json, write_whole
+from airflow_fanout.staging.lines import LinesWriter, read_lines
+from airflow_fanout.staging.seen import Seen
+
+Duplicates = Literal["drop", "refuse"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What is known of a frozen list.
+
+    :param count: the number of parameters.
+    :param duplicates: how many were dropped because they were there before.
+    :param digest: SHA-256 of the lines, so that two runs' lists can be compared.
+    :param as_of: the run's one date, in ISO 8601.
+    :param fields: the names of the fields that every parameter has.
+    :param shards: into how many ranges of indexes the list is cut.
+    """
+
+    count: int
+    duplicates: int
+    digest: str
+    as_of: str
+    fields: tuple[str, ...]
+    shards: int
+
+    @property
+    def moment(self) -> datetime:
+        """The run's one date, as a moment in UTC."""
+        return datetime.fromisoformat(self.as_of)
+
+    def range_of(self, shard: int) -> range:
+        """Return the indexes of a shard; the shards' sizes differ by one at most."""
+        return range(shard * self.count // self.shards, (shard + 1) * self.count // self.shards)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """What of the source is wanted: all of it, the first so many, or only some of it."""
+
+    limit: int | None = None
+    only: Collection[Any] = ()
+
+
+def freeze(
+    raw: Iterable[object],
+    directory: ListDirectory,
+    *,
+    as_of: datetime,
+    names: tuple[str, ...],
+    duplicates: Duplicates,
+    selection: Selection,
+    shards: int,
+) -> Manifest:
+    """Write the parameters of a source into the run's directory, as they come, and return what is known of them.
+
+    :raises BadParameter: for an item that is no parameter.
+    :raises DuplicateParameter: for one that was there before, with `duplicates="refuse"`.
+    :raises UnknownSelection: when the source doesn't have what the selection names.
+    """
+    pen = _Pen(directory.parameters)
+    with pen.lines, Seen() as seen:
+        chosen = _chosen(_normal(raw, names), names, selection)
+        for index, value in islice(_distinct(chosen, seen, duplicates, pen), selection.limit):
+            pen.write(index, value)
+    manifest = pen.manifest(as_of, shards)
+    write_whole(directory.manifest, codec.encode(asdict(manifest)))
+    return manifest
+
+
+class _Pen:
+    """Writes parameters, and keeps what the manifest says of them."""
+
+    def __init__(self, path: Path) -> None:
+        self.lines = LinesWriter(path)
+        self.duplicates = 0
+        self._count = 0
+        self._digest = hashlib.sha256()
+        self._fields: dict[str, None] | None = None
+
+    def write(self, _index: int, value: Json) -> None:
+        self.lines.append(value)
+        self._digest.update(codec.canonical(value))
+        self._count += 1
+        names = parameter.fields(value)
+        if self._fields is None:
+            self._fields = dict.fromkeys(names)
+        elif self._fields.keys() != names.keys():
+            self._fields = {name: None for name in self._fields if name in names}
+
+    def manifest(self, as_of: datetime, shards: int) -> Manifest:
+        return Manifest(
+            count=self._count,
+            duplicates=self.duplicates,
+            digest=self._digest.hexdigest(),
+            as_of=as_of.isoformat(),
+            fields=tuple(self._fields or ()),
+            shards=min(shards, max(self._count, 1)),
+        )
+
+
+def _normal(raw: Iterable[object], names: tuple[str, ...]) -> Iterator[tuple[int, Json]]:
+    for index, item in enumerate(raw):
+        yield index, parameter.normalise(item, index=index, names=names)
+
+
+def _chosen(
+    items: Iterator[tuple[int, Json]], names: tuple[str, ...], selection: Selection
+) -> Iterator[tuple[int, Json]]:
+    if not selection.only:
+        yield from items
+        return
+    wanted = {codec.canonical(value): value for _, value in _normal(selection.only, names)}
+    found = set()
+    for index, value in items:
+        if (identity := codec.canonical(value)) in wanted:
+            found.add(identity)
+            yield index, value
+    if missing := [value for identity, value in wanted.items() if identity not in found]:
+        raise UnknownSelection(len(missing), mask(missing[0]))
+
+
+def _distinct(
+    items: Iterator[tuple[int, Json]], seen: Seen, duplicates: Duplicates, pen: _Pen
+) -> Iterator[tuple[int, Json]]:
+    for index, value in items:
+        if seen.add(codec.canonical(value)):
+            yield index, value
+        elif duplicates == "refuse":
+            raise DuplicateParameter(index, mask(value))
+        else:
+            pen.duplicates += 1
+
+
+def read_manifest(directory: ListDirectory) -> Manifest:
+    """Return the manifest of a frozen list; raise `StagingLost` if the list isn't there."""
+    found = read_json(directory.manifest)
+    return Manifest(**{**found, "fields": tuple(found["fields"])})
+
+
+def read_parameters(directory: ListDirectory, indexes: range) -> Iterator[tuple[int, Json]]:
+    """Yield the index and the parameter of each line in a range.
+
+    :raises StagingLost: when the list is shorter than its manifest says.
+    """
+    index = indexes.start
+    for index, line in islice(enumerate(read_lines(directory.parameters)), indexes.start, indexes.stop):
+        yield index, codec.decode(line)
+    if indexes and index != indexes.stop - 1:
+        raise StagingLost(str(directory.parameters), f"has fewer than the {indexes.stop:,} parameters it should have")

@@ -1,0 +1,58 @@
+"""The journal: one record per parameter that has ended, appended as it happens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from airflow_fanout import codec
+from airflow_fanout.outcome import Record
+from airflow_fanout.staging.directory import GenerationDirectory
+from airflow_fanout.staging.lines import LinesWriter, read_lines
+
+PART_BYTES = 8 << 20
+PART_AGE_S = 60.0
+
+
+class JournalWriter:
+    """Writes the records of one try into parts; a part is closed by size or by age, and is durable then."""
+
+    def __init__(self, directory: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._part: LinesWriter | None = None
+        self._begun = 0.0
+        self._parts = 0
+
+    def append(self, record: Record) -> None:
+        """Add a record."""
+        if self._part is None:
+            self._part = LinesWriter(self._directory / f"part-{self._parts:05d}.jsonl.zst")
+            self._parts += 1
+            self._begun = self._clock()
+        self._part.append(record.as_json())
+
+    def flush(self) -> None:
+        """Give all records to the operating system, and close a part that is large or old."""
+        if self._part is None:
+            return
+        self._part.flush()
+        if self._part.written >= PART_BYTES or self._clock() - self._begun >= PART_AGE_S:
+            self.close()
+
+    def close(self) -> None:
+        """Close the open part; its records are on the disk then."""
+        if self._part is not None:
+            self._part.close()
+            self._part = None
+
+
+def read_records(generation: GenerationDirectory) -> Iterator[Record]:
+    """Yield a generation's records in the order in which they were written.
+
+    A parameter that was tried again has several: the last one counts.
+    """
+    for part in generation.parts():
+        for line in read_lines(part):
+            yield Record.from_json(codec.decode(line))

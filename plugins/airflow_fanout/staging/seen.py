@@ -1,0 +1,31 @@
+"""Which parameters were there before: exact, and flat in memory for any number of them."""
+
+from __future__ import annotations
+
+import sqlite3
+from types import TracebackType
+
+
+class Seen:
+    """A set of byte strings in a temporary database on disk.
+
+    A Python set of a million parameters takes 100 MB of the task's memory; this takes a fixed cache.
+    """
+
+    def __enter__(self) -> Seen:
+        # An empty name is SQLite's temporary database: a file that is gone with the connection, however it ends.
+        self._database = sqlite3.connect("", isolation_level=None)
+        self._database.executescript(
+            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -8192;"
+            "CREATE TABLE seen (identity BLOB PRIMARY KEY) WITHOUT ROWID; BEGIN"
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._database.close()
+
+    def add(self, identity: bytes) -> bool:
+        """Put a byte string in; return whether it is new."""
+        return self._database.execute("INSERT OR IGNORE INTO seen VALUES (?)", (identity,)).rowcount == 1

@@ -1,0 +1,87 @@
+"""Texts with `{name}` fields, filled from a parameter: the small language of declarative requests.
+
+`str.format` is more than is wanted here: it reads attributes and items of what it is given.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from airflow_fanout import codec
+from airflow_fanout.codec import Json
+from airflow_fanout.errors import BadTemplate, UnknownField
+
+# A Python identifier, as `names` has them, or a place.
+_FIELD = re.compile(r"\{([^\W\d]\w*|[0-9]+)\}")
+
+
+@dataclass(frozen=True)
+class Template:
+    """A text cut at its fields: literals and field names take turns, beginning and ending with a literal."""
+
+    text: str
+    parts: tuple[str, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        parts = tuple(_FIELD.split(self.text))
+        if any(brace in literal for literal in parts[::2] for brace in "{}"):
+            raise BadTemplate(self.text, "has a brace that isn't part of a field")
+        object.__setattr__(self, "parts", parts)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of the fields, in order."""
+        return self.parts[1::2]
+
+    def fill(self, values: Mapping[str, Json], quote: Callable[[str], str] = str) -> str:
+        """Return the text with each field replaced by its quoted value."""
+        filled = list(self.parts)
+        filled[1::2] = [quote(text_of(values[name])) for name in self.fields]
+        return "".join(filled)
+
+
+def text_of(value: Json) -> str:
+    """Return a value as text, as JSON writes it: Python's own `True` is no API's word."""
+    return value if isinstance(value, str) else codec.encode(value).decode()
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A JSON value whose strings are templates; a string that is one field keeps the value's own type."""
+
+    value: Json
+
+    def fields(self) -> tuple[str, ...]:
+        """The names of all fields in the tree."""
+        return tuple(name for template in _templates(self.value) for name in template.fields)
+
+    def fill(self, values: Mapping[str, Json]) -> Json:
+        """Return the value with every field replaced."""
+        return _fill(self.value, values)
+
+
+def _templates(value: Json) -> list[Template]:
+    if isinstance(value, str):
+        return [Template(value)]
+    branches = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    return [template for branch in branches for template in _templates(branch)]
+
+
+def _fill(value: Json, values: Mapping[str, Json]) -> Json:
+    if isinstance(value, str):
+        template = Template(value)
+        return values[template.fields[0]] if template.parts[::2] == ("", "") else template.fill(values)
+    if isinstance(value, Mapping):
+        return {name: _fill(branch, values) for name, branch in value.items()}
+    if isinstance(value, list | tuple):
+        return [_fill(branch, values) for branch in value]
+    return value
+
+
+def check_fields(where: str, used: tuple[str, ...], known: tuple[str, ...]) -> None:
+    """Raise `UnknownField` for the first used field that the parameters don't have."""
+    for name in used:
+        if name not in known:
+            raise UnknownField(where, name, known)

@@ -1,0 +1,111 @@
+"""The documentation is held to the code."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from pathlib import Path
+
+import pytest
+
+import airflow_fanout
+from airflow_fanout import errors
+from airflow_fanout.operators.connection import OPTIONS
+from airflow_fanout.outcome import Kind
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+OPERATORS = (ROOT / "docs" / "operators.md").read_text()
+OPERATING = (ROOT / "docs" / "operating.md").read_text()
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+
+
+def _arguments(name: str) -> list[str]:
+    found = inspect.signature(getattr(airflow_fanout, name)).parameters.values()
+    return [argument.name for argument in found if argument.kind is argument.KEYWORD_ONLY]
+
+
+def test_the_readmes_dag_is_the_dag_that_runs() -> None:
+    """Both pieces of code in the README stand, letter by letter, in the DAG file that `make demo` runs."""
+    pieces = [text.split("```")[0].strip() for text in README.split("```python\n")[1:]]
+    source = (ROOT / "dags" / "daily_call_report.py").read_text()
+    assert len(pieces) == 2
+    assert [piece in source for piece in pieces] == [True, True]
+
+
+def test_the_first_thirty_lines_say_what_it_is_what_it_is_not_and_the_two_commands() -> None:
+    """A newcomer needs no scrolling."""
+    top = "\n".join(README.splitlines()[:30])
+    assert all(word in top for word in ("Airflow plugin", "It isn't", "make demo", "make test"))
+
+
+@pytest.mark.parametrize("name", sorted(airflow_fanout.__all__))
+def test_every_public_name_is_documented(name: str) -> None:
+    """What can be imported is explained."""
+    assert name in OPERATORS
+
+
+@pytest.mark.parametrize(
+    ("name", "argument"),
+    [
+        (name, argument)
+        for name in sorted(airflow_fanout.__all__)
+        for argument in _arguments(name)
+    ],
+)
+def test_every_argument_is_documented(name: str, argument: str) -> None:
+    """Each argument appears in the operators' page, within its own section or that of its owner."""
+    assert f"`{argument}`" in OPERATORS or f"{argument}=" in OPERATORS
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_every_kind_of_outcome_is_documented(kind: Kind) -> None:
+    """The names are a promise, so they are written down."""
+    assert f"`{kind}`" in ARCHITECTURE
+
+
+@pytest.mark.parametrize("option", sorted({name for name, _ in OPTIONS.values()}))
+def test_every_option_of_a_connection_is_documented(option: str) -> None:
+    """What an extra may hold is in the operating page."""
+    assert f"`{option}`" in OPERATING
+
+
+# A setting is refused while a DAG file is written, with a sentence of its own; the page is for people on call.
+WHILE_WRITING = {
+    "FanoutError",
+    "BadSetting",
+    "BadTemplate",
+    "BadParameter",
+    "DuplicateParameter",
+}
+OPENINGS = {
+    "UnknownField": "endpoint uses {…}",
+    "EmptyList": "gave no parameter at all",
+    "UnknownSelection": "`only` asks for",
+    "FunctionNotSent": "can't be sent to the engine",
+    "BadSource": "The parameter list could not be read from",
+    "BadConnection": "The connection … isn't there / has no host",
+    "TooFewFiles": "A concurrency of … needs … open files",
+    "StagingLost": "Every worker must see the same staging area",
+    "JournalDamaged": "The journal part … is damaged",
+    "EngineDied": "before its work was done",
+    "EngineStopped": "The fetch was stopped",
+    "EngineFailed": "The engine failed",
+    "ValidationFailed": "have no valid result",
+    "NotValidated": "No validate task has passed these results",
+    "BadDocument": "can't be loaded",
+    "CountMismatch": "and MongoDB confirms",
+    "WriteRefused": "MongoDB refused",
+    "MongoFailed": "MongoDB failed",
+}
+
+
+def test_every_error_is_in_the_runbook() -> None:
+    """For each error there is a line that says what it means and what to do."""
+    kinds = {
+        name
+        for name, kind in vars(errors).items()
+        if inspect.isclass(kind) and issubclass(kind, errors.FanoutError) and dataclasses.is_dataclass(kind)
+    }
+    assert kinds - WHILE_WRITING == OPENINGS.keys()
+    assert [opening for opening in OPENINGS.values() if opening not in OPERATING] == []

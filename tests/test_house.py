@@ -1,0 +1,111 @@
+"""The repository as a stranger finds it: no traces of one machine, pinned requirements, no unruled module."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "plugins" / "airflow_fanout"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+CONTRACTS = {contract["id"]: contract for contract in PROJECT["tool"]["importlinter"]["contracts"]}
+REQUIREMENTS = sorted(ROOT.glob("requirements*.txt"))
+
+HOME_FOLDER = re.compile(r"(?<![\w.$}])/(?:home|root|Users|work|mnt|srv)/[\w.-]+")
+TEMPORARY_FILE = re.compile(r"(?<![\w.$}])/tmp/(?!requirements-deploy\.txt)[\w.-]+")
+PACKAGE_INDEX = re.compile(r"https?://[^\s\"')]*(?:/simple\b|pythonhosted|artifactory|nexus|devpi)")
+INDEX_OPTION = re.compile(r"--(?:extra-)?(?:default-)?index(?:-url)?\b|--find-links|--trusted-host|\bfile://")
+PIN = re.compile(r"[a-z0-9._-]+(?:\[[a-z0-9,_-]+\])?==[^\s;]+(?: ; .+)?")
+
+
+def texts() -> dict[str, str]:
+    """Return the text of every file that git tracks or would add, by its path in the repository."""
+    listing = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    paths = [ROOT / name for name in listing.stdout.split("\0") if name]
+    contents = {path: path.read_bytes() for path in paths if path.is_file()}
+    return {
+        str(path.relative_to(ROOT)): content.decode()
+        for path, content in contents.items()
+        if b"\0" not in content
+    }
+
+
+def traces(pattern: re.Pattern[str]) -> list[str]:
+    """Return `file:line: match` for every match in a tracked text."""
+    return [
+        f"{name}:{number}: {match[0]}"
+        for name, text in texts().items()
+        for number, line in enumerate(text.splitlines(), start=1)
+        for match in pattern.finditer(line)
+    ]
+
+
+@pytest.mark.parametrize("pattern", [HOME_FOLDER, TEMPORARY_FILE], ids=["home", "temporary"])
+def test_no_file_knows_the_machine_it_was_written_on(pattern: re.Pattern[str]) -> None:
+    """No tracked file holds an absolute path of somebody's machine."""
+    assert traces(pattern) == []
+
+
+def test_no_file_knows_where_its_packages_came_from() -> None:
+    """No tracked file holds the address of a package index."""
+    assert traces(PACKAGE_INDEX) == []
+
+
+def test_requirements_are_pinned() -> None:
+    """Every line of a requirements file is one package at one version."""
+    lines = [line for path in REQUIREMENTS for line in path.read_text().splitlines()]
+    loose = [line for line in lines if not line.lstrip().startswith("#") and not PIN.fullmatch(line)]
+
+    assert {path.name for path in REQUIREMENTS} == {
+        "requirements.txt",
+        "requirements-dev.txt",
+        "requirements-deploy.txt",
+    }
+    assert loose == []
+
+
+@pytest.mark.parametrize("path", REQUIREMENTS, ids=lambda path: path.name)
+def test_requirements_name_no_index(path: Path) -> None:
+    """A requirements file leaves it to the machine where packages come from."""
+    assert INDEX_OPTION.findall(path.read_text()) == []
+
+
+def test_every_dependency_is_pinned() -> None:
+    """What pyproject.toml asks for is in requirements.txt: `make lock` was run after the last change."""
+    asked = {re.split(r"[<>=!~ ;\[]", line)[0].lower() for line in PROJECT["project"]["dependencies"]}
+    pinned = set(re.findall(r"^([\w.-]+)==", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
+
+    assert asked - pinned == set()
+
+
+def test_there_is_no_lock_that_records_addresses() -> None:
+    """No uv.lock: it writes down from where each file was downloaded."""
+    assert not (ROOT / "uv.lock").exists()
+
+
+def test_every_module_stands_under_an_import_rule() -> None:
+    """Each module of the package is the source of a contract, or one that may import all of ours."""
+    free = {"__init__", "__main__", "cli", "web"}
+    ruled = {source for contract in CONTRACTS.values() for source in contract["source_modules"]}
+    modules = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or list(path.glob("*.py"))}
+
+    assert {f"airflow_fanout.{name}" for name in modules - free} - ruled == set()
+
+
+def test_the_plugin_is_where_its_entry_point_says() -> None:
+    """Installed, Airflow finds the same class that it finds in the plugins folder."""
+    target = PROJECT["project"]["entry-points"]["airflow.plugins"]["airflow_fanout"]
+    module, _, name = target.partition(":")
+
+    assert f"class {name}(" in (ROOT / "plugins" / f"{module}.py").read_text()
+    assert (PACKAGE / "py.typed").exists()
