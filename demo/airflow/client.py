@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -26,18 +27,23 @@ POLL_S = 0.2
 # Airflow answers at most this many rows at once.
 PAGE = 100
 # Longer than a writer may wait for the metadata database.
-REQUEST_TIMEOUT_S = 75.0
+REQUEST_TIMEOUT_S = 60.0
 
+_BACKFILLS = "/api/v2/backfills"
 _NOT_FOUND = 404
 _UNAVAILABLE = 503
 _JSON = {"Accept": "application/json"}
 
 
 class AirflowClient:
-    """A session with Airflow's REST interface, nobody's until logged in; a refusal is a RequestRefused."""
+    """A session with Airflow's REST interface, nobody's until logged in; a refusal is a RequestRefused.
 
-    def __init__(self, url: str) -> None:
+    ``check`` is called while a method waits; what it raises ends the waiting.
+    """
+
+    def __init__(self, url: str, *, check: Callable[[], None] = lambda: None) -> None:
         self.url = url
+        self._check = check
         self._session = requests.Session()
         # The environment may name a proxy, or a netrc entry that would replace the token.
         self._session.trust_env = False
@@ -82,17 +88,19 @@ class AirflowClient:
     ) -> Json:
         """Wait until the DAG is parsed (again, after ``since``) and return it.
 
-        Raises DagImportFailed as soon as a file can't be imported: the given one, or any if none is given.
+        Raises DagImportFailed as soon as the given file can't be imported. Without a file nothing says which of the
+        import errors is meant: they are then told by DagNotParsed, when the time is up.
         """
 
         def parsed() -> Json | None:
             dag = self.dag(dag_id)
             if dag and not dag["is_stale"] and (since is None or _moment(dag["last_parsed_time"]) > since):
                 return dag
-            self._raise_import_error(file, since)
+            if file:
+                self._raise_import_error(file, since)
             return None
 
-        return _wait(parsed, timeout_s, lambda: DagNotParsed(dag_id, timeout_s))
+        return self._wait(parsed, timeout_s, lambda: DagNotParsed(dag_id, timeout_s, self.import_errors()))
 
     def unpause(self, dag_id: str) -> Json:
         """Let the scheduler start the DAG's runs; a new DAG is paused."""
@@ -135,7 +143,7 @@ class AirflowClient:
             run = self.run(dag_id, run_id)
             return run if run["state"] in RUN_ENDED else None
 
-        return _wait(
+        return self._wait(
             ended,
             timeout_s,
             lambda: RunNotFinished(dag_id, run_id, timeout_s, self.task_states(dag_id, run_id)),
@@ -203,7 +211,7 @@ class AirflowClient:
             task = current()
             return task if task["state"] in states else None
 
-        return _wait(reached, timeout_s, lambda: TaskNotInState(task_id, states, current()["state"], timeout_s))
+        return self._wait(reached, timeout_s, lambda: TaskNotInState(task_id, states, current()["state"], timeout_s))
 
     def mark(self, dag_id: str, run_id: str, task_id: str, state: str, *, map_index: int = UNMAPPED) -> None:
         """Set a state (success, failed, skipped), as the UI's buttons do; a running task is ended."""
@@ -259,7 +267,7 @@ class AirflowClient:
         reprocess: str = "none",
         conf: Mapping[str, Any] | None = None,
     ) -> int:
-        """Create a backfill from start to end, both included, and return its id.
+        """Create a backfill from start to end, both included, and return its id; the DAG is paused meanwhile.
 
         Dates that have a run get another as ``reprocess`` says: "none", "failed" or "completed" ones.
         """
@@ -271,18 +279,32 @@ class AirflowClient:
             "reprocess_behavior": reprocess,
             "dag_run_conf": dict(conf or {}),
         }
-        # On SQLite it fails at once, whatever the driver's patience, when anything else writes between its own
-        # reading and writing. Airflow then takes its half-made backfill back and answers 503.
-        made = _wait(
-            lambda: _or_none(lambda: self.request("POST", "/api/v2/backfills", json=wanted), _UNAVAILABLE),
-            REQUEST_TIMEOUT_S,
-            lambda: RequestRefused("POST", "/api/v2/backfills", _UNAVAILABLE, "the metadata database is busy"),
-        )
+        with self._paused(dag_id):
+            made = self._wait(
+                lambda: _or_none(lambda: self.request("POST", _BACKFILLS, json=wanted), _UNAVAILABLE),
+                REQUEST_TIMEOUT_S,
+                lambda: RequestRefused("POST", _BACKFILLS, _UNAVAILABLE, "the metadata database is busy"),
+            )
         return int(made["id"])
 
     def backfills(self, dag_id: str) -> list[Json]:
         """List the backfills of a DAG; its runs' states tell sooner than ``completed_at`` if one is done."""
-        return list(self._pages("/api/v2/backfills", "backfills", dag_id=dag_id))
+        return list(self._pages(_BACKFILLS, "backfills", dag_id=dag_id))
+
+    @contextmanager
+    def _paused(self, dag_id: str) -> Iterator[None]:
+        """Keep the scheduler away from a backfill in the making.
+
+        On SQLite its creation is refused at once whenever another process writes between its own reading and
+        writing. Airflow takes the half-made runs back; had the scheduler seen them, it would die of their loss.
+        """
+        was_paused = self.request("GET", _dag(dag_id))["is_paused"]
+        self.pause(dag_id)
+        try:
+            yield
+        finally:
+            if not was_paused:
+                self.unpause(dag_id)
 
     def _pages(self, path: str, key: str, **params: Any) -> Iterator[Json]:
         offset = 0
@@ -293,20 +315,20 @@ class AirflowClient:
             if offset >= page["total_entries"]:
                 return
 
-    def _raise_import_error(self, file: Path | None, since: datetime | None) -> None:
+    def _wait(self, look: Callable[[], Found | None], timeout_s: float, late: Callable[[], Exception]) -> Found:
+        deadline = time.monotonic() + timeout_s
+        while (found := look()) is None:
+            self._check()
+            if time.monotonic() > deadline:
+                raise late()
+            time.sleep(POLL_S)
+        return found
+
+    def _raise_import_error(self, file: Path, since: datetime | None) -> None:
         for error in self.import_errors():
-            is_meant = file is None or file.name == Path(error["filename"]).name
+            is_meant = file.match(error["filename"])
             if is_meant and (since is None or _moment(error["timestamp"]) > since):
                 raise DagImportFailed(error["filename"], error["stack_trace"])
-
-
-def _wait(look: Callable[[], Found | None], timeout_s: float, late: Callable[[], Exception]) -> Found:
-    deadline = time.monotonic() + timeout_s
-    while (found := look()) is None:
-        if time.monotonic() > deadline:
-            raise late()
-        time.sleep(POLL_S)
-    return found
 
 
 def _or_none(ask: Callable[[], Json], status: int) -> Json | None:

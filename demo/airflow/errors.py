@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
 TAIL_LINES = 30
@@ -38,15 +38,18 @@ class DagImportFailed(RuntimeError):
 
 
 class DagNotParsed(TimeoutError):
-    """The DAG processor has not found the DAG in time."""
+    """The DAG processor has not found the DAG in time; ``import_errors`` are Airflow's, of all files."""
 
-    def __init__(self, dag_id: str, timeout_s: float) -> None:
-        super().__init__(dag_id, timeout_s)
+    def __init__(self, dag_id: str, timeout_s: float, import_errors: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(dag_id, timeout_s, import_errors)
         self.dag_id = dag_id
         self.timeout_s = timeout_s
+        self.import_errors = import_errors
 
     def __str__(self) -> str:
-        return f"No DAG {self.dag_id} after {self.timeout_s} s; is its file in the DAGs folder?"
+        broken = "".join(f"\n{error['filename']}:\n{error['stack_trace']}" for error in self.import_errors)
+        why = f"These files can't be imported:{broken}" if broken else "Is its file in the DAGs folder?"
+        return f"No DAG {self.dag_id} after {self.timeout_s} s. {why}"
 
 
 class RunNotFinished(TimeoutError):

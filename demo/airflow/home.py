@@ -54,14 +54,15 @@ def environment(
     home: AirflowHome,
     *,
     port: int | None = None,
+    execution_port: int | None = None,
     inherited: Mapping[str, str] = os.environ,
 ) -> dict[str, str]:
-    """Give an Airflow process of this home its whole environment; ``port`` is the API server's.
+    """Give an Airflow process of this home its whole environment; the ports are those of people and of tasks.
 
     Nothing of another Airflow in the inherited environment gets through; ``PYTHONPATH`` does.
     """
     keys = load_keys(_prepared(home))
-    settings = _settings(home, port or home.port, keys) | dict(home.config)
+    settings = _settings(home, keys) | _addresses(port, execution_port) | dict(home.config)
     return {
         **{name: value for name, value in inherited.items() if not _is_foreign(name)},
         "AIRFLOW_HOME": str(home.directory),
@@ -95,7 +96,7 @@ def initialise(home: AirflowHome) -> bool:
     return True
 
 
-def _settings(home: AirflowHome, port: int | None, keys: HomeKeys) -> dict[str, str]:
+def _settings(home: AirflowHome, keys: HomeKeys) -> dict[str, str]:
     passwords = home.directory / "passwords.json"
     write_private(passwords, json.dumps(keys.passwords))
     return {
@@ -118,7 +119,6 @@ def _settings(home: AirflowHome, port: int | None, keys: HomeKeys) -> dict[str, 
         "dag_processor.dag_bundle_storage_path": str(home.directory / "bundles"),
         **_database_settings(home),
         **_QUICK,
-        **({} if port is None else _address(port)),
     }
 
 
@@ -136,21 +136,22 @@ _QUICK = {
 
 def _database_settings(home: AirflowHome) -> dict[str, str]:
     return {
-        # Airflow turns SQLite's write-ahead log on itself, so readers never wait. Writers do, for each other,
-        # and fail with "database is locked" after the driver's 5 s unless told otherwise.
-        "database.sql_alchemy_conn": f"sqlite:///{_database(home)}?timeout=60",
+        # Airflow turns SQLite's write-ahead log on itself, so readers never wait. Writers do, for each other, and fail
+        # with "database is locked" after the driver's 5 s unless told otherwise. Not much longer: server.py tells of
+        # waits that only their end can solve.
+        "database.sql_alchemy_conn": f"sqlite:///{_database(home)}?timeout=20",
         # A task's call to the API server must outlast that wait, else it is repeated meanwhile.
-        "workers.execution_api_timeout": "70",
+        "workers.execution_api_timeout": "30",
     }
 
 
-def _address(port: int) -> dict[str, str]:
-    return {
-        "api.host": LOOPBACK,
-        "api.port": str(port),
-        "api.base_url": f"http://{LOOPBACK}:{port}",
-        "core.execution_api_server_url": f"http://{LOOPBACK}:{port}/execution/",
-    }
+def _addresses(port: int | None, execution_port: int | None) -> dict[str, str]:
+    addresses = {"api.host": LOOPBACK}
+    if port:
+        addresses |= {"api.port": str(port), "api.base_url": f"http://{LOOPBACK}:{port}"}
+    if execution_port:
+        addresses["core.execution_api_server_url"] = f"http://{LOOPBACK}:{execution_port}/execution/"
+    return addresses
 
 
 def _prepared(home: AirflowHome) -> Path:

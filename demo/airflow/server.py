@@ -2,42 +2,43 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-import requests
-
 from demo.airflow.client import AirflowClient
-from demo.airflow.errors import AirflowNotHealthy, ComponentEnded, RequestRefused
+from demo.airflow.errors import AirflowNotHealthy, ComponentEnded
 from demo.airflow.home import COMMAND, LOOPBACK, AirflowHome, environment, initialise
 from demo.airflow.keys import ROLES, load_keys
 from demo.processes import Kept, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
     from types import TracebackType
 
-API_SERVER = "api-server"
-# Each by itself: healthy in 6 s where `airflow standalone` takes 14, and without its log servers, which would
+# Each by itself: healthy in 7 s where `airflow standalone` takes 14, and without its log servers, which would
 # listen on every interface, at ports that two Airflows can't share. The API server reads logs from disk.
-COMPONENTS = {
-    API_SERVER: ("api-server",),
-    "scheduler": ("scheduler", "--skip-serve-logs"),
-    "dag-processor": ("dag-processor",),
-}
-TRIGGERER = {"triggerer": ("triggerer", "--skip-serve-logs")}
+SCHEDULER = ("scheduler", "--skip-serve-logs")
+DAG_PROCESSOR = ("dag-processor",)
+TRIGGERER = ("triggerer", "--skip-serve-logs")
+
+# Two API servers, one for people and one for tasks. In a single one they lock each other out on SQLite: a person's
+# request (trigger, mark, backfill) waits for the database on the event loop, which the task's request that holds it
+# needs to get on, and both stand still until SQLite gives up: 5 s as Airflow comes, 20 s with the patience given here.
+API_SERVER = ("api-server", "--apps", "core")
+EXECUTION_API = ("api-server", "--apps", "execution")
 
 POLL_S = 0.2
 STOP_GRACE_S = 10.0
-# The API server has said all it had to say after 0.3 s; then it collects garbage for two to eight more.
-API_SERVER_GRACE_S = 1.5
+# An API server has said all it had to say after 0.3 s; then it collects garbage for two to eight more.
+SERVER_GRACE_S = 1.5
 
 
 class Airflow:
-    """A scheduler, a DAG processor and an API server on loopback, healthy when the context begins.
+    """A scheduler, a DAG processor and the API servers on loopback, healthy when the context begins.
 
     Ends with everything they started: at the context's end, at ``stop()``, and when this process dies.
     """
@@ -45,7 +46,14 @@ class Airflow:
     def __init__(self, home: AirflowHome, *, triggerer: bool = False) -> None:
         self.home = home
         self.port = home.port or free_port()
-        self._commands = COMPONENTS | (TRIGGERER if triggerer else {})
+        self.execution_port = free_port()
+        self._jobs = {"scheduler": SCHEDULER, "dag-processor": DAG_PROCESSOR}
+        if triggerer:
+            self._jobs["triggerer"] = TRIGGERER
+        self._servers = {
+            "api-server": API_SERVER,
+            "execution-api": (*EXECUTION_API, "--port", str(self.execution_port)),
+        }
         self._running: dict[str, Kept] = {}
         self._clients: dict[str, AirflowClient] = {}
         self._anybody = AirflowClient(self.url)
@@ -78,18 +86,21 @@ class Airflow:
         return {name: kept.pid for name, kept in self._running.items()}
 
     def client(self, user: str = ROLES[0]) -> AirflowClient:
-        """Return the user's session with the REST interface, logged in; ``stop()`` closes it."""
+        """Return the user's session with the REST interface, logged in; ``stop()`` closes it.
+
+        Its waiting ends with ComponentEnded when a component does.
+        """
         if user not in self._clients:
-            self._clients[user] = AirflowClient(self.url).log_in(user, self.logins[user])
+            self._clients[user] = AirflowClient(self.url, check=self.check).log_in(user, self.logins[user])
         return self._clients[user]
 
     def start(self, *, timeout_s: float = 120.0) -> None:
         """Start the components and wait until all are healthy; nothing is left running if one is not."""
         initialise(self.home)
-        env = environment(self.home, port=self.port)
+        env = environment(self.home, port=self.port, execution_port=self.execution_port)
         since = datetime.now(UTC)
         try:
-            for name, command in self._commands.items():
+            for name, command in (self._servers | self._jobs).items():
                 self._running[name] = Kept.start(
                     (*COMMAND, *command), env=env, cwd=self.home.directory, log=self.log(name)
                 )
@@ -103,13 +114,14 @@ class Airflow:
         for client in (self._anybody, *self._clients.values()):
             client.close()
         self._clients.clear()
-        stopping, self._running = self._running, {}
-        api_server = stopping.pop(API_SERVER, None)
-        with ThreadPoolExecutor(len(COMPONENTS)) as each:
-            list(each.map(lambda kept: kept.stop(grace_s), stopping.values()))
-        # Last, since a task that is ended tells it so, and would wait for an answer.
-        if api_server:
-            api_server.stop(min(grace_s, API_SERVER_GRACE_S))
+        # The servers last, since a task that is ended tells them so, and would wait for an answer.
+        self._stop(self._jobs, grace_s)
+        self._stop(self._servers, min(grace_s, SERVER_GRACE_S))
+
+    def _stop(self, names: Iterable[str], grace_s: float) -> None:
+        stopping = [self._running.pop(name) for name in names if name in self._running]
+        with ThreadPoolExecutor(len(self._jobs)) as each:
+            list(each.map(lambda kept: kept.stop(grace_s), stopping))
 
     def check(self) -> None:
         """Raise ComponentEnded if a component is no longer there."""
@@ -123,30 +135,34 @@ class Airflow:
 
     def _wait_healthy(self, since: datetime, timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
-        while missing := unhealthy(self._health(), frozenset(self._commands), since):
+        while missing := self._unanswered() or unreported(self._health(), self._jobs, since):
             self.check()
             if time.monotonic() > deadline:
                 raise AirflowNotHealthy(missing, timeout_s, self.home.logs)
             time.sleep(POLL_S)
 
+    def _unanswered(self) -> frozenset[str]:
+        ports = {"api-server": self.port, "execution-api": self.execution_port}
+        return frozenset(name for name, port in ports.items() if not _listens(port))
+
     def _health(self) -> Mapping[str, Any]:
-        try:
-            return self._anybody.request("GET", "/api/v2/monitor/health")
-        except (requests.ConnectionError, requests.Timeout, RequestRefused):
-            return {}
+        return self._anybody.request("GET", "/api/v2/monitor/health")
 
 
-def unhealthy(health: Mapping[str, Any], expected: frozenset[str], since: datetime) -> frozenset[str]:
-    """Name the components that have not reported since then.
+def unreported(health: Mapping[str, Any], jobs: Iterable[str], since: datetime) -> frozenset[str]:
+    """Name the jobs that have not said since then that they are well.
 
     An Airflow that was killed has left its heartbeats in the database; they don't count for the next one.
     """
-    answered = frozenset({API_SERVER} if health else ())
-    reported = frozenset(name for name in expected - answered if _is_alive(health, name.replace("-", "_"), since))
-    return expected - answered - reported
+    return frozenset(job for job in jobs if not _is_well(health, job.replace("-", "_"), since))
 
 
-def _is_alive(health: Mapping[str, Any], job: str, since: datetime) -> bool:
+def _is_well(health: Mapping[str, Any], job: str, since: datetime) -> bool:
     told = health.get(job) or {}
     beat = told.get(f"latest_{job}_heartbeat")
     return told.get("status") == "healthy" and beat is not None and datetime.fromisoformat(beat) >= since
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((LOOPBACK, port)) == 0

@@ -89,7 +89,7 @@ class DemoService:
         return self._kept.wait(timeout_s)
 
     def stats(self) -> dict[str, Any]:
-        """Return what arrived since the start or the last reset."""
+        """Return what arrived since the start or the last reset; the seconds of ``by_second`` are text, as in JSON."""
         return self._ask("GET", "/stats")
 
     def asked(self) -> dict[str, int]:

@@ -1,18 +1,20 @@
-"""What goes wrong, when: a decision from the seed, the number, and how often the number was asked for."""
+"""What goes wrong, when: a decision from the seed, the number, and how much was asked for before."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
+from functools import cached_property
 from hashlib import blake2b
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
 WHOLE = 2.0**64
+BURST = 50
 
 
 class Fault(StrEnum):
@@ -40,9 +42,33 @@ class FaultsRefused(ValueError):
         return f"{self.setting} {self.rule}."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn(NamedTuple):
+    """A request for a number's calls among the others.
+
+    It is the ``time``-th for its number and the ``nth`` of all, and with it ``in_flight`` are waiting.
+    """
+
+    tel: str
+    time: int
+    nth: int
+    in_flight: int
+
+
+# No slots: they leave no room for what is worked out once.
+@dataclass(frozen=True, kw_only=True)
 class Faults:
-    """The faults' settings: a rate is a share of requests, a set holds numbers that always meet the fault."""
+    """The faults' settings: a rate is a share of requests, a set holds numbers that always meet the fault.
+
+    Each is about /calls alone, unless it says otherwise:
+
+    - ``throttle_burst``: 429s come in bursts. ``throttle_rate`` is drawn once for 50 requests in a row: all or none.
+    - ``limit_per_s``: a quota for each second of the clock; what is beyond it gets 429 at once. 0 is no quota.
+    - ``quota_headers``: every answer says how it stood with the quota, in three RateLimit headers.
+    - ``retry_after_date``: Retry-After is a date instead of seconds.
+    - ``knee``: a request that brings what is in flight above this many takes twice as long. 0 is no knee.
+    - ``queue``: so many are served at once, each for its latency, the others wait in line. 0 is no line.
+    - ``down``: a request loses its connection at once; the subscribers' lists are down, too.
+    """
 
     latency_ms: float = 0.0
     jitter_ms: float = 0.0
@@ -51,8 +77,15 @@ class Faults:
     hang_rate: float = 0.0
     reset_rate: float = 0.0
     invalid_rate: float = 0.0
+    throttle_burst: bool = False
     retry_after_s: int = 1
+    retry_after_date: bool = False
     large_mb: int = 8
+    limit_per_s: int = 0
+    quota_headers: bool = False
+    knee: int = 0
+    queue: int = 0
+    down: bool = False
     fail: frozenset[str] = frozenset()
     hang: frozenset[str] = frozenset()
     invalid: frozenset[str] = frozenset()
@@ -79,17 +112,28 @@ class Faults:
             (Fault.INVALID, self.invalid_rate),
         )
 
-    def always(self, tel: str) -> Fault | None:
-        """Return the fault that this number always meets; with several, the one which hides the others."""
-        named = (
-            (Fault.HANG, self.hang),
-            (Fault.ERROR, self.fail),
-            (Fault.INVALID, self.invalid),
-            (Fault.NULL, self.null),
-            (Fault.MISSING, self.missing),
+    @cached_property
+    def always(self) -> Mapping[str, Fault]:
+        """The fault that each named number always meets; with several, the one which hides the others."""
+        weakest_first = (
             (Fault.LARGE, self.large),
+            (Fault.MISSING, self.missing),
+            (Fault.NULL, self.null),
+            (Fault.INVALID, self.invalid),
+            (Fault.ERROR, self.fail),
+            (Fault.HANG, self.hang),
         )
-        return next((fault for fault, tels in named if tel in tels), None)
+        return {tel: fault for fault, tels in weakest_first for tel in tels}
+
+    @cached_property
+    def edges(self) -> tuple[tuple[Fault, float], ...]:
+        """The faults that each request draws for itself, with the chance below which it meets them."""
+        drawn = [(fault, rate) for fault, rate in self.rates() if rate and not self._in_bursts(fault)]
+        edges = accumulate(rate for _, rate in drawn)
+        return tuple((fault, edge) for (fault, _), edge in zip(drawn, edges, strict=True))
+
+    def _in_bursts(self, fault: Fault) -> bool:
+        return self.throttle_burst and fault is Fault.THROTTLE
 
     def changed(self, changes: Mapping[str, object]) -> Faults:
         """Return faults with the named settings changed; raise FaultsRefused for a wrong one."""
@@ -110,24 +154,42 @@ def _value(name: str, value: object) -> float | frozenset[str]:
         raise FaultsRefused(name, "takes a list of telephone numbers")
     if default is None:
         raise FaultsRefused(name, f"is no fault setting: there are {', '.join(DEFAULTS)}")
-    wanted = int if name in WHOLE_NUMBERS else (int, float)
+    if isinstance(default, bool):
+        return _flag(name, value)
+    wanted = int if isinstance(default, int) else (int, float)
     if isinstance(value, bool) or not isinstance(value, wanted):
         raise FaultsRefused(name, f"takes a {'whole number' if wanted is int else 'number'}")
     return value
 
 
-def decide(faults: Faults, seed: int, tel: str, time: int) -> tuple[Fault | None, float]:
-    """Return what the ``time``-th request for a number meets, and its delay in seconds."""
-    digest = blake2b(f"{seed}/{tel}/{time}".encode(), digest_size=16, person=b"faults").digest()
+def _flag(name: str, value: object) -> bool:
+    if isinstance(value, int) and value in {0, 1}:
+        return bool(value)
+    raise FaultsRefused(name, "takes 0 or 1")
+
+
+def decide(faults: Faults, seed: int, turn: Turn) -> tuple[Fault | None, float]:
+    """Return what a request meets, and its delay in seconds."""
+    tel = turn.tel
+    digest = blake2b(f"{seed}/{tel}/{turn.time}".encode(), digest_size=16, person=b"faults").digest()
     delay_s = (faults.latency_ms + faults.jitter_ms * int.from_bytes(digest[8:]) / WHOLE) / 1000
-    return faults.always(tel) or _by_chance(faults, int.from_bytes(digest[:8]) / WHOLE), delay_s
+    if 0 < faults.knee < turn.in_flight:
+        delay_s *= 2
+    return faults.always.get(tel) or _by_chance(faults, seed, turn.nth, int.from_bytes(digest[:8]) / WHOLE), delay_s
 
 
-def _by_chance(faults: Faults, chance: float) -> Fault | None:
-    rates = faults.rates()
-    edges = accumulate(rate for _, rate in rates)
-    return next((fault for (fault, _), edge in zip(rates, edges, strict=True) if chance < edge), None)
+def _by_chance(faults: Faults, seed: int, nth: int, chance: float) -> Fault | None:
+    if faults.throttle_burst:
+        if _chance_of_burst(seed, nth) < faults.throttle_rate:
+            return Fault.THROTTLE
+        # A rate is a share of all requests, and the bursts have left the others fewer of these.
+        chance *= 1 - faults.throttle_rate
+    return next((fault for fault, edge in faults.edges if chance < edge), None)
+
+
+def _chance_of_burst(seed: int, nth: int) -> float:
+    digest = blake2b(f"{seed}/{(nth - 1) // BURST}".encode(), digest_size=8, person=b"bursts").digest()
+    return int.from_bytes(digest) / WHOLE
 
 
 DEFAULTS: dict[str, object] = {field.name: field.default for field in fields(Faults)}
-WHOLE_NUMBERS = frozenset({"retry_after_s", "large_mb"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -11,9 +11,9 @@ from demo.service.faults import DEFAULTS as FAULT_DEFAULTS
 from demo.service.faults import Faults
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-Setting: TypeAlias = float | str | Iterable[str] | None
+Setting: TypeAlias = bool | float | str | Iterable[str] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,8 @@ def parse(arguments: Sequence[str]) -> Options:
     """Return the options that a command line asks for, or end the program with a sentence."""
     parser = argparse.ArgumentParser(prog="python -m demo.service", description="A telephone company's API.")
     for name, default in DEFAULTS.items():
-        parser.add_argument(_flag(name), default=default, type=_reader(default), metavar=_metavar(default))
+        reader, metavar = READERS.get(type(default), TEXT)
+        parser.add_argument(_flag(name), default=default, type=reader, metavar=metavar)
     given = vars(parser.parse_args(arguments))
     try:
         faults = Faults(**{name: given[name] for name in FAULT_DEFAULTS})
@@ -72,6 +73,8 @@ def _flag(name: str) -> str:
 
 
 def _text(value: Setting) -> str:
+    if isinstance(value, bool):
+        return str(int(value))
     return ",".join(value) if isinstance(value, Iterable) and not isinstance(value, str) else str(value)
 
 
@@ -79,11 +82,16 @@ def _numbers(text: str) -> frozenset[str]:
     return frozenset(text.split(",")) if text else frozenset()
 
 
-def _reader(default: object) -> Callable[[str], object]:
-    if isinstance(default, frozenset):
-        return _numbers
-    return {int: int, float: float}.get(type(default), str)
+def _switch(text: str) -> bool:
+    if text not in {"0", "1"}:
+        raise argparse.ArgumentTypeError(f"takes 0 or 1, not {text!r}")
+    return text == "1"
 
 
-def _metavar(default: object) -> str:
-    return "TEL,…" if isinstance(default, frozenset) else _reader(default).__name__.upper()
+READERS: dict[type, tuple[Callable[[str], object], str]] = {
+    bool: (_switch, "0|1"),
+    int: (int, "INT"),
+    float: (float, "FLOAT"),
+    frozenset: (_numbers, "TEL,…"),
+}
+TEXT = (str, "STR")

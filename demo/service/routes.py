@@ -6,27 +6,34 @@ import asyncio
 import json
 import socket
 import struct
+import time
 from dataclasses import asdict
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from aiohttp import web
 
 from demo.service.asked import Refused, count_of, day_of, days_of
 from demo.service.auth import allows
 from demo.service.calls import calls_of, rows_between
-from demo.service.counters import Counters
+from demo.service.counters import CALLS, Counters
 from demo.service.faults import Fault, FaultsRefused, decide
+from demo.service.line import Line
+from demo.service.pace import Pace
+from demo.service.quota import RESET_S, Quota, retry_date
 from demo.service.subscribers import MOST_PER_PAGE, PER_PAGE, numbered_page, page_from_cursor, roster
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from demo.service.faults import Faults
     from demo.service.options import Options
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 LOGGED_SUBSCRIBERS = 50
+# The call log and the observers' paths stay up.
+FALLING = frozenset({CALLS, "/subscribers", "/subscribers.json"})
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 NOT_JSON = b"<html><body>The exchange is closed for lunch.</body></html>"
 # Linger for no time: closing sends RST, not FIN.
@@ -39,7 +46,10 @@ class Service:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.faults = options.faults
-        self.counters = Counters()
+        self.clock = asyncio.get_running_loop().time
+        self.counters = Counters(Pace(self.clock()))
+        self.quota = Quota()
+        self.line = Line(options.faults.queue)
         self.everyone = roster(options.seed, options.subscribers)
         self.known = frozenset(one.tel for one in self.everyone)
 
@@ -50,7 +60,7 @@ class Service:
             [
                 web.get("/subscribers", self._counted("/subscribers", self.subscribers)),
                 web.get("/subscribers.json", self._counted("/subscribers.json", self.all_subscribers)),
-                web.get("/calls/{tel}", self._counted("/calls", self.calls)),
+                web.get("/calls/{tel}", self._counted(CALLS, self.calls)),
                 web.get("/call-log", self._counted("/call-log", self.call_log)),
                 web.get("/healthz", self._observed(self.health, needs_token=False)),
                 web.get("/stats", self._observed(self.stats)),
@@ -65,17 +75,35 @@ class Service:
         return app
 
     def _counted(self, path: str, handler: Handler) -> Handler:
+        falls, has_quota = path in FALLING, path == CALLS
+
         async def answer(request: web.Request) -> web.StreamResponse:
-            self.counters.request_arrived(path, request.transport)
+            # Read once, so that the counts and the quota agree on the second.
+            now = self.clock()
+            self.counters.request_arrived(path, request.transport, now)
+            if falls and self.faults.down:
+                self.counters.request_refused()
+                _abort(request.transport)
+                await _hang()
             status = None
             try:
-                response = await self._guarded(handler, request)
+                if has_quota and self.faults.limit_per_s:
+                    response = await self._limited(handler, request, now)
+                else:
+                    response = await self._guarded(handler, request)
                 status = response.status
                 return response
             finally:
-                self.counters.request_ended(status)
+                self.counters.request_ended(status, now)
 
         return answer
+
+    async def _limited(self, handler: Handler, request: web.Request, now: float) -> web.StreamResponse:
+        standing = self.quota.ask(now, self.faults.limit_per_s)
+        headers = standing.headers() if self.faults.quota_headers else {}
+        response = await self._guarded(handler, request) if standing.within else self._throttled(RESET_S)
+        response.headers.update(headers)
+        return response
 
     def _observed(self, handler: Handler, *, needs_token: bool = True) -> Handler:
         async def answer(request: web.Request) -> web.StreamResponse:
@@ -129,11 +157,12 @@ class Service:
     async def _calls(self, tel: str, request: web.Request) -> web.Response:
         if tel not in self.known:
             raise Refused(404, "There is no subscriber with this number.")
-        time = self.counters.subscriber_asked(tel)
+        turn = self.counters.subscriber_asked(tel)
         day = day_of(request.query, "day")
-        fault, delay_s = decide(self.faults, self.options.seed, tel, time)
+        fault, delay_s = decide(self.faults, self.options.seed, turn)
         if delay_s > 0:
-            await asyncio.sleep(delay_s)
+            async with self.line:
+                await asyncio.sleep(delay_s)
         if fault:
             self.counters.fault_met(fault)
             return await self._faulty(fault, tel, day.isoformat(), request)
@@ -144,10 +173,9 @@ class Service:
 
     async def _faulty(self, fault: Fault, tel: str, day: str, request: web.Request) -> web.Response:
         if fault is Fault.RESET:
-            _reset(request.transport)
+            _abort(request.transport)
         if fault in {Fault.RESET, Fault.HANG}:
-            # The client's absence ends the handler.
-            await asyncio.Event().wait()
+            await _hang()
         return self._misleading(fault, {"tel": tel, "day": day})
 
     def _misleading(self, fault: Fault, answer: dict[str, object]) -> web.Response:
@@ -155,8 +183,7 @@ class Service:
             case Fault.ERROR:
                 return _json({"error": "The exchange burns."}, status=500)
             case Fault.THROTTLE:
-                retry_after = {"Retry-After": str(self.faults.retry_after_s)}
-                return _json({"error": "Too many calls."}, status=429, headers=retry_after)
+                return self._throttled(self.faults.retry_after_s)
             case Fault.INVALID:
                 return web.Response(body=NOT_JSON, content_type="application/json")
             case Fault.NULL:
@@ -164,6 +191,10 @@ class Service:
             case Fault.LARGE:
                 return _json({**answer, "calls": [], "padding": "x" * (self.faults.large_mb * 1_000_000)})
         return _json(answer)
+
+    def _throttled(self, wait_s: int) -> web.Response:
+        retry_after = retry_date(wait_s, time.time()) if self.faults.retry_after_date else str(wait_s)
+        return _json({"error": "Too many calls."}, status=429, headers={"Retry-After": retry_after})
 
     async def call_log(self, request: web.Request) -> web.Response:
         """Answer every call of the first subscribers that starts in [start, end)."""
@@ -183,7 +214,7 @@ class Service:
 
     async def stats(self, _request: web.Request) -> web.Response:
         """Answer the counts."""
-        return _json(self.counters.as_json())
+        return _json(self.counters.as_json(self.clock()))
 
     async def asked(self, _request: web.Request) -> web.Response:
         """Answer how many times each subscriber's calls were asked for."""
@@ -191,8 +222,9 @@ class Service:
 
     async def reset_stats(self, _request: web.Request) -> web.Response:
         """Begin counting anew."""
-        self.counters.reset()
-        return _json(self.counters.as_json())
+        now = self.clock()
+        self.counters.reset(now)
+        return _json(self.counters.as_json(now))
 
     async def show_faults(self, _request: web.Request) -> web.Response:
         """Answer the faults in force."""
@@ -204,15 +236,19 @@ class Service:
             changes = await request.json()
             if not isinstance(changes, dict):
                 raise FaultsRefused("faults", "are changed by a JSON object of settings")
-            self.faults = self.faults.changed(changes)
+            self._take(self.faults.changed(changes))
         except ValueError as error:
             raise Refused(400, str(error)) from error
         return _json(self.faults.as_json())
 
     async def restore_faults(self, _request: web.Request) -> web.Response:
         """Go back to the faults that the service started with."""
-        self.faults = self.options.faults
+        self._take(self.options.faults)
         return _json(self.faults.as_json())
+
+    def _take(self, faults: Faults) -> None:
+        self.faults = faults
+        self.line.resize(faults.queue)
 
 
 def _json(value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
@@ -221,7 +257,13 @@ def _json(value: object, *, status: int = 200, headers: Mapping[str, str] | None
     )
 
 
-def _reset(transport: asyncio.Transport | None) -> None:
+async def _hang() -> NoReturn:
+    # The client's absence ends the handler.
+    while True:
+        await asyncio.Event().wait()
+
+
+def _abort(transport: asyncio.Transport | None) -> None:
     if transport is None:
         return
     if connection := transport.get_extra_info("socket"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,16 +14,21 @@ from bson.raw_bson import RawBSONDocument
 
 from airflow_fanout import parameter
 from airflow_fanout.codec import Json
-from airflow_fanout.errors import BadDocument
-from airflow_fanout.masking import mask
+from airflow_fanout.errors import BadDocument, BadSetting
+from airflow_fanout.masking import mask, scrub
 from airflow_fanout.outcome import Kind, Record
 from airflow_fanout.staging.seen import Seen
 
-# https://www.mongodb.com/docs/manual/reference/limits/
-LARGEST_BYTES = 16 * 1024 * 1024
+# https://www.mongodb.com/docs/manual/reference/limits/, less the `_id` that the server adds.
+LARGEST_BYTES = 16 * 1024 * 1024 - 17
 DEEPEST = 100
 
+# As a key's value, MongoDB reads these as a query or as several keys.
+_NO_KEYS = (Mapping, list, tuple, re.Pattern, bson.Regex)
+
 DocumentOf = Callable[[Json, Json], Mapping[str, Any] | Iterable[Mapping[str, Any]] | None]
+# What pymongo's messages quote of a document, which is personal data.
+_VALUES = re.compile(r"(?s)(?<=object): .*(?=, of type)|, doc:.*")
 _RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 
 
@@ -47,6 +53,11 @@ class Shape:
     as_of_field: str = "as_of"
     document: DocumentOf
 
+    def __post_init__(self) -> None:
+        for field, name in (("as_of_field", self.as_of_field), *(("key", name) for name in self.key)):
+            if name == "_id" or not name.isidentifier():
+                raise BadSetting(field, name, "a field's name, such as 'tel'; `_id` is MongoDB's own")
+
 
 def encode(records: Iterable[Record], shape: Shape, spool: IO[bytes]) -> int:
     """Write the documents of all good records into a file, each after the filter that finds it; return their number.
@@ -59,7 +70,7 @@ def encode(records: Iterable[Record], shape: Shape, spool: IO[bytes]) -> int:
             if record.outcome.kind is Kind.OK:
                 for found in _made(record, shape):
                     key, document = _checked(record, found, shape)
-                    if not seen.add(key):
+                    if not seen.add(_identity(key)):
                         raise _bad(record, f"another document of this run has the same {' + '.join(shape.key)}")
                     spool.write(key)
                     spool.write(document)
@@ -80,7 +91,8 @@ def _made(record: Record, shape: Shape) -> Iterable[Mapping[str, Any]]:
         found = shape.document(record.parameter, record.outcome.result)
         documents = [] if found is None else [found] if isinstance(found, Mapping) else list(found)
     except Exception as error:  # the author's function may raise anything
-        raise _bad(record, f"the report's function raised {type(error).__name__}: {error}") from error
+        said = scrub(str(error), record.parameter)
+        raise _bad(record, f"the report's function raised {type(error).__name__}: {said}") from error
     for document in documents:
         if not isinstance(document, Mapping):
             raise _bad(record, f"the report's function gave a {type(document).__name__}; a document is a dict")
@@ -89,13 +101,23 @@ def _made(record: Record, shape: Shape) -> Iterable[Mapping[str, Any]]:
 
 def _checked(record: Record, found: Mapping[str, Any], shape: Shape) -> tuple[bytes, bytes]:
     document = _with_key(record, dict(found), shape)
-    if (depth := _depth(document)) > DEEPEST:
-        raise _bad(record, f"it is nested {depth} levels deep, and MongoDB allows {DEEPEST}")
+    if _depth(document) > DEEPEST:
+        raise _bad(record, f"it is nested more than the {DEEPEST} levels deep that MongoDB allows")
     key = {name: document[name] for name in (shape.as_of_field, *shape.key)}
     encoded = _bson(record, document)
     if len(encoded) > LARGEST_BYTES:
         raise _bad(record, f"it has {len(encoded):,} bytes, and MongoDB allows {LARGEST_BYTES:,}; make several of it")
     return _bson(record, key), encoded
+
+
+def _identity(key: bytes) -> bytes:
+    # MongoDB holds 1 and 1.0 for the same key.
+    return bson.encode({name: _whole(value) for name, value in bson.decode(key).items()})
+
+
+def _whole(value: Any) -> Any:
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**63
+    return int(value) if whole or type(value) is bson.Int64 else value
 
 
 def _with_key(record: Record, document: dict[str, Any], shape: Shape) -> dict[str, Any]:
@@ -111,6 +133,9 @@ def _with_key(record: Record, document: dict[str, Any], shape: Shape) -> dict[st
         value = document.get(name, fields.get(name))
         if value is None:
             raise _bad(record, f"it has no key field {name!r}; it has: {', '.join(map(str, document))}")
+        if isinstance(value, _NO_KEYS):
+            kind = type(value).__name__
+            raise _bad(record, f"its key field {name!r} is a {kind}; a key is a text, a number or a date")
         document[name] = value
     return document
 
@@ -127,14 +152,13 @@ def _culprit(document: dict[str, Any]) -> str | None:
         try:
             bson.encode({name: value})
         except (bson.errors.BSONError, OverflowError, ValueError, TypeError, RecursionError) as error:
-            # pymongo's message ends with the whole document, which is personal data.
-            return f"its field {name!r} can't be stored: {str(error).split(', doc:')[0]}"
+            return f"its field {name!r} can't be stored: {_VALUES.sub('', str(error))}"
     return None
 
 
 def _depth(document: Any) -> int:
     depth, level = 0, [document]
-    while level:
+    while level and depth <= DEEPEST:  # a value that holds itself has no end
         depth += 1
         level = [part for value in level for part in _parts(value) if isinstance(part, dict | list | tuple)]
     return depth

@@ -180,9 +180,10 @@ class TooFewFiles(FanoutError):
     possible: int
 
     def __str__(self) -> str:
+        lower = f"Set concurrency to at most {self.possible}, or raise" if self.possible else "Raise"
         return (
             f"A concurrency of {self.concurrency} needs {self.needed} open files, and {self.limit} are allowed here. "
-            f"Set concurrency to at most {self.possible}, or raise the worker's limit (ulimit -n)."
+            f"{lower} the worker's limit (ulimit -n)."
         )
 
 

@@ -27,6 +27,17 @@ _KINDS: tuple[tuple[type[BaseException], Kind], ...] = (
 )
 
 
+# What requests wraps in an exception of a family that is too wide: a read timeout in the middle of a body is a
+# ConnectionError, a header that contradicts itself an InvalidHeader, as an author's own mistake would be.
+_INNER_KINDS: tuple[tuple[type[BaseException], Kind], ...] = (
+    (urllib3.exceptions.ReadTimeoutError, Kind.TIMEOUT),
+    (urllib3.exceptions.InvalidHeader, Kind.INVALID),
+)
+
+# A message is for people; a page of HTML in it is not.
+LONGEST_TEXT = 1_000
+
+
 def outcome_of(error: BaseException, *, author: str | None = None) -> Outcome:
     """Return the outcome that an exception stands for.
 
@@ -36,9 +47,9 @@ def outcome_of(error: BaseException, *, author: str | None = None) -> Outcome:
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return outcome_of_status(error.response, where=where)
     kind = next((kind for family, kind in _KINDS if isinstance(error, family)), Kind.ERROR)
-    if _is_late_read(error):
-        kind = Kind.TIMEOUT
-    return Outcome(kind, failure=Failure(type(error).__name__, str(error), where))
+    inner = _inner(error)
+    kind = next((kind for family, kind in _INNER_KINDS if isinstance(inner, family)), kind)
+    return Outcome(kind, failure=Failure(type(error).__name__, _words(inner or error), where))
 
 
 def outcome_of_status(response: requests.Response, where: str | None = None) -> Outcome:
@@ -51,11 +62,23 @@ def outcome_of_status(response: requests.Response, where: str | None = None) -> 
     )
 
 
-def _is_late_read(error: BaseException) -> bool:
-    # requests reports a read timeout in the middle of a body as a ConnectionError around urllib3's own exception.
-    return isinstance(error, requests.ConnectionError) and any(
-        isinstance(cause, urllib3.exceptions.ReadTimeoutError) for cause in error.args
-    )
+def _inner(error: BaseException) -> BaseException | None:
+    """Return urllib3's exception inside one of requests'."""
+    if not isinstance(error, requests.RequestException):
+        return None
+    inner = next((cause for cause in error.args if isinstance(cause, urllib3.exceptions.HTTPError)), None)
+    # It speaks of retries that nobody made, and shows the address with its query, where secrets may be.
+    return inner.reason if isinstance(inner, urllib3.exceptions.MaxRetryError) else inner
+
+
+def _words(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception as unspeakable:  # noqa: BLE001 - an author's exception may fail at saying what it is
+        text = f"its own text can't be had ({type(unspeakable).__name__})"
+    # What UTF-8 can't hold (a lone surrogate out of broken bytes) can't stand in the journal.
+    text = text.encode(errors="backslashreplace").decode()
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}… ({len(text):,} characters)"
 
 
 def _line(error: BaseException, author: str | None) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from bson.raw_bson import RawBSONDocument
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
     from pymongo.collection import Collection
 
 BATCH = 1000
+# A thousand documents of the largest size would take 16 GB of memory.
+BATCH_BYTES = 32 << 20
 
 Pair = tuple[RawBSONDocument, RawBSONDocument]
 
@@ -64,12 +65,24 @@ def _no_index(collection: Collection[Any], key: tuple[str, ...], why: str) -> Mo
 
 def _write_all(collection: Collection[Any], pairs: Iterator[Pair]) -> Written:
     inserted = replaced = 0
-    while pairs_of_batch := list(islice(pairs, BATCH)):
-        batch: list[ReplaceOne[Any]] = [ReplaceOne(key, document, upsert=True) for key, document in pairs_of_batch]
+    for batch in _batches(pairs):
         result = collection.bulk_write(batch, ordered=False)
         inserted += result.upserted_count
         replaced += result.matched_count
     return Written(inserted, replaced)
+
+
+def _batches(pairs: Iterator[Pair]) -> Iterator[list[ReplaceOne[Any]]]:
+    batch: list[ReplaceOne[Any]] = []
+    size = 0
+    for key, document in pairs:
+        batch.append(ReplaceOne(key, document, upsert=True))
+        size += len(document.raw)
+        if len(batch) >= BATCH or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _refused(collection: Collection[Any], error: BulkWriteError) -> WriteRefused:

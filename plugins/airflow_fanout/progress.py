@@ -78,4 +78,5 @@ class Progress:
 
 
 def _percent(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f} %" if whole else "100 %"
+    # Rounded down: 999,999 of 1,000,000 are not yet 100 %.
+    return f"{1000 * part // whole / 10:.1f} %" if whole else "100 %"

@@ -52,7 +52,7 @@ class Done:
 
     def __contains__(self, index: int) -> bool:
         place = index - self._indexes.start
-        return bool(self._bits[place >> 3] >> (place & 7) & 1)
+        return index in self._indexes and bool(self._bits[place >> 3] >> (place & 7) & 1)
 
     def set(self, index: int, *, good: bool) -> None:
         """Note an outcome; a later one overrules an earlier one."""

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice
-
 from airflow_fanout.codec import Json
-
 
 # An answer keyed by its own data may have any number of fields.
 MOST_NAMED = 20
@@ -40,7 +37,7 @@ def _step(answer: Json, step: str) -> Json:
             return answer[step]
         # Names of fields are the API's own words, not personal data; its values stay out of the message.
         more = f" and {len(answer) - MOST_NAMED:,} more" if len(answer) > MOST_NAMED else ""
-        has = ", ".join(islice(sorted(answer), MOST_NAMED)) or "none"
+        has = ", ".join(sorted(answer)[:MOST_NAMED]) or "none"
         raise PartMissing(f"the answer has no field {step!r}; it has: {has}{more}")
     if isinstance(answer, list) and step.isdecimal() and int(step) < len(answer):
         return answer[int(step)]

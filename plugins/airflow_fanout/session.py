@@ -8,6 +8,7 @@ answer's size, and credentials only for the connection's own server.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -52,6 +53,7 @@ class FanoutSession(requests.Session):
         self.max_redirects = endpoint.max_redirects
         self.cert = endpoint.cert
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._local = threading.local()
         self._settle_environment(endpoint)
         adapter = BoundedAdapter(settings.concurrency, settings.max_body_bytes)
         self.mount("https://", adapter)
@@ -80,15 +82,32 @@ class FanoutSession(requests.Session):
         """
         address = self._endpoint.url(url)
         options.setdefault("timeout", self._timeout)
-        options.setdefault("allow_redirects", self._endpoint.allow_redirects)
+        # `get` says True by itself, so a connection's False can't be a mere default.
+        options["allow_redirects"] = options.get("allow_redirects", True) and self._endpoint.allow_redirects
         if _origin(address) == self._origin:
             options["headers"] = {**self._endpoint.headers, **(options.get("headers") or {})}
             if options.get("auth") is None:
                 options["auth"] = self._own_auth
-        return super().request(method, address, **options)
+        response = super().request(method, address, **options)
+        if options.get("stream"):
+            self._streams().append(response)
+        return response
+
+    def close_streams(self) -> None:
+        """Close what this thread (or greenlet) has streamed.
+
+        A response that is neither read to its end nor closed would keep its place in the pool for ever.
+        """
+        streams = self._streams()
+        while streams:
+            streams.pop().close()
+
+    def _streams(self) -> list[requests.Response]:
+        found: list[requests.Response] = self._local.__dict__.setdefault("streams", [])
+        return found
 
     def rebuild_auth(self, prepared: requests.PreparedRequest, response: requests.Response) -> None:
-        """Drop the connection's headers when a redirect leads to another origin.
+        """Drop the connection's headers and credentials when a redirect leads to another origin.
 
         requests itself drops `Authorization`; a token in a header of another name would go along.
         """
@@ -96,6 +115,11 @@ class FanoutSession(requests.Session):
         if _origin(prepared.url or "") != self._origin:
             for name in self._endpoint.headers:
                 prepared.headers.pop(name, None)
+            # Digest answers a challenge by hooks, which the redirected request has inherited.
+            prepared.hooks = {
+                event: [hook for hook in hooks if getattr(hook, "__self__", prepared) is not self._own_auth]
+                for event, hooks in prepared.hooks.items()
+            }
 
 
 class BoundedAdapter(HTTPAdapter):
@@ -109,25 +133,28 @@ class BoundedAdapter(HTTPAdapter):
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
         """Return the response with a count on what is read of it."""
         response = super().build_response(req, resp)
-        response.iter_content = _Bounded(response, self._max_body_bytes)  # type: ignore[method-assign] # all of Response's ways to the body lead through this method
+        # requests has no other seam for the class of its responses.
+        response.__class__ = BoundedResponse
+        response.max_body_bytes = self._max_body_bytes  # type: ignore[attr-defined] # by now it has this field
         return response
 
 
-class _Bounded:
-    """`Response.iter_content` that stops at a limit."""
+class BoundedResponse(requests.Response):
+    """A response with a limit on what is read of its body."""
 
-    def __init__(self, response: requests.Response, limit: int) -> None:
-        self._response = response
-        self._original = response.iter_content
-        self._limit = limit
+    max_body_bytes: int
 
-    def __call__(self, chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]:  # noqa: FBT001, FBT002 - requests' own signature
-        left = self._limit
-        for chunk in self._original(chunk_size, decode_unicode):
+    def iter_content(self, chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]:  # noqa: FBT001, FBT002 - requests' own signature
+        """Yield the body in pieces, up to the limit; all ways to the body lead through here.
+
+        :raises BodyTooLarge: when there is more.
+        """
+        left = self.max_body_bytes
+        for chunk in super().iter_content(chunk_size, decode_unicode):
             left -= len(chunk)
             if left < 0:
-                self._response.close()
-                raise BodyTooLarge(f"the answer is larger than {self._limit:,} bytes (max_body_bytes)")
+                self.close()
+                raise BodyTooLarge(f"the answer is larger than {self.max_body_bytes:,} bytes (max_body_bytes)")
             yield chunk
 
 

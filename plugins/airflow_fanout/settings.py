@@ -35,6 +35,12 @@ def _is_status(value: object) -> bool:
     return isinstance(value, int) and 100 <= value <= 599
 
 
+def check_share(field: str, value: object) -> None:
+    """Raise `BadSetting` unless the value is a share from 0 to 1."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise BadSetting(field, value, "a share from 0 to 1")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Timeouts:
     """How long one try of one request may take, in seconds.
@@ -60,8 +66,12 @@ class Retry:
     :param attempts: how often a parameter is asked for at the most, the first time included.
     :param base_s: the longest wait before the second attempt; it doubles with each further one.
     :param cap_s: the longest wait before any attempt, whatever the doubling says.
-    :param longest_s: the longest wait that a server may ask for by `Retry-After`; beyond it the outcome stands.
+    :param longest_s: the longest wait that a server may ask for; beyond it the task hands its worker slot back, and
+        goes on at the moment that the server has named.
     :param statuses: HTTP statuses that say "try again".
+    :param budget: at most such a share of the requests may be repeated ones, besides the first hundred: a server that
+        is dying must not be beaten. What it doesn't cover is left to the last pass.
+    :param last_pass: whether what has failed is asked for once more when all else is done.
     """
 
     attempts: int = 5
@@ -69,12 +79,59 @@ class Retry:
     cap_s: float = 30.0
     longest_s: float = 300.0
     statuses: tuple[int, ...] = (408, 425, 429, 500, 502, 503, 504)
+    budget: float = 0.2
+    last_pass: bool = True
 
     def __post_init__(self) -> None:
         check_whole("retry.attempts", self.attempts)
         check_statuses("retry.statuses", self.statuses)
         for name in ("base_s", "cap_s", "longest_s"):
             check_at_least(f"retry.{name}", getattr(self, name), 0, "seconds")
+        check_share("retry.budget", self.budget)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Throttle:
+    """How fast requests follow each other, below the operator's `concurrency`.
+
+    :param adaptive: whether the concurrency follows what the server can take; if not, it is always the ceiling.
+    :param floor: the least concurrency that it falls to.
+    :param start: the concurrency that it starts with.
+    :param rate_per_s: the most requests per second; `None` for no limit of the author's.
+    """
+
+    adaptive: bool = True
+    floor: int = 1
+    start: int = 16
+    rate_per_s: float | None = None
+
+    def __post_init__(self) -> None:
+        check_whole("throttle.floor", self.floor)
+        check_whole("throttle.start", self.start)
+        if self.rate_per_s is not None:
+            check_at_least("throttle.rate_per_s", self.rate_per_s, 0.001, "requests per second")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Breaker:
+    """When a run is stopped early, because the rest is doomed.
+
+    :param canary: so many parameters first, the others once these have ended well enough; 0 for none.
+    :param max_failures: the share of parameters that may fail, from 0 to 1; 1 never stops a run.
+    :param min_sample: after the canary, the share counts from so many parameters on.
+    :param outage_s: how long the server may be down, without any answer, before the run is given up.
+    """
+
+    canary: int = 50
+    max_failures: float = 0.5
+    min_sample: int = 200
+    outage_s: float = 300.0
+
+    def __post_init__(self) -> None:
+        check_at_least("breaker.canary", self.canary, 0)
+        check_share("breaker.max_failures", self.max_failures)
+        check_at_least("breaker.min_sample", self.min_sample, 1)
+        check_at_least("breaker.outage_s", self.outage_s, 0, "seconds")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,12 +141,16 @@ class FetchSettings:
     :param concurrency: how many requests are under way at once, at the most.
     :param timeouts: limits in time of one try.
     :param retry: when a request is tried again.
+    :param throttle: how fast requests follow each other.
+    :param breaker: when the run is stopped early.
     :param max_body_bytes: the largest answer, after decompression.
     """
 
     concurrency: int = 32
     timeouts: Timeouts = Timeouts()
     retry: Retry = Retry()
+    throttle: Throttle = Throttle()
+    breaker: Breaker = Breaker()
     max_body_bytes: int = 16 * MIB
 
     def __post_init__(self) -> None:
@@ -104,4 +165,10 @@ class FetchSettings:
     def from_json(cls, value: dict[str, Any]) -> FetchSettings:
         """Return the settings that `as_json` described."""
         retry = {**value["retry"], "statuses": tuple(value["retry"]["statuses"])}
-        return cls(**{**value, "timeouts": Timeouts(**value["timeouts"]), "retry": Retry(**retry)})
+        parts = {
+            "timeouts": Timeouts(**value["timeouts"]),
+            "retry": Retry(**retry),
+            "throttle": Throttle(**value["throttle"]),
+            "breaker": Breaker(**value["breaker"]),
+        }
+        return cls(**{**value, **parts})

@@ -27,9 +27,9 @@ def pack(function: Callable[..., Any]) -> bytes:
     name = describe(function)
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise FunctionNotSent(name, "it is async, and the engine runs plain functions in greenlets; write `def`")
-    module = sys.modules.get(getattr(inspect.unwrap(function), "__module__", None) or "")
-    by_value = module is not None and module.__name__.startswith(_DAG_FILE)
-    if by_value:
+    # All of them, not only the function's own: a partial, say, is of the module functools.
+    dag_files = [module for module_name, module in sys.modules.copy().items() if module_name.startswith(_DAG_FILE)]
+    for module in dag_files:
         cloudpickle.register_pickle_by_value(module)
     try:
         return _dump(function)
@@ -40,7 +40,7 @@ def pack(function: Callable[..., Any]) -> bytes:
     except Exception as error:
         raise FunctionNotSent(name, f"{type(error).__name__}: {error}") from error
     finally:
-        if by_value:
+        for module in dag_files:
             cloudpickle.unregister_pickle_by_value(module)
 
 

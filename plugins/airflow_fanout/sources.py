@@ -42,7 +42,12 @@ class NextLink:
     def following(self, page: Page) -> tuple[str, Query] | None:
         """Return the next page's target and additional query; `None` after the last."""
         link = page.field(self.field) if self.field else page.link
-        return (link, {}) if link else None
+        if not link:
+            return None
+        if not isinstance(link, str):
+            raise TypeError(f"{self.field} is of type {type(link).__name__}, not an address")
+        # RFC 3986, 5.2: a link is relative to the address of what it stands in.
+        return urljoin(page.address, link), {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +96,7 @@ class Page:
     """One page of a list as it was received."""
 
     target: str
+    address: str
     query: Query
     answer: Json
     items: list[Json]
@@ -156,13 +162,23 @@ class _Reader:
         pages = self._source.pages
         following: tuple[str, Query] | None = (self._source.endpoint, pages.first() if pages else {})
         query = dict(self._source.query)
+        before: list[Json] = []
         while following:
             target, more = following
             # A link is a whole address: what the query said is in it already.
             query = {**query, **more} if more or not self._seen else {}
             page = self._page(target, query)
+            if isinstance(pages, PageNumber) and page.items and page.items == before:
+                # Some servers answer every number beyond the last page with the last page.
+                raise self._error(f"page {query[pages.name]} is the same as the one before it; look at `pages`")
             yield page
-            following = pages.following(page) if pages else None
+            before, following = page.items, self._following(page)
+
+    def _following(self, page: Page) -> tuple[str, Query] | None:
+        try:
+            return self._source.pages.following(page) if self._source.pages else None
+        except (TypeError, ValueError) as error:
+            raise self._error(f"the next page's address can't be read: {error}") from error
 
     def _page(self, target: str, query: Query) -> Page:
         if (identity := (target, codec.canonical(dict(query)))) in self._seen:
@@ -177,8 +193,7 @@ class _Reader:
         if not isinstance(items, list):
             raise self._error(f"{self._source.items or 'the answer'} is of type {type(items).__name__}, not an array")
         link = response.links.get("next", {}).get("url")
-        # RFC 3986, 5.2: a link is relative to the address that it came from.
-        return Page(target, query, answer, items, urljoin(response.url, link) if link else None)
+        return Page(target, response.url, query, answer, items, link)
 
     def _get(self, target: str, query: Query) -> requests.Response:
         attempt = 1

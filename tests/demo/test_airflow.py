@@ -22,6 +22,7 @@ from demo.airflow import (
     AirflowHome,
     ComponentEnded,
     DagImportFailed,
+    DagNotParsed,
     RequestRefused,
     RunNotFinished,
     environment,
@@ -29,7 +30,7 @@ from demo.airflow import (
     load_keys,
     run_dag,
 )
-from demo.airflow.server import unhealthy
+from demo.airflow.server import unreported
 from demo.airflow.task_log import log_line
 from demo.processes import free_port
 
@@ -128,10 +129,10 @@ def test_environment_is_closed_against_another_airflow(home: AirflowHome) -> Non
         "PYTHONPATH": "somewhere",
         "NO_PROXY": "example.org",
     }
-    env = environment(home, port=8123, inherited=inherited)
+    env = environment(home, port=8123, execution_port=8124, inherited=inherited)
     assert env["PYTHONPATH"] == "somewhere"
     assert env["AIRFLOW__CORE__EXECUTOR"] == "LocalExecutor"
-    assert env["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://127.0.0.1:8123/execution/"
+    assert env["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://127.0.0.1:8124/execution/"
     assert env["NO_PROXY"] == "example.org,127.0.0.1,localhost"
     assert not {"AIRFLOW_CONN_OTHER", "PYTHONDONTWRITEBYTECODE"} & env.keys()
 
@@ -171,9 +172,8 @@ def test_a_killed_airflows_heartbeat_does_not_count() -> None:
         "dag_processor": {"status": "healthy", "latest_dag_processor_heartbeat": new.isoformat()},
         "triggerer": {"status": None, "latest_triggerer_heartbeat": None},
     }
-    expected = frozenset({"api-server", "scheduler", "dag-processor", "triggerer"})
-    assert unhealthy(health, expected, start) == {"scheduler", "triggerer"}
-    assert unhealthy({}, expected, start) == expected
+    jobs = ["scheduler", "dag-processor", "triggerer"]
+    assert unreported(health, jobs, start) == {"scheduler", "triggerer"}
 
 
 def test_log_line_tells_the_exception() -> None:
@@ -284,7 +284,23 @@ def test_broken_dag_file(airflow: Airflow, airflow_client: AirflowClient) -> Non
     file.write_text("from airflow.sdk import DAG\nraise LookupError('no such subscriber')\n")
     with pytest.raises(DagImportFailed, match=r"(?s)broken\.py.*no such subscriber"):
         airflow_client.wait_parsed("broken", file=file)
+    with pytest.raises(DagNotParsed, match=r"(?s)No DAG absent after 0 s.*broken\.py.*no such subscriber"):
+        airflow_client.wait_parsed("absent", timeout_s=0)
     file.unlink()
+
+
+@pytest.mark.airflow
+def test_waiting_ends_with_what_it_waits_for(airflow: Airflow) -> None:
+    """Who waits for an Airflow that has lost a component is told so at once, with the end of its log."""
+    lost = ComponentEnded("scheduler", 1, airflow.log("scheduler"))
+
+    def check() -> None:
+        raise lost
+
+    client = AirflowClient(airflow.url, check=check).log_in("admin", airflow.logins["admin"])
+    with pytest.raises(ComponentEnded, match=r"scheduler ended with code 1\. The end of"):
+        client.wait_parsed("never")
+    client.close()
 
 
 @pytest.mark.airflow

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -140,9 +141,7 @@ def test_named_faults(service: DemoService) -> None:
         requests.get(f"{service.url}/calls/{hang}?day={DAY}", timeout=0.3)
     assert calls(service).status_code == 200
     stats = service.stats()
-    assert stats["by_fault"] == dict.fromkeys(("invalid", "null", "missing", "large", "hang"), 1) | {
-        "error": 2
-    }
+    assert stats["by_fault"] == dict.fromkeys(("invalid", "null", "missing", "large", "hang"), 1) | {"error": 2}
     assert stats["by_status"] == {"200": 5, "500": 2, "unanswered": 1}
     assert stats["in_flight"] == 0, "a client that went away is not waited for"
 
@@ -157,6 +156,117 @@ def test_faults_by_chance(service: DemoService) -> None:
         calls(service)
     service.set_faults(reset_rate=0, error_rate=0.5)
     assert {calls(service).status_code for _ in range(20)} == {200, 500}
+
+
+def test_quota_refuses_what_is_beyond_it(service: DemoService) -> None:
+    """Each second answers as many as the limit; the others get 429 at once, with nothing asked, until the next."""
+    service.set_faults(limit_per_s=5, quota_headers=1)
+    with requests.Session() as session:
+        answers = [session.get(f"{service.url}/calls/{TEL}?day={DAY}", timeout=TIMEOUT_S)]
+        while answers[-1].status_code == 200:
+            answers.append(session.get(answers[0].url, timeout=TIMEOUT_S))
+    refused = answers.pop()
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
+    assert [refused.headers[f"RateLimit-{name}"] for name in ("Limit", "Remaining", "Reset")] == ["5", "0", "1"]
+    assert [answer.headers["RateLimit-Remaining"] for answer in answers[-5:]] == ["4", "3", "2", "1", "0"]
+    assert "RateLimit-Limit" not in get(service, "/subscribers").headers
+    stats = service.stats()
+    assert stats["asked"]["most"] == len(answers)
+    assert stats["by_status"]["429"] == sum(second["refused"] for second in stats["by_second"].values()) == 1
+    assert all(second["requests"] - second["refused"] <= 5 for second in stats["by_second"].values())
+    time.sleep(float(refused.headers["Retry-After"]))
+    assert calls(service).status_code == 200
+
+
+def test_every_answer_within_a_quota_has_its_headers(service: DemoService) -> None:
+    """Not only good answers tell the quota's standing; without a quota there is none to tell."""
+    service.set_faults(limit_per_s=100, quota_headers=True, error_rate=1.0)
+    unknown, undated = calls(service, "+12015550199x"), get(service, f"/calls/{TEL}")
+    assert (unknown.status_code, undated.status_code, calls(service).status_code) == (404, 400, 500)
+    assert all(answer.headers["RateLimit-Limit"] == "100" for answer in (unknown, undated, calls(service)))
+    service.set_faults(limit_per_s=0)
+    assert "RateLimit-Limit" not in calls(service).headers
+
+
+@pytest.mark.parametrize("faults", [{"throttle_rate": 1.0}, {"limit_per_s": 1}], ids=["by chance", "by quota"])
+def test_retry_after_can_be_a_date(service: DemoService, faults: dict[str, float]) -> None:
+    """Told so, every 429 says when to come back as an HTTP date, which isn't too early."""
+    service.set_faults(retry_after_date=1, **faults)
+    asked_at = time.time()
+    while (answer := calls(service)).status_code == 200:
+        asked_at = time.time()
+    wait_s = parsedate_to_datetime(answer.headers["Retry-After"]).timestamp() - asked_at
+    assert 1 <= wait_s < TIMEOUT_S
+
+
+def test_throttling_can_come_in_bursts(service: DemoService) -> None:
+    """In bursts, fifty requests in a row are throttled, or none of them, whoever is asked for."""
+    service.set_faults(throttle_rate=0.5, throttle_burst=1)
+    with requests.Session() as session:
+        path = f"{service.url}/calls/+120155501{{:02d}}?day={DAY}"
+        answers = [session.get(path.format(nth % 100), timeout=TIMEOUT_S).status_code for nth in range(400)]
+    bursts = [set(answers[start : start + 50]) for start in range(0, 400, 50)]
+    assert {200} in bursts
+    assert {429} in bursts
+    assert all(len(burst) == 1 for burst in bursts)
+
+
+def all_at_once(service: DemoService, count: int) -> float:
+    """Ask for the calls of so many subscribers together; return the seconds until the last one answered."""
+    began = time.monotonic()
+    with ThreadPoolExecutor(count) as threads:
+        answers = list(threads.map(lambda index: calls(service, f"+120155501{index:02d}"), range(count)))
+    assert {answer.status_code for answer in answers} == {200}
+    return time.monotonic() - began
+
+
+def test_beyond_the_knee_it_takes_twice_as_long(service: DemoService) -> None:
+    """With more in flight than the knee, whoever comes waits twice the latency."""
+    service.set_faults(latency_ms=300, knee=2)
+    assert all_at_once(service, 3) > 0.6
+
+
+def test_line_makes_latency_grow_with_load(service: DemoService) -> None:
+    """With one place, requests take their latency one after another, and all that wait are in flight."""
+    service.set_faults(latency_ms=50, queue=1)
+    assert all_at_once(service, 8) > 8 * 0.05
+    assert service.stats()["peak_in_flight"] == 8
+
+
+def test_line_ends_when_the_faults_are_restored(service: DemoService) -> None:
+    """Whoever waits in line for a place is served when there are places for all."""
+    service.set_faults(latency_ms=1000, queue=1)
+    with ThreadPoolExecutor(1) as threads:
+        together = threads.submit(all_at_once, service, 8)
+        while service.stats()["in_flight"] != 8:
+            time.sleep(0.01)
+        service.restore_faults()
+        assert together.result() < 4
+
+
+def test_client_that_went_away_leaves_the_line(service: DemoService) -> None:
+    """A place isn't kept for somebody who no longer waits for it."""
+    service.set_faults(latency_ms=200, queue=1)
+    for _ in range(3):
+        with pytest.raises(requests.exceptions.ReadTimeout):
+            requests.get(f"{service.url}/calls/{TEL}?day={DAY}", timeout=0.05)
+    assert calls(service).status_code == 200
+    assert service.stats()["in_flight"] == 0
+
+
+def test_down_service_breaks_every_connection(service: DemoService) -> None:
+    """While it is down, no request for subscribers or calls is answered, and none is counted as answered."""
+    service.set_faults(down=1)
+    for path in ("/subscribers", "/subscribers.json", f"/calls/{TEL}?day={DAY}"):
+        with pytest.raises(requests.exceptions.ConnectionError, match="reset by peer"):
+            get(service, path)
+    stats = service.stats()
+    assert (stats["requests"], stats["refused"], stats["by_status"], stats["in_flight"]) == (3, 3, {}, 0)
+    assert [second["requests"] for second in stats["by_second"].values()] == [1]
+    service.set_faults(down=0)
+    assert calls(service).status_code == 200
+    service.reset_stats()
+    assert service.stats()["refused"] == 0
 
 
 def test_faults_can_be_changed_and_restored(service: DemoService) -> None:
@@ -185,6 +295,8 @@ def test_counts_show_what_arrived(service: DemoService) -> None:
         stats = service.stats()
     assert (stats["requests"], stats["connections"], stats["peak_in_flight"]) == (7, 6, 5)
     assert stats["by_path"] == {"/calls": 7}
+    assert sum(second["requests"] for second in stats["by_second"].values()) == 7
+    assert stats["concurrency"] == {"median": 2, "max": 5}
     assert stats["by_status"] == {"200": 7}
     assert stats["asked"] == {"distinct": 5, "most": 3, "twice_or_more": [TEL]}
     assert service.asked() == {**dict.fromkeys(tels, 1), TEL: 3}
@@ -224,9 +336,7 @@ def test_token_guards_all_but_health() -> None:
 def test_tls(tmp_path: Path) -> None:
     """With a certificate the service speaks https, and its owner trusts exactly that one."""
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    asked = (
-        "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
-    )
+    asked = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
     command = ["openssl", *asked.split(), "-keyout", str(key), "-out", str(certificate)]
     subprocess.run(command, check=True, capture_output=True)
     with DemoService.start(subscribers=3, certfile=str(certificate), keyfile=str(key)) as service:

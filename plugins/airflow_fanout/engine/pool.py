@@ -17,6 +17,8 @@ from airflow_fanout.retry import wait_s
 from airflow_fanout.settings import FetchSettings
 
 Write = Callable[[Record], None]
+# How long the pool waits for workers that it has ended.
+KILL_S = 1.0
 
 
 class Pool:
@@ -39,6 +41,7 @@ class Pool:
         self._write = write
         self._uniform = uniform
         self._workers: list[gevent.Greenlet] = []
+        self._given_up = False
 
     def run(self) -> None:
         """Fetch until all is done or the pool is stopped; an error in a worker is raised here."""
@@ -47,13 +50,20 @@ class Pool:
             for worker in gevent.iwait(self._workers):
                 worker.get()
         finally:
-            gevent.killall(self._workers)
+            self._give_up()
 
     def stop(self, grace_s: float) -> None:
         """Take no more work, and give up what is still under way after the grace, in seconds."""
         self._work.stop()
         gevent.joinall(self._workers, timeout=grace_s)
-        gevent.killall(self._workers)
+        self._give_up()
+
+    def _give_up(self) -> None:
+        self._work.stop()
+        self._given_up = True
+        gevent.killall(self._workers, block=False)
+        # A function with a bare `except:` in a loop would let nobody end who waits for it.
+        gevent.joinall(self._workers, timeout=KILL_S)
 
     def progress(self) -> Progress:
         """Return what is done so far."""
@@ -64,6 +74,9 @@ class Pool:
             begun = time.monotonic()
             outcome = self._transport.fetch(task.parameter)
             ms = (time.monotonic() - begun) * 1000
+            if self._given_up:
+                # A function may have swallowed its own end and made something of it: that is no result.
+                return
             self._meter.sent(ms)
             self._settle(task, outcome, ms)
 

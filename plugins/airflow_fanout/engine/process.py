@@ -20,6 +20,8 @@ from airflow_fanout.engine.job import Job
 PROGRAM = Path(__file__).with_name("__main__.py")
 # The engine lets its requests in flight end for two seconds and closes its part; then patience ends.
 GRACE_S = 4.0
+# How long the parent listens for more of what an engine that has ended may have printed.
+LEFTOVERS_S = 0.5
 
 
 class Said(NamedTuple):
@@ -39,8 +41,8 @@ class EngineProcess:
     def __init__(self, job: Job) -> None:
         job_out, self._job_in = os.pipe()
         self._told, told_in = os.pipe()
-        # -P: the program's own folder is no place to import from.
-        command = [sys.executable, "-P", str(PROGRAM), str(job_out), str(told_in)]
+        # -P: the program's own folder is no place to import from. -u: what code prints is heard when it prints it.
+        command = [sys.executable, "-u", "-P", str(PROGRAM), str(job_out), str(told_in)]
         try:
             self._process = subprocess.Popen(
                 command,
@@ -98,7 +100,12 @@ class EngineProcess:
             for stream in streams:
                 selector.register(stream, selectors.EVENT_READ)
             while selector.get_map():
-                for key, _ in selector.select():
+                # The messages end with the engine itself; its output may be held open by a process that the
+                # author's code has started and left behind.
+                ready = selector.select(None if self._told in selector.get_map() else LEFTOVERS_S)
+                if not ready:
+                    break
+                for key, _ in ready:
                     data = os.read(key.fd, 1 << 16)
                     if not data:
                         selector.unregister(key.fd)

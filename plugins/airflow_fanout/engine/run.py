@@ -49,8 +49,9 @@ class Teller:
 def run(line: bytes, job_pipe: int, told_pipe: int) -> int:
     """Do the job that a line tells; return the process's exit code."""
     teller = Teller(told_pipe)
+    end_with_parent(job_pipe)
     try:
-        return _Fetch(Job.decode(line), teller).run(job_pipe)
+        return _Fetch(Job.decode(line), teller).run()
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
         details = "".join(traceback.format_exception(error)[-8:])
         teller.tell("failed", {"kind": type(error).__name__, "message": str(error), "details": details})
@@ -76,9 +77,8 @@ class _Fetch:
             write=self._journal.append,
         )
 
-    def run(self, job_pipe: int) -> int:
+    def run(self) -> int:
         gevent.signal_handler(signal.SIGTERM, self._stop)
-        end_with_parent(job_pipe)
         ticker = gevent.spawn(self._tick)
         try:
             self._pool.run()

@@ -45,6 +45,7 @@ class Work:
         self._heap: list[_Waiting] = []
         self._order = count()
         self._changed = Event()
+        self._stopped = False
         self.in_flight = 0
 
     @property
@@ -54,7 +55,7 @@ class Work:
 
     def take(self) -> Task | None:
         """Return the next task, waiting for it if need be; `None` when all is done."""
-        while True:
+        while not self._stopped:
             task = self._due() or self._new()
             if task is not None:
                 self.in_flight += 1
@@ -64,6 +65,7 @@ class Work:
                 return None
             self._changed.clear()
             self._changed.wait(self._heap[0].due - self._clock() if self._heap else None)
+        return None
 
     def finish(self) -> None:
         """Say that a task that was taken has its outcome."""
@@ -73,12 +75,14 @@ class Work:
     def again(self, task: Task, wait_s: float) -> None:
         """Give a task back, to be tried again after a wait."""
         self.in_flight -= 1
-        task.attempt += 1
-        heapq.heappush(self._heap, _Waiting(self._clock() + wait_s, next(self._order), task))
+        if not self._stopped:
+            task.attempt += 1
+            heapq.heappush(self._heap, _Waiting(self._clock() + wait_s, next(self._order), task))
         self._wake()
 
     def stop(self) -> None:
         """Give out nothing more; what waits is left to a later try."""
+        self._stopped = True
         self._source = None
         self._heap.clear()
         self._changed.set()

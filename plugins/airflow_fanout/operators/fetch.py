@@ -87,8 +87,7 @@ class GeventFetchOperator(BaseOperator):
             part = self._part()
             job = self._job(part)
             self.log.info("Fetching %s from %s", job, job.endpoint.base_url)
-            with EngineProcess(job) as self._engine:
-                summary = self._listen(self._engine, context).summary()
+            summary = self._fetch(job, context).summary()
             part.directory.shard(part.shard).generation(job.generation).mark_complete(summary)
             self.log.info("Fetched %s", summary)
             return summary
@@ -133,6 +132,13 @@ class GeventFetchOperator(BaseOperator):
             path=tuple(sys.path),
         )
 
+    def _fetch(self, job: Job, context: Context) -> Progress:
+        if not job.indexes:
+            # Nothing is sent, and the fields of an empty list are unknown: the engine would refuse the request's.
+            return Progress(total=0)
+        with EngineProcess(job) as self._engine:
+            return self._listen(self._engine, context)
+
     def _listen(self, engine: EngineProcess, context: Context) -> Progress:
         final, seconds = None, 0
         for said in engine.listen():
@@ -146,12 +152,15 @@ class GeventFetchOperator(BaseOperator):
         return _final(final, engine)
 
     def _show(self, progress: Progress, seconds: int, context: Context) -> None:
-        if seconds <= LOGGED_EACH_SECOND or seconds % LOGGED_EACH_SECOND == 0:
-            self.log.info("%s", progress.line())
         try:
             context["task_state_store"].set("progress", progress.summary() | {"done": progress.done})
+        except (ConnectionError, EOFError):
+            # The supervisor is gone: nobody will hear of the end, and another try may have begun.
+            raise
         except Exception as error:  # noqa: BLE001 - a picture of the work is not worth the work
             self.log.warning("The progress could not be shown: %s: %s", type(error).__name__, error)
+        if seconds <= LOGGED_EACH_SECOND or seconds % LOGGED_EACH_SECOND == 0:
+            self.log.info("%s", progress.line())
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ A new generation begins when validated results are fetched anew; a try is one ex
 from __future__ import annotations
 
 import hashlib
+import os
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +35,8 @@ def file_name(text: str) -> str:
     name = name.replace(".", "%2E") if name.strip(".") == "" else name
     if len(name) <= LONGEST_NAME:
         return name
-    return f"{name[: LONGEST_NAME - 17]}~{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    # A "!" is in no name that wasn't cut: `quote` escapes it.
+    return f"{name[: LONGEST_NAME - 17]}!{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,8 @@ class GenerationDirectory:
         return (self.path / "complete.json").exists()
 
     def mark_complete(self, summary: dict[str, Any]) -> None:
-        """Remember that the generation is whole, with its summary."""
+        """Remember that the generation is whole, with its summary; that of an empty list begins with it."""
+        self.path.mkdir(parents=True, exist_ok=True)
         write_whole(self.path / "complete.json", codec.encode(summary))
 
     def new_try(self) -> Path:
@@ -153,17 +157,25 @@ def _make_next(path: Path, prefix: str) -> Path:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees all of it or nothing."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_bytes(content)
+    """Write a file so that a reader sees all of it or nothing, also after a power failure; the last writer wins."""
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with unfinished.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
     unfinished.replace(path)
 
 
 def read_json(path: Path, *, missing: Any = None) -> Any:
-    """Return a JSON file's value; `missing` if there is no such file, `StagingLost` without a `missing`."""
+    """Return a JSON file's value; `missing` if there is no such file.
+
+    :raises StagingLost: when it isn't JSON, or isn't there and there is no `missing`.
+    """
     try:
         return codec.decode(path.read_bytes())
     except FileNotFoundError:
         if missing is None:
             raise StagingLost(str(path), "isn't there") from None
         return missing
+    except codec.NotJson as error:
+        raise StagingLost(str(path), f"isn't what was written ({error})") from error

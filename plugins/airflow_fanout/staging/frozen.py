@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from airflow_fanout import codec, parameter
 from airflow_fanout.codec import Json
-from airflow_fanout.errors import DuplicateParameter, StagingLost, UnknownSelection
+from airflow_fanout.errors import BadParameter, BadSetting, DuplicateParameter, StagingLost, UnknownSelection
 from airflow_fanout.masking import mask
 from airflow_fanout.staging.directory import ListDirectory, read_json, write_whole
 from airflow_fanout.staging.lines import LinesWriter, read_lines
@@ -96,7 +96,7 @@ class _Pen:
 
     def write(self, _index: int, value: Json) -> None:
         self.lines.append(value)
-        self._digest.update(codec.canonical(value))
+        self._digest.update(codec.canonical(value) + b"\n")
         self._count += 1
         names = parameter.fields(value)
         if self._fields is None:
@@ -126,7 +126,7 @@ def _chosen(
     if not selection.only:
         yield from items
         return
-    wanted = {codec.canonical(value): value for _, value in _normal(selection.only, names)}
+    wanted = _wanted(selection.only, names)
     found = set()
     for index, value in items:
         if (identity := codec.canonical(value)) in wanted:
@@ -134,6 +134,14 @@ def _chosen(
             yield index, value
     if missing := [value for identity, value in wanted.items() if identity not in found]:
         raise UnknownSelection(len(missing), mask(missing[0]))
+
+
+def _wanted(only: Collection[Any], names: tuple[str, ...]) -> dict[bytes, Json]:
+    try:
+        return {codec.canonical(value): value for _, value in _normal(only, names)}
+    except BadParameter as error:
+        problem = f"parameters as the source gives them, but this one {error.problem}"
+        raise BadSetting(f"only[{error.index}]", error.shown, problem) from error
 
 
 def _distinct(
@@ -159,7 +167,7 @@ def read_parameters(directory: ListDirectory, indexes: range) -> Iterator[tuple[
 
     :raises StagingLost: when the list is shorter than its manifest says.
     """
-    index = indexes.start
+    index = indexes.start - 1
     for index, line in islice(enumerate(read_lines(directory.parameters)), indexes.start, indexes.stop):
         yield index, codec.decode(line)
     if indexes and index != indexes.stop - 1:

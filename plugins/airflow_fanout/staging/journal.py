@@ -48,11 +48,24 @@ class JournalWriter:
             self._part = None
 
 
+class Snapshot:
+    """A generation's records at one moment, the same ones each time they are read.
+
+    A task that Airflow has given up may still be writing: what it appends later is no part of this.
+    """
+
+    def __init__(self, generation: GenerationDirectory) -> None:
+        self._parts = [(part, part.stat().st_size) for part in generation.parts()]
+
+    def __iter__(self) -> Iterator[Record]:
+        for part, size in self._parts:
+            for line in read_lines(part, size):
+                yield Record.from_json(codec.decode(line))
+
+
 def read_records(generation: GenerationDirectory) -> Iterator[Record]:
     """Yield a generation's records in the order in which they were written.
 
     A parameter that was tried again has several: the last one counts.
     """
-    for part in generation.parts():
-        for line in read_lines(part):
-            yield Record.from_json(codec.decode(line))
+    return iter(Snapshot(generation))

@@ -1,12 +1,13 @@
 """Compressed JSON lines: the file format of the frozen list and of the journal.
 
 A file is a row of zstd frames, each with a checksum and a whole number of lines. Cut anywhere, it still reads as
-the lines of a prefix; a frame whose bytes have changed doesn't read at all.
+the lines of its whole frames; of a frame whose bytes have changed, no line is given out.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -66,26 +67,36 @@ class LinesWriter:
         self.close()
 
 
-def read_lines(path: Path) -> Iterator[bytes]:
-    """Yield the whole lines of a file, without their line breaks; a torn last line is left out.
+def read_lines(path: Path, size: int = sys.maxsize) -> Iterator[bytes]:
+    """Yield the lines of a file, or of its first `size` bytes, without their line breaks.
+
+    A frame is read to its end, where the checksum is, before its first line is given out; one that was torn at the
+    end of the file is left out.
 
     :raises JournalDamaged: when a frame's checksum is wrong or the bytes aren't zstd.
     """
-    rest = b""
-    for chunk in _decompressed(path):
-        lines = (rest + chunk).split(b"\n")
-        rest = lines.pop()
-        yield from lines
+    try:
+        for frame in _frames(path, size):
+            yield from frame.split(b"\n")[:-1]
+    except zstandard.ZstdError as error:
+        raise JournalDamaged(str(path), str(error)) from error
 
 
-def _decompressed(path: Path) -> Iterator[bytes]:
+def _frames(path: Path, size: int) -> Iterator[bytes]:
+    decompressor = zstandard.ZstdDecompressor()
+    frame, pieces = decompressor.decompressobj(), []
+    for chunk in _chunks(path, size):
+        rest = chunk
+        while rest:
+            pieces.append(frame.decompress(rest))
+            rest = frame.unused_data
+            if frame.eof:
+                yield b"".join(pieces)
+                frame, pieces = decompressor.decompressobj(), []
+
+
+def _chunks(path: Path, size: int) -> Iterator[bytes]:
     with path.open("rb") as file:
-        reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
-        while True:
-            try:
-                chunk = reader.read(_CHUNK_BYTES)
-            except zstandard.ZstdError as error:
-                raise JournalDamaged(str(path), str(error)) from error
-            if not chunk:
-                return
+        while chunk := file.read(min(_CHUNK_BYTES, size)):
+            size -= len(chunk)
             yield chunk

@@ -8,7 +8,7 @@ from airflow_fanout.outcome import Record
 from airflow_fanout.reconcile import Winners, counting, winners
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import Manifest
-from airflow_fanout.staging.journal import read_records
+from airflow_fanout.staging.journal import Snapshot
 
 
 class Results:
@@ -21,15 +21,15 @@ class Results:
     def __init__(self, directory: ListDirectory, manifest: Manifest) -> None:
         self.generations = directory.generations(manifest.shards)
         self._shards = [
-            (manifest.range_of(number), directory.shard(number).generation(self.generations[str(number)]))
+            (manifest.range_of(number), Snapshot(directory.shard(number).generation(self.generations[str(number)])))
             for number in range(manifest.shards)
         ]
-        self._winners: list[Winners] = [winners(read_records(place), indexes) for indexes, place in self._shards]
+        self._winners: list[Winners] = [winners(records, indexes) for indexes, records in self._shards]
 
     def records(self) -> Iterator[Record]:
         """Yield exactly one record for each parameter that has any, in the journal's order."""
-        for (_, place), chosen in zip(self._shards, self._winners, strict=True):
-            yield from counting(read_records(place), chosen)
+        for (_, records), chosen in zip(self._shards, self._winners, strict=True):
+            yield from counting(records, chosen)
 
     def missing(self) -> Iterator[int]:
         """Yield the indexes of the parameters that have none."""

@@ -15,7 +15,7 @@ from airflow_fanout.failures import outcome_of
 from airflow_fanout.outcome import Failure, Kind, Outcome
 
 if TYPE_CHECKING:
-    import requests
+    from airflow_fanout.session import FanoutSession
 
 
 class FunctionTransport:
@@ -24,7 +24,7 @@ class FunctionTransport:
     # A function that changes something on the server says so by being tried once: Retry(attempts=1).
     repeatable = True
 
-    def __init__(self, session: requests.Session, function: Callable[..., Any], total_s: float) -> None:
+    def __init__(self, session: FanoutSession, function: Callable[..., Any], total_s: float) -> None:
         self._session = session
         self._function = function
         self._total_s = total_s
@@ -35,13 +35,17 @@ class FunctionTransport:
         """Make one try."""
         args, kwargs = parameter.arguments(value)
         try:
-            with gevent.Timeout(self._total_s):
+            with gevent.Timeout(self._total_s) as timeout:
                 result = self._function(self._session, *args, **kwargs)
-                return _outcome(list(result) if inspect.isgenerator(result) else result)
+                outcome = _outcome(list(result) if inspect.isgenerator(result) else result)
+                # A bare `except:` in the function may have swallowed the timeout and gone on to something else.
+                return outcome if timeout.pending else timed_out(self._total_s)
         except gevent.Timeout:
             return timed_out(self._total_s)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - an author's function may raise anything
             return outcome_of(error, author=self._file)
+        finally:
+            self._session.close_streams()
 
 
 def _outcome(result: object) -> Outcome:

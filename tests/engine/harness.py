@@ -1,0 +1,121 @@
+"""The real engine for tests: freeze a list, run a job in the engine's own process, read what came of it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_fanout.endpoint import Endpoint
+from airflow_fanout.engine.job import Job
+from airflow_fanout.engine.process import EngineProcess, Said
+from airflow_fanout.progress import Progress
+from airflow_fanout.request import Request
+from airflow_fanout.settings import FetchSettings, Retry, Timeouts
+from airflow_fanout.shipping import pack
+from airflow_fanout.staging.directory import GenerationDirectory, ListDirectory, ReportDirectory
+from airflow_fanout.staging.frozen import Selection, freeze, read_manifest
+from airflow_fanout.staging.journal import read_records
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from airflow_fanout.outcome import Outcome, Record
+
+ONCE = Retry(attempts=1)
+USUAL = Timeouts()
+# Nobody listens there: port 1 is reserved (RFC 6335: tcpmux), and a test needs no privileges to find it closed.
+NOWHERE = Endpoint(base_url="http://127.0.0.1:1")
+
+
+def frozen(folder: Path, parameters: Iterable[object], names: tuple[str, ...] = ()) -> ListDirectory:
+    """Freeze parameters as extract does."""
+    directory = ReportDirectory.of(folder, dag_id="dag", run_id="run", report="report").new_list()
+    freeze(
+        parameters,
+        directory,
+        as_of=datetime(2026, 11, 22, tzinfo=UTC),
+        names=names,
+        duplicates="drop",
+        selection=Selection(),
+        shards=1,
+    )
+    return directory
+
+
+def settings(concurrency: int = 8, *, retry: Retry = ONCE, timeouts: Timeouts = USUAL, **more: Any) -> FetchSettings:
+    """Return settings that try once, unless the test is about more."""
+    return FetchSettings(concurrency=concurrency, retry=retry, timeouts=timeouts, **more)
+
+
+def job(
+    directory: ListDirectory,
+    asked: Request | Callable[..., Any],
+    endpoint: Endpoint | str = NOWHERE,
+    how: FetchSettings | None = None,
+) -> Job:
+    """Return the job of fetching a whole list by a request or by a function."""
+    request = asked if isinstance(asked, Request) else None
+    return Job(
+        directory=directory.path,
+        start=0,
+        stop=read_manifest(directory).count,
+        shard=0,
+        generation=1,
+        endpoint=Endpoint(base_url=endpoint) if isinstance(endpoint, str) else endpoint,
+        request=request,
+        function=None if isinstance(asked, Request) else pack(asked),
+        settings=how or settings(),
+        path=tuple(sys.path),
+    )
+
+
+@dataclass
+class Run:
+    """What an engine said, how it ended, and what it left in the journal."""
+
+    said: list[Said] = field(default_factory=list)
+    ended: str | None = None
+    records: list[Record] = field(default_factory=list)
+
+    @property
+    def last(self) -> Said:
+        """The engine's last message of its own."""
+        return [said for said in self.said if said.what != "output"][-1]
+
+    @property
+    def output(self) -> list[str]:
+        """The lines that its code printed."""
+        return [said.value for said in self.said if said.what == "output"]
+
+    @property
+    def progress(self) -> Progress:
+        """The counts of the last message."""
+        return Progress.from_json(self.last.value)
+
+    @property
+    def outcomes(self) -> dict[str, Outcome]:
+        """Each parameter's outcome, by the parameter as text."""
+        assert len({record.index for record in self.records}) == len(self.records), "two records for one parameter"
+        return {str(record.parameter): record.outcome for record in self.records}
+
+
+def journal(directory: ListDirectory) -> GenerationDirectory:
+    """Return the generation that `job` writes."""
+    return directory.shard(0).generation(1)
+
+
+def run(todo: Job) -> Run:
+    """Run a job to its end."""
+    with EngineProcess(todo) as engine:
+        return listened(engine, todo)
+
+
+def listened(engine: EngineProcess, todo: Job) -> Run:
+    """Listen to a running engine to its end."""
+    found = Run(said=list(engine.listen()))
+    found.ended = engine.ended
+    found.records = list(read_records(journal(ListDirectory(todo.directory))))
+    return found

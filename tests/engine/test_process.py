@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_fanout.endpoint import Endpoint
+from airflow_fanout.engine.process import EngineProcess
+from airflow_fanout.outcome import Kind
+from airflow_fanout.request import Request
+from demo.service import DemoService
+from tests.engine.harness import frozen, job, listened, run, settings
+from tests.http.servers import Server, as_json, until
+
+if TYPE_CHECKING:
+    from airflow_fanout.engine.process import Said
+    from tests.http.servers import Connection, Seen
+
+DAY = "2026-11-22"
+# Airflow gives a task that is to end five seconds.
+END_S = 5.0
+
+
+def said_by(engine: EngineProcess, what: str) -> Said:
+    """Listen until the engine has said something of a kind."""
+    return next(said for said in engine.listen() if said.what == what)
+
+
+def is_running(pid: int) -> bool:
+    """Return whether a process is there and isn't just waiting to be reaped."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def talk(session: object, number: int) -> int:
+    """Print three lines, or let some time pass."""
+    import time
+
+    if number == 0:
+        print("one\ntwo")
+        print("unfinished", end="")
+    else:
+        time.sleep(1.2)
+    return number
+
+
+def burn(session: object, number: int) -> None:
+    """Never let go of the processor."""
+    print("burning")
+    while True:
+        pass
+
+
+def sleep(session: object, number: int, quick: int = 0) -> int:
+    """Sleep for ever, unless the number is one of the quick ones."""
+    import time
+
+    if number >= quick:
+        print("sleeping")
+        time.sleep(300)
+    return number
+
+
+def leave_a_child(session: object, number: int) -> int:
+    """Start a process that outlives the engine."""
+    import subprocess
+
+    child = subprocess.Popen(["sleep", "300"])
+    print("child", child.pid)
+    return number
+
+
+def test_output_is_heard_when_it_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an author prints arrives line by line, while the function still runs, the unfinished line at the end."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    with EngineProcess(job(frozen(tmp_path, range(2)), talk)) as engine:
+        heard = [said.value if said.what == "output" else said.what for said in engine.listen()]
+    assert heard[:3] == ["one", "two", "progress"]
+    assert heard.index("unfinished") > heard.index("progress")
+    assert sorted(heard[3:]) == ["done", "unfinished"]
+
+
+def test_output_does_not_mix_with_messages(tmp_path: Path) -> None:
+    """What looks like a message of the engine's is only output when the author's code prints it."""
+    found = run(job(frozen(tmp_path, range(1)), lambda *_: print('["done",{"total":7}]')))
+    assert found.output == ['["done",{"total":7}]']
+    assert found.progress.total == 1
+
+
+def test_sigterm_ends_in_good_order(tmp_path: Path) -> None:
+    """Asked to stop, the engine ends within seconds, says so, and has kept every record that was finished."""
+    todo = job(frozen(tmp_path, range(100)), partial(sleep, quick=30))
+    with EngineProcess(todo) as engine:
+        said_by(engine, "progress")
+        begun = time.monotonic()
+        engine.ask_to_stop()
+        found = listened(engine, todo)
+    assert time.monotonic() - begun < END_S
+    assert (found.last.what, found.ended) == ("stopped", f"exited with code {os.EX_TEMPFAIL}")
+    assert found.progress.done == 30
+    assert sorted(record.index for record in found.records) == list(range(30))
+
+
+def test_sigterm_waits_for_what_is_nearly_there(tmp_path: Path) -> None:
+    """Requests that end in the moment after the stop have their records; nothing new is begun."""
+
+    def slow(seen: Seen, connection: Connection) -> bytes:
+        connection.pause(0.6)
+        return as_json(seen.path)
+
+    with Server(slow) as server:
+        todo = job(frozen(tmp_path, range(100)), Request(endpoint="/{0}"), server.origin, settings(4))
+        with EngineProcess(todo) as engine:
+            assert until(lambda: len(server.seen) >= 4, END_S)
+            engine.ask_to_stop()
+            found = listened(engine, todo)
+    assert found.last.what == "stopped"
+    assert len(found.records) == len(server.seen) == 4
+
+
+def test_stop_ends_an_engine_that_does_not_listen(tmp_path: Path) -> None:
+    """An author's function that never lets go of the processor doesn't keep `stop` from ending the engine in time."""
+    with EngineProcess(job(frozen(tmp_path, range(3)), burn)) as engine:
+        said_by(engine, "output")
+        begun = time.monotonic()
+        engine.stop()
+        assert time.monotonic() - begun < END_S
+        assert engine.ended is not None
+        assert not is_running(engine.pid)
+
+
+def test_error_of_the_parent_ends_the_engine(tmp_path: Path) -> None:
+    """An exception in the parent, such as Airflow's timeout of a task, ends the engine with it."""
+    todo = job(frozen(tmp_path, range(3)), sleep)
+    pids = []
+
+    def execute() -> None:
+        with EngineProcess(todo) as engine:
+            pids.append(engine.pid)
+            said_by(engine, "output")
+            raise TimeoutError("execution_timeout")
+
+    with pytest.raises(TimeoutError, match="execution_timeout"):
+        execute()
+    assert not is_running(pids[0])
+
+
+def test_sigkill_is_told(tmp_path: Path) -> None:
+    """An engine that was killed (by the kernel, for its memory) ends the listening; how it ended is told."""
+    todo = job(frozen(tmp_path, range(20)), partial(sleep, quick=10))
+    with EngineProcess(todo) as engine:
+        said_by(engine, "progress")
+        os.kill(engine.pid, signal.SIGKILL)
+        found = listened(engine, todo)
+        assert engine.last_words.endswith("sleeping")
+    assert found.ended == "was killed by SIGKILL"
+    assert [said.what for said in found.said if said.what in ("done", "stopped", "failed")] == []
+    assert sorted(record.index for record in found.records) == list(range(10))
+
+
+def test_second_try_requests_only_the_rest(tmp_path: Path) -> None:
+    """A second try over the same list requests only what has no good outcome, and counts the rest as done."""
+    with DemoService.start(subscribers=20) as service:
+        tels = sorted(_tels(service))
+        service.set_faults(fail=tels[:2], null=tels[2:3], invalid=tels[3:4])
+        request = Request(endpoint="/calls/{tel}", query={"day": DAY}, result="calls")
+        todo = job(frozen(tmp_path, tels, ("tel",)), request, service.url)
+        first = run(todo)
+        service.restore_faults()
+        service.reset_stats()
+        second = run(todo)
+        asked = service.asked()
+        third = run(todo)
+        assert service.asked() == asked
+    assert first.progress.kinds == {"ok": 16, "http_error": 2, "null": 1, "invalid": 1}
+    assert asked == dict.fromkeys(tels[:4], 1)
+    assert (second.progress.resumed, second.progress.kinds) == (16, {"ok": 20})
+    assert (third.progress.resumed, third.progress.requests) == (20, 0)
+    last = {record.index: record.outcome.kind for record in third.records}
+    assert last == dict.fromkeys(range(20), Kind.OK)
+
+
+def test_child_that_the_author_left_behind(tmp_path: Path) -> None:
+    """A process that the author's code started, and that holds the output open, doesn't hold up the parent."""
+    begun = time.monotonic()
+    found = run(job(frozen(tmp_path, range(1)), leave_a_child))
+    word, _, pid = found.output[0].partition(" ")
+    os.kill(int(pid), signal.SIGKILL)
+    assert (word, found.last.what) == ("child", "done")
+    assert time.monotonic() - begun < END_S
+
+
+def test_secrets_stay_in_the_pipe(tmp_path: Path) -> None:
+    """The connection's secrets are in no argument and in no variable of the engine's process, nor in the job's name."""
+    secret = "s3cr3t-of-the-connection"
+    todo = job(frozen(tmp_path, range(3)), sleep, Endpoint(base_url="http://127.0.0.1:1", login="u", password=secret))
+    with EngineProcess(todo) as engine:
+        said_by(engine, "output")
+        process = Path(f"/proc/{engine.pid}")
+        public = process.joinpath("cmdline").read_bytes() + process.joinpath("environ").read_bytes()
+        assert secret.encode() not in public
+        assert secret not in repr(todo) + repr(engine)
+        os.kill(engine.pid, signal.SIGKILL)
+
+
+def test_parent_loads_nothing_of_the_engine() -> None:
+    """Starting an engine imports neither gevent nor requests into the parent."""
+    code = """
+import sys
+import airflow_fanout.engine.process
+print(*{"gevent", "requests", "urllib3"} & set(sys.modules))
+"""
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(root / "plugins")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "\n"
+
+
+def _tels(service: DemoService) -> list[str]:
+    import requests
+
+    return [one["tel"] for one in requests.get(f"{service.url}/subscribers.json", timeout=10).json()]

@@ -1,0 +1,107 @@
+"""What bad input gets: an error in the task's log that says what to do, before anything was sent or written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from demo.airflow import AirflowClient
+from demo.numbers import number
+from demo.service import DemoService
+from tests.integration.runs import Run
+
+if TYPE_CHECKING:
+    from pymongo.database import Database
+
+# The first test waits for Airflow's start, too.
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A report that is refused, by which task, and with which words."""
+
+    dag_id: str
+    task: str
+    says: tuple[str, ...]
+
+
+# The reports are in dags/bad_input.py.
+UNSENT = (
+    Refused("misspelt", "fetch", ("endpoint uses {tle}", "every parameter of this list has: tel", "mean {tel}?")),
+    Refused("not_json", "extract", ("Parameter 1 of the source", "isn't JSON", "a dict that JSON can hold")),
+    Refused("empty", "extract", ("nobody (bad_input.py:", "no parameter at all", "allow_empty=True")),
+    Refused("twins_refused", "extract", ("Parameter 10 of the source", "was there before", 'duplicates="drop"')),
+    Refused("no_connection", "fetch", ("'nowhere' isn't there", "AIRFLOW_CONN_NOWHERE")),
+    Refused("no_host", "fetch", ("'hostless' has no host", "Admin > Connections")),
+    Refused("unknown_only", "extract", ("asks for 1 parameter(s) that the source doesn't have", "…00")),
+)
+UNWRITTEN = (
+    Refused("no_key", "load", ("it has no key field 'customer'; it has: tel, result", "No document of this run")),
+    Refused("beyond_64_bits", "load", ("parameter 5 ({tel: …05})", "its field 'total' can't be stored", "8-byte ints")),
+    Refused("same_key", "load", ("another document of this run has the same day", "No document of this run")),
+    Refused("not_validated", "load", ("No validate task has passed these results", "Put ValidateOperator before")),
+)
+GOOD = ("empty_allowed", "twins_dropped")
+CONF: Mapping[str, Mapping[str, Any]] = {"unknown_only": {"only": [{"tel": number(101)}, {"tel": number(1500)}]}}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """All of these reports after their end, and how often each subscriber was asked for meanwhile."""
+
+    runs: Mapping[str, Run]
+    asked: Mapping[str, int]
+
+
+@pytest.fixture(scope="module")
+def ended(dag_ids: list[str], airflow: Any, call_service: DemoService) -> Ended:
+    """All of these reports, run side by side."""
+    call_service.reset_stats()
+    client: AirflowClient = airflow.client()
+    wanted = [*GOOD, *(case.dag_id for case in (*UNSENT, *UNWRITTEN))]
+    runs = {dag_id: Run.trigger(client, dag_id, CONF.get(dag_id)) for dag_id in wanted}
+    for run in runs.values():
+        run.ended()
+    return Ended(runs, call_service.asked())
+
+
+@pytest.mark.parametrize("case", [*UNSENT, *UNWRITTEN], ids=lambda case: case.dag_id)
+def test_bad_input_is_refused(ended: Ended, case: Refused) -> None:
+    """The task fails at once, without retry, and its log says what is wrong and what to do."""
+    run = ended.runs[case.dag_id]
+    log = run.log(case.task)
+    assert run.states[case.task] == "failed", log
+    assert run.tries(case.task) == 1
+    assert [words for words in case.says if words not in log] == [], log
+
+
+def test_nothing_is_sent_for_bad_input(ended: Ended) -> None:
+    """Whatever is wrong before the fetch stops the run before its first request."""
+    assert ended.asked == {number(index): 5 for index in range(200, 210)}
+
+
+@pytest.mark.parametrize("case", UNWRITTEN, ids=lambda case: case.dag_id)
+def test_nothing_is_written_of_a_refused_load(ended: Ended, loaded: Database[dict[str, Any]], case: Refused) -> None:
+    """Of results that can't all be loaded, none is."""
+    assert loaded[case.dag_id].count_documents({}) == 0
+
+
+def test_an_empty_list_may_be_allowed(ended: Ended, loaded: Database[dict[str, Any]]) -> None:
+    """With `allow_empty=True` an empty list goes through all four tasks, and is no document."""
+    run = ended.runs["empty_allowed"]
+    run.succeeded()
+    assert [run.returned(task)["parameters"] for task in ("extract", "fetch", "validate", "load")] == [0, 0, 0, 0]
+    assert run.returned("load")["documents"] == loaded["empty_allowed"].count_documents({}) == 0
+
+
+def test_duplicates_are_dropped_and_counted(ended: Ended, loaded: Database[dict[str, Any]]) -> None:
+    """Of equal parameters the first is kept; the others are counted, and not asked for."""
+    run = ended.runs["twins_dropped"]
+    run.succeeded()
+    listed = run.returned("extract")
+    assert (listed["parameters"], listed["duplicates"]) == (10, 3)
+    assert run.returned("fetch")["requests"] == loaded["twins_dropped"].count_documents({}) == 10

@@ -1,0 +1,95 @@
+"""A hundred requests at a time where 256 open files are allowed."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+from demo.airflow import Airflow, environment
+from demo.airflow.home import COMMAND
+from demo.processes import Kept
+from demo.service import DemoService
+from tests.integration.engines import is_engine
+
+if TYPE_CHECKING:
+    from pymongo.database import Database
+
+# The first test waits for Airflow's start, too.
+pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(300)]
+
+LIMIT = 256
+# Soft and hard: nobody below can raise it.
+LIMITED = ("bash", "-c", f'ulimit -n {LIMIT} && exec "$@"', "bash")
+SAMPLE_S = 0.1
+
+
+class Limited:
+    """`airflow dags test` of one DAG, in a tree of processes that all have the limit."""
+
+    def __init__(self, airflow: Airflow, dag_id: str) -> None:
+        self.log = airflow.home.logs / f"limited-{dag_id}.txt"
+        command = (*LIMITED, *COMMAND, "dags", "test", dag_id, "2026-11-11")
+        self._kept = Kept.start(
+            command,
+            env=environment(airflow.home, port=airflow.port),
+            cwd=airflow.home.directory,
+            log=self.log,
+        )
+        self.peak = {"engine": 0, "task": 0, "together": 0}
+
+    def run(self) -> int:
+        """Wait for the end, counting open files meanwhile, and return the exit code."""
+        with self._kept as kept:
+            while kept.poll() is None:
+                self._sample(kept.pid)
+                time.sleep(SAMPLE_S)
+            return kept.wait()
+
+    def _sample(self, pid: int) -> None:
+        try:
+            task = psutil.Process(pid)
+            now = {"task": task.num_fds(), "engine": 0}
+            now["engine"] = sum(child.num_fds() for child in task.children(recursive=True) if is_engine(child))
+        except psutil.NoSuchProcess:
+            return
+        now["together"] = now["task"] + now["engine"]
+        self.peak = {name: max(self.peak[name], count) for name, count in now.items()}
+
+
+def test_20000_parameters_with_256_open_files(
+    dag_ids: list[str], airflow: Airflow, service: DemoService, loaded: Database[dict[str, Any]]
+) -> None:
+    """The classic script's fault is gone: it ended with "Too many open files", and then MongoDB couldn't be opened.
+
+    It opened a connection for each request, and wrote to MongoDB from among them. Here 20,000 requests share a
+    hundred connections, in a process that never meets MongoDB; the load task writes afterwards.
+    """
+    service.set_faults(latency_ms=20)
+    limited = Limited(airflow, "many")
+    code = limited.run()
+    print(f"\nopen files at the peak, of {LIMIT}: {limited.peak}")
+    assert code == 0, _tail(limited.log)
+    assert limited.peak["engine"] > 100
+    assert limited.peak["together"] < 200
+    assert loaded["many"].count_documents({}) == 20_000
+    stats = service.stats()
+    assert (stats["by_path"], stats["asked"]["most"]) == ({"/calls": 20_000}, 10)
+    assert stats["connections"] <= 100
+
+
+def test_a_concurrency_beyond_the_limit_is_refused(dag_ids: list[str], airflow: Airflow, service: DemoService) -> None:
+    """A concurrency that 256 open files can't carry is refused with both numbers, before anything is sent."""
+    limited = Limited(airflow, "too_many")
+    assert limited.run() != 0
+    said = limited.log.read_text()
+    assert "A concurrency of 300 needs 364 open files, and 256 are allowed here." in said
+    assert "Set concurrency to at most 192" in said
+    assert service.stats()["requests"] == 0
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-40:])

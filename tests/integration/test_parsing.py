@@ -1,0 +1,94 @@
+"""What parsing a DAG file does: always the same, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.airflow import Airflow, AirflowClient, AirflowHome, environment
+from tests.integration.conftest import FOLDERS
+
+# The first test waits for Airflow's start, too.
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
+
+SERIALIZED = """
+import json, sys
+from airflow.dag_processing.dagbag import DagBag
+from airflow.models.serialized_dag import SerializedDagModel
+from airflow.serialization.serialized_objects import DagSerialization
+
+bag = DagBag(sys.argv[1])
+assert not bag.import_errors, bag.import_errors
+serialized = {dag_id: DagSerialization.to_dict(dag) for dag_id, dag in bag.dags.items()}
+assert " at 0x" not in json.dumps(serialized)
+# Airflow makes a new version of a DAG when this hash is another one.
+print("hashes", dict(sorted((dag_id, SerializedDagModel.hash(found)) for dag_id, found in serialized.items())))
+"""
+
+# The events that Python's own audit hooks tell of: https://docs.python.org/3/library/audit_events.html
+WORKED = """
+import runpy, sys
+from datetime import datetime
+
+import requests
+from airflow.sdk import DAG
+
+# What Airflow and requests do when they are imported, or make their first schedule, is theirs.
+DAG("any", schedule="@daily", start_date=datetime(2026, 1, 1))
+ACTS = ("socket.connect", "socket.getaddrinfo", "socket.bind", "subprocess.Popen", "os.fork", "sqlite3.connect")
+acted = []
+sys.addaudithook(lambda event, args: acted.append((event, repr(args))) if event in ACTS else None)
+for file in sys.argv[1:]:
+    runpy.run_path(file)
+print("worked", acted)
+"""
+PROJECT = sorted((Path(__file__).parents[2] / "dags").glob("*.py"))
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path) -> dict[str, str]:
+    """The environment of an Airflow without connections, and without a server to ask for them."""
+    (tmp_path / "dags").mkdir()
+    home = AirflowHome(directory=tmp_path / "home", dags=tmp_path / "dags", plugins=FOLDERS[0].parent / "plugins")
+    return environment(home)
+
+
+def _told(program: str, *arguments: Path, env: dict[str, str], word: str) -> str:
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    ran = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return next(line for line in ran.stdout.splitlines() if line.startswith(word))
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=["the project's", "the tests'"])
+def test_serialization_is_stable(folder: Path, nowhere: dict[str, str]) -> None:
+    """Two processes that parse the same DAGs serialize them alike; no address of an object is in it."""
+    path = os.pathsep.join([str(folder), nowhere["PYTHONPATH"]])
+    twice = [_told(SERIALIZED, folder, env={**nowhere, "PYTHONPATH": path}, word="hashes") for _ in range(2)]
+    assert twice[0] == twice[1]
+
+
+def test_airflow_makes_one_version_of_a_dag(airflow: Airflow, client: AirflowClient, dag_ids: list[str]) -> None:
+    """However often the DAG processor parses the files, a DAG stays at its first version."""
+    since = datetime.now(UTC)
+    for file in airflow.home.dags.glob("*.py"):
+        file.touch()
+    for dag_id in dag_ids:
+        client.wait_parsed(dag_id, since=since)
+    assert {dag_id: _versions(client, dag_id) for dag_id in dag_ids} == {dag_id: [1] for dag_id in dag_ids}
+
+
+def _versions(client: AirflowClient, dag_id: str) -> list[int]:
+    found: dict[str, Any] = client.request("GET", f"/api/v2/dags/{dag_id}/dagVersions")
+    return [version["version_number"] for version in found["dag_versions"]]
+
+
+def test_parsing_does_no_work(nowhere: dict[str, str]) -> None:
+    """Parsing the project's DAG files opens no socket, no database, no process, and looks up no connection."""
+    assert _told(WORKED, *PROJECT, env=nowhere, word="worked") == "worked []"

@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+from io import BytesIO
+from typing import Any
+
+import bson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_fanout.codec import Json
+from airflow_fanout.documents import (
+    DEEPEST,
+    LARGEST_BYTES,
+    DocumentOf,
+    Shape,
+    decode,
+    encode,
+    parameter_and_result,
+)
+from airflow_fanout.errors import BadDocument, BadSetting
+from airflow_fanout.outcome import Kind, Outcome, Record
+
+AS_OF = datetime(2026, 11, 22, tzinfo=UTC)
+IN_BSON = datetime(2026, 11, 22)  # noqa: DTZ001 - as bson gives it back
+TEL = {"tel": "+12025550100"}
+
+
+def good(index: int, parameter: Json, result: Json = 1) -> Record:
+    """Return the record of a good result."""
+    return Record(index, parameter, Outcome(Kind.OK, result=result), 1, 1.0)
+
+
+def shape(key: Sequence[str] = ("tel",), document: DocumentOf = parameter_and_result, **options: Any) -> Shape:
+    """Return how documents are made."""
+    return Shape(key=tuple(key), as_of=AS_OF, document=document, **options)
+
+
+def encoded(records: list[Record], how: Shape) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Encode records; return filter and document of each, decoded."""
+    spool = BytesIO()
+    count = encode(records, how, spool)
+    found = [(bson.decode(key.raw), bson.decode(document.raw)) for key, document in decode(spool)]
+    assert len(found) == count
+    return found
+
+
+def refusal(document: object, *, key: Sequence[str] = ("tel",), parameter: Json = TEL) -> BadDocument:
+    """Return the error that a function's document gets."""
+    with pytest.raises(BadDocument) as caught:
+        encoded([good(7, parameter)], shape(key, lambda _parameter, _result: document))  # type: ignore[arg-type, return-value] # also what is no document
+    assert caught.value.index == 7
+    assert "+1202" not in str(caught.value)
+    return caught.value
+
+
+def test_a_document_has_the_parameter_the_result_and_the_date() -> None:
+    """Without a function of the report's, nothing of what was asked and answered is lost."""
+    assert encoded([good(0, TEL, [1, None])], shape()) == [
+        ({"as_of": IN_BSON, **TEL}, {**TEL, "result": [1, None], "as_of": IN_BSON})
+    ]
+
+
+def test_a_parameter_without_names_is_a_field_of_its_own() -> None:
+    """A plain value is in the field `parameter`, which can be the key."""
+    found = encoded([good(0, "+12025550100")], shape(("parameter",)))
+    assert found == [
+        ({"as_of": IN_BSON, "parameter": "+12025550100"}, {"parameter": "+12025550100", "result": 1, "as_of": IN_BSON})
+    ]
+
+
+def test_only_good_results_become_documents() -> None:
+    """Kinds that a report allows besides ok are no documents."""
+    bad = [Record(1, {"tel": "b"}, Outcome(kind), 1, 1.0) for kind in Kind if kind is not Kind.OK]
+    assert len(encoded([good(0, TEL), *bad], shape())) == 1
+
+
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_a_function_makes_any_number_of_documents(number: int) -> None:
+    """A list, a generator, a single dict or None: each is as many documents as it says."""
+    documents = [{"tel": "x", "at": at} for at in range(number)]
+
+    def generated(_parameter: Json, _result: Json) -> Iterator[dict[str, Any]]:
+        yield from documents
+
+    functions: list[DocumentOf] = [generated, lambda _parameter, _result: documents]
+    if number == 0:
+        functions.append(lambda _parameter, _result: None)
+    if number == 1:
+        functions.append(lambda _parameter, _result: documents[0])
+    for function in functions:
+        found = encoded([good(0, TEL)], shape(("tel", "at"), function))
+        assert [key["at"] for key, _ in found] == list(range(number))
+
+
+def test_a_function_gets_parameter_and_result() -> None:
+    """The function is called once per result, with both."""
+    asked = []
+
+    def document(parameter: Json, result: Json) -> dict[str, Any]:
+        asked.append((parameter, result))
+        return {}
+
+    encoded([good(0, {"tel": "a"}, {"n": 1}), good(1, {"tel": "b"}, [])], shape(document=document))
+    assert asked == [({"tel": "a"}, {"n": 1}), ({"tel": "b"}, [])]
+
+
+def test_a_key_field_comes_from_the_document_before_the_parameter() -> None:
+    """What the document says is the key; what it leaves out, the parameter has."""
+    found = encoded(
+        [good(0, {"tel": "parameter", "day": "parameter"})], shape(("tel", "day"), lambda *_: {"tel": "document"})
+    )
+    assert [(key["tel"], key["day"]) for key, _ in found] == [("document", "parameter")]
+    assert found[0][1]["day"] == "parameter"
+
+
+def test_the_filter_begins_with_the_date() -> None:
+    """The filter has the fields of the unique index, in the index's order."""
+    [(key, _)] = encoded([good(0, {"b": 1, "a": 2})], shape(("b", "a"), as_of_field="day"))
+    assert list(key) == ["day", "b", "a"]
+
+
+def test_the_authors_own_dict_is_left_alone() -> None:
+    """The date and the key are added to a copy."""
+    own: dict[str, Any] = {"n": 1}
+    encoded([good(0, TEL)], shape(document=lambda *_: own))
+    assert own == {"n": 1}
+
+
+@pytest.mark.parametrize("value", [None, "absent"])
+def test_a_document_without_a_key_field_is_refused(value: str | None) -> None:
+    """A key that is missing or null would make all such documents one; the message names what there is."""
+    document = {"calls": 3} if value == "absent" else {"calls": 3, "tel": None}
+    error = refusal(document, parameter={"day": "x"})
+    assert "no key field 'tel'" in error.problem
+    assert "calls" in error.problem
+
+
+@pytest.mark.parametrize("value", [{"$ne": 1}, {"a": 1}, [1, 2], (1,), re.compile("."), bson.Regex(".")], ids=repr)
+def test_a_key_is_no_query(value: object) -> None:
+    """An object, a list or a pattern in a filter finds other documents than its own."""
+    assert "key field 'tel'" in refusal({"tel": value}).problem
+
+
+@pytest.mark.parametrize("value", ["x", 7, 1.5, True, AS_OF, bson.ObjectId(), b"x", bson.Decimal128("1")], ids=repr)
+def test_a_key_is_a_plain_value(value: object) -> None:
+    """Texts, numbers, flags, dates and MongoDB's own ids are keys."""
+    assert len(encoded([good(0, TEL)], shape(document=lambda *_: {"tel": value}))) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("a", "a"),
+        (1, 1.0),
+        (2**40, float(2**40)),
+        (1, bson.Int64(1)),
+        (-0.0, 0),
+        (AS_OF, AS_OF.replace(microsecond=999)),
+    ],
+    ids=repr,
+)
+def test_two_documents_with_one_key_are_refused(one: object, other: object) -> None:
+    """The second would overwrite the first; what MongoDB holds for equal is equal here."""
+    records = [good(0, "p", one), good(1, "+12025550101", other)]
+    with pytest.raises(BadDocument, match=r"same tel") as caught:
+        encoded(records, shape(document=lambda _, result: {"tel": result}))
+    assert caught.value.index == 1
+    assert "+1202" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("one", "other"), [("1", 1), (True, 1), (1.5, 1), ("a", "A"), (2**62, 2**62 + 1)], ids=repr)
+def test_different_keys_are_different_documents(one: object, other: object) -> None:
+    """What MongoDB tells apart makes two documents."""
+    records = [good(0, "p", one), good(1, "q", other)]
+    assert len(encoded(records, shape(document=lambda _, result: {"tel": result}))) == 2
+
+
+@given(st.lists(st.integers(0, 30) | st.text("ab", max_size=2)))
+def test_every_good_result_is_a_document_or_an_error(keys: list[int | str]) -> None:
+    """With different keys there are as many documents as results, in order; with equal ones, none is lost."""
+    records = [good(index, "p", key) for index, key in enumerate(keys)]
+    how = shape(("k",), lambda _, result: {"k": result})
+    if len(set(keys)) == len(keys):
+        assert [key["k"] for key, _ in encoded(records, how)] == keys
+    else:
+        with pytest.raises(BadDocument):
+            encoded(records, how)
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        ({"n": 2**63}, "'n'"),
+        ({"day": date(2026, 11, 22)}, "'day'"),
+        ({"set": {"+12025550100"}}, "'set'"),
+        ({"deep": {"deeper": [{"+12025550100"}]}}, "'deep'"),
+        ({"text": "half \ud800"}, "'text'"),
+        ({"nul\0": 1}, "nul"),
+        ({"in": {7: 1}}, "'in'"),
+        ({7: 1}, "7"),
+        ({"$set": 1}, "'$set'"),
+        ({"_id": 1}, "`_id`"),
+        ({"as_of": "2026-11-22"}, "as_of_field"),
+        ({"as_of": None}, "as_of_field"),
+    ],
+    ids=repr,
+)
+def test_what_mongodb_does_not_take_is_refused_by_field(document: Any, told: str) -> None:
+    """A value that BSON can't hold is told by the field it is in, and isn't shown."""
+    assert told in refusal(document).problem
+
+
+@pytest.mark.parametrize("document", [7, "text", [7], ["tel"], [{"a": 1}, None]], ids=repr)
+def test_what_is_no_document_is_refused(document: object) -> None:
+    """A function that returns something else is told that a document is a dict, or that it can't be gone through."""
+    assert "dict" in refusal(document).problem or "not iterable" in refusal(document).problem
+
+
+def test_an_exception_of_the_function_is_told() -> None:
+    """Type and text of the exception are in the message, the parameter's value isn't."""
+
+    def document(parameter: Json, _result: Json) -> dict[str, Any]:
+        raise KeyError(f"no calls for {parameter['tel']}")
+
+    with pytest.raises(BadDocument, match="raised KeyError: 'no calls for …00'"):
+        encoded([good(0, TEL)], shape(document=document))
+
+
+def nested(levels: int) -> dict[str, Any]:
+    """Return a document that is so many levels deep."""
+    document: dict[str, Any] = {}
+    for _ in range(levels - 1):
+        document = {"a": document}
+    return document
+
+
+def test_a_document_may_be_a_hundred_levels_deep() -> None:
+    """MongoDB's limit is held before the first write, in objects and in lists."""
+    assert len(encoded([good(0, TEL)], shape(document=lambda *_: nested(DEEPEST)))) == 1
+    assert "levels deep" in refusal(nested(DEEPEST + 1)).problem
+    assert "levels deep" in refusal({"list": [nested(DEEPEST - 1)]}).problem
+
+
+def test_a_value_that_holds_itself_is_refused() -> None:
+    """A circle is too deep, and looking for its end ends."""
+    circle: dict[str, Any] = {"tel": "x"}
+    circle["self"] = circle
+    assert "levels deep" in refusal(circle).problem
+
+
+def sized(size: int) -> dict[str, Any]:
+    """Return a document that has so many bytes with its date."""
+    empty = len(bson.encode({"tel": "x", "text": "", "as_of": AS_OF}))
+    return {"tel": "x", "text": "y" * (size - empty)}
+
+
+def test_a_document_may_be_as_large_as_mongodb_takes() -> None:
+    """One byte beyond the limit is refused, with both numbers."""
+    assert len(encoded([good(0, TEL)], shape(document=lambda *_: sized(LARGEST_BYTES)))) == 1
+    problem = refusal(sized(LARGEST_BYTES + 1)).problem
+    assert f"{LARGEST_BYTES + 1:,}" in problem
+    assert f"{LARGEST_BYTES:,}" in problem
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"key": ("_id",)}, "key"),
+        ({"key": ("a.b",)}, "key"),
+        ({"as_of_field": "_id"}, "as_of_field"),
+        ({"as_of_field": "$d"}, "as_of_field"),
+    ],
+    ids=repr,
+)
+def test_fields_that_cannot_be_a_key_are_refused(wrong: dict[str, Any], field: str) -> None:
+    """`_id` is MongoDB's own, and a name that it can't take is told before anything is made."""
+    with pytest.raises(BadSetting) as caught:
+        shape(**wrong)
+    assert caught.value.field == field
+
+
+def test_an_empty_spool_has_no_documents() -> None:
+    """A report without results writes nothing."""
+    assert encoded([], shape()) == []

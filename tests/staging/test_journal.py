@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from airflow_fanout.outcome import Kind, Outcome, Record
+from airflow_fanout.staging.directory import GenerationDirectory
+from airflow_fanout.staging.journal import PART_AGE_S, PART_BYTES, JournalWriter, Snapshot, read_records
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def record(index: int, result: object = "done") -> Record:
+    """Return a good record."""
+    return Record(index, f"parameter {index}", Outcome(Kind.OK, result=result), 1, 1.5)
+
+
+@pytest.fixture
+def generation(tmp_path: Path) -> GenerationDirectory:
+    """A generation without a try."""
+    return GenerationDirectory(tmp_path / "generation-0001")
+
+
+def write(generation: GenerationDirectory, indexes: range, result: object = "done") -> None:
+    """Write a whole try."""
+    writer = JournalWriter(generation.new_try())
+    for index in indexes:
+        writer.append(record(index, result))
+    writer.close()
+
+
+def test_records_come_back_in_order(generation: GenerationDirectory) -> None:
+    """What one try has written is read as it was."""
+    write(generation, range(5))
+    assert list(read_records(generation)) == [record(index) for index in range(5)]
+
+
+def test_a_generation_without_a_try_has_no_records(generation: GenerationDirectory) -> None:
+    """Before the first fetch there is nothing, and that is no error."""
+    assert list(read_records(generation)) == []
+
+
+def test_a_try_that_wrote_nothing_leaves_no_file(generation: GenerationDirectory) -> None:
+    """Closing and flushing a journal without records makes no empty part."""
+    writer = JournalWriter(generation.new_try())
+    writer.flush()
+    writer.close()
+    writer.close()
+    assert generation.parts() == []
+
+
+def test_a_newer_try_comes_after_an_older_one(generation: GenerationDirectory) -> None:
+    """Whichever was written last, the newer try's records are read last, so that they count."""
+    old, new = JournalWriter(generation.new_try()), JournalWriter(generation.new_try())
+    new.append(record(1, "new"))
+    new.close()
+    old.append(record(1, "old"))
+    old.close()
+    assert [found.outcome.result for found in read_records(generation)] == ["old", "new"]
+
+
+def test_flushed_records_can_be_read_before_the_part_is_closed(generation: GenerationDirectory) -> None:
+    """What was flushed is there for whoever comes after a kill; what was not, isn't."""
+    writer = JournalWriter(generation.new_try())
+    writer.append(record(0))
+    writer.flush()
+    writer.append(record(1))
+    assert [found.index for found in read_records(generation)] == [0]
+    writer.close()
+    assert [found.index for found in read_records(generation)] == [0, 1]
+
+
+def test_an_old_part_is_closed(generation: GenerationDirectory) -> None:
+    """A part that is a minute old is closed with the next flush, and the next record begins another."""
+    clock = Clock()
+    writer = JournalWriter(generation.new_try(), clock)
+    writer.append(record(0))
+    clock.now += PART_AGE_S - 0.1
+    writer.flush()
+    writer.append(record(1))
+    assert len(generation.parts()) == 1
+    clock.now += 0.1
+    writer.flush()
+    writer.append(record(2))
+    writer.close()
+    assert [path.name for path in generation.parts()] == ["part-00000.jsonl.zst", "part-00001.jsonl.zst"]
+    assert [found.index for found in read_records(generation)] == [0, 1, 2]
+
+
+def test_a_large_part_is_closed(generation: GenerationDirectory) -> None:
+    """A part is closed once it has its size on the disk, so that a kill leaves little that isn't durable."""
+    writer = JournalWriter(generation.new_try(), Clock())
+    eighth = [os.urandom(PART_BYTES // 8).hex() for _ in range(9)]
+    for index, text in enumerate(eighth):
+        writer.append(record(index, text))
+        writer.flush()
+    writer.close()
+    assert len(generation.parts()) == 2
+    assert PART_BYTES <= generation.parts()[0].stat().st_size < PART_BYTES * 1.3
+    assert [found.index for found in read_records(generation)] == list(range(9))
+
+
+def test_a_snapshot_reads_the_same_each_time(generation: GenerationDirectory) -> None:
+    """A try that Airflow has given up may still write: who counts twice counts the same."""
+    zombie, newer = JournalWriter(generation.new_try()), JournalWriter(generation.new_try())
+    for index in range(3):
+        zombie.append(record(index, "old"))
+    zombie.flush()
+    newer.append(record(3, "new"))
+    newer.close()
+    snapshot = Snapshot(generation)
+    first = list(snapshot)
+    zombie.append(record(4, "late"))
+    zombie.close()
+    zombie.append(record(5, "later"))
+    zombie.close()
+    assert list(snapshot) == first
+    assert [found.index for found in first] == [0, 1, 2, 3]
+    assert [found.index for found in Snapshot(generation)] == [0, 1, 2, 4, 5, 3]

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_fanout.staging.seen import Seen
+
+
+@given(st.lists(st.binary(max_size=3)))
+def test_each_is_new_once(identities: list[bytes]) -> None:
+    """A byte string is new the first time and known ever after, whatever its bytes."""
+    known: set[bytes] = set()
+    with Seen() as seen:
+        for identity in identities:
+            assert seen.add(identity) is (identity not in known)
+            known.add(identity)
+
+
+def test_two_sets_do_not_share() -> None:
+    """Each use begins with nothing."""
+    with Seen() as one, Seen() as other:
+        assert one.add(b"a")
+        assert other.add(b"a")
+
+
+def test_a_hundred_thousand_are_told_apart() -> None:
+    """Beyond its cache on disk the set is as exact as within it."""
+    with Seen() as seen:
+        assert all(seen.add(b"%0200d" % number) for number in range(100_000))
+        assert not any(seen.add(b"%0200d" % number) for number in range(0, 100_000, 1000))

@@ -1,0 +1,103 @@
+"""Who loads what: each part in an interpreter of its own, by what is in `sys.modules` afterwards."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PLUGINS = ROOT / "plugins"
+PACKAGE = PLUGINS / "airflow_fanout"
+HEAVY = frozenset(
+    {"airflow", "bson", "fastapi", "gevent", "pymongo", "requests", "sqlalchemy", "urllib3", "cloudpickle"}
+)
+# By file or folder, what a part may load of these; a part without a line may load none.
+MAY_LOAD = {
+    "documents.py": {"bson"},
+    "engine": {"cloudpickle", "gevent", "requests", "urllib3"},
+    "engine/__init__.py": set[str](),
+    "engine/job.py": set[str](),
+    "engine/limits.py": set[str](),
+    "engine/process.py": set[str](),
+    "failures.py": {"requests", "urllib3"},
+    "mongo.py": {"bson", "pymongo"},
+    "operators": {"airflow", "cloudpickle", "sqlalchemy"},
+    "operators/__init__.py": set[str](),
+    "session.py": {"requests", "urllib3"},
+    "shipping.py": {"cloudpickle"},
+    "web": {"airflow", "fastapi", "sqlalchemy"},
+}
+# Patches the interpreter that it is: it runs, it isn't imported.
+PROGRAM = "engine/__main__.py"
+
+
+def loaded(program: str, home: Path) -> set[str]:
+    """Return which of the heavy packages a program has loaded, `gevent.monkey` by its own name."""
+    watched = sorted({*HEAVY, "gevent.monkey"})
+    shown = f"import sys; print(*(name for name in {watched!r} if name in sys.modules), sep='\\n')"
+    env = {**os.environ, "PYTHONPATH": f"{PLUGINS}{os.pathsep}{ROOT}", "AIRFLOW_HOME": str(home)}
+    told = subprocess.run(
+        [sys.executable, "-c", f"{program}\n{shown}"], env=env, cwd=home, capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stderr
+    return {*told.stdout.split()} & {*watched}
+
+
+def parts() -> Iterator[str]:
+    """Yield every file of the package that can be imported, by its path in it."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if (name := path.relative_to(PACKAGE).as_posix()) != PROGRAM:
+            yield name
+
+
+def allowed(part: str) -> set[str]:
+    """Return what a part may load: by the nearest line of the table."""
+    for place in (part, *(parent.as_posix() for parent in Path(part).parents)):
+        if place in MAY_LOAD:
+            return MAY_LOAD[place]
+    return set()
+
+
+def module_of(part: str) -> str:
+    """Return a part's name for `import`."""
+    names = Path("airflow_fanout", part).with_suffix("").parts
+    return ".".join(names[:-1] if names[-1] == "__init__" else names)
+
+
+@pytest.mark.parametrize("part", [part for part in parts() if "airflow" not in allowed(part)])
+def test_a_part_loads_what_it_may(part: str, tmp_path: Path) -> None:
+    """Values load nothing; the engine neither Airflow nor MongoDB; its parent's side neither gevent nor requests."""
+    found = loaded(f"import {module_of(part)}", tmp_path)
+    assert found - {"gevent.monkey"} <= allowed(part)
+    # gevent loads its `monkey` by itself; only the program may use it.
+    assert "gevent.monkey" not in found or "gevent" in allowed(part)
+
+
+def test_the_parts_together_that_airflow_loads(tmp_path: Path) -> None:
+    """All public names and all operators: Airflow, and no gevent, requests, pymongo or web framework."""
+    names = "import airflow_fanout\nfor name in airflow_fanout.__all__: assert getattr(airflow_fanout, name), name"
+    modules = [f"import {module_of(part)}" for part in parts() if part.startswith("operators")]
+    found = loaded("\n".join([names, *modules]), tmp_path)
+    assert found <= MAY_LOAD["operators"]
+    assert "airflow" in found
+
+
+def test_the_plugin_file_loads_only_airflows_sdk(tmp_path: Path) -> None:
+    """The one file that every Airflow process executes brings no driver and no web framework."""
+    program = f"import runpy; runpy.run_path({str(PLUGINS / 'airflow_fanout_plugin.py')!r})"
+    assert loaded(program, tmp_path) <= {"airflow", "sqlalchemy"}
+
+
+@pytest.mark.parametrize("dag_file", sorted(path.name for path in (ROOT / "dags").glob("*.py")))
+def test_a_dag_file_loads_no_gevent(dag_file: str, tmp_path: Path) -> None:
+    """A DAG file is parsed without gevent and pymongo; requests is there only if the file itself asks for it."""
+    path = ROOT / "dags" / dag_file
+    may = set(MAY_LOAD["operators"])
+    if "import requests" in path.read_text():
+        may |= {"requests", "urllib3"}
+    assert loaded(f"import runpy; runpy.run_path({str(path)!r})", tmp_path) <= may

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import pickle
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from airflow_fanout import errors
+from airflow_fanout.errors import FanoutError
+
+KINDS = [
+    kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, FanoutError) and kind is not FanoutError
+]
+# One value for each type that a field has, by its annotation.
+VALUES: dict[str, Any] = {"str": "a text", "int": 4711, "object": ("a", 7), "tuple[str, ...]": ("tel", "day")}
+
+
+def made(kind: type[FanoutError]) -> FanoutError:
+    """Return an error of a kind with a value in every field."""
+    return kind(**{field.name: VALUES[str(field.type)] for field in fields(kind)})
+
+
+def test_there_are_errors_to_test() -> None:
+    """All errors of the module are found by what they are."""
+    assert len(KINDS) >= 18
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_error_crosses_processes_whole(kind: type[FanoutError]) -> None:
+    """An error that was pickled has the same type, fields and text, and its notes."""
+    error = made(kind)
+    error.add_note("seen in a test")
+    there = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    assert type(there) is kind
+    assert str(there) == str(error)
+    assert vars(there) == vars(error)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_error_says_each_of_its_fields(kind: type[FanoutError]) -> None:
+    """No field is there for nothing: another value gives another text."""
+    for field in fields(kind):
+        others = {"str": "other", "int": 12, "object": "other", "tuple[str, ...]": ("other",)}
+        values = {other.name: VALUES[str(other.type)] for other in fields(kind)}
+        changed = kind(**{**values, field.name: others[str(field.type)]})
+        assert str(changed) != str(made(kind)), field.name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_error_is_a_sentence(kind: type[FanoutError]) -> None:
+    """A text has no empty places and no doubled signs, and isn't the field's repr."""
+    text = str(made(kind))
+    assert text
+    assert not {"..", "  ", "None", "()"} & {text[place : place + 2] for place in range(len(text))}
+    assert kind.__doc__
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whether_to_retry_is_said(kind: type[FanoutError]) -> None:
+    """What the world does may pass; what somebody wrote, or what was damaged, does not."""
+    passes = {"BadSource", "EngineDied", "EngineStopped", "CountMismatch", "WriteRefused", "MongoFailed"}
+    assert kind.retry is (kind.__name__ in passes)
+
+
+def test_errors_stay_different_things() -> None:
+    """Two errors with equal fields are two events: they can be in a set and be chained."""
+    first, second = made(errors.EmptyList), made(errors.EmptyList)
+    assert len({first, second}) == 2
+
+
+def test_a_limit_below_the_reserve_has_no_possible_concurrency() -> None:
+    """The way out isn't "a concurrency of at most 0"."""
+    text = str(errors.TooFewFiles(32, 96, 60, 0))
+    assert "96" in text
+    assert "60" in text
+    assert "at most 0" not in text
+    assert "Raise the worker's limit" in text
+    assert "at most 192" in str(errors.TooFewFiles(300, 364, 256, 192))
+
+
+def test_an_engine_without_last_words() -> None:
+    """An engine that said nothing isn't quoted."""
+    assert "said last" not in str(errors.EngineDied("was ended by SIGKILL", ""))
+    assert "It said last: MemoryError" in str(errors.EngineDied("ended with code 1", "MemoryError"))
+
+
+def test_a_slip_far_from_any_field_gets_no_suggestion() -> None:
+    """A guess is only offered where it is near."""
+    assert "Did you mean" not in str(errors.UnknownField("query", "zzz", ("tel",)))
+    assert "no fields" in str(errors.UnknownField("query", "zzz", ()))

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from airflow_fanout import codec
+from airflow_fanout.latency import Histogram
+from airflow_fanout.outcome import Kind
+from airflow_fanout.progress import Progress
+
+
+def example() -> Progress:
+    """Return a fetch in its middle: 60 of 200 by an earlier try, 90 by this one in 3 seconds."""
+    latency = Histogram()
+    for ms in (10.0, 20.0, 30.0, 1000.0):
+        latency.add(ms)
+    return Progress(
+        total=200,
+        kinds=Counter({Kind.OK: 140, Kind.TIMEOUT: 7, Kind.NULL: 3}),
+        resumed=60,
+        requests=95,
+        in_flight=8,
+        waiting=2,
+        seconds=3.0,
+        latency=latency,
+    )
+
+
+def test_rates_count_what_this_try_has_done() -> None:
+    """What an earlier try has fetched makes this one no faster."""
+    progress = example()
+    assert progress.done == 150
+    assert progress.rate_per_s == 30.0
+    assert progress.left_s == pytest.approx(50 / 30)
+
+
+@pytest.mark.parametrize(
+    "progress",
+    [Progress(total=10), Progress(total=10, seconds=5.0), Progress(total=9, kinds=Counter(ok=9), resumed=9, seconds=1)],
+)
+def test_nothing_done_has_no_end_in_sight(progress: Progress) -> None:
+    """Before the first outcome of a try there is no rate, and no time that is left."""
+    assert progress.rate_per_s == 0.0
+    assert progress.left_s is None
+
+
+def test_progress_travels_as_json() -> None:
+    """What the parent reads from the pipe tells the same as what the engine counted."""
+    there = Progress.from_json(codec.decode(codec.encode(example().as_json())))
+    assert there.summary() == example().summary()
+    assert there.line() == example().line()
+    assert there.as_json() == example().as_json()
+
+
+def test_a_summary_is_a_few_numbers() -> None:
+    """The summary has counts by kind in a fixed order, times and latencies, and can be an XCom."""
+    summary = example().summary()
+    assert codec.plain(summary) == summary
+    latencies = {name: summary.pop(name) for name in ("p50_ms", "p95_ms", "p99_ms")}
+    assert latencies == pytest.approx({"p50_ms": 20.0, "p95_ms": 1000.0, "p99_ms": 1000.0}, rel=0.025)
+    assert summary == {
+        "parameters": 200,
+        "ok": 140,
+        "kinds": {"ok": 140, "null": 3, "timeout": 7},
+        "resumed": 60,
+        "requests": 95,
+        "seconds": 3.0,
+        "rate_per_s": 30.0,
+    }
+    assert list(summary["kinds"]) == ["ok", "null", "timeout"]
+
+
+def test_a_line_for_the_log() -> None:
+    """One line has how much is done, how fast, how long still, and what went wrong."""
+    assert example().line() == (
+        "150 of 200 (75.0 %), 30/s, 2 s left, 8 in flight, 2 waiting to be tried again; 3 null, 7 timeout"
+    )
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "shown"), [(999_999, 1_000_000, "99.9 %"), (7, 7, "100.0 %"), (0, 0, "100 %")]
+)
+def test_a_hundred_percent_is_all(done: int, total: int, shown: str) -> None:
+    """One that is missing of a million is seen."""
+    assert f"({shown})" in Progress(total=total, kinds=Counter(ok=done)).line()

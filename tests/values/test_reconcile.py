@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_fanout.outcome import Kind, Outcome, Record
+from airflow_fanout.reconcile import Done, counting, done, winners
+
+INDEXES = st.integers(0, 30)
+RANGES = st.tuples(INDEXES, INDEXES).map(lambda ends: range(min(ends), max(ends)))
+RECORDS = st.lists(st.tuples(INDEXES, st.sampled_from(Kind)), max_size=60).map(
+    lambda found: [Record(index, "x", Outcome(kind), place + 1, 1.0) for place, (index, kind) in enumerate(found)]
+)
+
+
+@given(RECORDS, RANGES)
+def test_every_parameter_has_exactly_one_outcome(records: list[Record], indexes: range) -> None:
+    """Whatever the journal holds, what counts and what is missing make up the range, each index once."""
+    chosen = winners(records, indexes)
+    ended = [record.index for record in counting(records, chosen)]
+    assert sorted([*ended, *chosen.missing()]) == list(indexes)
+
+
+@given(RECORDS, RANGES)
+def test_the_last_record_counts(records: list[Record], indexes: range) -> None:
+    """Of several records of an index, that of the newest try is the outcome."""
+    last = {record.index: record for record in records if record.index in indexes}
+    found = list(counting(records, winners(records, indexes)))
+    assert {record.index: record for record in found} == last
+    assert found == [record for record in records if record in last.values()]
+
+
+@given(RECORDS, RANGES)
+def test_what_is_done_has_a_good_last_outcome(records: list[Record], indexes: range) -> None:
+    """A parameter isn't fetched again exactly if its last outcome is ok; their number is kept."""
+    last = {record.index: record.outcome.kind for record in records}
+    finished = done(records, indexes)
+    good = [index for index in indexes if last.get(index) is Kind.OK]
+    assert [index for index in indexes if index in finished] == good
+    assert finished.count == len(good)
+
+
+def test_a_range_that_does_not_begin_at_nothing() -> None:
+    """The second shard's bits and records are its own: neighbours' indexes don't touch them."""
+    finished = Done(range(100, 116))
+    for index in (99, 100, 107, 115, 116):
+        finished.set(index, good=True)
+    assert [index for index in range(100, 116) if index in finished] == [100, 107, 115]
+    assert finished.count == 3
+
+
+def test_an_index_outside_of_the_range_is_not_done() -> None:
+    """Asking for another shard's index gives no, not that of some bit nearby."""
+    finished = Done(range(8, 16))
+    for index in range(8, 16):
+        finished.set(index, good=True)
+    assert [index for index in range(32) if index in finished] == list(range(8, 16))
+
+
+def test_a_million_parameters_take_little_memory() -> None:
+    """What is done is a bit, and which record counts is four bytes, for each parameter."""
+    assert len(Done(range(1_000_000))._bits) <= 125_001
+    assert len(memoryview(winners([], range(1_000_000))._ordinals).tobytes()) == 4_000_000

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from airflow_fanout import codec
+from airflow_fanout.errors import BadSetting, UnknownField
+from airflow_fanout.request import METHODS, Compiled, Message, Request
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
+
+
+def message(request: Request, value: Any) -> Message:
+    """Return what is sent for one parameter whose fields are all known."""
+    known = tuple(value) if isinstance(value, dict) else ("0", "1")
+    return Compiled(request, known).message(value)
+
+
+@given(TEXTS, TEXTS)
+def test_values_arrive_as_they_are(tel: str, day: str) -> None:
+    """Whatever is in a value, the server reads it back: as one segment of the path, as one value of the query."""
+    assume(tel not in (".", ".."))
+    sent = message(Request(endpoint="/calls/{tel}", query={"day": "{day}"}), {"tel": tel, "day": day})
+    parts = urlsplit(f"http://api.example{sent.target}")
+    assert [unquote(segment) for segment in parts.path.split("/")] == ["", "calls", tel]
+    assert parse_qsl(parts.query, keep_blank_values=True) == [("day", day)]
+
+
+@pytest.mark.parametrize("value", ["", ".", ".."])
+def test_a_value_cannot_lead_to_another_resource(value: str) -> None:
+    """An empty segment or dots would ask for something else; such a parameter isn't sent."""
+    with pytest.raises(ValueError, match="another resource"):
+        message(Request(endpoint="/calls/{tel}"), {"tel": value})
+
+
+def test_the_query_is_written_as_apis_read_it() -> None:
+    """A list gives its name several times, null leaves it out, flags and numbers are written as in JSON."""
+    query = {
+        "flag": True,
+        "many": ["a", None, 2],
+        "gone": None,
+        "field": "{absent}",
+        "off": False,
+        "n": 1.5,
+        "day": "{day}",
+    }
+    sent = message(Request(endpoint="/calls", query=query), {"day": "a b&c", "absent": None})
+    assert sent.target == "/calls?flag=true&many=a&many=2&off=false&n=1.5&day=a+b%26c"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "query", "target"),
+    [
+        ("/calls?v=2", {"day": "x"}, "/calls?v=2&day=x"),
+        ("/calls?v=2", {}, "/calls?v=2"),
+        ("/calls", {"day": None}, "/calls"),
+        ("/go?to=http://api.example", {}, "/go?to=http://api.example"),
+    ],
+)
+def test_an_endpoint_may_have_a_query_of_its_own(endpoint: str, query: dict[str, Any], target: str) -> None:
+    """The query is added to the one that the endpoint has, and leaves no sign where there is none."""
+    assert message(Request(endpoint=endpoint, query=query), {"tel": "x"}).target == target
+
+
+def test_values_without_names_are_counted() -> None:
+    """A tuple's values are {0} and {1}; a single value is {0}."""
+    assert message(Request(endpoint="/log/{0}/{1}"), ["a", "b"]).target == "/log/a/b"
+    assert message(Request(endpoint="/log/{0}"), 7).target == "/log/7"
+
+
+def test_a_body_is_json_with_the_parameters_types() -> None:
+    """A string that is one field keeps the type of the value, and the content type is said."""
+    sent = message(Request(endpoint="/q", method="POST", json={"id": "{id}", "t": "no {id}"}), {"id": 7})
+    assert codec.decode(sent.body or b"") == {"id": 7, "t": "no 7"}
+    assert sent.headers == {"Content-Type": "application/json"}
+
+
+def test_the_authors_content_type_stays() -> None:
+    """A content type that the report says is not replaced."""
+    request = Request(endpoint="/q", method="POST", headers={"Content-Type": "application/ld+json"}, json={})
+    assert message(request, {"id": 7}).headers == {"Content-Type": "application/ld+json"}
+
+
+def test_no_body_without_json() -> None:
+    """A request without `json` has no body and no content type."""
+    assert message(Request(endpoint="/q"), {"id": 7}) == Message("GET", "/q", {}, None)
+
+
+def test_headers_are_filled_as_text() -> None:
+    """A header's field is written as in JSON; one whose value is null is left out."""
+    request = Request(endpoint="/q", headers={"X-Id": "{id}", "X-Flag": "{flag}", "X-None": "{none}"})
+    sent = message(request, {"id": 7, "flag": True, "none": None})
+    assert sent.headers == {"X-Id": "7", "X-Flag": "true"}
+
+
+@pytest.mark.parametrize("value", ["a\r\nX-Admin: 1", "a\nb", "a\0b"])
+def test_a_value_cannot_add_a_header(value: str) -> None:
+    """A line break in a header's value is refused for the parameter, and for the report when it is the author's."""
+    with pytest.raises(ValueError, match="X-Tel"):
+        message(Request(endpoint="/q", headers={"X-Tel": "{tel}"}), {"tel": value})
+    with pytest.raises(BadSetting):
+        Request(endpoint="/q", headers={"X-Tel": value})
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Request(endpoint="/{tle}"),
+        Request(endpoint="/", query={"a": ["{tle}"]}),
+        Request(endpoint="/", headers={"A": "{tle}"}),
+        Request(endpoint="/", json={"a": {"b": "{tle}"}}),
+    ],
+    ids=["endpoint", "query", "headers", "json"],
+)
+def test_an_unknown_field_is_found_before_anything_is_sent(request_: Request) -> None:
+    """A field that the parameters don't have is refused when the request is compiled, with the part that uses it."""
+    with pytest.raises(UnknownField) as caught:
+        Compiled(request_, ("tel",))
+    assert caught.value.field == "tle"
+    assert caught.value.where in ("endpoint", "query", "headers", "json")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"method": "get"}, "method"),
+        ({"endpoint": "https://api.example/calls"}, "endpoint"),
+        ({"headers": {"X": 7}}, "headers['X']"),
+        ({"null_statuses": 404}, "null_statuses"),
+        ({"null_statuses": ("404",)}, "null_statuses"),
+        ({"null_statuses": "404"}, "null_statuses"),
+    ],
+    ids=repr,
+)
+def test_what_cannot_work_is_refused_where_it_is_written(wrong: dict[str, Any], field: str) -> None:
+    """A setting of the wrong kind is refused when the DAG file is read, by its name."""
+    with pytest.raises(BadSetting) as caught:
+        Request(**{"endpoint": "/calls", **wrong})
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_only_idempotent_methods_are_repeated_unasked(method: str) -> None:
+    """By RFC 9110 POST and PATCH may do something twice; the author's word overrules the method."""
+    assert Request(endpoint="/q", method=method).is_repeatable is (method not in ("POST", "PATCH"))
+    assert Request(endpoint="/q", method=method, repeatable=True).is_repeatable
+    assert not Request(endpoint="/q", method=method, repeatable=False).is_repeatable
+
+
+def test_a_request_travels_as_json() -> None:
+    """What the engine reads from its pipe is the request that was written there."""
+    request = Request(
+        endpoint="/calls/{tel}",
+        method="POST",
+        query={"many": ["a", "b"]},
+        headers={"X": "{tel}"},
+        json={"deep": [{"tel": "{tel}"}]},
+        result="data.calls",
+        empty_is_null=True,
+        null_statuses=(404, 410),
+        repeatable=True,
+    )
+    there = Request(**codec.decode(codec.encode(request.as_json())))
+    assert there.as_json() == request.as_json()
+    assert message(there, {"tel": "x"}) == message(request, {"tel": "x"})

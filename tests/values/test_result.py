@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_fanout.codec import Json
+from airflow_fanout.result import Part, PartMissing
+
+ANSWER = {"data": {"calls": [{"to": "a"}, {"to": "b"}], "none": None, "zero": 0}, "": "empty name"}
+
+
+@pytest.mark.parametrize(
+    ("path", "part"),
+    [
+        (None, ANSWER),
+        ("data.calls", [{"to": "a"}, {"to": "b"}]),
+        ("data.calls.1.to", "b"),
+        ("data.zero", 0),
+        ("data.none", None),
+        ("data.none.deeper.still", None),
+    ],
+)
+def test_the_part_is_found_by_its_path(path: str | None, part: Json) -> None:
+    """A dotted path leads into objects by name and into lists by place; a null on the way is a null result."""
+    assert Part(path).of(ANSWER) == part
+
+
+@pytest.mark.parametrize("path", ["rows", "data.rows", "data.calls.2", "data.calls.-1", "data.calls.²", "data.zero.x"])
+def test_a_part_that_is_not_there_is_no_null(path: str) -> None:
+    """A step that leads nowhere is told as missing: an API that renamed its field has not answered "nothing"."""
+    with pytest.raises(PartMissing, match="no field"):
+        Part(path).of(ANSWER)
+
+
+def test_the_fields_that_are_there_are_named() -> None:
+    """The message helps to see what the API calls it now."""
+    with pytest.raises(PartMissing, match=r"it has: calls, none, zero$"):
+        Part("data.rows").of(ANSWER)
+
+
+def test_an_answer_of_a_thousand_fields_is_not_listed() -> None:
+    """An answer keyed by its own data makes a short message all the same."""
+    with pytest.raises(PartMissing, match=r"and 980 more$") as caught:
+        Part("rows").of({f"k{number:03d}": 1 for number in range(1000)})
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("empty", [[], {}, ""], ids=repr)
+def test_empty_is_null_where_the_report_says_so(empty: Any) -> None:
+    """An empty list, object or text is a result, unless the report counts it as none."""
+    assert Part("calls").of({"calls": empty}) == empty
+    assert Part("calls", empty_is_null=True).of({"calls": empty}) is None
+
+
+@pytest.mark.parametrize("value", [0, False, 0.0, [None], " "], ids=repr)
+def test_false_and_zero_are_not_empty(value: Any) -> None:
+    """Zero calls, false, and a list of one null are answers, also where empty counts as null."""
+    assert Part(None, empty_is_null=True).of(value) == value

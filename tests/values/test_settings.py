@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_fanout import codec
+from airflow_fanout.errors import BadSetting
+from airflow_fanout.settings import FetchSettings, Retry, Timeouts
+
+SECONDS = st.floats(min_value=0.001, max_value=1e9)
+COUNTS = st.integers(min_value=1, max_value=10**9)
+
+
+@given(
+    st.builds(
+        FetchSettings,
+        concurrency=COUNTS,
+        timeouts=st.builds(Timeouts, connect_s=SECONDS, read_s=SECONDS, total_s=SECONDS),
+        retry=st.builds(
+            Retry,
+            attempts=COUNTS,
+            base_s=SECONDS,
+            cap_s=SECONDS,
+            longest_s=SECONDS,
+            statuses=st.lists(st.integers(100, 599)).map(tuple),
+        ),
+        max_body_bytes=COUNTS,
+    )
+)
+def test_settings_travel_as_json(settings: FetchSettings) -> None:
+    """What the engine reads from its pipe equals what the author set."""
+    assert FetchSettings.from_json(codec.decode(codec.encode(settings.as_json()))) == settings
+
+
+NUMBERS = ["1", None, True, float("nan"), float("inf"), -1]
+
+
+@pytest.mark.parametrize("name", ["connect_s", "read_s", "total_s"])
+@pytest.mark.parametrize("value", [*NUMBERS, 0], ids=repr)
+def test_a_timeout_is_a_number_of_seconds(name: str, value: Any) -> None:
+    """No timeout can be switched off, by zero, nothing or infinity: each one is always set."""
+    with pytest.raises(BadSetting) as caught:
+        Timeouts(**{name: value})
+    assert caught.value.field == f"timeouts.{name}"
+
+
+@pytest.mark.parametrize("name", ["base_s", "cap_s", "longest_s"])
+@pytest.mark.parametrize("value", NUMBERS, ids=repr)
+def test_a_wait_is_a_number_of_seconds(name: str, value: Any) -> None:
+    """A wait may be nothing, but not less, and not forever."""
+    assert getattr(Retry(**{name: 0}), name) == 0
+    with pytest.raises(BadSetting) as caught:
+        Retry(**{name: value})
+    assert caught.value.field == f"retry.{name}"
+
+
+@pytest.mark.parametrize("name", ["concurrency", "max_body_bytes"])
+@pytest.mark.parametrize("value", [*NUMBERS, 0, 2.5, 3.0], ids=repr)
+def test_what_is_counted_is_a_whole_number(name: str, value: Any) -> None:
+    """Two and a half requests at once are refused where they are written, not in the engine."""
+    with pytest.raises(BadSetting) as caught:
+        FetchSettings(**{name: value})
+    assert caught.value.field == name
+
+
+@pytest.mark.parametrize("value", [*NUMBERS, 0, 2.5], ids=repr)
+def test_attempts_are_a_whole_number_from_one_on(value: Any) -> None:
+    """Every parameter is asked for at least once."""
+    with pytest.raises(BadSetting) as caught:
+        Retry(attempts=value)
+    assert caught.value.field == "retry.attempts"
+
+
+@pytest.mark.parametrize("value", [503, "503", ("503",), (99,), (600,), (None,)], ids=repr)
+def test_retry_statuses_are_http_statuses(value: Any) -> None:
+    """A status as text would never match, without a word."""
+    with pytest.raises(BadSetting) as caught:
+        Retry(statuses=value)
+    assert caught.value.field == "retry.statuses"
+
+
+def test_settings_are_frozen() -> None:
+    """Settings are values: nobody changes them on the way."""
+    with pytest.raises(FrozenInstanceError):
+        FetchSettings().concurrency = 7  # type: ignore[misc] # what is tried here
