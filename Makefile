@@ -27,7 +27,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo ui test check format lock clean
+.PHONY: help setup demo ui test torture check format lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -42,6 +42,9 @@ ui: $(READY) ## the same with Airflow's UI on 127.0.0.1, until Ctrl-C
 
 test: $(READY) ## run the tests (make test ARGS="-k codec -x")
 	@$(RUN) $(BIN)/python -m pytest $(ARGS)
+
+torture: $(READY) ## the long torture tests (make torture SEED=7 repeats one that has failed)
+	@$(RUN) TORTURE=long TORTURE_SEED=$(SEED) $(BIN)/python -m pytest -s tests/torture $(ARGS)
 
 check: $(READY) ## lint, format, types, import rules
 	$(BIN)/ruff check

@@ -50,6 +50,9 @@ with DAG(
         "only": Param(
             [], type="array", items={"type": "string"}, description='Only these subscribers: ["+12025550100"].'
         ),
+        "refetch": Param(
+            default=False, type="boolean", description="Request everything anew, also what is there already."
+        ),
     },
 ) as dag:
     extract = ExtractOperator(
@@ -71,6 +74,7 @@ with DAG(
             result="calls",
         ),
         concurrency=100,
+        refetch="{{ params.refetch }}",
         execution_timeout=timedelta(hours=2),
     )
     validate = ValidateOperator(task_id="validate", parameters=extract.output)

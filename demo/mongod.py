@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import time
@@ -36,12 +37,19 @@ START_LIMIT_S = 60.0
 BUSY_LIMIT_S = 15.0
 STOP_GRACE_S = 10.0
 LOOK_AGAIN_S = 0.05
+# On one machine a missing heartbeat is a dead member, and not a slow network.
+ELECTION_TIMEOUT_MS = 2000
+HEARTBEAT_MS = 500
+ELECTION_LIMIT_S = 30.0
+STEP_DOWN_S = 3
+CATCH_UP_S = 2
 ONE_TRY_MS = 500
 
 # mongod's own exit codes.
 EXIT_PORT_TAKEN = 48
 EXIT_DIRECTORY_BUSY = 100
 NOT_YET_INITIATED = 94
+EXCEEDED_TIME_LIMIT = 262
 # A processor without AVX can't run mongod 5 and later.
 ILLEGAL_INSTRUCTION = -4
 
@@ -132,12 +140,15 @@ def _explain(code: int, stderr: str) -> str:
 class Mongod:
     """A running ``mongod`` on 127.0.0.1; gone, with its keeper, when its context ends or its owner dies."""
 
-    def __init__(self, kept: Kept, data_dir: Path, port: int, replica_set: str | None, log_start: int) -> None:
+    def __init__(
+        self, kept: Kept, data_dir: Path, port: int, replica_set: str | None, log_start: int, *, alone: bool
+    ) -> None:
         self._kept = kept
         self.data_dir = data_dir
         self.port = port
         self.replica_set = replica_set
         self._log_start = log_start
+        self._alone = alone
 
     @classmethod
     def start(
@@ -146,18 +157,20 @@ class Mongod:
         port: int | None = None,
         replica_set: str | None = None,
         *,
+        alone: bool = True,
         busy_limit_s: float = BUSY_LIMIT_S,
     ) -> Self:
         """Start a server on a directory, new or used before; return once it answers.
 
-        A replica set of one can be written to by then. What a killed predecessor left is
-        recovered; one that is still ending is waited for. Raises MongodNotFound or MongodNotStarted.
+        A replica set of one can be written to by then; one that isn't ``alone`` in its set is left to find the
+        others. What a killed predecessor left is recovered; one that is still ending is waited for. Raises
+        MongodNotFound or MongodNotStarted.
         """
         data_dir.mkdir(parents=True, exist_ok=True)
         binary = find_mongod()
         deadline = time.monotonic() + busy_limit_s
         while True:
-            mongod = cls._launch(binary, data_dir, port or free_port(), replica_set)
+            mongod = cls._launch(binary, data_dir, port or free_port(), replica_set, alone=alone)
             try:
                 mongod._await_ready()
             except MongodNotStarted as failure:
@@ -172,7 +185,7 @@ class Mongod:
                 return mongod
 
     @classmethod
-    def _launch(cls, binary: Path, data_dir: Path, port: int, replica_set: str | None) -> Self:
+    def _launch(cls, binary: Path, data_dir: Path, port: int, replica_set: str | None, *, alone: bool) -> Self:
         log = data_dir / LOG_NAME
         log_start = log.stat().st_size if log.exists() else 0
         command = [
@@ -181,7 +194,7 @@ class Mongod:
             *("--wiredTigerCacheSizeGB", "0.25", "--setParameter", "diagnosticDataCollectionEnabled=false"),
             *(("--replSet", replica_set, "--oplogSize", "64") if replica_set else ()),
         ]
-        return cls(Kept.start(command, log=log), data_dir, port, replica_set, log_start)
+        return cls(Kept.start(command, log=log), data_dir, port, replica_set, log_start, alone=alone)
 
     def __repr__(self) -> str:
         return f"<Mongod {self.uri} {self._kept!r}>"
@@ -205,6 +218,12 @@ class Mongod:
         """The server's process id."""
         return self._kept.pid
 
+    def kill(self) -> None:
+        """End the server by SIGKILL, as a crash would: what it hadn't written to the disk is lost."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        self.stop()
+
     def stop(self) -> None:
         """Stop the server in order: the next start has nothing to recover. Stopping twice does nothing."""
         self._kept.stop(STOP_GRACE_S)
@@ -223,7 +242,7 @@ class Mongod:
             # Another server may have taken the port in the meantime.
             if self._kept.poll() is not None or client.admin.command("serverStatus")["pid"] != self.pid:
                 return False
-            if self.replica_set is None:
+            if self.replica_set is None or not self._alone:
                 return True
             _form_replica_set(client, self.replica_set, self.port)
             return bool(client.admin.command("hello")["isWritablePrimary"])
@@ -236,6 +255,94 @@ class Mongod:
         lines = written.splitlines()
         errors = [line for line in lines if ERROR_LINE.search(line)]
         return "\n".join((errors or lines)[-LOG_TAIL_LINES:])
+
+
+class ReplicaSet:
+    """Several ``mongod`` on 127.0.0.1 that elect one of them; gone when its context ends or its owner dies."""
+
+    def __init__(self, name: str, members: list[Mongod]) -> None:
+        self.name = name
+        self._members = members
+
+    @classmethod
+    def start(cls, data_dir: Path, *, name: str = "rs0", size: int = 3) -> Self:
+        """Start so many members on a new directory; return once one of them is primary."""
+        made = cls(name, [])
+        try:
+            for number in range(size):
+                made._members.append(Mongod.start(data_dir / f"member-{number}", replica_set=name, alone=False))
+            made._initiate()
+            made.primary()
+        except BaseException:
+            made.stop()
+            raise
+        return made
+
+    def __repr__(self) -> str:
+        return f"<ReplicaSet {self.uri}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def uri(self) -> str:
+        """The address for a client: all members, alive or not."""
+        hosts = ",".join(f"127.0.0.1:{member.port}" for member in self._members)
+        return f"mongodb://{hosts}/?replicaSet={self.name}"
+
+    def primary(self) -> Mongod:
+        """Return the primary, once there is one; raise TimeoutError if there is none."""
+        deadline = time.monotonic() + ELECTION_LIMIT_S
+        while time.monotonic() < deadline:
+            for member in self._members:
+                if _is_primary(member):
+                    return member
+            time.sleep(LOOK_AGAIN_S)
+        raise TimeoutError(f"No member of {self!r} is primary after {ELECTION_LIMIT_S:g} s.")
+
+    def step_down(self) -> Mongod:
+        """Let the primary step down for a while; return who it was, while the others elect."""
+        deadline = time.monotonic() + ELECTION_LIMIT_S
+        while True:
+            old = self.primary()
+            try:
+                with _direct_client(old.port) as client:
+                    client.admin.command("replSetStepDown", STEP_DOWN_S, secondaryCatchUpPeriodSecs=CATCH_UP_S)
+                return old
+            except OperationFailure as failure:
+                # Nobody else can be elected yet: they have just stepped down themselves, or are behind.
+                if failure.code != EXCEEDED_TIME_LIMIT or time.monotonic() > deadline:
+                    raise
+
+    def start_again(self, member: Mongod) -> Mongod:
+        """Start a member that ended, on its own directory and port; return it."""
+        again = Mongod.start(member.data_dir, member.port, self.name, alone=False)
+        self._members[self._members.index(member)] = again
+        return again
+
+    def stop(self) -> None:
+        """End all members, by force: in order, the last ones would wait for a majority that is gone."""
+        for member in self._members:
+            member.kill()
+
+    def _initiate(self) -> None:
+        members = [{"_id": number, "host": f"127.0.0.1:{member.port}"} for number, member in enumerate(self._members)]
+        settings = {"electionTimeoutMillis": ELECTION_TIMEOUT_MS, "heartbeatIntervalMillis": HEARTBEAT_MS}
+        with _direct_client(self._members[0].port) as client:
+            client.admin.command("replSetInitiate", {"_id": self.name, "members": members, "settings": settings})
+
+
+def _is_primary(member: Mongod) -> bool:
+    try:
+        with _direct_client(member.port) as client:
+            return bool(client.admin.command("hello")["isWritablePrimary"])
+    except PyMongoError:
+        return False
 
 
 def _direct_client(port: int) -> MongoClient[dict[str, Any]]:

@@ -40,4 +40,4 @@ def stage(*, subscribers: int, latency_ms: float, port: int | None = None, place
             connections={"call_api": service.url, "mongo_default": mongo_connection(mongo_uri)},
             port=port,
         )
-        yield Stage(service, mongo_uri, running.enter_context(Airflow(home)))
+        yield Stage(service, mongo_uri, running.enter_context(Airflow(home, triggerer=True)))

@@ -53,7 +53,7 @@ def airflow_home(
 @pytest.fixture(scope="session")
 def airflow(airflow_home: AirflowHome) -> Iterator[Airflow]:
     """A healthy Airflow, started when the first test asks for it."""
-    with Airflow(airflow_home) as running:
+    with Airflow(airflow_home, triggerer=True) as running:
         yield running
 
 

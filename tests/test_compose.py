@@ -88,10 +88,7 @@ def test_tasks_start_when_there_is_an_api_server_to_report_to() -> None:
     scheduler = SERVICES["scheduler"]
 
     assert scheduler["depends_on"]["api-server"] == {"condition": "service_healthy"}
-    assert (
-        scheduler["environment"]["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"]
-        == "http://api-server:8080/execution/"
-    )
+    assert scheduler["environment"]["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://api-server:8080/execution/"
 
 
 def test_data_lives_in_named_volumes() -> None:
@@ -126,9 +123,7 @@ def test_ports_are_open_to_this_machine_only() -> None:
 def test_every_secret_comes_from_the_environment() -> None:
     """Each password, key and token is a variable without which Compose refuses to start."""
     secrets = [
-        (service, name, secret)
-        for service, name, value in environment_of_all()
-        for secret in secrets_in(name, value)
+        (service, name, secret) for service, name, value in environment_of_all() for secret in secrets_in(name, value)
     ]
 
     assert len(secrets) > len(AIRFLOW)

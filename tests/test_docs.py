@@ -47,11 +47,7 @@ def test_every_public_name_is_documented(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "argument"),
-    [
-        (name, argument)
-        for name in sorted(airflow_fanout.__all__)
-        for argument in _arguments(name)
-    ],
+    [(name, argument) for name in sorted(airflow_fanout.__all__) for argument in _arguments(name)],
 )
 def test_every_argument_is_documented(name: str, argument: str) -> None:
     """Each argument appears in the operators' page, within its own section or that of its owner."""
@@ -87,15 +83,22 @@ OPENINGS = {
     "BadConnection": "The connection … isn't there / has no host",
     "TooFewFiles": "A concurrency of … needs … open files",
     "StagingLost": "Every worker must see the same staging area",
-    "JournalDamaged": "The journal part … is damaged",
+    "JournalDamaged": "… is damaged",
     "EngineDied": "before its work was done",
     "EngineStopped": "The fetch was stopped",
     "EngineFailed": "The engine failed",
+    "LongWait": "The API wants no requests for",
+    "Superseded": "A newer try of this fetch has begun",
+    "Tripped": "% failed, most with",
+    "StagingFailed": "needs free space",
     "ValidationFailed": "have no valid result",
     "NotValidated": "No validate task has passed these results",
     "BadDocument": "can't be loaded",
     "CountMismatch": "and MongoDB confirms",
     "WriteRefused": "MongoDB refused",
+    "NoUniqueIndex": "can't have a unique index",
+    "NotSwappable": "renames a new collection over a plain one",
+    "SwapLost": "A newer load of",
     "MongoFailed": "MongoDB failed",
 }
 

@@ -33,11 +33,7 @@ def texts() -> dict[str, str]:
     )
     paths = [ROOT / name for name in listing.stdout.split("\0") if name]
     contents = {path: path.read_bytes() for path in paths if path.is_file()}
-    return {
-        str(path.relative_to(ROOT)): content.decode()
-        for path, content in contents.items()
-        if b"\0" not in content
-    }
+    return {str(path.relative_to(ROOT)): content.decode() for path, content in contents.items() if b"\0" not in content}
 
 
 def traces(pattern: re.Pattern[str]) -> list[str]:

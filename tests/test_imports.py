@@ -25,7 +25,7 @@ MAY_LOAD = {
     "engine/limits.py": set[str](),
     "engine/process.py": set[str](),
     "failures.py": {"requests", "urllib3"},
-    "mongo.py": {"bson", "pymongo"},
+    "mongo": {"bson", "pymongo"},
     "operators": {"airflow", "cloudpickle", "sqlalchemy"},
     "operators/__init__.py": set[str](),
     "session.py": {"requests", "urllib3"},

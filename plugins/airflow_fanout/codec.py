@@ -14,6 +14,8 @@ import msgspec
 # What JSON can hold. A recursive alias would be exact, and unreadable in every error of the type checker.
 Json: TypeAlias = Any
 
+BOM = b"\xef\xbb\xbf"
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder()
 _canonical = msgspec.json.Encoder(order="deterministic")
@@ -26,7 +28,8 @@ class NotJson(ValueError):
 def decode(text: bytes | str) -> Json:
     """Parse one JSON text; raise `NotJson` with the position of the fault."""
     try:
-        return _decoder.decode(text)
+        # RFC 8259, 8.1: a parser may ignore a byte order mark, which some servers send.
+        return _decoder.decode(text.removeprefix(BOM) if isinstance(text, bytes) else text)
     except RecursionError as error:
         # A thousand brackets are no reason for a whole run to end.
         raise NotJson("it is nested too deeply") from error

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any
@@ -59,22 +61,57 @@ class Shape:
                 raise BadSetting(field, name, "a field's name, such as 'tel'; `_id` is MongoDB's own")
 
 
-def encode(records: Iterable[Record], shape: Shape, spool: IO[bytes]) -> int:
-    """Write the documents of all good records into a file, each after the filter that finds it; return their number.
+@dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """All documents of a run, on disk, and what tells them apart."""
+
+    shape: Shape
+    count: int
+    spool: IO[bytes]
+    seen: Seen
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The fields that find one document of the collection, the date first."""
+        return (self.shape.as_of_field, *self.shape.key)
+
+    @property
+    def date(self) -> dict[str, datetime]:
+        """The filter that finds all documents of the run's date."""
+        return {self.shape.as_of_field: self.shape.as_of}
+
+    def pairs(self) -> Iterator[tuple[RawBSONDocument, RawBSONDocument]]:
+        """Yield filter and document of each document."""
+        return decode(self.spool)
+
+    def holds(self, document: Mapping[str, Any]) -> bool:
+        """Tell whether one of the documents has the key of this one, which is as MongoDB gives it."""
+        return _identity(bson.encode({name: document.get(name) for name in self.key})) in self.seen
+
+
+@contextmanager
+def encoded(records: Iterable[Record], shape: Shape) -> Iterator[Encoded]:
+    """Make, check and encode the documents of all good records, in temporary files.
 
     :raises BadDocument: for the first that lacks a key field, has a key twice, or that BSON can't hold.
     """
+    with tempfile.TemporaryFile(prefix="fanout-") as spool, Seen() as seen:
+        count = _encode(records, shape, spool, seen)
+        yield Encoded(shape=shape, count=count, spool=spool, seen=seen)
+
+
+def _encode(records: Iterable[Record], shape: Shape, spool: IO[bytes], seen: Seen) -> int:
+    """Write each document after the filter that finds it; return their number."""
     count = 0
-    with Seen() as seen:
-        for record in records:
-            if record.outcome.kind is Kind.OK:
-                for found in _made(record, shape):
-                    key, document = _checked(record, found, shape)
-                    if not seen.add(_identity(key)):
-                        raise _bad(record, f"another document of this run has the same {' + '.join(shape.key)}")
-                    spool.write(key)
-                    spool.write(document)
-                    count += 1
+    for record in records:
+        if record.outcome.kind is Kind.OK:
+            for found in _made(record, shape):
+                key, document = _checked(record, found, shape)
+                if not seen.add(_identity(key)):
+                    raise _bad(record, f"another document of this run has the same {' + '.join(shape.key)}")
+                spool.write(key)
+                spool.write(document)
+                count += 1
     spool.flush()
     return count
 

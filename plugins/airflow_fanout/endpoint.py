@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
+
+# RFC 3986, 3.1: a scheme. A path may have "://" further on: "/archive/http://…".
+_WHOLE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 Auth = Literal["basic", "bearer", "digest"]
 
@@ -50,6 +54,6 @@ class Endpoint:
 
     def url(self, target: str) -> str:
         """Return the whole address of a path below the base address; a whole address stays as it is."""
-        if "://" in target.split("?", 1)[0]:
+        if _WHOLE.match(target):
             return target
         return f"{self.base_url}/{target.removeprefix('/')}"

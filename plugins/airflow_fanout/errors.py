@@ -202,6 +202,22 @@ class StagingLost(FanoutError):
 
 
 @dataclass(eq=False)
+class StagingFailed(FanoutError):
+    """A file of the run's directory can't be written or read."""
+
+    retry: ClassVar[bool] = True
+
+    path: str
+    problem: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path}: {self.problem}. The staging area ([fanout] staging) needs free space, and must be writable "
+            "for the user that runs the tasks; then clear this task. What is in the journal stays."
+        )
+
+
+@dataclass(eq=False)
 class JournalDamaged(FanoutError):
     """A part of the journal, or a frozen list, whose bytes aren't those that were written."""
 
@@ -211,7 +227,8 @@ class JournalDamaged(FanoutError):
     def __str__(self) -> str:
         return (
             f"{self.part} is damaged ({self.problem}): it isn't what was written, so nothing of it is used. "
-            "Clear the run from its extract task on, which begins a new list with a new journal."
+            "Clear the fetch task: it puts a damaged part of the journal aside and fetches its records again. "
+            "If it is the list itself (parameters.jsonl.zst), clear the run from its extract task on."
         )
 
 
@@ -252,15 +269,71 @@ class EngineStopped(FanoutError):
 
 
 @dataclass(eq=False)
+class LongWait(FanoutError):
+    """The server wants no requests for longer than a worker slot is worth."""
+
+    retry: ClassVar[bool] = True
+
+    seconds: float
+    done: int
+    total: int
+
+    def __str__(self) -> str:
+        return (
+            f"The API wants no requests for {self.seconds:,.0f} s. {self.done:,} of {self.total:,} parameters are in "
+            "the journal; the task goes on with the rest then."
+        )
+
+
+@dataclass(eq=False)
+class Superseded(FanoutError):
+    """A newer try of the same fetch has begun."""
+
+    def __str__(self) -> str:
+        return (
+            "A newer try of this fetch has begun, so this one has stopped; what it fetches now would not count. "
+            "There is nothing to do: look at the newer one."
+        )
+
+
+@dataclass(eq=False)
+class Tripped(FanoutError):
+    """The breaker has stopped the run, because the rest was doomed."""
+
+    sample: int
+    failed: int
+    cause: str
+    transient: bool
+    saved: int
+
+    @property
+    def retry(self) -> bool:  # type: ignore[override] # it depends on the cause here
+        """Whether trying again later can help."""
+        return self.transient
+
+    def __str__(self) -> str:
+        share = f"{100 * self.failed // max(self.sample, 1)} % failed"
+        then = "The next try goes on with the rest." if self.transient else "Mend the cause, then clear this task."
+        return (
+            f"After {self.sample:,} parameters {share}, most with {self.cause}: stopped, {self.saved:,} saved. {then}"
+        )
+
+
+@dataclass(eq=False)
 class EngineFailed(FanoutError):
-    """The engine met an error of its own."""
+    """The engine met an error of its own, such as a full disk."""
+
+    retry: ClassVar[bool] = True
 
     kind: str
     message: str
     details: str
 
     def __str__(self) -> str:
-        return f"The engine failed: {self.kind}: {self.message}\n{self.details}".rstrip()
+        said = (
+            f"The engine failed: {self.kind}: {self.message}. What was written to the journal counts for the next try."
+        )
+        return f"{said}\n{self.details}".rstrip()
 
 
 # --- validate and load ----------------------------------------------------------------------------------
@@ -336,6 +409,50 @@ class WriteRefused(FanoutError):
         return (
             f"MongoDB refused {self.refused:,} document(s) for {self.collection}; the first with code {self.code}: "
             f"{self.message}. Load is safe to run again once the cause is gone."
+        )
+
+
+@dataclass(eq=False)
+class NoUniqueIndex(FanoutError):
+    """The collection can't have the unique index that makes load safe to repeat."""
+
+    collection: str
+    key: tuple[str, ...]
+    why: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.collection} can't have a unique index on {' + '.join(self.key)}: {self.why}. Nothing was written; "
+            "remove what stands in the way, or give the report another key or collection, and clear load."
+        )
+
+
+@dataclass(eq=False)
+class NotSwappable(FanoutError):
+    """`swap` was asked for of something that nothing can be renamed over."""
+
+    collection: str
+    what: str
+
+    def __str__(self) -> str:
+        return (
+            f'{self.collection} is {self.what}, and mode="swap" renames a new collection over a plain one. '
+            "Nothing was written; give the report another collection or another mode."
+        )
+
+
+@dataclass(eq=False)
+class SwapLost(FanoutError):
+    """The temporary collection of a swap was taken away from the load that filled it."""
+
+    retry: ClassVar[bool] = True
+
+    collection: str
+
+    def __str__(self) -> str:
+        return (
+            f"A newer load of {self.collection} has taken over: this one was an older try of the same run, or hadn't "
+            "been heard of for minutes. Readers saw nothing of it; load is safe to run again."
         )
 
 

@@ -10,8 +10,11 @@ import requests
 import urllib3.exceptions
 
 from airflow_fanout.outcome import Failure, Kind, Outcome
-from airflow_fanout.retry import parse_retry_after
+from airflow_fanout.ratelimit import pause_s
 from airflow_fanout.session import BodyTooLarge
+
+# What can't be read at all; an answer without the field that was asked for is read well.
+_GARBLED = (requests.JSONDecodeError, requests.exceptions.ContentDecodingError)
 
 # In the order of the exceptions' family tree: the first family that fits decides, and what fits none is an error
 # of the author's. `Timeout` stands before `ConnectionError`, since a connect timeout is both.
@@ -49,7 +52,8 @@ def outcome_of(error: BaseException, *, author: str | None = None) -> Outcome:
     kind = next((kind for family, kind in _KINDS if isinstance(error, family)), Kind.ERROR)
     inner = _inner(error)
     kind = next((kind for family, kind in _INNER_KINDS if isinstance(inner, family)), kind)
-    return Outcome(kind, failure=Failure(type(error).__name__, _words(inner or error), where))
+    failure = Failure(type(error).__name__, _words(inner or error), where)
+    return Outcome(kind, failure=failure, garbled=isinstance(error, _GARBLED))
 
 
 def outcome_of_status(response: requests.Response, where: str | None = None) -> Outcome:
@@ -58,7 +62,7 @@ def outcome_of_status(response: requests.Response, where: str | None = None) -> 
         Kind.HTTP_ERROR,
         status=response.status_code,
         failure=Failure("HTTPError", f"HTTP {response.status_code} {response.reason or ''}".rstrip(), where),
-        retry_after_s=parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC)),
+        retry_after_s=pause_s(response.headers, datetime.now(UTC)),
     )
 
 

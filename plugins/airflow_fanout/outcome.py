@@ -33,13 +33,18 @@ class Failure(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one try gave. `retry_after_s` is what the server asked for, in seconds from now."""
+    """What one try gave.
+
+    `retry_after_s` is for how long the server wants no requests, in seconds from now. `garbled` says that the answer is
+    no JSON at all: torn, or a page of something between here and the server; asked again, it may well be right.
+    """
 
     kind: Kind
     result: Json = None
     status: int | None = None
     failure: Failure | None = None
     retry_after_s: float | None = None
+    garbled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ class Progress:
     :param requests: the requests sent, repeated ones included.
     :param seconds: the engine's own wall time.
     :param latency: the histogram of the attempts' durations.
+    :param limits: what the throttle allows at this moment.
     """
 
     total: int
@@ -29,6 +30,7 @@ class Progress:
     waiting: int = 0
     seconds: float = 0.0
     latency: Histogram = field(default_factory=Histogram)
+    limits: dict[str, Any] = field(default_factory=dict)
 
     @property
     def done(self) -> int:
@@ -65,6 +67,7 @@ class Progress:
             "seconds": round(self.seconds, 3),
             "rate_per_s": round(self.rate_per_s, 1),
             **{f"p{share}_ms": self.latency.quantile(share / 100) for share in (50, 95, 99)},
+            **({"limits": self.limits} if self.limits else {}),
         }
 
     def line(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator
 
-from airflow_fanout.outcome import Kind, Record
+from airflow_fanout.outcome import Record
 
 
 class Winners:
@@ -61,11 +61,3 @@ class Done:
         place = index - self._indexes.start
         self._bits[place >> 3] ^= 1 << (place & 7)
         self.count += 1 if good else -1
-
-
-def done(records: Iterable[Record], indexes: range) -> Done:
-    """Return which indexes need not be fetched again: those whose last outcome is `ok`."""
-    found = Done(indexes)
-    for record in records:
-        found.set(record.index, good=record.outcome.kind is Kind.OK)
-    return found

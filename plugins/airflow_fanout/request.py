@@ -13,9 +13,9 @@ from airflow_fanout.errors import BadSetting
 from airflow_fanout.settings import check_statuses
 from airflow_fanout.template import Template, Tree, check_fields, text_of
 
-METHODS = ("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "POST", "PATCH")
+METHODS = ("GET", "PUT", "DELETE", "POST", "PATCH")
 # RFC 9110, section 9.2.2: sending one of these twice has the effect of sending it once.
-IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+IDEMPOTENT = frozenset({"GET", "PUT", "DELETE"})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,55 +7,91 @@ requests of many clients best (M. Brooker, "Exponential Backoff And Jitter", AWS
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from dataclasses import dataclass
+from enum import Enum
 
 from airflow_fanout.outcome import Kind, Outcome
 from airflow_fanout.settings import Retry
 
-# Other kinds are answers: asking again gives the same one.
+# Other kinds are answers: asking again gives the same one, unless it was garbled.
 TRANSIENT = frozenset({Kind.TIMEOUT, Kind.CONNECTION_ERROR})
 
 
-def wait_s(
-    outcome: Outcome, *, attempt: int, policy: Retry, repeatable: bool, uniform: Callable[[float, float], float]
-) -> float | None:
-    """Return how long to wait before the next attempt, in seconds; `None` if this outcome stands.
+@dataclass(frozen=True)
+class Again:
+    """Try again after a wait, in seconds."""
+
+    wait_s: float
+
+
+class Verdict(Enum):
+    """What else can become of an outcome."""
+
+    FINAL = "it stands"
+    LATER = "the last pass asks once more"
+    HAND_BACK = "the server wants no requests for longer than a worker slot is worth"
+
+
+class Budget:
+    """How many requests may be repeated: a hundred, and a share of all that were sent.
+
+    A limit by share, not by number, keeps a client from multiplying the load of a server that is failing (B. Beyer et
+    al., "Site Reliability Engineering", chapter 21, "Handling Overload"; AWS Builders' Library, "Timeouts, retries,
+    and backoff with jitter").
+    """
+
+    RESERVE = 100
+
+    def __init__(self, share: float) -> None:
+        self._share = share
+        self._left = float(self.RESERVE)
+
+    def sent(self) -> None:
+        """Note that a request was sent."""
+        self._left += self._share
+
+    def take(self) -> bool:
+        """Spend one repetition; return whether there was one left."""
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
+def decide(
+    outcome: Outcome,
+    *,
+    attempt: int,
+    policy: Retry,
+    repeatable: bool,
+    budget: Budget,
+    uniform: Callable[[float, float], float],
+) -> Again | Verdict:
+    """Return what becomes of an outcome.
 
     :param attempt: the number of the attempt that gave the outcome, counted from 1.
     :param repeatable: whether sending the request twice does no harm.
+    :param budget: what is left for repetitions; one is spent by trying again.
     :param uniform: draws evenly from a range, as `random.uniform` does.
     """
-    if attempt >= policy.attempts or not _helps(outcome, policy, repeatable=repeatable):
-        return None
-    asked = outcome.retry_after_s or 0.0
-    if asked > policy.longest_s:
-        return None
+    if not _helps(outcome, policy, repeatable=repeatable) or policy.attempts == 1:
+        return Verdict.FINAL
+    asked_s = outcome.retry_after_s or 0.0
+    if asked_s > policy.longest_s:
+        return Verdict.HAND_BACK
+    if attempt >= policy.attempts or not budget.take():
+        return Verdict.LATER if policy.last_pass else Verdict.FINAL
+    return Again(asked_s + uniform(0.0, bound_s(attempt, policy)))
+
+
+def bound_s(attempt: int, policy: Retry) -> float:
+    """Return the longest wait after an attempt, in seconds: `base_s`, doubled with each further one, up to `cap_s`."""
     # 2.0 ** 64 is beyond any cap, and 2.0 ** 1100 is an OverflowError.
-    bound = min(policy.cap_s, policy.base_s * 2.0 ** min(attempt - 1, 64))
-    return asked + uniform(0.0, bound)
+    return min(policy.cap_s, policy.base_s * 2.0 ** min(attempt - 1, 64))
 
 
 def _helps(outcome: Outcome, policy: Retry, *, repeatable: bool) -> bool:
     if outcome.kind is Kind.HTTP_ERROR:
         # Only 429 says that the request was not carried out; after any other status nobody knows.
         return outcome.status in policy.statuses and (repeatable or outcome.status == 429)
-    return outcome.kind in TRANSIENT and repeatable
-
-
-def parse_retry_after(value: str | None, now: datetime) -> float | None:
-    """Return a `Retry-After` header (RFC 9110, 10.2.3: seconds, or a date) in seconds from `now`.
-
-    `None` for a header that isn't there or can't be read.
-    """
-    if value is None:
-        return None
-    text = value.strip()
-    if text.isascii() and text.isdigit():
-        return float(text)
-    try:
-        at = parsedate_to_datetime(text)
-        aware = at if at.tzinfo else at.replace(tzinfo=UTC)
-        return max(0.0, (aware - now).total_seconds())
-    except (ValueError, OverflowError):
-        return None
+    return (outcome.kind in TRANSIENT or outcome.garbled) and repeatable

@@ -25,6 +25,20 @@ from airflow_fanout.settings import FetchSettings
 USER_AGENT = f"airflow-fanout (python-requests/{requests.__version__})"
 
 
+HARMLESS = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "accept-language",
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "user-agent",
+    }
+)
+
+
 class BodyTooLarge(requests.RequestException):
     """An answer that is larger than the report allows, after decompression."""
 
@@ -107,14 +121,15 @@ class FanoutSession(requests.Session):
         return found
 
     def rebuild_auth(self, prepared: requests.PreparedRequest, response: requests.Response) -> None:
-        """Drop the connection's headers and credentials when a redirect leads to another origin.
+        """Drop headers and credentials when a redirect leads to another origin.
 
-        requests itself drops `Authorization`; a token in a header of another name would go along.
+        requests itself drops `Authorization`; a token in a header of another name would go along. What says nothing
+        but what the client is and what it wants may stay.
         """
         super().rebuild_auth(prepared, response)  # type: ignore[no-untyped-call] # requests leaves it without types
         if _origin(prepared.url or "") != self._origin:
-            for name in self._endpoint.headers:
-                prepared.headers.pop(name, None)
+            for name in [name for name in prepared.headers if name.lower() not in HARMLESS]:
+                del prepared.headers[name]
             # Digest answers a challenge by hooks, which the redirected request has inherited.
             prepared.hooks = {
                 event: [hook for hook in hooks if getattr(hook, "__self__", prepared) is not self._own_auth]

@@ -19,10 +19,10 @@ def check_at_least(field: str, value: object, least: float, unit: str = "") -> N
         raise BadSetting(field, value, f"a number of at least {least:g}{' ' + unit if unit else ''}")
 
 
-def check_whole(field: str, value: object, unit: str = "") -> None:
-    """Raise `BadSetting` unless the value is a whole number from 1 on."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise BadSetting(field, value, f"a whole number from 1 on{', in ' + unit if unit else ''}")
+def check_whole(field: str, value: object, unit: str = "", *, least: int = 1) -> None:
+    """Raise `BadSetting` unless the value is a whole number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise BadSetting(field, value, f"a whole number from {least} on{', in ' + unit if unit else ''}")
 
 
 def check_statuses(field: str, value: object) -> None:
@@ -119,7 +119,8 @@ class Breaker:
     :param canary: so many parameters first, the others once these have ended well enough; 0 for none.
     :param max_failures: the share of parameters that may fail, from 0 to 1; 1 never stops a run.
     :param min_sample: after the canary, the share counts from so many parameters on.
-    :param outage_s: how long the server may be down, without any answer, before the run is given up.
+    :param outage_s: how long the server may be down, without any answer, before the run is given up; meanwhile single
+        requests find out whether it is back. 0 for not noticing: each attempt counts.
     """
 
     canary: int = 50
@@ -128,9 +129,9 @@ class Breaker:
     outage_s: float = 300.0
 
     def __post_init__(self) -> None:
-        check_at_least("breaker.canary", self.canary, 0)
+        check_whole("breaker.canary", self.canary, least=0)
         check_share("breaker.max_failures", self.max_failures)
-        check_at_least("breaker.min_sample", self.min_sample, 1)
+        check_whole("breaker.min_sample", self.min_sample)
         check_at_least("breaker.outage_s", self.outage_s, 0, "seconds")
 
 

@@ -14,7 +14,7 @@ from airflow_fanout.codec import Json
 from airflow_fanout.endpoint import Endpoint
 from airflow_fanout.errors import BadSource
 from airflow_fanout.result import Part, PartMissing
-from airflow_fanout.retry import wait_s
+from airflow_fanout.retry import Again, Budget, decide
 from airflow_fanout.settings import FetchSettings, Retry
 
 if TYPE_CHECKING:
@@ -196,19 +196,22 @@ class _Reader:
         return Page(target, response.url, query, answer, items, link)
 
     def _get(self, target: str, query: Query) -> requests.Response:
-        attempt = 1
+        attempt, budget = 1, Budget(1.0)
         while True:
             got = self._try(target, query)
             if not isinstance(got, tuple):
                 return got
             outcome, error = got
-            wait = wait_s(outcome, attempt=attempt, policy=self._source.retry, repeatable=True, uniform=random.uniform)
-            if wait is None:
+            policy = self._source.retry
+            decision = decide(
+                outcome, attempt=attempt, policy=policy, repeatable=True, budget=budget, uniform=random.uniform
+            )
+            if not isinstance(decision, Again):
                 failure = outcome.failure
                 raise self._error(
                     f"{failure.message if failure else outcome.kind} after {attempt} attempt(s)"
                 ) from error
-            self._sleep(wait)
+            self._sleep(decision.wait_s)
             attempt += 1
 
     def _try(self, target: str, query: Query) -> requests.Response | tuple[Outcome, Exception | None]:

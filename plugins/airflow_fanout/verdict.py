@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, NamedTuple
 
 from airflow_fanout import codec
-from airflow_fanout.errors import BadSetting
+from airflow_fanout.codec import Json
 from airflow_fanout.masking import mask, scrub
 from airflow_fanout.outcome import Kind, Record
+from airflow_fanout.settings import check_share
 
 MOST_CAUSES = 20
 # An exception may say a whole answer; a message that people read has no room for it.
 LONGEST_TEXT = 400
+FAILED_CHECK = (
+    "If a check is wrong, mend it and clear the validate task; if the answers are, clear the fetch task with `refetch` "
+    "on, since it keeps what it has otherwise."
+)
 
 
 class Cause(NamedTuple):
@@ -31,8 +36,35 @@ class Cause(NamedTuple):
         return " ".join(part for part in parts if part)
 
 
+class Finding(NamedTuple):
+    """A check that failed, and what is wrong."""
+
+    check: str
+    problem: str
+
+
+def show(value: Json, *, shown: bool) -> str:
+    """Return a value for a message: as JSON if it may be shown as it is, else masked."""
+    return codec.encode(value).decode() if shown else mask(value)
+
+
+def cut(text: str, longest: int = LONGEST_TEXT) -> str:
+    """Return a text for a message, without what it has no room for."""
+    return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters)"
+
+
+def part_of(total: int | Fraction, share: float) -> Fraction:
+    """Return a share of a number, exactly, with the share taken as it is written.
+
+    999,999 of 1,000,000 must not round up to all of them, and 9 of 10 are 0.9, which floats don't say.
+    """
+    return total * Fraction(str(share))
+
+
 class Tally:
     """Counts records by kind and by cause, and keeps a few samples of each cause; flat in memory.
+
+    `rows` is the number of rows: items of good results that are lists, else good results.
 
     :param total: the number of parameters.
     :param samples: how many samples to keep of each cause.
@@ -41,6 +73,7 @@ class Tally:
 
     def __init__(self, *, total: int, samples: int = 3, shown: bool = False) -> None:
         self.total = total
+        self.rows = 0
         self.kinds: Counter[Kind] = Counter()
         self.causes: dict[Cause, int] = {}
         self._samples: dict[Cause, list[str]] = {}
@@ -52,11 +85,14 @@ class Tally:
 
     def add(self, record: Record) -> None:
         """Count one record."""
-        self.kinds[record.outcome.kind] += 1
-        if record.outcome.kind is not Kind.OK:
-            cause = self._counted(_cause(record), 1)
-            if len(self._samples[cause]) < self._most:
-                self._samples[cause].append(self._sample(record))
+        outcome = record.outcome
+        self.kinds[outcome.kind] += 1
+        if outcome.kind is Kind.OK:
+            self.rows += len(outcome.result) if isinstance(outcome.result, list) else 1
+            return
+        cause = self._counted(_cause(record), 1)
+        if len(self._samples[cause]) < self._most:
+            self._samples[cause].append(self._sample(record))
 
     def add_not_tried(self, indexes: Iterable[int]) -> None:
         """Count the parameters without a record."""
@@ -76,14 +112,12 @@ class Tally:
 
     def _sample(self, record: Record) -> str:
         failure = record.outcome.failure
-        name = codec.encode(record.parameter).decode() if self._shown else mask(record.parameter)
+        name = f"#{record.index} {show(record.parameter, shown=self._shown)}"
         if failure is None:
-            return f"#{record.index} {name}"
-        message = failure.message if self._shown else scrub(failure.message, record.parameter)
-        if len(message) > LONGEST_TEXT:
-            message = f"{message[:LONGEST_TEXT]}… ({len(message):,} characters)"
+            return name
+        message = cut(failure.message if self._shown else scrub(failure.message, record.parameter))
         times = f" after {record.attempts} attempts" if record.attempts > 1 else ""
-        return f"#{record.index} {name}: {failure.type}: {message}{times}"
+        return f"{name}: {failure.type}: {message}{times}"
 
     def samples(self, cause: Cause) -> list[str]:
         """Return the samples that were kept of a cause."""
@@ -93,6 +127,11 @@ class Tally:
     def coverage(self) -> float:
         """The share of parameters that are `ok`, from 0 to 1; 1 for an empty list."""
         return self.kinds[Kind.OK] / self.total if self.total else 1.0
+
+    @property
+    def null_share(self) -> float:
+        """The share of parameters that are `null`, from 0 to 1; 0 for an empty list."""
+        return self.kinds[Kind.NULL] / self.total if self.total else 0.0
 
     def summary(self) -> dict[str, Any]:
         """Return the counts as plain JSON."""
@@ -122,16 +161,13 @@ class Rules:
     min_coverage: float = 1.0
 
     def __post_init__(self) -> None:
-        coverage = self.min_coverage
-        if isinstance(coverage, bool) or not isinstance(coverage, int | float) or not 0 <= coverage <= 1:
-            raise BadSetting("min_coverage", coverage, "a share from 0 to 1")
+        check_share("min_coverage", self.min_coverage)
 
     def accept(self, tally: Tally) -> bool:
         """Return whether enough of the outcomes are good."""
-        # Whole counts and the share as it is written: 999,999 of 1,000,000 must not round up to all of them, and
-        # 9 of 10 are 0.9, which floats don't say. What was not counted at all isn't good.
+        # What was not counted at all isn't good.
         good = sum(tally.kinds[kind] for kind in {Kind.OK, *self.allow})
-        return good >= tally.total * Fraction(str(self.min_coverage))
+        return good >= part_of(tally.total, self.min_coverage)
 
     def refused(self, tally: Tally) -> dict[Cause, int]:
         """Return the causes that are no part of a good report, with their counts, the most frequent first."""
@@ -139,20 +175,40 @@ class Rules:
         return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
-def account(tally: Tally, rules: Rules, place: str) -> str:
-    """Return the message of a failed validation: how much is missing, why, and what to do."""
+def account(tally: Tally, rules: Rules, place: str, findings: Sequence[Finding] = (), checks: int = 0) -> str:
+    """Return the message of a failed validation: what is missing or wrong, why, and what to do.
+
+    :param place: where the journal is.
+    :param findings: the checks that failed.
+    :param checks: how many there were.
+    """
+    lines: list[str] = []
+    advice = [f"Every outcome is in the journal, {place}."]
+    if findings:
+        lines = _failed(findings, checks)
+        advice.insert(0, FAILED_CHECK)
+    if not rules.accept(tally):
+        lines = _missing(tally, rules) + lines
+        which = "those without a valid result" if findings else "these"
+        advice.insert(0, f"To request only {which} again, clear the fetch task with its downstream tasks.")
+    return "\n".join([f"{lines[0]} Nothing was loaded.", *lines[1:], " ".join(advice)])
+
+
+def _missing(tally: Tally, rules: Rules) -> list[str]:
     refused = rules.refused(tally)
     missing = f"{sum(refused.values()):,} of {tally.total:,} parameters"
-    lines = [f"{missing} have no valid result{_demanded(rules)}. Nothing was loaded."]
+    lines = [f"{missing} have no valid result{_demanded(rules)}."]
     lines.append("By kind: " + ", ".join(f"{kind} {tally.kinds[kind]:,}" for kind in Kind if tally.kinds[kind]) + ".")
     for cause, count in refused.items():
         lines.append(f"  {count:,} × {cause}")
         lines += [f"      {sample}" for sample in tally.samples(cause)]
-    lines.append(
-        "To request only these again, clear the fetch task with its downstream tasks. Every outcome is in the "
-        f"journal, {place}."
-    )
-    return "\n".join(lines)
+    return lines
+
+
+def _failed(findings: Sequence[Finding], checks: int) -> list[str]:
+    # An author's function may say several lines.
+    problems = [f"  {check}: " + problem.replace("\n", "\n      ") for check, problem in findings]
+    return [f"{len(findings)} of {checks} checks failed.", *problems]
 
 
 def _demanded(rules: Rules) -> str:

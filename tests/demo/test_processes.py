@@ -161,9 +161,7 @@ def test_keeper_does_not_hold_stdout(mark: str) -> None:
     """Who reads the command's output sees its end when the command closes it, though the keeper runs."""
     code = "import os, time; os.write(1, b'said'); os.close(1); os.close(2); time.sleep(300)"
     command = [sys.executable, "-m", "demo.processes", "--grace", "1", "--", *python(code)]
-    keeper = subprocess.Popen(
-        command, cwd=ROOT, env=environment(mark), stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
+    keeper = subprocess.Popen(command, cwd=ROOT, env=environment(mark), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     with keeper:
         assert keeper.stdout
         assert keeper.stdout.read() == b"said"

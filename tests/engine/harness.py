@@ -13,7 +13,7 @@ from airflow_fanout.engine.job import Job
 from airflow_fanout.engine.process import EngineProcess, Said
 from airflow_fanout.progress import Progress
 from airflow_fanout.request import Request
-from airflow_fanout.settings import FetchSettings, Retry, Timeouts
+from airflow_fanout.settings import Breaker, FetchSettings, Retry, Throttle, Timeouts
 from airflow_fanout.shipping import pack
 from airflow_fanout.staging.directory import GenerationDirectory, ListDirectory, ReportDirectory
 from airflow_fanout.staging.frozen import Selection, freeze, read_manifest
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 ONCE = Retry(attempts=1)
 USUAL = Timeouts()
+# As fast as the concurrency allows, and to the end: what the throttle and the breaker do has tests of its own.
+UNCONTROLLED = {
+    "throttle": Throttle(adaptive=False),
+    "breaker": Breaker(canary=0, max_failures=1.0, outage_s=0.0),
+}
 # Nobody listens there: port 1 is reserved (RFC 6335: tcpmux), and a test needs no privileges to find it closed.
 NOWHERE = Endpoint(base_url="http://127.0.0.1:1")
 
@@ -47,7 +52,7 @@ def frozen(folder: Path, parameters: Iterable[object], names: tuple[str, ...] = 
 
 def settings(concurrency: int = 8, *, retry: Retry = ONCE, timeouts: Timeouts = USUAL, **more: Any) -> FetchSettings:
     """Return settings that try once, unless the test is about more."""
-    return FetchSettings(concurrency=concurrency, retry=retry, timeouts=timeouts, **more)
+    return FetchSettings(concurrency=concurrency, retry=retry, timeouts=timeouts, **(UNCONTROLLED | more))
 
 
 def job(
@@ -93,7 +98,7 @@ class Run:
     @property
     def progress(self) -> Progress:
         """The counts of the last message."""
-        return Progress.from_json(self.last.value)
+        return Progress.from_json(self.last.value.get("progress", self.last.value))
 
     @property
     def outcomes(self) -> dict[str, Outcome]:

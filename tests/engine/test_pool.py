@@ -4,38 +4,47 @@ import random
 import time
 from collections import Counter
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gevent
 import pytest
 
+from airflow_fanout.breaker import FIRST_FAILURES
 from airflow_fanout.engine.meter import Meter
-from airflow_fanout.engine.pool import Pool
+from airflow_fanout.engine.pool import Pool, Stop
+from airflow_fanout.engine.traffic import Traffic
 from airflow_fanout.engine.transport.scripted import ScriptedTransport
 from airflow_fanout.engine.work import Work
 from airflow_fanout.outcome import Kind, Outcome, Record
-from airflow_fanout.settings import Retry
+from airflow_fanout.settings import Breaker, Retry
 from tests.engine.harness import ONCE, settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from airflow_fanout.codec import Json
+    from airflow_fanout.engine.transport import Transport
 
 LONGEST_S = 10.0
+STOP = Stop("stopped", {})
 KINDS = [kind for kind in Kind if kind is not Kind.NOT_TRIED]
 
 
 class Fetched:
     """A pool over the numbers below `count`, with what it wrote."""
 
-    def __init__(self, transport: ScriptedTransport, count: int, *, concurrency: int = 10, retry: Retry = ONCE) -> None:
+    def __init__(
+        self, transport: Transport, count: int, *, concurrency: int = 10, retry: Retry = ONCE, **more: Any
+    ) -> None:
         self.records: list[Record] = []
-        self.work = Work((index, index) for index in range(count))
+        how = settings(concurrency, retry=retry, **more)
+        traffic = Traffic(how)
+        self.work = Work(((index, index) for index in range(count)), admits_new=traffic.admits_new)
         self.pool = Pool(
             work=self.work,
+            traffic=traffic,
             transport=transport,
-            settings=settings(concurrency, retry=retry),
+            settings=how,
             meter=Meter(total=count, resumed=0),
             write=self.records.append,
             uniform=lambda _, longest: longest,
@@ -46,6 +55,26 @@ class Fetched:
         with gevent.Timeout(LONGEST_S):
             self.pool.run()
         return self
+
+    def run_ticking(self) -> Fetched:
+        """Run to the end, looking each hundredth of a second at what time brings about."""
+
+        def tick() -> None:
+            while True:
+                gevent.sleep(0.01)
+                self.pool.tick()
+
+        ticker = gevent.spawn(tick)
+        try:
+            return self.run()
+        finally:
+            ticker.kill()
+
+    @property
+    def stopped(self) -> Stop:
+        """Why it stopped before its end."""
+        assert self.pool.stop_reason is not None
+        return self.pool.stop_reason
 
     @property
     def indexes(self) -> list[int]:
@@ -67,7 +96,7 @@ def test_every_parameter_ends_in_one_record(seed: int) -> None:
         gevent.sleep(chance.random() * 0.005)
         return Outcome(chance.choice(KINDS), status=500)
 
-    retry = Retry(attempts=4, base_s=0.002, cap_s=0.004)
+    retry = Retry(attempts=4, base_s=0.002, cap_s=0.004, last_pass=False)
     transport = ScriptedTransport(answer)
     found = Fetched(transport, 300, concurrency=17, retry=retry).run()
     assert found.indexes == list(range(300))
@@ -103,14 +132,14 @@ def test_waiting_for_a_retry_occupies_no_worker() -> None:
         order.append((parameter, time))
         return Outcome(Kind.TIMEOUT if parameter < 2 and time == 1 else Kind.OK)
 
-    Fetched(ScriptedTransport(answer), 5, concurrency=1, retry=Retry(attempts=2, base_s=0.05)).run()
+    Fetched(ScriptedTransport(answer), 5, concurrency=1, retry=Retry(attempts=2, base_s=0.05, last_pass=False)).run()
     assert order == [(0, 1), (1, 1), (2, 1), (3, 1), (4, 1), (0, 2), (1, 2)]
 
 
 def test_attempts_have_an_end() -> None:
     """What fails always is tried `attempts` times, and its record says so."""
     transport = ScriptedTransport(of_kind(Kind.CONNECTION_ERROR))
-    found = Fetched(transport, 2, retry=Retry(attempts=3, base_s=0.001)).run()
+    found = Fetched(transport, 2, retry=Retry(attempts=3, base_s=0.001, last_pass=False)).run()
     assert [record.attempts for record in found.records] == [3, 3]
     assert transport.asked == {"0": 3, "1": 3}
     assert found.pool.progress().requests == 6
@@ -124,7 +153,7 @@ def test_what_the_server_asks_for_is_waited() -> None:
         times.append(time.monotonic())
         return Outcome(Kind.HTTP_ERROR, status=429, retry_after_s=0.2) if time_ == 1 else Outcome(Kind.OK)
 
-    Fetched(ScriptedTransport(answer), 1, retry=Retry(attempts=2, base_s=0.1)).run()
+    Fetched(ScriptedTransport(answer), 1, retry=Retry(attempts=2, base_s=0.1, last_pass=False)).run()
     assert times[1] - times[0] == pytest.approx(0.3, abs=0.05)
 
 
@@ -167,6 +196,7 @@ def test_journal_that_cannot_be_written_is_an_error() -> None:
 
     pool = Pool(
         work=Work((index, index) for index in range(5)),
+        traffic=Traffic(settings(2)),
         transport=ScriptedTransport(),
         settings=settings(2),
         meter=Meter(total=5, resumed=0),
@@ -186,6 +216,7 @@ def test_list_that_breaks_is_an_error() -> None:
     records: list[Record] = []
     pool = Pool(
         work=Work(source()),
+        traffic=Traffic(settings(1)),
         transport=ScriptedTransport(),
         settings=settings(1),
         meter=Meter(total=9, resumed=0),
@@ -202,7 +233,7 @@ def test_stop_lets_requests_in_flight_end() -> None:
     found = Fetched(transport, 100, concurrency=5)
     running = gevent.spawn(found.pool.run)
     gevent.sleep(0.02)
-    found.pool.stop(grace_s=2.0)
+    found.pool.stop(STOP, grace_s=2.0)
     running.get(timeout=1)
     assert found.indexes == [0, 1, 2, 3, 4]
     assert sum(transport.asked.values()) == 5
@@ -219,7 +250,7 @@ def test_stop_gives_up_what_takes_too_long() -> None:
     running = gevent.spawn(found.pool.run)
     gevent.sleep(0.05)
     begun = time.monotonic()
-    found.pool.stop(grace_s=0.1)
+    found.pool.stop(STOP, grace_s=0.1)
     running.get(timeout=1)
     assert time.monotonic() - begun < 1
     assert found.indexes == [0]
@@ -238,7 +269,7 @@ def test_stop_takes_no_values_of_last_resort() -> None:
     found = Fetched(ScriptedTransport(answer), 20)
     running = gevent.spawn(found.pool.run)
     gevent.sleep(0.02)
-    found.pool.stop(grace_s=0)
+    found.pool.stop(STOP, grace_s=0)
     running.get(timeout=1)
     assert found.records == []
 
@@ -246,11 +277,11 @@ def test_stop_takes_no_values_of_last_resort() -> None:
 def test_stop_does_not_wait_for_retries() -> None:
     """A server that fails all the time doesn't hold up a stop: nothing is tried again."""
     transport = ScriptedTransport(of_kind(Kind.TIMEOUT), latency_s=0.01)
-    found = Fetched(transport, 10, retry=Retry(attempts=9, base_s=0.5))
+    found = Fetched(transport, 10, retry=Retry(attempts=9, base_s=0.5, last_pass=False))
     running = gevent.spawn(found.pool.run)
     gevent.sleep(0.05)
     assert found.pool.progress().waiting == 10
-    found.pool.stop(grace_s=5.0)
+    found.pool.stop(STOP, grace_s=5.0)
     running.get(timeout=0.2)
     assert found.records == []
 
@@ -263,10 +294,203 @@ def test_progress_shows_the_moment() -> None:
             gevent.sleep(60)
         return Outcome(Kind.TIMEOUT if parameter == 1 else Kind.OK)
 
-    found = Fetched(ScriptedTransport(answer), 5, retry=Retry(attempts=2, base_s=30))
+    found = Fetched(ScriptedTransport(answer), 5, retry=Retry(attempts=2, base_s=30, last_pass=False))
     running = gevent.spawn(found.pool.run)
     gevent.sleep(0.05)
     seen = found.pool.progress()
-    found.pool.stop(grace_s=0)
+    found.pool.stop(STOP, grace_s=0)
     running.get(timeout=1)
     assert (seen.total, seen.done, seen.in_flight, seen.waiting, seen.requests) == (5, 3, 1, 1, 4)
+
+
+class Flickering:
+    """A server that is there until an hour strikes, gone for a while, and back again.
+
+    :param gone_s: how long it is away, in seconds, from the moment on at which it has answered `first` requests.
+    """
+
+    repeatable = True
+
+    def __init__(self, first: int, gone_s: float) -> None:
+        self._first = first
+        self._gone_s = gone_s
+        self._since: float | None = None
+        self.answered = 0
+        self.refused = 0
+
+    def fetch(self, parameter: Json) -> Outcome:
+        """Answer, or don't."""
+        gevent.sleep(0.002)
+        if self.answered >= self._first and self._since is None:
+            self._since = time.monotonic()
+        if self._since is not None and time.monotonic() - self._since < self._gone_s:
+            self.refused += 1
+            return Outcome(Kind.CONNECTION_ERROR)
+        self.answered += 1
+        return Outcome(Kind.OK, result=parameter)
+
+
+def test_outage_in_the_middle_costs_time_and_nothing_else() -> None:
+    """While the server is away only probes are sent, no parameter uses up its attempts, and all is complete."""
+    server = Flickering(first=100, gone_s=1.5)
+    retry = Retry(attempts=2, base_s=0.001, last_pass=False)
+    found = Fetched(server, 300, concurrency=20, retry=retry, breaker=Breaker(canary=0, outage_s=60)).run()
+    assert {record.outcome.kind for record in found.records} == {Kind.OK}
+    assert found.indexes == list(range(300))
+    assert max(record.attempts for record in found.records) <= 2
+    # What was under way when it began, what followed before it was noticed, and a probe now and then.
+    assert server.refused <= 20 + FIRST_FAILURES + 4
+    assert server.answered == 300
+
+
+def test_outage_that_lasts_ends_the_pool() -> None:
+    """When nobody waits any longer the pool stops; what was fetched has its records, the rest has none."""
+    server = Flickering(first=50, gone_s=60)
+    breaker = Breaker(canary=0, outage_s=0.8)
+    found = Fetched(server, 300, concurrency=5, retry=Retry(attempts=3), breaker=breaker).run_ticking()
+    assert found.stopped.why == "tripped"
+    assert found.stopped.value["cause"] == "no answer for 0.8 s"
+    assert found.stopped.value["transient"]
+    assert found.stopped.value["sample"] == found.stopped.value["failed"] == server.refused
+    assert found.indexes == list(range(server.answered))
+
+
+def test_long_pause_in_an_outage_is_handed_back() -> None:
+    """A probe that is told to come back in an hour ends the waiting: nobody sits it out."""
+
+    def answer(_: Json, __: int) -> Outcome:
+        asked = sum(transport.asked.values())
+        return (
+            Outcome(Kind.CONNECTION_ERROR)
+            if asked <= 20
+            else Outcome(Kind.HTTP_ERROR, status=503, retry_after_s=3600.0)
+        )
+
+    transport = ScriptedTransport(answer)
+    found = Fetched(transport, 100, retry=Retry(attempts=3), breaker=Breaker(canary=0)).run()
+    assert found.stopped == Stop("wait", {"seconds": 3600.0})
+    assert found.records == []
+
+
+def test_canary_goes_first() -> None:
+    """Nothing beyond the canary is asked for until all of it has ended."""
+    first_beyond: list[list[int]] = []
+
+    def answer(parameter: Json, _: int) -> Outcome:
+        if parameter >= 5 and not first_beyond:
+            first_beyond.append(sorted(record.index for record in found.records))
+        gevent.sleep(0.05 * (parameter == 2))
+        return Outcome(Kind.OK)
+
+    found = Fetched(ScriptedTransport(answer), 50, breaker=Breaker(canary=5))
+    found.run()
+    assert first_beyond == [[0, 1, 2, 3, 4]]
+    assert len(found.records) == 50
+
+
+@pytest.mark.parametrize("count", [50, 51, 1000])
+def test_canary_that_fails_ends_the_pool(count: int) -> None:
+    """Wrong credentials cost as many requests as the canary is long, not one more."""
+    transport = ScriptedTransport(lambda *_: Outcome(Kind.HTTP_ERROR, status=401))
+    found = Fetched(transport, count, concurrency=100, retry=Retry(), breaker=Breaker()).run()
+    assert sum(transport.asked.values()) == len(found.records) == 50
+    assert found.stopped == Stop("tripped", {"sample": 50, "failed": 50, "cause": "http_error 401", "transient": False})
+
+
+@pytest.mark.parametrize("hopeless", [1, 5])
+def test_canary_does_not_wait_for_the_last_pass(hopeless: int) -> None:
+    """What the last pass will ask for again has ended for the canary: the others aren't held back for ever."""
+    answer = of_kind(Kind.TIMEOUT)
+    transport = ScriptedTransport(lambda name, time_: answer(name, time_) if name < hopeless else Outcome(Kind.OK))
+    retry = Retry(attempts=2, base_s=0.001)
+    found = Fetched(transport, 100, retry=retry, breaker=Breaker(canary=10, outage_s=0)).run()
+    assert found.pool.stop_reason is None
+    assert found.indexes == list(range(100))
+    assert {record.index: record.attempts for record in found.records if record.attempts > 1} == dict.fromkeys(
+        range(hopeless), 3
+    )
+
+
+def test_server_error_for_everybody_ends_the_pool() -> None:
+    """A canary whose requests are all to be tried again later trips, too, and is told as something that may pass."""
+    transport = ScriptedTransport(lambda *_: Outcome(Kind.HTTP_ERROR, status=500))
+    retry = Retry(attempts=2, base_s=0.001)
+    found = Fetched(transport, 1000, concurrency=100, retry=retry, breaker=Breaker()).run()
+    assert sum(transport.asked.values()) <= 100
+    assert found.stopped == Stop("tripped", {"sample": 50, "failed": 50, "cause": "http_error 500", "transient": True})
+
+
+def test_last_pass_asks_once_more() -> None:
+    """What has failed in all its attempts is asked for once more at the end, and may be good then."""
+    order: list[int] = []
+
+    def answer(parameter: Json, time_: int) -> Outcome:
+        order.append(parameter)
+        return Outcome(Kind.OK) if parameter > 1 or (parameter == 1 and time_ == 3) else Outcome(Kind.TIMEOUT)
+
+    found = Fetched(ScriptedTransport(answer), 20, concurrency=1, retry=Retry(attempts=2, base_s=0.001)).run()
+    ended = {record.index: (record.outcome.kind, record.attempts) for record in found.records}
+    assert sorted(order[-2:]) == [0, 1]
+    assert (ended[0], ended[1], ended[2]) == ((Kind.TIMEOUT, 3), (Kind.OK, 3), (Kind.OK, 1))
+
+
+def test_trip_lets_requests_in_flight_end() -> None:
+    """A trip begins nothing new, waits a moment for what is under way, and that has its record."""
+
+    def answer(parameter: Json, _: int) -> Outcome:
+        gevent.sleep(0.3 if parameter >= 45 else 0.001)
+        return Outcome(Kind.ERROR) if parameter < 45 else Outcome(Kind.OK)
+
+    transport = ScriptedTransport(answer)
+    begun = time.monotonic()
+    found = Fetched(transport, 1000, concurrency=10, breaker=Breaker(canary=0, min_sample=20)).run()
+    assert time.monotonic() - begun < 1
+    assert (found.stopped.why, found.stopped.value["sample"]) == ("tripped", 20)
+    assert found.indexes == list(range(sum(transport.asked.values())))
+
+
+def test_long_pause_is_handed_back() -> None:
+    """A server that wants no requests for an hour ends the pool: what has ended is written, its parameter isn't."""
+
+    def answer(parameter: Json, _: int) -> Outcome:
+        gevent.sleep(0.001 * parameter)
+        return Outcome(Kind.HTTP_ERROR, status=429, retry_after_s=3600.0) if parameter == 7 else Outcome(Kind.OK)
+
+    found = Fetched(ScriptedTransport(answer), 100, concurrency=4, retry=Retry()).run()
+    assert found.stopped == Stop("wait", {"seconds": 3600.0})
+    assert 7 not in found.indexes
+    assert set(range(7)) <= set(found.indexes)
+    assert len(found.records) < 15
+
+
+def test_good_answer_that_asks_for_a_long_pause_is_kept() -> None:
+    """The last answer before the quota is used up has its record, and then the pool is handed back."""
+
+    def answer(parameter: Json, _: int) -> Outcome:
+        return Outcome(Kind.OK, retry_after_s=3600.0 if parameter == 3 else None)
+
+    found = Fetched(ScriptedTransport(answer), 100, concurrency=1, retry=Retry()).run()
+    assert found.stopped == Stop("wait", {"seconds": 3600.0})
+    assert found.indexes == [0, 1, 2, 3]
+
+
+def test_first_reason_to_stop_is_the_one() -> None:
+    """A pool that is being handed back and then superseded has stopped for the first reason."""
+    found = Fetched(ScriptedTransport(latency_s=0.1), 100)
+    running = gevent.spawn(found.pool.run)
+    gevent.sleep(0.02)
+    found.pool.stop(Stop("superseded", {}), grace_s=0)
+    found.pool.stop(STOP)
+    running.get(timeout=1)
+    assert (found.stopped.why, found.records) == ("superseded", [])
+
+
+def test_retries_have_a_budget() -> None:
+    """A server that fails half of the time is asked for more at most by the share and the first hundred."""
+    chance = random.Random(1)
+    transport = ScriptedTransport(lambda *_: Outcome(chance.choice([Kind.TIMEOUT, Kind.OK])))
+    retry = Retry(attempts=50, base_s=0.001, cap_s=0.001, budget=0.1, last_pass=False)
+    found = Fetched(transport, 1000, retry=retry).run()
+    requests = sum(transport.asked.values())
+    assert 1100 <= requests <= 1000 + 100 + 0.1 * requests
+    assert len(found.records) == 1000

@@ -1,18 +1,24 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from airflow_fanout.engine.job import Job
-from airflow_fanout.engine.process import EngineProcess
+from airflow_fanout.engine.process import EngineProcess, Said
 from airflow_fanout.outcome import Kind
 from airflow_fanout.request import Request
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import read_manifest
-from tests.engine.harness import NOWHERE, Run, frozen, job, journal, run, settings
+from tests.engine.harness import NOWHERE, Run, frozen, job, journal, listened, run, settings
+from tests.http.servers import Server, as_json
+
+if TYPE_CHECKING:
+    from tests.http.servers import Connection, Seen
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -62,7 +68,7 @@ def test_progress_comes_each_second(tmp_path: Path) -> None:
         return number
 
     found = run(job(frozen(tmp_path, range(10)), slow, how=settings(1)))
-    told = [(said.what, sum(said.value["kinds"].values())) for said in found.said]
+    told = [(said.what, sum(said.value.get("progress", said.value)["kinds"].values())) for said in found.said]
     assert [what for what, _ in told] == ["progress", "progress", "done"]
     assert 0 < told[0][1] < told[1][1] < told[2][1] == 10
 
@@ -109,7 +115,7 @@ def test_list_that_is_cut(tmp_path: Path) -> None:
 
 
 def test_damaged_journal_is_not_trusted(tmp_path: Path) -> None:
-    """A journal whose bytes have changed fails the next try instead of passing for results."""
+    """A part whose bytes have changed is put aside by the next try, which says so and fetches its records again."""
     directory = frozen(tmp_path, range(200))
     todo = job(directory, echo)
     assert run(todo).last.what == "done"
@@ -117,9 +123,10 @@ def test_damaged_journal_is_not_trusted(tmp_path: Path) -> None:
     content = bytearray(part.read_bytes())
     content[len(content) // 2] ^= 0xFF
     part.write_bytes(content)
-    with EngineProcess(todo) as engine:
-        last = list(engine.listen())[-1]
-    assert (last.what, last.value["kind"]) == ("failed", "JournalDamaged")
+    found = run(todo)
+    assert found.said[0] == Said("damaged", str(part))
+    assert part.with_name(f"{part.name}.damaged").exists()
+    assert (found.last.what, found.progress.resumed, len(found.outcomes)) == ("done", 0, 200)
 
 
 def test_long_lists_keep_their_order_of_indexes(tmp_path: Path) -> None:
@@ -144,3 +151,82 @@ def starved(directory: str, concurrency: int) -> str:
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'plugins'}{os.pathsep}{ROOT}"}
     command = [sys.executable, "-c", STARVED, directory, str(concurrency)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_newer_try_ends_an_older_engine(tmp_path: Path) -> None:
+    """Two seconds after a newer try has begun the older engine is gone, whatever is under way in it, and says why."""
+
+    def slow(session: object, number: int) -> int:
+        time.sleep(0.05 if number < 10 else 60)
+        return number
+
+    directory = frozen(tmp_path, range(100))
+    todo = job(directory, slow, how=settings(2))
+    with EngineProcess(todo) as engine:
+        next(said for said in engine.listen() if said.what == "progress")
+        begun = time.monotonic()
+        journal(directory).new_try()
+        found = listened(engine, todo)
+    assert time.monotonic() - begun < 2
+    assert (found.last.what, found.ended) == ("superseded", f"exited with code {os.EX_TEMPFAIL}")
+    assert sorted(found.outcomes) == sorted(str(number) for number in range(10))
+
+
+def test_newer_generation_ends_an_older_engine(tmp_path: Path) -> None:
+    """The same when everything is fetched anew meanwhile."""
+
+    def slow(session: object, number: int) -> int:
+        time.sleep(60)
+        return number
+
+    directory = frozen(tmp_path, range(3))
+    todo = job(directory, slow)
+    with EngineProcess(todo) as engine:
+        next(said for said in engine.listen() if said.what == "progress")
+        directory.shard(0).generation(2).new_try()
+        assert listened(engine, todo).last.what == "superseded"
+
+
+def test_full_disk_loses_nothing_that_was_written(tmp_path: Path) -> None:
+    """When the journal can't grow the engine fails and says so; the next try fetches what isn't in it, no more."""
+
+    def large(session: object, number: int) -> str:
+        # No file beyond a million bytes: to the writer the same as a full disk, with half a frame written.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.RLIM_INFINITY))
+        return os.urandom(20_000).hex()
+
+    directory = frozen(tmp_path, range(100))
+    failed = run(job(directory, large, how=settings(2)))
+    assert (failed.last.what, failed.ended) == ("failed", f"exited with code {os.EX_SOFTWARE}")
+    assert failed.last.value["kind"] == "OSError"
+    assert "File too large" in failed.last.value["message"]
+    assert 0 < len(failed.outcomes) < 60
+    found = run(job(directory, echo))
+    assert [said for said in found.said if said.what == "damaged"] == []
+    assert (found.last.what, found.progress.resumed) == ("done", len(failed.outcomes))
+    assert (found.progress.requests, len(found.outcomes)) == (100 - len(failed.outcomes), 100)
+
+
+def test_staging_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    """A journal that can't be begun fails the engine before anything is sent; with the cause gone all is fetched."""
+    directory = frozen(tmp_path, range(3))
+    todo = job(directory, echo)
+    obstacle = directory.path / "journal"
+    obstacle.write_text("a file where a folder should be")
+    failed = run(todo)
+    assert (failed.last.what, failed.last.value["kind"], failed.records) == ("failed", "NotADirectoryError", [])
+    obstacle.unlink()
+    assert run(todo).progress.kinds == {"ok": 3}
+
+
+def test_last_answer_asks_for_nothing_more(tmp_path: Path) -> None:
+    """A quota that is used up by the last parameter of all is no reason to wait for an hour."""
+
+    def spent(seen: Seen, connection: Connection) -> bytes:
+        return as_json(seen.path, "200 OK", "RateLimit-Remaining: 0", "RateLimit-Reset: 3600")
+
+    with Server(spent) as server:
+        found = run(job(frozen(tmp_path, range(1)), Request(endpoint="/{0}"), server.origin))
+        waited = run(job(frozen(tmp_path, range(9)), Request(endpoint="/{0}"), server.origin, settings(1)))
+    assert (found.last.what, found.ended) == ("done", "exited with code 0")
+    assert (waited.last.what, waited.last.value["seconds"], len(waited.records)) == ("wait", 3600.0, 1)

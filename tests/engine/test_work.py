@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import gevent
@@ -172,3 +173,110 @@ def test_source_that_breaks_is_heard_of() -> None:
     taken(work)
     with pytest.raises(OSError, match="the disk is gone"):
         work.take()
+
+
+def test_last_pass_comes_when_all_else_is_done() -> None:
+    """A task that was left comes once more after everything else, also after those that wait, as its next attempt."""
+    now = 0.0
+    work = Work(numbered(3), clock=lambda: now)
+    left, again, plain = (taken(work) for _ in range(3))
+    assert work.leave(left)
+    work.again(again, 50)
+    work.finish()
+    waiting = gevent.spawn(work.take)
+    gevent.sleep(0.01)
+    assert (plain.last, work.waiting, waiting.ready()) == (False, 2, False)
+    waiting.kill()
+    now = 50.0
+    assert taken(work) is again
+    work.finish()
+    assert taken(work) is left
+    assert (left.attempt, left.last, work.waiting) == (2, True, 0)
+
+
+def test_last_pass_is_everybodys() -> None:
+    """All who wait when the last pass begins take part in it, not only the one who noticed."""
+    work = Work(numbered(6))
+    tasks = [taken(work) for _ in range(6)]
+    takers = [gevent.spawn(work.take) for _ in range(5)]
+    gevent.sleep(0)
+    for task in tasks:
+        work.leave(task)
+    found = gevent.joinall(takers, timeout=LONGEST_S)
+    assert {taker.value.index for taker in found} | {taken(work).index} == set(range(6))
+
+
+def test_last_pass_ends() -> None:
+    """After it there is nothing more."""
+    work = Work(numbered(1))
+    work.leave(taken(work))
+    taken(work)
+    work.finish()
+    with gevent.Timeout(LONGEST_S):
+        assert work.take() is None
+
+
+def test_last_pass_has_no_room_for_everything() -> None:
+    """When very many have failed already, one more isn't kept: it has its outcome now."""
+    work = Work(numbered(module.MOST_WAITING + 1))
+    assert all(work.leave(taken(work)) for _ in range(module.MOST_WAITING))
+    task = taken(work)
+    assert not work.leave(task)
+    assert (work.waiting, work.in_flight, task.last) == (module.MOST_WAITING, 1, False)
+
+
+def test_after_a_stop_there_is_no_last_pass() -> None:
+    """What has failed then is told so, and can have its record."""
+    work = Work(numbered(1))
+    task = taken(work)
+    work.stop()
+    assert not work.leave(task)
+    assert work.waiting == 0
+
+
+def test_attempt_that_does_not_count() -> None:
+    """A task comes back as the same attempt when this one was none."""
+    work = Work(numbered(1))
+    task = taken(work)
+    work.again(task, 0.0, counts=False)
+    assert taken(work) is task
+    assert task.attempt == 1
+
+
+def test_new_tasks_are_held_back() -> None:
+    """While no new one is admitted those who want one wait; a task that comes back is no new one."""
+    admitted = 2
+    work = Work(numbered(4), admits_new=lambda begun: begun < admitted)
+    first, second = taken(work), taken(work)
+    waiting = gevent.spawn(work.take)
+    gevent.sleep(0.01)
+    assert not waiting.ready()
+    work.again(first, 0.0)
+    assert waiting.get(timeout=LONGEST_S) is first
+    waiting = gevent.spawn(work.take)
+    gevent.sleep(0)
+    admitted = 4
+    work.finish()
+    assert waiting.get(timeout=LONGEST_S).index == 2
+    assert second.attempt == 1
+
+
+def test_waiting_is_sleeping() -> None:
+    """A hundred who wait for one task that is due in a moment look at the clock a few times each, not all the time."""
+    looks = 0
+
+    def clock() -> float:
+        nonlocal looks
+        looks += 1
+        return time.monotonic()
+
+    work = Work(numbered(1), clock=clock)
+    work.again(taken(work), 0.3)
+    takers = [gevent.spawn(work.take) for _ in range(100)]
+    gevent.sleep(0.2)
+    assert looks <= 1 + 2 * 100
+    gevent.sleep(0.2)
+    work.finish()
+    gevent.joinall(takers, timeout=LONGEST_S)
+    assert sorted(taker.value is None for taker in takers) == [False] + [True] * 99
+    assert looks <= 10 * 100

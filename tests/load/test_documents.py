@@ -3,7 +3,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
-from io import BytesIO
 from typing import Any
 
 import bson
@@ -11,14 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_fanout import documents
 from airflow_fanout.codec import Json
 from airflow_fanout.documents import (
     DEEPEST,
     LARGEST_BYTES,
     DocumentOf,
     Shape,
-    decode,
-    encode,
     parameter_and_result,
 )
 from airflow_fanout.errors import BadDocument, BadSetting
@@ -41,11 +39,11 @@ def shape(key: Sequence[str] = ("tel",), document: DocumentOf = parameter_and_re
 
 def encoded(records: list[Record], how: Shape) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Encode records; return filter and document of each, decoded."""
-    spool = BytesIO()
-    count = encode(records, how, spool)
-    found = [(bson.decode(key.raw), bson.decode(document.raw)) for key, document in decode(spool)]
-    assert len(found) == count
-    return found
+    with documents.encoded(records, how) as made:
+        found = [(bson.decode(key.raw), bson.decode(document.raw)) for key, document in made.pairs()]
+        assert len(found) == made.count
+        assert all(made.holds(document) for _, document in found)
+        return found
 
 
 def refusal(document: object, *, key: Sequence[str] = ("tel",), parameter: Json = TEL) -> BadDocument:

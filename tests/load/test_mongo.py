@@ -1,61 +1,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from tempfile import TemporaryFile
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import bson
 import pytest
 from pymongo import ASCENDING, MongoClient
+from pymongo.monitoring import CommandListener, CommandSucceededEvent
 
-from airflow_fanout import documents, mongo
-from airflow_fanout.documents import DEEPEST, LARGEST_BYTES, Shape
-from airflow_fanout.errors import CountMismatch, FanoutError, MongoFailed, WriteRefused
-from airflow_fanout.mongo import BATCH, Written, upsert
+from airflow_fanout import documents
+from airflow_fanout.documents import DEEPEST, LARGEST_BYTES, Shape, encoded
+from airflow_fanout.errors import CountMismatch, FanoutError, MongoFailed, NoUniqueIndex, WriteRefused
+from airflow_fanout.mongo import Written, write
+from airflow_fanout.mongo.batches import BATCH, BATCH_BYTES, Pair, batches
 from airflow_fanout.outcome import Kind, Outcome, Record
+from tests.load.loads import AS_OF, load, stored
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
-
-AS_OF = datetime(2026, 11, 22, tzinfo=UTC)
-KEY = ("as_of", "tel")
-
-
-@pytest.fixture(scope="module")
-def client(mongo_uri: str) -> Iterator[MongoClient[dict[str, Any]]]:
-    """A client of the real MongoDB."""
-    with MongoClient[dict[str, Any]](mongo_uri) as made:
-        yield made
-
-
-@pytest.fixture
-def collection(client: MongoClient[dict[str, Any]]) -> Iterator[Collection[dict[str, Any]]]:
-    """A collection of the test's own."""
-    made = client.reports[f"test_{uuid4().hex}"]
-    yield made
-    made.drop()
-
-
-def load(
-    collection: Collection[dict[str, Any]],
-    given: list[dict[str, Any]],
-    *,
-    as_of: datetime = AS_OF,
-    count: int | None = None,
-) -> Written:
-    """Load documents as one run does."""
-    records = [Record(index, "p", Outcome(Kind.OK, result=index), 1, 1.0) for index in range(len(given))]
-    shape = Shape(key=("tel",), as_of=as_of, document=lambda _, result: given[result])
-    with TemporaryFile() as spool:
-        found = documents.encode(records, shape, spool)
-        return upsert(collection, spool, key=KEY, count=found if count is None else count)
-
-
-def stored(collection: Collection[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return all documents by key, without what MongoDB adds."""
-    return list(collection.find({}, {"_id": False}).sort([("as_of", ASCENDING), ("tel", ASCENDING)]))
 
 
 def test_documents_are_written_whole(collection: Collection[dict[str, Any]]) -> None:
@@ -104,9 +68,8 @@ def test_more_than_a_batch(collection: Collection[dict[str, Any]]) -> None:
 def test_large_documents_go_in_small_batches() -> None:
     """Memory has a limit in bytes, not in documents: what is held at once stays below it and one document more."""
     sizes = [len(pair[1].raw) for pair in _large(40)]
-    batches = list(mongo._batches(_large(40)))
-    assert [len(batch) for batch in batches] == [32, 8]
-    assert sizes[0] * 31 < mongo.BATCH_BYTES <= sizes[0] * 32
+    assert [len(batch) for batch in batches(_large(40))] == [32, 8]
+    assert sizes[0] * 31 < BATCH_BYTES <= sizes[0] * 32
 
 
 def test_the_largest_document_is_taken(collection: Collection[dict[str, Any]]) -> None:
@@ -133,18 +96,26 @@ def test_nothing_to_load_is_fine(collection: Collection[dict[str, Any]]) -> None
 def test_a_collection_with_double_keys_is_not_written(collection: Collection[dict[str, Any]]) -> None:
     """Where the unique index can't be made, the message says why, and no document has been touched."""
     collection.insert_many([{"as_of": AS_OF, "tel": "a"}, {"as_of": AS_OF, "tel": "a"}])
-    with pytest.raises(MongoFailed, match=r"as_of \+ tel: it holds several documents with the same key"):
+    with pytest.raises(NoUniqueIndex, match=r"as_of \+ tel: it holds several documents with the same key"):
         load(collection, [{"tel": "b"}])
     assert collection.count_documents({}) == 2
+    assert not NoUniqueIndex.retry
 
 
 def test_an_index_that_is_not_unique_is_told(collection: Collection[dict[str, Any]]) -> None:
     """Another index on the same fields stands in the way, and the server's own words say so."""
     collection.create_index([("as_of", ASCENDING), ("tel", ASCENDING)])
-    with pytest.raises(MongoFailed, match="index") as caught:
+    with pytest.raises(NoUniqueIndex, match="index") as caught:
         load(collection, [{"tel": "b"}])
-    assert caught.value.what == "no unique index"
+    assert caught.value.key == ("as_of", "tel")
     assert collection.count_documents({}) == 0
+
+
+def test_a_unique_index_of_another_name_will_do(collection: Collection[dict[str, Any]]) -> None:
+    """Who has made the index by hand, under a name of their own, needs no second one."""
+    collection.create_index([("as_of", ASCENDING), ("tel", ASCENDING)], unique=True, name="by_hand")
+    assert load(collection, [{"tel": "a"}]).inserted == 1
+    assert set(collection.index_information()) == {"_id_", "by_hand"}
 
 
 def test_a_refused_document_is_told_without_its_values(collection: Collection[dict[str, Any]]) -> None:
@@ -170,8 +141,10 @@ def test_a_validator_of_the_collection_is_obeyed(collection: Collection[dict[str
 
 def test_counts_in_are_counts_out(collection: Collection[dict[str, Any]]) -> None:
     """A number that MongoDB doesn't confirm is an error with both numbers."""
-    with pytest.raises(CountMismatch) as caught:
-        load(collection, [{"tel": "a"}, {"tel": "b"}], count=3)
+    records = [Record(0, {"tel": "a"}, Outcome(Kind.OK), 1, 1.0), Record(1, {"tel": "b"}, Outcome(Kind.OK), 1, 1.0)]
+    shape = Shape(key=("tel",), as_of=AS_OF, document=documents.parameter_and_result)
+    with encoded(records, shape) as made, pytest.raises(CountMismatch) as caught:
+        write(collection, replace(made, count=3), run="r")
     assert (caught.value.given, caught.value.written) == (3, 2)
 
 
@@ -179,19 +152,57 @@ def test_a_server_that_is_not_there_is_an_error_to_try_again() -> None:
     """Without MongoDB the task fails, with retry, and says so."""
     nobody = MongoClient[dict[str, Any]]("127.0.0.1", 1, serverSelectionTimeoutMS=200)
     with nobody, pytest.raises(FanoutError) as caught:
-        load(nobody.reports.calls, [{"tel": "a"}])
+        load(nobody.reports.calls, [{"tel": "a"}], patience_s=0.5)
     assert isinstance(caught.value, MongoFailed)
     assert caught.value.retry
     assert "reports.calls" in str(caught.value)
 
 
-def _large(number: int) -> Iterator[mongo.Pair]:
+class Unblocks(CommandListener):
+    """Removes a document as soon as an update has met it; as another client would, between two sends."""
+
+    def __init__(self, blocked: Collection[dict[str, Any]], times: int) -> None:
+        self.blocked = blocked
+        self.left = times
+        self.updates: list[int] = []
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        if event.command_name == "update":
+            self.updates.append(event.reply["n"])
+            if event.reply.get("writeErrors") and self.left:
+                self.left -= 1
+                self.blocked.delete_one({"blocks": True})
+
+    def started(self, event: object) -> None: ...
+
+    def failed(self, event: object) -> None: ...
+
+
+@pytest.mark.parametrize("blockers", [1, 2])
+def test_a_lost_race_is_run_once_more(mongo_uri: str, collection: Collection[dict[str, Any]], blockers: int) -> None:
+    """What E11000 has met is sent again, and only that; the second time it is refused."""
+    collection.create_index("number", unique=True)
+    collection.insert_many(
+        [{"tel": f"blocks {number}", "number": number, "blocks": True} for number in range(blockers)]
+    )
+    listener = Unblocks(collection, times=1)
+    given = [{"tel": f"{number}", "number": number} for number in range(10)]
+    with MongoClient[dict[str, Any]](mongo_uri, event_listeners=[listener]) as watched:
+        mine = watched.reports[collection.name]
+        if blockers == 1:
+            assert load(mine, given) == Written(inserted=10, replaced=0)
+        else:
+            with pytest.raises(WriteRefused) as caught:
+                load(mine, given)
+            assert (caught.value.refused, caught.value.code) == (1, 11000)
+    assert listener.updates == [10 - blockers, 1]
+    assert collection.count_documents({"blocks": {"$exists": False}}) == 11 - blockers
+
+
+def _large(number: int) -> Iterator[Pair]:
     """Yield so many documents of a mebibyte."""
-    with TemporaryFile() as spool:
-        records = [
-            Record(index, {"tel": str(index)}, Outcome(Kind.OK, result="x" * (1 << 20)), 1, 1.0)
-            for index in range(number)
-        ]
-        shape = Shape(key=("tel",), as_of=AS_OF, document=documents.parameter_and_result)
-        documents.encode(records, shape, spool)
-        yield from documents.decode(spool)
+    records = (
+        Record(index, {"tel": str(index)}, Outcome(Kind.OK, result="x" * (1 << 20)), 1, 1.0) for index in range(number)
+    )
+    with encoded(records, Shape(key=("tel",), as_of=AS_OF, document=documents.parameter_and_result)) as made:
+        yield from made.pairs()

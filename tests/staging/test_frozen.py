@@ -176,3 +176,13 @@ def test_a_manifest_is_plain_json(tmp_path: Path) -> None:
     assert found == {**vars(manifest), "fields": ["x", "y"]}
     write_whole(directory.manifest, directory.manifest.read_bytes())
     assert read_manifest(directory) == manifest
+
+
+@pytest.mark.parametrize(
+    ("selection", "partial"),
+    [(Selection(), False), (Selection(limit=2), True), (Selection(only=["a"]), True)],
+)
+def test_manifest_says_whether_the_run_is_for_a_part_only(tmp_path: Path, selection: Selection, partial: bool) -> None:
+    """A list cut by `limit` or `only` is marked, so that whole runs aren't compared with it."""
+    directory, _ = frozen(tmp_path, ["a", "b", "c"], selection=selection)
+    assert read_manifest(directory).partial is partial

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -174,3 +175,23 @@ def test_line_breaks_in_values_break_no_lines(tmp_path: Path) -> None:
     path = tmp_path / "lines"
     write(path, [values])
     assert [codec.decode(line) for line in read_lines(path)] == values
+
+
+def test_half_a_frame_is_taken_back(tmp_path: Path) -> None:
+    """When the disk is full in the middle of a frame, what was written before stays readable, and what comes after."""
+    path = tmp_path / "lines.zst"
+    writer = LinesWriter(path)
+    writer.append("first")
+    writer.flush()
+    writer.append(os.urandom(100_000).hex())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            writer.flush()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(read_lines(path)) == [b'"first"']
+    writer.append("last")
+    writer.close()
+    assert list(read_lines(path)) == [b'"first"', b'"last"']

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import sqlite3
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,3 +31,23 @@ def test_a_hundred_thousand_are_told_apart() -> None:
     with Seen() as seen:
         assert all(seen.add(b"%0200d" % number) for number in range(100_000))
         assert not any(seen.add(b"%0200d" % number) for number in range(0, 100_000, 1000))
+
+
+def test_what_is_closed_is_gone() -> None:
+    """Whoever doesn't use `with` closes it; twice does no harm."""
+    seen = Seen()
+    assert seen.add(b"a")
+    seen.close()
+    seen.close()
+    with pytest.raises(sqlite3.ProgrammingError):
+        seen.add(b"b")
+
+
+@given(st.lists(st.binary(max_size=2)), st.lists(st.binary(max_size=2)))
+def test_looking_adds_nothing(added: list[bytes], asked: list[bytes]) -> None:
+    """What is in it can be asked, and asking leaves it as it is."""
+    with Seen() as seen:
+        for identity in added:
+            seen.add(identity)
+        assert [identity in seen for identity in asked] == [identity in added for identity in asked]
+        assert [identity in seen for identity in asked] == [identity in added for identity in asked]

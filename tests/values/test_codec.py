@@ -96,3 +96,8 @@ def test_brackets_without_end_are_no_json() -> None:
     """An answer nested a hundred thousand levels deep is refused like any other text that can't be read."""
     with pytest.raises(NotJson, match="nested too deeply"):
         decode(b"[" * 100_000 + b"]" * 100_000)
+
+
+def test_byte_order_mark_is_ignored() -> None:
+    """Some servers send a byte order mark before their JSON."""
+    assert decode(b'\xef\xbb\xbf{"a":1}') == {"a": 1}

@@ -15,7 +15,22 @@ KINDS = [
     if isinstance(kind, type) and issubclass(kind, FanoutError) and kind is not FanoutError
 ]
 # One value for each type that a field has, by its annotation.
-VALUES: dict[str, Any] = {"str": "a text", "int": 4711, "object": ("a", 7), "tuple[str, ...]": ("tel", "day")}
+VALUES: dict[str, Any] = {
+    "str": "a text",
+    "int": 4711,
+    "float": 17.0,
+    "bool": True,
+    "object": ("a", 7),
+    "tuple[str, ...]": ("tel", "day"),
+}
+OTHERS: dict[str, Any] = {
+    "str": "other",
+    "int": 12,
+    "float": 3.0,
+    "bool": False,
+    "object": "other",
+    "tuple[str, ...]": ("other",),
+}
 
 
 def made(kind: type[FanoutError]) -> FanoutError:
@@ -43,9 +58,8 @@ def test_an_error_crosses_processes_whole(kind: type[FanoutError]) -> None:
 def test_an_error_says_each_of_its_fields(kind: type[FanoutError]) -> None:
     """No field is there for nothing: another value gives another text."""
     for field in fields(kind):
-        others = {"str": "other", "int": 12, "object": "other", "tuple[str, ...]": ("other",)}
         values = {other.name: VALUES[str(other.type)] for other in fields(kind)}
-        changed = kind(**{**values, field.name: others[str(field.type)]})
+        changed = kind(**{**values, field.name: OTHERS[str(field.type)]})
         assert str(changed) != str(made(kind)), field.name
 
 
@@ -61,8 +75,19 @@ def test_an_error_is_a_sentence(kind: type[FanoutError]) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_whether_to_retry_is_said(kind: type[FanoutError]) -> None:
     """What the world does may pass; what somebody wrote, or what was damaged, does not."""
-    passes = {"BadSource", "EngineDied", "EngineStopped", "CountMismatch", "WriteRefused", "MongoFailed"}
-    assert kind.retry is (kind.__name__ in passes)
+    engine = {"EngineDied", "EngineFailed", "EngineStopped", "LongWait", "Tripped"}
+    passes = engine | {"BadSource", "StagingFailed", "CountMismatch", "WriteRefused", "SwapLost", "MongoFailed"}
+    assert made(kind).retry is (kind.__name__ in passes)
+
+
+def test_a_trip_passes_if_its_cause_does() -> None:
+    """A breaker that has tripped on wrong credentials isn't mended by trying again."""
+    facts = {"sample": 50, "failed": 50, "cause": "http_error 401", "saved": 99_950}
+    assert errors.Tripped(**facts, transient=False).retry is False
+    assert str(errors.Tripped(**facts, transient=False)) == (
+        "After 50 parameters 100 % failed, most with http_error 401: stopped, 99,950 saved. "
+        "Mend the cause, then clear this task."
+    )
 
 
 def test_errors_stay_different_things() -> None:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_fanout.outcome import Kind, Outcome, Record
-from airflow_fanout.reconcile import Done, counting, done, winners
+from airflow_fanout.reconcile import Done, counting, winners
 
 INDEXES = st.integers(0, 30)
 RANGES = st.tuples(INDEXES, INDEXES).map(lambda ends: range(min(ends), max(ends)))
@@ -30,14 +30,16 @@ def test_the_last_record_counts(records: list[Record], indexes: range) -> None:
     assert found == [record for record in records if record in last.values()]
 
 
-@given(RECORDS, RANGES)
-def test_what_is_done_has_a_good_last_outcome(records: list[Record], indexes: range) -> None:
-    """A parameter isn't fetched again exactly if its last outcome is ok; their number is kept."""
-    last = {record.index: record.outcome.kind for record in records}
-    finished = done(records, indexes)
-    good = [index for index in indexes if last.get(index) is Kind.OK]
-    assert [index for index in indexes if index in finished] == good
-    assert finished.count == len(good)
+@given(st.lists(st.tuples(INDEXES, st.booleans()), max_size=60), RANGES)
+def test_the_last_word_says_what_is_done(noted: list[tuple[int, bool]], indexes: range) -> None:
+    """An index is done exactly if what was noted of it last is good; the number of these is kept."""
+    finished = Done(indexes)
+    for index, good in noted:
+        finished.set(index, good=good)
+    last = dict(noted)
+    done = [index for index in indexes if last.get(index)]
+    assert [index for index in range(40) if index in finished] == done
+    assert finished.count == len(done)
 
 
 def test_a_range_that_does_not_begin_at_nothing() -> None:

@@ -1,20 +1,28 @@
 from __future__ import annotations
 
 import random
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_fanout.outcome import Kind, Outcome
-from airflow_fanout.retry import parse_retry_after, wait_s
+from airflow_fanout.retry import Again, Budget, Verdict, bound_s, decide
 from airflow_fanout.settings import Retry
 
-NOW = datetime(2026, 11, 23, 6, 0, 0, tzinfo=UTC)
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 TIMEOUT = Outcome(Kind.TIMEOUT)
+THROTTLED = Outcome(Kind.HTTP_ERROR, status=429)
 SECONDS = st.floats(min_value=0, max_value=1e300)
+OUTCOMES = st.builds(
+    Outcome,
+    st.sampled_from([kind for kind in Kind if kind is not Kind.NOT_TRIED]),
+    status=st.none() | st.sampled_from([200, 401, 404, 408, 429, 500, 503]),
+    retry_after_s=st.none() | st.floats(0, 1000),
+)
 
 
 def longest(low: float, high: float) -> float:
@@ -22,9 +30,24 @@ def longest(low: float, high: float) -> float:
     return high
 
 
-def wait(outcome: Outcome, *, attempt: int = 1, repeatable: bool = True, policy: Retry | None = None) -> float | None:
-    """Return the longest wait that an outcome can get."""
-    return wait_s(outcome, attempt=attempt, policy=policy or Retry(), repeatable=repeatable, uniform=longest)
+def decided(
+    outcome: Outcome,
+    *,
+    attempt: int = 1,
+    repeatable: bool = True,
+    policy: Retry | None = None,
+    budget: Budget | None = None,
+    uniform: Callable[[float, float], float] = longest,
+) -> Again | Verdict:
+    """Decide on an outcome, with the longest wait that it can get and nothing spent yet."""
+    return decide(
+        outcome,
+        attempt=attempt,
+        policy=policy or Retry(),
+        repeatable=repeatable,
+        budget=budget or Budget(0.2),
+        uniform=uniform,
+    )
 
 
 @given(st.integers(1, 10**6), SECONDS, SECONDS, st.none() | st.floats(0, 100), st.randoms(use_true_random=False))
@@ -35,17 +58,16 @@ def test_a_wait_stays_within_its_bounds(
     """A wait is at least what the server asked for, and beyond it at most the doubled base and at most the cap."""
     policy = Retry(attempts=10**6 + 1, base_s=base_s, cap_s=cap_s)
     outcome = Outcome(Kind.TIMEOUT, retry_after_s=asked)
-    found = wait_s(outcome, attempt=attempt, policy=policy, repeatable=True, uniform=source.uniform)
+    found = decided(outcome, attempt=attempt, policy=policy, uniform=source.uniform)
+    assert isinstance(found, Again)
     least = asked or 0.0
-    assert found is not None
-    assert least <= found <= (least + min(cap_s, base_s * 2.0 ** min(attempt - 1, 64))) * (1 + 1e-9)
+    assert least <= found.wait_s <= (least + min(cap_s, base_s * 2.0 ** min(attempt - 1, 64))) * (1 + 1e-9)
 
 
 def test_the_bound_doubles_up_to_the_cap() -> None:
     """With a base of half a second, the longest waits are 0.5, 1, 2, 4 and then the cap."""
     policy = Retry(attempts=10, base_s=0.5, cap_s=5.0)
-    waits = [wait(TIMEOUT, attempt=attempt, policy=policy) for attempt in range(1, 7)]
-    assert waits == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
+    assert [bound_s(attempt, policy) for attempt in range(1, 7)] == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
 
 
 def test_the_jitter_is_full() -> None:
@@ -56,22 +78,30 @@ def test_the_jitter_is_full() -> None:
         asked.append((low, high))
         return low
 
-    assert wait_s(TIMEOUT, attempt=3, policy=Retry(), repeatable=True, uniform=uniform) == 0.0
+    assert decided(TIMEOUT, attempt=3, uniform=uniform) == Again(0.0)
     assert asked == [(0.0, 2.0)]
 
 
-@pytest.mark.parametrize("attempts", [1, 2, 5])
-def test_the_last_attempt_stands(attempts: int) -> None:
-    """A parameter is asked for `attempts` times, the first time included, and not once more."""
-    policy = Retry(attempts=attempts)
-    tried = [wait(TIMEOUT, attempt=attempt, policy=policy) is not None for attempt in range(1, attempts + 1)]
-    assert tried == [True] * (attempts - 1) + [False]
+@pytest.mark.parametrize("last_pass", [True, False])
+@pytest.mark.parametrize("attempts", [2, 5])
+def test_attempts_have_an_end(attempts: int, last_pass: bool) -> None:
+    """A parameter is asked for `attempts` times, the first included, then it is the last pass's, if there is one."""
+    policy = Retry(attempts=attempts, last_pass=last_pass)
+    found = [decided(TIMEOUT, attempt=attempt, policy=policy) for attempt in range(1, attempts + 1)]
+    assert all(isinstance(one, Again) for one in found[:-1])
+    assert found[-1] is (Verdict.LATER if last_pass else Verdict.FINAL)
+
+
+def test_once_is_once() -> None:
+    """With one attempt there is no last pass either: who changes something on the server asks for nothing twice."""
+    assert decided(TIMEOUT, policy=Retry(attempts=1)) is Verdict.FINAL
+    assert decided(THROTTLED, policy=Retry(attempts=1), repeatable=False) is Verdict.FINAL
 
 
 @pytest.mark.parametrize("kind", Kind)
 def test_only_what_may_pass_is_tried_again(kind: Kind) -> None:
     """Timeouts and lost connections may pass; a null, a bad answer or an author's error is what it is."""
-    assert (wait(Outcome(kind)) is not None) is (kind in (Kind.TIMEOUT, Kind.CONNECTION_ERROR))
+    assert isinstance(decided(Outcome(kind)), Again) is (kind in (Kind.TIMEOUT, Kind.CONNECTION_ERROR))
 
 
 @pytest.mark.parametrize(
@@ -80,63 +110,70 @@ def test_only_what_may_pass_is_tried_again(kind: Kind) -> None:
 def test_a_status_is_tried_again_if_the_policy_has_it(status: int, again: bool) -> None:
     """Statuses that say "later" are tried again, those that say "no" are not; the author's list decides."""
     outcome = Outcome(Kind.HTTP_ERROR, status=status)
-    assert (wait(outcome) is not None) is again
-    assert wait(outcome, policy=Retry(statuses=())) is None
+    assert isinstance(decided(outcome), Again) is again
+    assert decided(outcome, policy=Retry(statuses=())) is Verdict.FINAL
 
 
 @pytest.mark.parametrize("outcome", [TIMEOUT, Outcome(Kind.CONNECTION_ERROR), Outcome(Kind.HTTP_ERROR, status=503)])
 def test_what_may_have_arrived_is_not_sent_twice(outcome: Outcome) -> None:
-    """A request that must not be repeated isn't when nobody knows whether it was carried out."""
-    assert wait(outcome, repeatable=False) is None
+    """A request that must not be repeated isn't, in no pass, when nobody knows whether it was carried out."""
+    assert decided(outcome, repeatable=False) is Verdict.FINAL
+    assert decided(outcome, attempt=9, repeatable=False) is Verdict.FINAL
 
 
 def test_a_throttled_request_was_not_carried_out() -> None:
     """429 says that nothing was done, so even a request that must not be repeated is sent again."""
-    assert wait(Outcome(Kind.HTTP_ERROR, status=429), repeatable=False) is not None
+    assert isinstance(decided(THROTTLED, repeatable=False), Again)
 
 
 def test_a_server_may_ask_for_patience_up_to_a_limit() -> None:
-    """`Retry-After` is waited for up to the policy's limit; beyond it the outcome stands."""
+    """`Retry-After` is waited for up to the policy's limit; beyond it the task hands its worker slot back."""
     policy = Retry(longest_s=60.0)
-    assert wait(Outcome(Kind.HTTP_ERROR, status=503, retry_after_s=60.0), policy=policy) == 60.5
-    assert wait(Outcome(Kind.HTTP_ERROR, status=503, retry_after_s=60.1), policy=policy) is None
+    assert decided(Outcome(Kind.HTTP_ERROR, status=503, retry_after_s=60.0), policy=policy) == Again(60.5)
+    assert decided(Outcome(Kind.HTTP_ERROR, status=503, retry_after_s=60.1), policy=policy) is Verdict.HAND_BACK
 
 
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        ("0", 0.0),
-        (" 120 ", 120.0),
-        ("Mon, 23 Nov 2026 06:01:30 GMT", 90.0),
-        ("Monday, 23-Nov-26 06:01:30 GMT", 90.0),
-        ("Mon Nov 23 06:01:30 2026", 90.0),
-        ("Mon, 23 Nov 2026 07:01:30 +0100", 90.0),
-        ("Mon, 23 Nov 2026 05:00:00 GMT", 0.0),
-        (None, None),
-        ("", None),
-        ("-5", None),
-        ("1.5", None),
-        ("٣", None),
-        ("soon", None),
-        ("Mon, 99 Nov 2026 06:00:00 GMT", None),
-        ("Mon, 23 Nov 2026 06:00:00 +99999999999999999", None),
-        ("Sat, 01 Jan 0001 00:00:00 +2300", 0.0),
-    ],
-)
-def test_retry_after_is_read_as_rfc_9110_has_it(header: str | None, seconds: float | None) -> None:
-    """Whole seconds or a date in one of HTTP's three forms; a moment that is over is now; the rest is unreadable."""
-    assert parse_retry_after(header, NOW) == seconds
+def test_patience_is_no_matter_of_attempts() -> None:
+    """The pause is handed back also after the last attempt, and costs nothing of the budget."""
+    budget = Budget(0.0)
+    patient = Outcome(Kind.HTTP_ERROR, status=429, retry_after_s=3600.0)
+    assert decided(patient, attempt=5, budget=budget) is Verdict.HAND_BACK
+    assert sum(budget.take() for _ in range(200)) == Budget.RESERVE
 
 
-@given(st.text(max_size=40) | st.from_regex(r"\w{3}, \d{1,4} [A-Z][a-z]{2} \d{1,6} \d\d:\d\d:\d\d [+-]?\w{1,14}"))
-def test_no_header_raises(header: str) -> None:
-    """A server can send what it likes: the header is read as a time from now on, or not at all."""
-    found = parse_retry_after(header, NOW)
-    assert found is None or found >= 0
+def test_without_budget_what_fails_is_left_for_later() -> None:
+    """When too much is repeated already, a failure waits for the last pass, or stands if there is none."""
+    spent = Budget(0.0)
+    while spent.take():
+        pass
+    assert decided(TIMEOUT, budget=spent) is Verdict.LATER
+    assert decided(TIMEOUT, budget=spent, policy=Retry(last_pass=False)) is Verdict.FINAL
 
 
-@given(st.integers(-(10**8), 10**8))
-def test_a_date_is_read_to_the_second(seconds: int) -> None:
-    """A date in the future is as far away as it says, one in the past is now."""
-    header = format_datetime(NOW + timedelta(seconds=seconds), usegmt=True)
-    assert parse_retry_after(header, NOW) == max(0, seconds)
+@given(st.floats(0, 1), st.lists(st.booleans(), max_size=2000))
+def test_the_budget_is_a_reserve_and_a_share(share: float, sent: list[bool]) -> None:
+    """However requests and repetitions follow each other, no more is spent than a hundred and the share."""
+    budget, requests, taken = Budget(share), 0, 0
+    for is_request in sent:
+        if is_request:
+            budget.sent()
+            requests += 1
+        else:
+            taken += budget.take()
+        assert taken <= Budget.RESERVE + share * requests + 1e-6
+    left = 0
+    while budget.take():
+        left += 1
+    assert taken + left >= int(Budget.RESERVE + share * requests - 1e-6)
+
+
+@given(st.lists(OUTCOMES, min_size=30, max_size=30), st.integers(1, 10), st.booleans(), st.booleans())
+def test_no_parameter_is_asked_for_more_often_than_the_policy_says(
+    outcomes: list[Outcome], attempts: int, last_pass: bool, repeatable: bool
+) -> None:
+    """Whatever comes back, there are at most `attempts` tries, before what the last pass adds."""
+    policy = Retry(attempts=attempts, last_pass=last_pass)
+    tries = 1
+    while isinstance(decided(outcomes[tries], attempt=tries, policy=policy, repeatable=repeatable), Again):
+        tries += 1
+    assert tries <= attempts

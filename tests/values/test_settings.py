@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from airflow_fanout import codec
 from airflow_fanout.errors import BadSetting
-from airflow_fanout.settings import FetchSettings, Retry, Timeouts
+from airflow_fanout.settings import Breaker, FetchSettings, Retry, Throttle, Timeouts
 
 SECONDS = st.floats(min_value=0.001, max_value=1e9)
 COUNTS = st.integers(min_value=1, max_value=10**9)
+SHARES = st.floats(min_value=0, max_value=1)
 
 
 @given(
@@ -27,6 +28,14 @@ COUNTS = st.integers(min_value=1, max_value=10**9)
             cap_s=SECONDS,
             longest_s=SECONDS,
             statuses=st.lists(st.integers(100, 599)).map(tuple),
+            budget=SHARES,
+            last_pass=st.booleans(),
+        ),
+        throttle=st.builds(
+            Throttle, adaptive=st.booleans(), floor=COUNTS, start=COUNTS, rate_per_s=st.none() | SECONDS
+        ),
+        breaker=st.builds(
+            Breaker, canary=st.just(0) | COUNTS, max_failures=SHARES, min_sample=COUNTS, outage_s=st.just(0) | SECONDS
         ),
         max_body_bytes=COUNTS,
     )
@@ -75,12 +84,62 @@ def test_attempts_are_a_whole_number_from_one_on(value: Any) -> None:
     assert caught.value.field == "retry.attempts"
 
 
+@pytest.mark.parametrize("name", ["canary", "min_sample"])
+@pytest.mark.parametrize("value", [*NUMBERS, 2.5, 3.0], ids=repr)
+def test_a_sample_is_a_whole_number(name: str, value: Any) -> None:
+    """Nobody waits for half a parameter; only the canary may be none at all."""
+    assert Breaker(canary=0).canary == 0
+    with pytest.raises(BadSetting) as caught:
+        Breaker(**{name: value})
+    assert caught.value.field == f"breaker.{name}"
+    with pytest.raises(BadSetting):
+        Breaker(min_sample=0)
+
+
 @pytest.mark.parametrize("value", [503, "503", ("503",), (99,), (600,), (None,)], ids=repr)
 def test_retry_statuses_are_http_statuses(value: Any) -> None:
     """A status as text would never match, without a word."""
     with pytest.raises(BadSetting) as caught:
         Retry(statuses=value)
     assert caught.value.field == "retry.statuses"
+
+
+@pytest.mark.parametrize("value", [*NUMBERS, 1.01], ids=repr)
+def test_shares_are_from_nothing_to_all(value: Any) -> None:
+    """A share of 30 would be meant as a percentage, and never trip."""
+    with pytest.raises(BadSetting) as budget:
+        Retry(budget=value)
+    with pytest.raises(BadSetting) as failures:
+        Breaker(max_failures=value)
+    assert (budget.value.field, failures.value.field) == ("retry.budget", "breaker.max_failures")
+    assert (Retry(budget=0).budget, Breaker(max_failures=1).max_failures) == (0, 1)
+
+
+@pytest.mark.parametrize("name", ["floor", "start"])
+@pytest.mark.parametrize("value", [*NUMBERS, 0, 2.5], ids=repr)
+def test_the_throttles_numbers_are_whole(name: str, value: Any) -> None:
+    """There is no half request; a floor of nothing would stop a run for ever."""
+    with pytest.raises(BadSetting) as caught:
+        Throttle(**{name: value})
+    assert caught.value.field == f"throttle.{name}"
+
+
+@pytest.mark.parametrize("value", ["1", True, float("nan"), float("inf"), -1, 0], ids=repr)
+def test_a_rate_is_a_number_above_nothing(value: Any) -> None:
+    """No limit is `None`; a rate of nothing would never send."""
+    assert Throttle(rate_per_s=None).rate_per_s is None
+    with pytest.raises(BadSetting) as caught:
+        Throttle(rate_per_s=value)
+    assert caught.value.field == "throttle.rate_per_s"
+
+
+@pytest.mark.parametrize("value", NUMBERS, ids=repr)
+def test_an_outage_is_a_number_of_seconds(value: Any) -> None:
+    """It may be nothing: then nobody waits for a server that is gone."""
+    assert Breaker(outage_s=0).outage_s == 0
+    with pytest.raises(BadSetting) as caught:
+        Breaker(outage_s=value)
+    assert caught.value.field == "breaker.outage_s"
 
 
 def test_settings_are_frozen() -> None:

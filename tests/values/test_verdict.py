@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.outcome import Failure, Kind, Outcome, Record
-from airflow_fanout.verdict import LONGEST_TEXT, MOST_CAUSES, Cause, Rules, Tally, account
+from airflow_fanout.verdict import LONGEST_TEXT, MOST_CAUSES, Cause, Finding, Rules, Tally, account
 
 OK = Outcome(Kind.OK, result=1)
 NULL = Outcome(Kind.NULL)
@@ -109,6 +109,13 @@ def test_counts_are_by_kind() -> None:
     }
 
 
+def test_rows_are_items_of_lists() -> None:
+    """A result that is a list has as many rows as items, any other result is one; what isn't good has none."""
+    results = [[1, 2, 3], [], {"a": 1, "b": 2}, "text", None]
+    counted = tally([*(Outcome(Kind.OK, result=result) for result in results), NULL, BROKEN])
+    assert counted.rows == 3 + 0 + 1 + 1 + 1
+
+
 def test_causes_are_told_apart_by_what_helps_to_mend_them() -> None:
     """Outcomes are grouped by kind, status, type and line; the most frequent cause comes first."""
     counted = tally([raised(1), BROKEN, raised(1), raised(2), raised(1), BROKEN])
@@ -194,3 +201,32 @@ def test_the_account_names_what_was_demanded() -> None:
     assert text.startswith("1 of 3 parameters have no valid result (95 % must be good).")
     assert "× null" not in text
     assert "By kind: ok 1, null 1, http_error 1." in text
+
+
+FOUND = [Finding("Unique('tel')", "3 results repeat the value of an earlier one: #1 …43"), Finding("Over(f)", "a\nb")]
+
+
+def test_the_account_lists_the_checks_that_failed() -> None:
+    """Each has a line with its name, and what an author's function says stays together; then what to do."""
+    assert account(tally([OK, OK]), Rules(), "staging/daily", FOUND, 5) == (
+        "2 of 5 checks failed. Nothing was loaded.\n"
+        "  Unique('tel'): 3 results repeat the value of an earlier one: #1 …43\n"
+        "  Over(f): a\n"
+        "      b\n"
+        "If a check is wrong, mend it and clear the validate task; if the answers are, clear the fetch task with "
+        "`refetch` on, since it keeps what it has otherwise. Every outcome is in the journal, staging/daily."
+    )
+
+
+def test_the_account_has_what_is_missing_before_what_is_wrong() -> None:
+    """One message has both, and says for both what to do."""
+    lines = account(tally([OK, NULL]), Rules(), "staging/daily", FOUND[:1], 1).split("\n")
+    assert [line for line in lines[:-1] if not line.startswith(" ")] == [
+        "1 of 2 parameters have no valid result. Nothing was loaded.",
+        "By kind: ok 1, null 1.",
+        "1 of 1 checks failed.",
+    ]
+    assert lines[-1].startswith(
+        "To request only those without a valid result again, clear the fetch task with its downstream tasks. "
+        "If a check is wrong, mend it and clear the validate task; "
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 from airflow_fanout.latency import Histogram
 from airflow_fanout.outcome import Kind
@@ -32,7 +33,12 @@ class Meter:
         """Count a parameter that has its outcome."""
         self._kinds[kind] += 1
 
-    def progress(self, *, in_flight: int, waiting: int) -> Progress:
+    @property
+    def seconds(self) -> float:
+        """The time since the beginning."""
+        return self._clock() - self._begun
+
+    def progress(self, *, in_flight: int, waiting: int, limits: dict[str, Any] | None = None) -> Progress:
         """Return the counts of this moment."""
         return Progress(
             total=self._total,
@@ -41,6 +47,7 @@ class Meter:
             requests=self._requests,
             in_flight=in_flight,
             waiting=waiting,
-            seconds=self._clock() - self._begun,
+            seconds=self.seconds,
             latency=self._latency,
+            limits=limits or {},
         )

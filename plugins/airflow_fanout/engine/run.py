@@ -18,20 +18,22 @@ from airflow_fanout.engine.job import Job
 from airflow_fanout.engine.limits import allow_files
 from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.parentage import end_with_parent
-from airflow_fanout.engine.pool import Pool
+from airflow_fanout.engine.pool import Pool, Stop
+from airflow_fanout.engine.traffic import Traffic
 from airflow_fanout.engine.transport import Transport
 from airflow_fanout.engine.transport.by_function import FunctionTransport
 from airflow_fanout.engine.transport.by_requests import RequestsTransport
 from airflow_fanout.engine.work import Work
-from airflow_fanout.reconcile import Done, done
+from airflow_fanout.reconcile import Done
 from airflow_fanout.session import FanoutSession
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import read_manifest, read_parameters
-from airflow_fanout.staging.journal import JournalWriter, read_records
+from airflow_fanout.staging.journal import JournalWriter
+from airflow_fanout.staging.resume import resume
 
 TICK_S = 1.0
-# After SIGTERM, requests under way may still end for so long. The parent's patience is longer.
-GRACE_S = 2.0
+# Twice in a tick: on a busy machine a beat may be late, and a kill may cost no more than a second's worth of results.
+FLUSHES = 2
 
 
 class Teller:
@@ -53,9 +55,14 @@ def run(line: bytes, job_pipe: int, told_pipe: int) -> int:
     try:
         return _Fetch(Job.decode(line), teller).run()
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
-        details = "".join(traceback.format_exception(error)[-8:])
-        teller.tell("failed", {"kind": type(error).__name__, "message": str(error), "details": details})
+        teller.tell("failed", _described(error))
         return os.EX_SOFTWARE
+
+
+def _described(error: Exception) -> dict[str, str]:
+    # The disk's own errors are common, and their traceback explains nothing.
+    details = "" if isinstance(error, OSError) else "".join(traceback.format_exception(error)[-8:])
+    return {"kind": type(error).__name__, "message": str(error), "details": details}
 
 
 class _Fetch:
@@ -64,13 +71,19 @@ class _Fetch:
     def __init__(self, job: Job, teller: Teller) -> None:
         allow_files(job.settings.concurrency, resource.getrlimit, resource.setrlimit)
         directory = ListDirectory(job.directory)
-        generation = directory.shard(job.shard).generation(job.generation)
-        finished = done(read_records(generation), job.indexes)
+        self._shard = directory.shard(job.shard)
+        generation = self._shard.generation(job.generation)
+        # First the fence, then the reading: what an older try writes after this no longer counts.
+        self._try = generation.new_try()
+        finished, damaged = resume(generation, job.indexes)
         self._teller = teller
-        self._journal = JournalWriter(generation.new_try())
-        self._stopped = False
+        for part in damaged:
+            teller.tell("damaged", str(part))
+        self._journal = JournalWriter(self._try)
+        self._traffic = Traffic(job.settings)
         self._pool = Pool(
-            work=Work(_to_do(directory, job.indexes, finished)),
+            work=Work(_to_do(directory, job.indexes, finished), admits_new=self._traffic.admits_new),
+            traffic=self._traffic,
             transport=transport_for(job, read_manifest(directory).fields),
             settings=job.settings,
             meter=Meter(total=len(job.indexes), resumed=finished.count),
@@ -78,24 +91,37 @@ class _Fetch:
         )
 
     def run(self) -> int:
-        gevent.signal_handler(signal.SIGTERM, self._stop)
+        gevent.signal_handler(signal.SIGTERM, self._pool.stop, Stop("stopped", {}))
         ticker = gevent.spawn(self._tick)
+        pool = gevent.spawn(self._pool.run)
         try:
-            self._pool.run()
+            # Whichever ends first: the ticker never does, unless it can't write what is done to the disk.
+            for ended in gevent.iwait([ticker, pool], count=1):
+                ended.get()
         finally:
-            ticker.kill()
+            gevent.killall([ticker, pool])
             self._journal.close()
-        self._teller.tell("stopped" if self._stopped else "done", self._pool.progress().as_json())
-        return os.EX_TEMPFAIL if self._stopped else os.EX_OK
+        return self._tell_end()
 
-    def _stop(self) -> None:
-        self._stopped = True
-        self._pool.stop(GRACE_S)
+    def _tell_end(self) -> int:
+        reached = self._pool.progress()
+        reason = self._pool.stop_reason or Stop("done", {})
+        if reason.why == "wait" and reached.done == reached.total:
+            # The last answer of all asked for the pause: there is nothing to wait for.
+            reason = Stop("done", {})
+        progress = {**reached.as_json(), "limits": {"over_time": self._traffic.moments()}}
+        self._teller.tell(reason.why, {"progress": progress, **reason.value})
+        return os.EX_OK if reason.why == "done" else os.EX_TEMPFAIL
 
     def _tick(self) -> None:
         while True:
-            gevent.sleep(TICK_S)
-            self._journal.flush()
+            for _ in range(FLUSHES):
+                gevent.sleep(TICK_S / FLUSHES)
+                self._journal.flush()
+            self._pool.tick()
+            if not self._shard.is_newest(self._try):
+                # No grace: the newer try asks for all that is under way here.
+                self._pool.stop(Stop("superseded", {}), grace_s=0.0)
             self._teller.tell("progress", self._pool.progress().as_json())
 
 

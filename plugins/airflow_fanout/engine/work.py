@@ -12,18 +12,22 @@ from gevent.event import Event
 
 from airflow_fanout.codec import Json
 
-# So many parameters may wait to be tried again before no new one is begun: a server that is down for an hour
-# must not bring the whole list into memory.
+# So many parameters may wait to be tried again before no new one is begun, and so many are left to the last pass: a
+# server that is down for an hour must not bring the whole list into memory.
 MOST_WAITING = 10_000
 
 
 @dataclass(slots=True)
 class Task:
-    """A parameter under way; `attempt` is the number of its next or present attempt, counted from 1."""
+    """A parameter under way.
+
+    `attempt` is the number of its next or present attempt, counted from 1; `last` says that it is the last pass's.
+    """
 
     index: int
     parameter: Json
     attempt: int = 1
+    last: bool = False
 
 
 @dataclass(order=True, slots=True)
@@ -36,26 +40,40 @@ class _Waiting:
 class Work:
     """Gives out tasks to any number of greenlets, each task to one of them.
 
-    A parameter that waits for its retry occupies no greenlet: it stands in a heap until it is due.
+    A parameter that waits for its retry occupies no greenlet: it stands in a heap until it is due. What has used up its
+    attempts may be left for later: it is given out once more when all else is done.
+
+    :param source: index and parameter of all that is to be done.
+    :param clock: the time, in seconds.
+    :param admits_new: whether a further parameter of the source may be begun now, after so many.
     """
 
-    def __init__(self, source: Iterator[tuple[int, Json]], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        source: Iterator[tuple[int, Json]],
+        clock: Callable[[], float] = time.monotonic,
+        admits_new: Callable[[int], bool] = lambda _begun: True,
+    ) -> None:
         self._source: Iterator[tuple[int, Json]] | None = source
         self._clock = clock
+        self._admits_new = admits_new
         self._heap: list[_Waiting] = []
+        self._later: list[Task] = []
+        self._begun = 0
         self._order = count()
         self._changed = Event()
-        self._stopped = False
+        self._asleep = 0
+        self.stopped = False
         self.in_flight = 0
 
     @property
     def waiting(self) -> int:
         """How many parameters wait to be tried again."""
-        return len(self._heap)
+        return len(self._heap) + len(self._later)
 
     def take(self) -> Task | None:
         """Return the next task, waiting for it if need be; `None` when all is done."""
-        while not self._stopped:
+        while not self.stopped:
             task = self._due() or self._new()
             if task is not None:
                 self.in_flight += 1
@@ -63,8 +81,7 @@ class Work:
             if self._is_over():
                 self._changed.set()
                 return None
-            self._changed.clear()
-            self._changed.wait(self._heap[0].due - self._clock() if self._heap else None)
+            self._sleep()
         return None
 
     def finish(self) -> None:
@@ -72,19 +89,31 @@ class Work:
         self.in_flight -= 1
         self._wake()
 
-    def again(self, task: Task, wait_s: float) -> None:
-        """Give a task back, to be tried again after a wait."""
+    def again(self, task: Task, wait_s: float, *, counts: bool = True) -> None:
+        """Give a task back, to be tried again after a wait; `counts` says whether the attempt was one."""
         self.in_flight -= 1
-        if not self._stopped:
-            task.attempt += 1
-            heapq.heappush(self._heap, _Waiting(self._clock() + wait_s, next(self._order), task))
+        if not self.stopped:
+            task.attempt += counts
+            self._push(task, wait_s)
         self._wake()
+
+    def leave(self, task: Task) -> bool:
+        """Give a task back for the last pass; return whether there will be one, and room for it."""
+        if self.stopped or len(self._later) >= MOST_WAITING:
+            return False
+        self.in_flight -= 1
+        task.attempt += 1
+        task.last = True
+        self._later.append(task)
+        self._wake()
+        return True
 
     def stop(self) -> None:
         """Give out nothing more; what waits is left to a later try."""
-        self._stopped = True
+        self.stopped = True
         self._source = None
         self._heap.clear()
+        self._later.clear()
         self._changed.set()
 
     def _due(self) -> Task | None:
@@ -93,18 +122,36 @@ class Work:
         return None
 
     def _new(self) -> Task | None:
-        if self._source is None or len(self._heap) >= MOST_WAITING:
+        if self._source is None or len(self._heap) >= MOST_WAITING or not self._admits_new(self._begun):
             return None
         item = next(self._source, None)
         if item is None:
             self._source = None
             return None
+        self._begun += 1
         return Task(*item)
 
     def _is_over(self) -> bool:
-        return self._source is None and not self._heap and not self.in_flight
+        if self._source is not None or self._heap or self.in_flight:
+            return False
+        if not self._later:
+            return True
+        for task in self._later:
+            self._push(task, 0.0)
+        self._later.clear()
+        return False
+
+    def _push(self, task: Task, wait_s: float) -> None:
+        heapq.heappush(self._heap, _Waiting(self._clock() + wait_s, next(self._order), task))
+
+    def _sleep(self) -> None:
+        self._changed.clear()
+        self._asleep += 1
+        try:
+            self._changed.wait(max(0.0, self._heap[0].due - self._clock()) if self._heap else None)
+        finally:
+            self._asleep -= 1
 
     def _wake(self) -> None:
-        # Nobody sleeps while the source lasts, unless too many wait.
-        if self._source is None or len(self._heap) >= MOST_WAITING - 1:
+        if self._asleep:
             self._changed.set()

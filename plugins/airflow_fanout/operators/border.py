@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,11 +13,14 @@ from urllib.parse import urlsplit
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_fanout.errors import BadSetting, FanoutError
+from airflow_fanout.errors import BadSetting, FanoutError, StagingFailed
 from airflow_fanout.staging.directory import ListDirectory
 
 if TYPE_CHECKING:
     from airflow.sdk import XComArg
+
+# Errors of a disk that name no file: it is full, the quota is used up, it doesn't work, it is read-only.
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
 
 # What extract returns: one reference, or one per shard.
 Reference = Mapping[str, Any] | Sequence[Mapping[str, Any]]
@@ -31,6 +35,16 @@ def airflow_errors() -> Iterator[None]:
         if error.retry:
             raise
         raise AirflowFailException(str(error)) from error
+    except OSError as error:
+        if not _is_of_staging(error):
+            raise
+        raise StagingFailed(str(error.filename or staging_area()), error.strerror or str(error)) from error
+
+
+def _is_of_staging(error: OSError) -> bool:
+    if error.filename is None:
+        return error.errno in DISK
+    return Path(str(error.filename)).is_relative_to(staging_area())
 
 
 def staging_area() -> Path:
@@ -46,6 +60,14 @@ def staging_area() -> Path:
             "[fanout] staging", address, "a folder that all workers see (a local disk, NFS, a shared volume)"
         )
     return Path(parts.path).expanduser()
+
+
+def is_yes(field: str, value: bool | str) -> bool:  # noqa: FBT001 - the value is what this is about
+    """Return a switch's value, which a template may have made a text of."""
+    text = str(value).strip().lower()
+    if text not in ("true", "false", "1", "0", "", "none"):
+        raise BadSetting(field, value, "true or false")
+    return text in ("true", "1")
 
 
 def list_directory(reference: Reference | XComArg) -> ListDirectory:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
@@ -54,7 +54,7 @@ IGNORED = ("timeout", "stream", "check_response", "srv_lookup", "headers")
 def endpoint_of(conn_id: str) -> Endpoint:
     """Return the endpoint that a connection describes.
 
-    :raises BadConnection: when it isn't there, has no host, or an extra can't be read.
+    :raises BadConnection: when it isn't there, has no host, has credentials twice, or an extra can't be read.
     """
     try:
         connection = BaseHook.get_connection(conn_id)
@@ -72,10 +72,12 @@ def to_endpoint(conn_id: str, connection: Connection) -> Endpoint:
         raise BadConnection(conn_id, f"has an extra that can't be read ({error})") from error
     if options.get("auth", "basic") not in AUTH:
         raise BadConnection(conn_id, f"has auth={options['auth']!r} in its extra; known are {', '.join(AUTH)}")
+    address = _address(conn_id, connection)
+    login, password = _credentials(conn_id, connection, address)
     return Endpoint(
-        base_url=_base_url(conn_id, connection),
-        login=connection.login or None,
-        password=connection.password,
+        base_url=_base_url(address, connection.port),
+        login=login,
+        password=password,
         headers=_headers(extra),
         **options,
     )
@@ -86,13 +88,35 @@ def _headers(extra: dict[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in {**plain, **(extra.get("headers") or {})}.items()}
 
 
-def _base_url(conn_id: str, connection: Connection) -> str:
+def _address(conn_id: str, connection: Connection) -> SplitResult:
     host = (connection.host or "").strip()
     if not host:
         raise BadConnection(conn_id, "has no host")
     address = host if "://" in host else f"{connection.schema or 'http'}://{host}"
-    parts = urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BadConnection(conn_id, f"leads to {address!r}, which isn't an http or https address")
-    netloc = parts.netloc if parts.port or not connection.port else f"{parts.netloc}:{connection.port}"
-    return f"{parts.scheme}://{netloc}{parts.path.rstrip('/')}"
+    # What stands before an "@" may be a password, and this message is for everybody.
+    shown = repr(address) if "@" not in address else "an address with an @"
+    try:
+        parts = urlsplit(address)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        # The error quotes what it takes for the port, which may be a part of a password, too.
+        raise BadConnection(conn_id, f"leads to {shown}, whose host or port can't be read") from None
+    if not good:
+        raise BadConnection(conn_id, f"leads to {shown}, which isn't an http or https address")
+    return parts
+
+
+def _credentials(conn_id: str, connection: Connection, address: SplitResult) -> tuple[str | None, str | None]:
+    if not address.username and not address.password:
+        return connection.login or None, connection.password
+    if connection.login or connection.password:
+        raise BadConnection(conn_id, "has credentials in its host besides its login and password; remove one of them")
+    # The address goes into logs: credentials must not.
+    return unquote(address.username or ""), unquote(address.password or "") or None
+
+
+def _base_url(address: SplitResult, port: int | None) -> str:
+    netloc = address.netloc.rpartition("@")[2]
+    if not address.port and port:
+        netloc = f"{netloc}:{port}"
+    return f"{address.scheme}://{netloc}{address.path.rstrip('/')}"

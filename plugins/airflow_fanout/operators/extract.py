@@ -15,7 +15,7 @@ from airflow_fanout.errors import BadSetting, EmptyList
 from airflow_fanout.operators.border import airflow_errors, staging_area
 from airflow_fanout.operators.connection import endpoint_of
 from airflow_fanout.parameter import check_names
-from airflow_fanout.settings import check_at_least
+from airflow_fanout.settings import check_whole
 from airflow_fanout.shipping import describe
 from airflow_fanout.sources import HttpList
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
@@ -63,7 +63,7 @@ class ExtractOperator(BaseOperator):
         if duplicates not in ("drop", "refuse"):
             raise BadSetting("duplicates", duplicates, '"drop" or "refuse"')
         if shards is not None:
-            check_at_least("shards", shards, 1)
+            check_whole("shards", shards)
         self.source = source
         self.names = check_names(names)
         self.duplicates = duplicates

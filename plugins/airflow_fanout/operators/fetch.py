@@ -6,20 +6,22 @@ import resource
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any
+from typing import Any, NoReturn
 
 from airflow.sdk import BaseOperator, Context, XComArg
 
+from airflow_fanout.engine.ending import progress_at_end
 from airflow_fanout.engine.job import Job
 from airflow_fanout.engine.limits import check_files
-from airflow_fanout.engine.process import EngineProcess, Said
-from airflow_fanout.errors import BadSetting, EngineDied, EngineFailed, EngineStopped
-from airflow_fanout.operators.border import Reference, airflow_errors, list_directory
+from airflow_fanout.engine.process import EngineProcess
+from airflow_fanout.errors import BadSetting, LongWait
+from airflow_fanout.operators.border import Reference, airflow_errors, is_yes, list_directory
 from airflow_fanout.operators.connection import endpoint_of
 from airflow_fanout.progress import Progress
 from airflow_fanout.request import Compiled, Request
-from airflow_fanout.settings import MIB, FetchSettings, Retry, Timeouts
+from airflow_fanout.settings import MIB, Breaker, FetchSettings, Retry, Throttle, Timeouts
 from airflow_fanout.shipping import check_call, pack
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import Manifest, read_manifest, read_parameters
@@ -43,13 +45,17 @@ class GeventFetchOperator(BaseOperator):
     :param concurrency: how many requests are under way at once, at the most.
     :param timeouts: connect, read and total timeout of one try.
     :param retry: when a request is tried again within this task.
+    :param throttle: how fast requests follow each other: it adapts to what the API can take.
+    :param breaker: when the run is stopped early, because the rest is doomed.
     :param max_body_bytes: the largest answer, after decompression.
+    :param refetch: whether everything is requested anew, also what has good outcomes already; a template, such as
+        `{{ params.refetch }}`.
 
     Returns a summary: counts by kind of outcome, seconds, rate, latencies. Bad outcomes don't fail this task; what
     they mean is validate's to say.
     """
 
-    template_fields: Sequence[str] = ("request_template", "parameters", "shard")
+    template_fields: Sequence[str] = ("request_template", "parameters", "shard", "refetch")
     template_fields_renderers = {"request_template": "json"}  # noqa: RUF012 - an attribute of Airflow's
     ui_color = "#fbe3c8"
 
@@ -63,7 +69,10 @@ class GeventFetchOperator(BaseOperator):
         concurrency: int = 32,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
         retry: Retry = Retry(),  # noqa: B008 - a frozen value
+        throttle: Throttle = Throttle(),  # noqa: B008 - a frozen value
+        breaker: Breaker = Breaker(),  # noqa: B008 - a frozen value
         max_body_bytes: int = 16 * MIB,
+        refetch: bool | str = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -77,8 +86,14 @@ class GeventFetchOperator(BaseOperator):
         self.parameters = parameters
         self.shard = shard
         self.settings = FetchSettings(
-            concurrency=concurrency, timeouts=timeouts, retry=retry, max_body_bytes=max_body_bytes
+            concurrency=concurrency,
+            timeouts=timeouts,
+            retry=retry,
+            throttle=throttle,
+            breaker=breaker,
+            max_body_bytes=max_body_bytes,
         )
+        self.refetch = refetch
         self._engine: EngineProcess | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -87,15 +102,29 @@ class GeventFetchOperator(BaseOperator):
             part = self._part()
             job = self._job(part)
             self.log.info("Fetching %s from %s", job, job.endpoint.base_url)
-            summary = self._fetch(job, context).summary()
+            try:
+                summary = self._fetch(job, context).summary()
+            except LongWait as wait:
+                self._hand_back(wait)
             part.directory.shard(part.shard).generation(job.generation).mark_complete(summary)
             self.log.info("Fetched %s", summary)
             return summary
+
+    def resume(self, context: Context, event: Any = None) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
+        """Go on after a long wait."""
+        return self.execute(context)
 
     def on_kill(self) -> None:
         """End the engine with the task."""
         if self._engine is not None:
             self._engine.ask_to_stop()
+
+    def _hand_back(self, wait: LongWait) -> NoReturn:
+        from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+
+        moment = datetime.now(UTC) + timedelta(seconds=wait.seconds)
+        self.log.warning("%s The worker slot is handed back until %s.", wait, moment.isoformat(timespec="seconds"))
+        self.defer(trigger=DateTimeTrigger(moment=moment), method_name="resume")
 
     def _part(self) -> _Part:
         directory = list_directory(self.shard or self.parameters or {})
@@ -124,7 +153,7 @@ class GeventFetchOperator(BaseOperator):
             start=part.indexes.start,
             stop=part.indexes.stop,
             shard=part.shard,
-            generation=part.generation(),
+            generation=part.generation(refetch=is_yes("refetch", self.refetch)),
             endpoint=endpoint_of(self.http_conn_id),
             request=request,
             function=function,
@@ -144,12 +173,14 @@ class GeventFetchOperator(BaseOperator):
         for said in engine.listen():
             if said.what == "output":
                 self.log.info("[engine] %s", said.value)
+            elif said.what == "damaged":
+                self.log.error("The journal part %s is damaged; its parameters are fetched again.", said.value)
             elif said.what == "progress":
                 seconds += 1
                 self._show(Progress.from_json(said.value), seconds, context)
             else:
                 final = said
-        return _final(final, engine)
+        return progress_at_end(final, engine)
 
     def _show(self, progress: Progress, seconds: int, context: Context) -> None:
         try:
@@ -172,25 +203,19 @@ class _Part:
     shard: int
     indexes: range
 
-    def generation(self) -> int:
-        """Return the generation to write: a new one if the newest has passed validation, else the newest."""
-        newest = self.directory.shard(self.shard).newest()
+    def generation(self, *, refetch: bool) -> int:
+        """Return the generation to write: the newest, or a new one after it.
+
+        A new one is begun when the newest has passed validation, or when it is complete and the run shall fetch anew.
+        """
+        shard = self.directory.shard(self.shard)
+        newest = shard.newest()
         passed = self.directory.validated().get(str(self.shard), 0)
-        return newest + 1 if passed == newest else newest
+        anew = passed == newest or (refetch and shard.generation(newest).is_complete)
+        return newest + 1 if anew else newest
 
 
 def _check_fields(request: Request, manifest: Manifest) -> None:
     # An empty list has no fields, and nothing will be sent.
     if manifest.count:
         Compiled(request, manifest.fields)
-
-
-def _final(said: Said | None, engine: EngineProcess) -> Progress:
-    if said is None:
-        raise EngineDied(engine.ended or "closed its pipes", engine.last_words)
-    if said.what == "failed":
-        raise EngineFailed(**said.value)
-    progress = Progress.from_json(said.value)
-    if said.what == "stopped":
-        raise EngineStopped(progress.done, progress.total)
-    return progress

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.sdk import Asset, BaseOperator, Context, XComArg
 from airflow.sdk.exceptions import AirflowNotFoundException
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from airflow_fanout.documents import DocumentOf
     from airflow_fanout.mongo import Written
 
+Mode = Literal["upsert", "replace_run", "swap"]
+
 
 class MongoLoadOperator(BaseOperator):
     """Write the results that validate has passed into a MongoDB collection, through `MongoHook`.
@@ -40,6 +41,9 @@ class MongoLoadOperator(BaseOperator):
         without it, a document has the parameter's fields and `result`.
     :param as_of_field: the field for the run's one date, which is part of the unique key.
     :param mongo_conn_id: the Airflow connection of the MongoDB.
+    :param mode: "upsert" leaves all other documents as they are; "replace_run" removes those of the same date that
+        the run doesn't have; "swap" puts a collection of this run alone in the place of the old one.
+    :param patience_s: how long MongoDB may leave one step unanswered before load fails.
 
     The task has an outlet, the asset `mongodb://<mongo_conn_id>/<database>/<collection>`, whose events carry the
     counts. Returns the counts.
@@ -58,6 +62,8 @@ class MongoLoadOperator(BaseOperator):
         document: DocumentOf | None = None,
         as_of_field: str = "as_of",
         mongo_conn_id: str = "mongo_default",
+        mode: Mode = "upsert",
+        patience_s: float = 60.0,
         **kwargs: Any,
     ) -> None:
         self.asset = collection_asset(mongo_conn_id, database, collection)
@@ -68,9 +74,15 @@ class MongoLoadOperator(BaseOperator):
         self.key = check_names(key)
         if not self.key:
             raise BadSetting("key", key, 'the fields that tell documents apart, such as ("tel",)')
+        if mode not in get_args(Mode):
+            raise BadSetting("mode", mode, '"upsert", "replace_run" or "swap"')
+        if not patience_s > 0:
+            raise BadSetting("patience_s", patience_s, "a number of seconds above 0")
         self.document = document
         self.as_of_field = as_of_field
         self.mongo_conn_id = mongo_conn_id
+        self.mode = mode
+        self.patience_s = patience_s
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Load the results."""
@@ -79,15 +91,15 @@ class MongoLoadOperator(BaseOperator):
             directory = list_directory(self.parameters)
             manifest = read_manifest(directory)
             results = _validated(directory, manifest)
-            count, written = self._load(results, manifest)
+            count, written = self._load(results, manifest, _name(context))
             summary = self._summary(count, written, manifest, time.monotonic() - begun)
             context["outlet_events"][self.asset].extra = summary
             self.log.info("Loaded %s", summary)
             return summary
 
-    def _load(self, results: Results, manifest: Manifest) -> tuple[int, Written]:
-        from airflow_fanout.documents import Shape, encode, parameter_and_result
-        from airflow_fanout.mongo import upsert
+    def _load(self, results: Results, manifest: Manifest, run: str) -> tuple[int, Written]:
+        from airflow_fanout.documents import Shape, encoded, parameter_and_result
+        from airflow_fanout.mongo import write
 
         shape = Shape(
             key=self.key,
@@ -95,11 +107,9 @@ class MongoLoadOperator(BaseOperator):
             as_of_field=self.as_of_field,
             document=self.document or parameter_and_result,
         )
-        with tempfile.TemporaryFile(prefix="fanout-") as spool:
-            count = encode(results.records(), shape, spool)
-            with self._hook() as hook:
-                collection = hook.get_collection(self.collection, mongo_db=self.database)
-                return count, upsert(collection, spool, key=(self.as_of_field, *self.key), count=count)
+        with encoded(results.records(), shape) as made, self._hook() as hook:
+            collection = hook.get_collection(self.collection, mongo_db=self.database)
+            return made.count, write(collection, made, run=run, mode=self.mode, patience_s=self.patience_s)
 
     def _hook(self) -> MongoHook:
         from airflow.providers.mongo.hooks.mongo import MongoHook
@@ -112,6 +122,7 @@ class MongoLoadOperator(BaseOperator):
     def _summary(self, count: int, written: Written, manifest: Manifest, seconds: float) -> dict[str, Any]:
         return {
             "collection": f"{self.database}.{self.collection}",
+            "mode": self.mode,
             "as_of": manifest.as_of,
             "parameters": manifest.count,
             "documents": count,
@@ -127,6 +138,12 @@ def collection_asset(mongo_conn_id: str, database: str, collection: str) -> Asse
     The connection's id stands for the host: the address isn't known when a DAG file is parsed.
     """
     return Asset(name=f"{database}.{collection}", uri=f"mongodb://{mongo_conn_id}:27017/{database}/{collection}")
+
+
+def _name(context: Context) -> str:
+    """Return what is the same for all tries of a load, and for no other load."""
+    task = context["ti"]
+    return f"{task.dag_id} {task.run_id} {task.task_id} {task.map_index}"
 
 
 def _validated(directory: ListDirectory, manifest: Manifest) -> Results:

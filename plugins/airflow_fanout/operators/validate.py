@@ -8,24 +8,29 @@ from typing import Any
 
 from airflow.sdk import BaseOperator, Context, XComArg
 
+from airflow_fanout.checks import Case, Check, Drift, Inspection, to_checks
 from airflow_fanout.errors import BadSetting, ValidationFailed
+from airflow_fanout.history import GoodRun, History
 from airflow_fanout.operators.border import Reference, airflow_errors, list_directory
 from airflow_fanout.outcome import Kind
-from airflow_fanout.staging.frozen import read_manifest
+from airflow_fanout.settings import check_whole
+from airflow_fanout.staging.frozen import Manifest, read_manifest
 from airflow_fanout.staging.results import Results
-from airflow_fanout.verdict import Rules, Tally, account
+from airflow_fanout.verdict import Finding, Rules, Tally, account
 
 
 class ValidateOperator(BaseOperator):
-    """Reconcile the journal with the frozen list, and fail the run, without retry, if results are missing.
+    """Reconcile the journal with the frozen list, and fail the run, without retry, if results are missing or wrong.
 
     :param parameters: the output of the report's `ExtractOperator`.
     :param allow: kinds of outcome besides `ok` that are no reason to fail, such as `("null",)`.
     :param min_coverage: the least share of parameters, from 0 to 1, whose outcome must be `ok` or allowed.
-    :param samples: how many failed parameters of each cause the message shows, masked.
+    :param checks: what else the results must be: `ResultSchema`, `Unique`, `MaxEmpty`, `Drift`, `Over`.
+    :param samples: how many parameters of each cause, and of each check that failed, the message shows, masked.
     :param show_parameters: whether the samples may be shown as they are, because they are no personal data.
 
-    Returns the counts. The message of a failure has them, too, with the causes grouped.
+    Everything is judged before anything fails, so that one message has all of it: the counts, the causes grouped, and
+    what each check has found. Returns the counts.
     """
 
     template_fields: Sequence[str] = ("parameters",)
@@ -37,6 +42,7 @@ class ValidateOperator(BaseOperator):
         parameters: Reference | XComArg,
         allow: Sequence[str] = (),
         min_coverage: float = 1.0,
+        checks: Sequence[Check] = (),
         samples: int = 3,
         show_parameters: bool = False,
         **kwargs: Any,
@@ -44,6 +50,8 @@ class ValidateOperator(BaseOperator):
         super().__init__(**kwargs)
         self.parameters = parameters
         self.rules = Rules(allow=_kinds(allow), min_coverage=min_coverage)
+        self.checks = to_checks(checks)
+        check_whole("samples", samples, least=0)
         self.samples = samples
         self.show_parameters = show_parameters
 
@@ -55,21 +63,52 @@ class ValidateOperator(BaseOperator):
             directory.unmark_validated()
             manifest = read_manifest(directory)
             results = Results(directory, manifest)
+            history = History(directory.history)
             tally = Tally(total=manifest.count, samples=self.samples, shown=self.show_parameters)
+            findings = self._judge(results, history, tally, manifest)
+            if findings or not self.rules.accept(tally):
+                text = account(tally, self.rules, str(directory.path), findings, len(self.checks))
+                raise ValidationFailed(text)
+            directory.mark_validated(results.generations)
+            if not manifest.partial:
+                self._remember(history, _run(manifest, tally))
+            return self._summary(tally, time.monotonic() - begun)
+
+    def _judge(self, results: Results, history: History, tally: Tally, manifest: Manifest) -> list[Finding]:
+        """Count all records, and return the checks that fail."""
+        case = Case(records=results.records, history=history, samples=self.samples, shown=self.show_parameters)
+        # A run for a part of the list is as unlike the others as it was meant to be.
+        checks = [check for check in self.checks if not (manifest.partial and isinstance(check, Drift))]
+        with Inspection(checks, case) as inspection:
             for record in results.records():
                 tally.add(record)
+                inspection.add(record)
             tally.add_not_tried(results.missing())
-            if not self.rules.accept(tally):
-                raise ValidationFailed(account(tally, self.rules, str(directory.path)))
-            directory.mark_validated(results.generations)
-            seconds = time.monotonic() - begun
-            summary = {
-                **tally.summary(),
-                "seconds": round(seconds, 3),
-                "rate_per_s": round(manifest.count / seconds, 1),
-            }
-            self.log.info("Validated %s", summary)
-            return summary
+            return inspection.findings(_run(manifest, tally))
+
+    def _remember(self, history: History, run: GoodRun) -> None:
+        try:
+            history.add(run)
+        except OSError:
+            # The results are good, whatever later runs can be compared with.
+            self.log.warning("This run could not be added to the history, %s", history.path, exc_info=True)
+
+    def _summary(self, tally: Tally, seconds: float) -> dict[str, Any]:
+        summary = {
+            **tally.summary(),
+            "rows": tally.rows,
+            "checks": len(self.checks),
+            "seconds": round(seconds, 3),
+            "rate_per_s": round(tally.total / seconds, 1),
+        }
+        self.log.info("Validated %s", summary)
+        return summary
+
+
+def _run(manifest: Manifest, tally: Tally) -> GoodRun:
+    return GoodRun(
+        as_of=manifest.as_of, parameters=manifest.count, rows=tally.rows, null_share=round(tally.null_share, 6)
+    )
 
 
 def _kinds(names: Sequence[str]) -> frozenset[Kind]:

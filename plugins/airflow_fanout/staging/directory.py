@@ -6,6 +6,7 @@
         journal/shard-0000/generation-0001/try-0001/part-00000.jsonl.zst
         journal/shard-0000/generation-0001/complete.json
         validated.json          which generations a validate task has passed
+    <staging>/<dag_id>/.history/<report>.jsonl    what the report's good runs were like
 
 Each execution of extract makes a list of its own, so that whatever still runs on an older one does no harm.
 A new generation begins when validated results are fetched anew; a try is one execution of fetch.
@@ -79,6 +80,12 @@ class ListDirectory:
         """Return the current generation of each shard, 0 for one that was never fetched."""
         return {str(number): self.shard(number).current() for number in range(shards)}
 
+    @property
+    def history(self) -> Path:
+        """The file of the report's good runs, outside of all runs' directories."""
+        report = self.path.parent
+        return report.parents[1] / ".history" / f"{report.name}.jsonl"
+
     def mark_validated(self, generations: dict[str, int]) -> None:
         """Remember that these generations have passed validation."""
         write_whole(self.path / "validated.json", codec.encode(generations))
@@ -113,6 +120,10 @@ class ShardDirectory:
         """Return the directory of a generation."""
         return GenerationDirectory(self.path / f"generation-{number:04d}")
 
+    def is_newest(self, directory: Path) -> bool:
+        """Return whether no later try has begun than the one with this directory."""
+        return self.generation(self.newest()).newest_try() == directory
+
 
 @dataclass(frozen=True)
 class GenerationDirectory:
@@ -133,6 +144,10 @@ class GenerationDirectory:
     def new_try(self) -> Path:
         """Make a new directory for the parts of one try."""
         return _make_next(self.path, "try")
+
+    def newest_try(self) -> Path | None:
+        """Return the directory of the newest try."""
+        return max(self.path.glob("try-[0-9]*"), default=None)
 
     def parts(self) -> list[Path]:
         """Return all parts in the order in which they were begun."""

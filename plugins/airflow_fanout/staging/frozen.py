@@ -31,6 +31,7 @@ class Manifest:
     :param as_of: the run's one date, in ISO 8601.
     :param fields: the names of the fields that every parameter has.
     :param shards: into how many ranges of indexes the list is cut.
+    :param partial: whether the run was triggered for a part of the source only, by `limit` or `only`.
     """
 
     count: int
@@ -39,6 +40,7 @@ class Manifest:
     as_of: str
     fields: tuple[str, ...]
     shards: int
+    partial: bool = False
 
     @property
     def moment(self) -> datetime:
@@ -56,6 +58,11 @@ class Selection:
 
     limit: int | None = None
     only: Collection[Any] = ()
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether it leaves anything out."""
+        return self.limit is not None or bool(self.only)
 
 
 def freeze(
@@ -79,7 +86,7 @@ def freeze(
         chosen = _chosen(_normal(raw, names), names, selection)
         for index, value in islice(_distinct(chosen, seen, duplicates, pen), selection.limit):
             pen.write(index, value)
-    manifest = pen.manifest(as_of, shards)
+    manifest = pen.manifest(as_of, shards, partial=selection.is_partial)
     write_whole(directory.manifest, codec.encode(asdict(manifest)))
     return manifest
 
@@ -104,7 +111,7 @@ class _Pen:
         elif self._fields.keys() != names.keys():
             self._fields = {name: None for name in self._fields if name in names}
 
-    def manifest(self, as_of: datetime, shards: int) -> Manifest:
+    def manifest(self, as_of: datetime, shards: int, *, partial: bool) -> Manifest:
         return Manifest(
             count=self._count,
             duplicates=self.duplicates,
@@ -112,6 +119,7 @@ class _Pen:
             as_of=as_of.isoformat(),
             fields=tuple(self._fields or ()),
             shards=min(shards, max(self._count, 1)),
+            partial=partial,
         )
 
 

@@ -59,8 +59,16 @@ class Snapshot:
 
     def __iter__(self) -> Iterator[Record]:
         for part, size in self._parts:
-            for line in read_lines(part, size):
-                yield Record.from_json(codec.decode(line))
+            yield from read_part(part, size)
+
+
+def read_part(part: Path, size: int | None = None) -> Iterator[Record]:
+    """Yield the records of a part, or of its first `size` bytes.
+
+    :raises JournalDamaged: when its bytes aren't those that were written.
+    """
+    for line in read_lines(part) if size is None else read_lines(part, size):
+        yield Record.from_json(codec.decode(line))
 
 
 def read_records(generation: GenerationDirectory) -> Iterator[Record]:

@@ -26,7 +26,7 @@ class LinesWriter:
     """Appends JSON values to a new file; what was flushed survives the death of the process."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("xb")
+        self._file = path.open("xb", buffering=0)
         self._compressor = zstandard.ZstdCompressor(level=1, write_checksum=True)
         self._lines: list[bytes] = []
         self._waiting = 0
@@ -48,9 +48,21 @@ class LinesWriter:
         frame = self._compressor.compress(b"\n".join(self._lines))
         self._lines.clear()
         self._waiting = 0
-        self._file.write(frame)
-        self._file.flush()
+        self._write(frame)
         self.written += len(frame)
+
+    def _write(self, frame: bytes) -> None:
+        rest = memoryview(frame)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            # That a disk is full helps those who know which one; the error of a write names no file.
+            error.filename = error.filename or str(self._file.name)
+            # The disk is full. Half a frame with others after it would take the whole file with it.
+            self._file.truncate(self.written)
+            self._file.seek(self.written)
+            raise
 
     def close(self) -> None:
         """Write what waits, and return when the disk has it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import gevent
 import requests
 
@@ -10,6 +12,7 @@ from airflow_fanout.codec import Json
 from airflow_fanout.engine.transport import timed_out
 from airflow_fanout.failures import outcome_of, outcome_of_status
 from airflow_fanout.outcome import Failure, Kind, Outcome
+from airflow_fanout.ratelimit import reset_s
 from airflow_fanout.request import Compiled, Request
 from airflow_fanout.result import Part, PartMissing
 
@@ -49,5 +52,9 @@ class RequestsTransport:
             result = self._part.of(codec.decode(response.content))
         except (codec.NotJson, PartMissing) as error:
             failure = Failure(type(error).__name__, str(error))
-            return Outcome(Kind.INVALID, status=response.status_code, failure=failure)
-        return Outcome(Kind.NULL if result is None else Kind.OK, result=result, status=response.status_code)
+            garbled = isinstance(error, codec.NotJson)
+            return Outcome(Kind.INVALID, status=response.status_code, failure=failure, garbled=garbled)
+        kind = Kind.NULL if result is None else Kind.OK
+        # A good answer may say that it was the last one for a while.
+        pause = reset_s(response.headers, datetime.now(UTC))
+        return Outcome(kind, result=result, status=response.status_code, retry_after_s=pause)

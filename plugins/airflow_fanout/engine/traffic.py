@@ -1,0 +1,85 @@
+"""What is let through to the API, and when: throttle, canary, breaker and outage as one."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from airflow_fanout.breaker import Fuse, Outage, Tripped, is_down
+from airflow_fanout.outcome import Outcome
+from airflow_fanout.settings import FetchSettings
+from airflow_fanout.throttle import Gate
+
+# The limit over time, for the summary: so many moments at the most, evenly spread.
+MOST_MOMENTS = 120
+
+
+class Traffic:
+    """The state of one fetch's traffic; the time is told by the caller, in seconds of one clock."""
+
+    def __init__(self, settings: FetchSettings) -> None:
+        self._gate = Gate(settings.throttle, settings.concurrency)
+        self._fuse = Fuse(settings.breaker)
+        self._outage = Outage(settings.breaker.outage_s)
+        self._outage_s = settings.breaker.outage_s
+        self._moments: list[dict[str, Any]] = []
+        self._every = 1
+        self._ticks = 0
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are under way."""
+        return self._gate.in_flight
+
+    def admits_new(self, begun: int) -> bool:
+        """Return whether a further parameter may be begun after so many, or the canary is still under way."""
+        return not self._fuse.is_canary(begun)
+
+    def wait_s(self, now_s: float) -> float:
+        """Return 0 if a request may be sent now, else how long to wait; infinity until one under way has ended."""
+        if self._outage.is_on and self._gate.in_flight:
+            return math.inf
+        return self._gate.wait_s(now_s)
+
+    def begin(self, now_s: float) -> None:
+        """Note that a request is sent."""
+        self._gate.begin(now_s)
+
+    def end(self, outcome: Outcome, *, attempt: int, ms: float, now_s: float) -> bool:
+        """Note what came of a request; return whether the attempt counts: in an outage none does."""
+        self._gate.end(outcome, ms, now_s)
+        was_down = self._outage.is_on
+        ended = self._outage.add(
+            outcome, attempt=attempt, ms=ms, now_s=now_s, pause=lambda pause_s: self._gate.pause(pause_s, now_s)
+        )
+        if ended:
+            self._gate.restart()
+        return not (was_down and is_down(outcome))
+
+    def settle(self, outcome: Outcome) -> Tripped | None:
+        """Note what a parameter has come to, before a last pass; return why to stop, if it is time to."""
+        return self._fuse.add(outcome)
+
+    def given_up(self, now_s: float) -> Tripped | None:
+        """Return why to stop when the server has been down for too long."""
+        if not self._outage.is_too_long(now_s):
+            return None
+        unanswered = self._outage.unanswered
+        return Tripped(unanswered, unanswered, f"no answer for {self._outage_s:g} s", transient=True)
+
+    def state(self, now_s: float) -> dict[str, Any]:
+        """Return the limits of this moment, as plain JSON."""
+        return {**self._gate.state(now_s), "outage": self._outage.is_on}
+
+    def tick(self, now_s: float, seconds: float) -> None:
+        """Remember the limits of this moment; called at even intervals."""
+        if self._ticks % self._every == 0:
+            self._moments.append({"s": round(seconds, 1), **self.state(now_s)})
+            if len(self._moments) > MOST_MOMENTS:
+                # Every second one is as good a picture, for twice as long.
+                self._moments, self._every = self._moments[::2], self._every * 2
+        self._ticks += 1
+
+    def moments(self) -> list[dict[str, Any]]:
+        """Return the limits over time."""
+        return list(self._moments)

@@ -1,0 +1,76 @@
+"""What the good runs of a report were like, so that a run can be compared with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import msgspec
+
+from airflow_fanout import codec
+from airflow_fanout.staging.directory import write_whole
+
+# So many of the newest runs are kept once the file has grown larger than this, twice what they need.
+MOST_RUNS = 1_000
+LARGEST_BYTES = 250_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoodRun:
+    """What a run was like that has passed validation.
+
+    :param as_of: its date, in ISO 8601 and UTC, so that texts are ordered as the dates are.
+    :param parameters: the number of parameters.
+    :param rows: the number of rows: items of results that are lists, else results.
+    :param null_share: the share of `null` outcomes, from 0 to 1.
+    """
+
+    as_of: str
+    parameters: int
+    rows: int
+    null_share: float
+
+
+@dataclass(frozen=True)
+class History:
+    """The good runs of one report, a line each, in a file that may not be there yet."""
+
+    path: Path
+
+    def before(self, as_of: str) -> list[GoodRun]:
+        """Return the runs of the dates before one, the newest last: a backfill isn't compared with its future."""
+        return [run for run in self._runs() if run.as_of < as_of]
+
+    def add(self, run: GoodRun) -> None:
+        """Remember a run; a repeated one takes the place of the one with its date.
+
+        Runs that end at the same moment append one line each.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab") as file:
+            # A line that a full disk has cut must not spoil this one: it ends with the first line break.
+            file.write(b"\n" + _line(run))
+        if self.path.stat().st_size > LARGEST_BYTES:
+            write_whole(self.path, b"".join(map(_line, self._runs()[-MOST_RUNS:])))
+
+    def _runs(self) -> list[GoodRun]:
+        # A run that was repeated has several lines: the last one counts.
+        runs = {run.as_of: run for run in self._lines()}
+        return [runs[as_of] for as_of in sorted(runs)]
+
+    def _lines(self) -> Iterator[GoodRun]:
+        try:
+            lines = self.path.read_bytes().splitlines()
+        except FileNotFoundError:
+            return
+        for line in lines:
+            try:
+                yield msgspec.convert(codec.decode(line), GoodRun)
+            except ValueError:
+                # Empty, or cut by a full disk: a run less to compare with is no reason to fail.
+                continue
+
+
+def _line(run: GoodRun) -> bytes:
+    return codec.encode(asdict(run)) + b"\n"

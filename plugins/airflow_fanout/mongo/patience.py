@@ -1,0 +1,84 @@
+"""How long MongoDB may be away in the middle of a load."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from typing import Any, TypeVar
+
+import pymongo
+from pymongo.errors import BulkWriteError, ConnectionFailure, OperationFailure, PyMongoError
+
+from airflow_fanout.errors import MongoFailed
+
+Answer = TypeVar("Answer")
+
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 2.0
+DUPLICATE_KEY = 11000
+
+# The retryable errors of https://github.com/mongodb/specifications, retryable-writes, and those of a limit in time
+# (50, 64, 262): a primary that steps down, a member that shuts down or recovers, a majority that is late.
+PASSING = frozenset({6, 7, 50, 64, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
+
+
+class Patience:
+    """Repeats a step until MongoDB answers it, for a limited time.
+
+    The steps of a load may all be done twice. The time counts anew for each step, so it is a limit for an outage
+    and not for the load; a step that gets no answer at all is given up by it, too.
+    """
+
+    def __init__(
+        self,
+        collection: str,
+        limit_s: float,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.collection = collection
+        self.limit_s = limit_s
+        self._clock = clock
+        self._sleep = sleep
+
+    def insist(self, step: Callable[[], Answer], *, timed: bool = True) -> Answer:
+        """Return a step's answer.
+
+        :param timed: whether the step itself has to be answered in time. Building an index and counting take as
+            long as they take; only their repetition is limited.
+        :raises MongoFailed: when the time is over.
+        """
+        deadline = self._clock() + self.limit_s
+        pause = FIRST_PAUSE_S
+        while True:
+            try:
+                with pymongo.timeout(deadline - self._clock()) if timed else nullcontext():
+                    return step()
+            except PyMongoError as error:
+                if not passes(error):
+                    raise
+                if self._clock() + pause >= deadline:
+                    raise self._over(error) from error
+            self._sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_S)
+
+    def _over(self, error: PyMongoError) -> MongoFailed:
+        return MongoFailed(self.collection, type(error).__name__, f"for {self.limit_s:g} s: {error}")
+
+
+def passes(error: PyMongoError) -> bool:
+    """Tell whether an error is of the kind that goes away by itself."""
+    if isinstance(error, BulkWriteError):
+        codes = codes_of(error)
+        return bool(codes & PASSING) and codes <= PASSING | {DUPLICATE_KEY}
+    if isinstance(error, ConnectionFailure) or error.has_error_label("RetryableWriteError"):
+        return True
+    return isinstance(error, OperationFailure) and error.code in PASSING
+
+
+def codes_of(error: BulkWriteError) -> set[int]:
+    """Return the codes of everything that went wrong in a batch."""
+    details: Mapping[str, Any] = error.details or {}
+    return {int(found["code"]) for part in ("writeErrors", "writeConcernErrors") for found in details.get(part, ())}

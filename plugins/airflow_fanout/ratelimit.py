@@ -1,0 +1,81 @@
+"""What a server says of its limits in the headers of an answer.
+
+- `Retry-After` (RFC 9110, 10.2.3): seconds, or a date.
+- `RateLimit` (draft-ietf-httpapi-ratelimit-headers): `"default";r=0;t=30`, in older drafts `limit=…, remaining=0,
+  reset=30`, or three headers `RateLimit-Limit`, `-Remaining`, `-Reset`.
+- `X-RateLimit-Remaining` and `X-RateLimit-Reset`, which nobody has written down: the reset is in seconds, or, when it
+  is too large for that, the moment as a Unix time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+# Nobody waits for thirty years: a larger number is a moment, not a duration; beyond the second, in milliseconds.
+LONGEST_S = 1e9
+LAST_MOMENT_S = 1e11
+# No header that means anything has more digits, and a number of five thousand is an error of Python's.
+_MOST_DIGITS = 15
+_ITEM = re.compile(r"(?:^|[;,\s])(r|t|remaining|reset)\s*=\s*(\d+)")
+
+
+def pause_s(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Return for how long the server wants no requests, in seconds from `now`; `None` if it doesn't say.
+
+    :param headers: the answer's headers; their names in any case.
+    """
+    asked = [found for found in (retry_after_s(headers, now), reset_s(headers, now)) if found is not None]
+    return max(asked, default=None)
+
+
+def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Return `Retry-After` in seconds from `now`; `None` if it isn't there or can't be read."""
+    text = (headers.get("Retry-After") or "").strip()
+    seconds = _number(text)
+    if seconds is not None:
+        return _from_now(seconds, now)
+    try:
+        at = parsedate_to_datetime(text)
+        aware = at if at.tzinfo else at.replace(tzinfo=UTC)
+        return _sensible((aware - now).total_seconds())
+    except (ValueError, OverflowError):
+        return None
+
+
+def reset_s(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Return when the quota is full again, in seconds from `now`, if nothing is left of it; else `None`."""
+    quotas = [*_combined(headers), _single(headers, "RateLimit"), _single(headers, "X-RateLimit")]
+    resets = (_from_now(reset, now) for remaining, reset in quotas if remaining == 0 and reset is not None)
+    return max((found for found in resets if found is not None), default=None)
+
+
+def _from_now(number: int, now: datetime) -> float | None:
+    if number <= LONGEST_S:
+        return float(number)
+    return _sensible((number if number <= LAST_MOMENT_S else number / 1000) - now.timestamp())
+
+
+def _sensible(seconds: float) -> float | None:
+    return max(0.0, seconds) if seconds <= LONGEST_S else None
+
+
+def _combined(headers: Mapping[str, str]) -> list[tuple[int | None, int | None]]:
+    text = headers.get("RateLimit") or ""
+    # With parameters, each quota is an item of its own; in the older form, one quota is all of the items.
+    quotas = [dict(_ITEM.findall(quota)) for quota in (text.split(",") if ";" in text else [text])]
+    return [
+        (_number(items.get("r", items.get("remaining"))), _number(items.get("t", items.get("reset"))))
+        for items in quotas
+    ]
+
+
+def _single(headers: Mapping[str, str], prefix: str) -> tuple[int | None, int | None]:
+    return _number(headers.get(f"{prefix}-Remaining")), _number(headers.get(f"{prefix}-Reset"))
+
+
+def _number(text: str | None) -> int | None:
+    stripped = (text or "").strip()
+    return int(stripped) if stripped.isascii() and stripped.isdigit() and len(stripped) <= _MOST_DIGITS else None

@@ -1,0 +1,36 @@
+"""What earlier tries have done already."""
+
+from __future__ import annotations
+
+from array import array
+from pathlib import Path
+
+from airflow_fanout.errors import JournalDamaged
+from airflow_fanout.outcome import Kind, Record
+from airflow_fanout.reconcile import Done
+from airflow_fanout.staging.directory import GenerationDirectory
+from airflow_fanout.staging.journal import read_part
+
+
+def resume(generation: GenerationDirectory, indexes: range) -> tuple[Done, list[Path]]:
+    """Return which indexes have a good outcome, and the parts that were damaged.
+
+    A damaged part is put aside, as `….damaged`: none of its records counts, so they are fetched again.
+    """
+    done, damaged = Done(indexes), []
+    for part in generation.parts():
+        try:
+            # All of a part, or nothing of it: the damage may show at its end only.
+            ended = array("q", (_ended(record) for record in read_part(part)))
+        except JournalDamaged:
+            part.rename(part.with_name(f"{part.name}.damaged"))
+            damaged.append(part)
+            continue
+        for index in ended:
+            done.set(max(index, ~index), good=index >= 0)
+    return done, damaged
+
+
+def _ended(record: Record) -> int:
+    # An index, or its complement (which is negative) if it has to be fetched again: eight bytes a record.
+    return record.index if record.outcome.kind is Kind.OK else ~record.index

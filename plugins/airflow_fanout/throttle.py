@@ -1,0 +1,284 @@
+"""How many requests may be under way, and how fast they may follow each other: decided from what comes back.
+
+The decisions are pure but for the state that they keep; the time is always told, never asked.
+
+- The concurrency limit: additive increase, multiplicative decrease (D.-M. Chiu, R. Jain, "Analysis of the Increase
+  and Decrease Algorithms for Congestion Avoidance", 1989), after a slow start that doubles (V. Jacobson, "Congestion
+  Avoidance and Control", 1988). It decreases when the server refuses or is late, and when latency grows with load,
+  by the gradient of the latencies without and with load (Netflix concurrency-limits, "Gradient2Limit").
+- The rate: what a server that refuses by 429 has just accepted is what it allows; the rate approaches that from
+  below and stays there a while before it tries for more, as CUBIC does (RFC 9438).
+- A pause for all requests, when the server asks for one (RFC 9110, 10.2.3: `Retry-After`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from statistics import quantiles
+from typing import Any
+
+from airflow_fanout.outcome import Kind, Outcome
+from airflow_fanout.settings import Throttle
+
+# Decrease by a third; half, as in TCP, costs more throughput than a server's refusals are worth.
+BACK_OFF = 0.7
+# So many refusals and timeouts among the requests are the API's own weather, at any load: without this share, a few
+# requests that always hang would bring the limit down to the floor (as BBR tolerates losses that TCP doesn't).
+TOLERATED = 0.08
+# Latency under load may be half as much again as without: a queue as long as half the work.
+TOLERANCE = 1.5
+# Below this, in milliseconds, growing latency is the noise of schedulers and timers.
+NOISE_MS = 5.0
+# The median of so many latencies that scatter widely (log-normal, sigma 1) is right within a quarter.
+SHORTEST_WINDOW = 32
+# The standard error of the difference of two such medians, by the distance of the quartiles: √2 · 1.25 s / √32, where
+# s is this distance / 1.35.
+SCATTER = 0.23
+# How much a new window counts in the latency without load.
+NEWS = 0.2
+
+# Of the rate at which a server refused: aim at so much of it, hold that for so long, then try for more, faster and
+# faster, as CUBIC does: a server that allows more now is soon believed.
+AIM = 0.97
+HOLD_S = 20.0
+PROBE_PER_S2 = 0.0005
+RECOVERY_PER_S = 0.05
+RATE_BACK_OFF = 0.85
+SOON_S = 5.0
+OVERESTIMATE = 0.9
+
+_LATE = frozenset({429, 503})
+# Only these tell the latency: a refusal may take no time at all.
+ANSWERS = frozenset({Kind.OK, Kind.NULL})
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One request's end, as the throttle sees it."""
+
+    ms: float
+    overload: bool
+
+
+class Window:
+    """The requests that ended since the limit was last looked at."""
+
+    def __init__(self) -> None:
+        self.latencies: list[float] = []
+        self.overloads = 0
+        self.most_in_flight = 0
+
+    def add(self, sample: Sample, in_flight: int) -> None:
+        """Note a request's end."""
+        self.overloads += sample.overload
+        self.most_in_flight = max(self.most_in_flight, in_flight)
+        if not sample.overload:
+            self.latencies.append(sample.ms)
+
+    @property
+    def size(self) -> int:
+        """The number of requests in it."""
+        return len(self.latencies) + self.overloads
+
+
+class Concurrency:
+    """The limit on requests under way."""
+
+    def __init__(self, settings: Throttle, ceiling: int) -> None:
+        self._floor = min(settings.floor, ceiling)
+        self._start = min(max(settings.start, settings.floor), ceiling)
+        self._ceiling = ceiling
+        self._adaptive = settings.adaptive
+        self._limit = float(self._start if settings.adaptive else ceiling)
+        self._doubling = True
+        self._unloaded_ms: float | None = None
+        self._window = Window()
+        self._from_before = 0
+
+    @property
+    def limit(self) -> int:
+        """The limit of this moment."""
+        return int(self._limit)
+
+    def add(self, sample: Sample, in_flight: int) -> None:
+        """Note a request's end; `in_flight` counts it, too."""
+        if not self._adaptive:
+            return
+        if self._from_before:
+            # Sent under the larger limit: one cause, one decrease.
+            self._from_before -= 1
+            return
+        self._window.add(sample, in_flight)
+        if self._window.size >= max(SHORTEST_WINDOW, self.limit):
+            before = self._limit
+            self._look_at(self._window)
+            self._from_before = in_flight - 1 if self._limit < before else 0
+            self._window = Window()
+
+    def restart(self) -> None:
+        """Begin anew after an outage: what was known of the server's load is no longer true."""
+        if self._adaptive:
+            self._limit, self._doubling, self._window = float(self._start), True, Window()
+            self._from_before = 0
+
+    def _look_at(self, window: Window) -> None:
+        if window.overloads > TOLERATED * window.size:
+            self._shrink(BACK_OFF)
+        elif (gradient := self._gradient(window)) < 1:
+            self._shrink(max(BACK_OFF, gradient))
+        elif window.most_in_flight >= self.limit * 0.8:
+            self._grow()
+
+    def _gradient(self, window: Window) -> float:
+        lower, ms, upper = quantiles(window.latencies, n=4)
+        if self._unloaded_ms is None:
+            self._unloaded_ms = ms
+        elif ms < self._unloaded_ms / 2:
+            # Half under load of what it was without, which is more than noise: the first answers were slow ones.
+            self._unloaded_ms = ms
+        elif window.most_in_flight <= self._start:
+            # At so few requests the latency isn't of our making: this is what the server takes now.
+            self._unloaded_ms += NEWS * (ms - self._unloaded_ms)
+        allowed = self._unloaded_ms * TOLERANCE + NOISE_MS + SCATTER * (upper - lower)
+        return allowed / ms if ms > 0 else 1.0
+
+    def _shrink(self, factor: float) -> None:
+        self._limit = max(float(self._floor), self._limit * factor)
+        self._doubling = False
+
+    def _grow(self) -> None:
+        step = self._limit if self._doubling else max(1.0, math.sqrt(self._limit) / 4)
+        self._limit = min(float(self._ceiling), self._limit + step)
+
+
+class Rate:
+    """The limit on requests per second: the author's, and what a refusing server seems to allow."""
+
+    def __init__(self, per_s: float | None) -> None:
+        self._most = per_s or math.inf
+        self._rate = self._most
+        self._refused_at = math.inf
+        self._changed_s = -math.inf
+        self._next_s = -math.inf
+        self._accepted: deque[float] = deque()
+        self._accepting_s = -math.inf
+
+    @property
+    def per_s(self) -> float | None:
+        """The rate of this moment; `None` without a limit."""
+        return None if math.isinf(self._rate) else self._rate
+
+    def wait_s(self, now_s: float) -> float:
+        """Return how long until the next request may be sent."""
+        return max(0.0, self._next_s - now_s)
+
+    def sent(self, now_s: float) -> None:
+        """Note that a request is sent."""
+        if self._rate < math.inf:
+            self._advance(now_s)
+            # A sender that was late may catch up a twentieth of a second's worth, never more: no bursts.
+            self._next_s = max(self._next_s, now_s - 0.05) + 1 / self._rate
+
+    def accepted(self, now_s: float, begun_s: float) -> None:
+        """Note that the server has carried out a request that was sent at `begun_s`."""
+        if begun_s > self._changed_s:
+            self._accepting_s = min(self._accepting_s, now_s)
+        self._accepted.append(now_s)
+        while self._accepted[0] < now_s - 1.0:
+            self._accepted.popleft()
+
+    def is_repeated(self, begun_s: float) -> bool:
+        """Return whether the refusal of a request sent at `begun_s` only says once more what the last one said.
+
+        A server that has accepted nothing in between is still refusing, which tells nothing of what it allows.
+        """
+        return self._changed_s < begun_s < self._accepting_s
+
+    def refused(self, now_s: float, begun_s: float, in_flight: int) -> None:
+        """Note that the server has refused a request, sent at `begun_s`, because there were too many (429).
+
+        What is in flight at this moment was most likely accepted before, and isn't counted yet.
+        """
+        if now_s - self._changed_s < 1.0 or begun_s < self._accepting_s:
+            return
+        lately = in_flight + sum(1 for moment in self._accepted if moment >= now_s - 1.0)
+        # Refused again so soon: the last estimate was too high, most likely the sum of two of the server's windows.
+        known = self._rate * (OVERESTIMATE if now_s - self._changed_s < SOON_S else 1.0)
+        # Just after a pause little has been accepted lately: one refusal is never worth more than half of the rate.
+        least = 1.0 if math.isinf(known) else max(1.0, known / 2)
+        self._refused_at = max(least, min(float(lately), known))
+        self._rate = min(self._most, self._refused_at * RATE_BACK_OFF)
+        self._changed_s, self._accepting_s = now_s, math.inf
+
+    def _advance(self, now_s: float) -> None:
+        # Towards the aim quickly, then a rest, then beyond it slowly.
+        if math.isinf(self._refused_at):
+            return
+        since = now_s - self._changed_s
+        aim = self._refused_at * AIM
+        recovered = self._refused_at * (RATE_BACK_OFF + RECOVERY_PER_S * since)
+        beyond = self._refused_at * (AIM + PROBE_PER_S2 * max(0.0, since - HOLD_S) ** 2)
+        self._rate = min(self._most, recovered if recovered < aim else beyond)
+
+
+class Gate:
+    """Says when the next request may be sent, and learns from each that ends."""
+
+    def __init__(self, settings: Throttle, ceiling: int) -> None:
+        self._concurrency = Concurrency(settings, ceiling)
+        self._rate = Rate(settings.rate_per_s)
+        self._paused_until_s = -math.inf
+        self.in_flight = 0
+
+    def __repr__(self) -> str:
+        return f"Gate({self.in_flight} of {self._concurrency.limit} in flight, {self._rate.per_s} per second)"
+
+    def wait_s(self, now_s: float) -> float:
+        """Return 0 if a request may be sent now, else how long to wait; infinity until one under way has ended."""
+        if self.in_flight >= self._concurrency.limit:
+            return math.inf
+        return max(self._paused_until_s - now_s, self._rate.wait_s(now_s), 0.0)
+
+    def begin(self, now_s: float) -> None:
+        """Note that a request is sent."""
+        self.in_flight += 1
+        self._rate.sent(now_s)
+
+    def end(self, outcome: Outcome, ms: float, now_s: float) -> None:
+        """Note what came of it."""
+        begun_s = now_s - ms / 1000
+        is_refused = outcome.status == 429
+        is_known = is_refused and self._rate.is_repeated(begun_s)
+        if not is_known and (is_overload(outcome) or outcome.kind in ANSWERS):
+            self._concurrency.add(Sample(ms, is_overload(outcome)), self.in_flight)
+        self.in_flight -= 1
+        if is_refused:
+            self._rate.refused(now_s, begun_s, self.in_flight)
+        elif outcome.kind in ANSWERS:
+            self._rate.accepted(now_s, begun_s)
+        if outcome.retry_after_s is not None:
+            self.pause(outcome.retry_after_s, now_s)
+
+    def pause(self, pause_s: float, now_s: float) -> None:
+        """Let nobody send for so long."""
+        self._paused_until_s = max(self._paused_until_s, now_s + pause_s)
+
+    def restart(self) -> None:
+        """Begin carefully after an outage."""
+        self._concurrency.restart()
+
+    def state(self, now_s: float) -> dict[str, Any]:
+        """Return the limits of this moment, as plain JSON."""
+        per_s = self._rate.per_s
+        return {
+            "limit": self._concurrency.limit,
+            "rate_limit_per_s": None if per_s is None else round(per_s, 1),
+            "paused_s": round(max(0.0, self._paused_until_s - now_s), 1),
+        }
+
+
+def is_overload(outcome: Outcome) -> bool:
+    """Return whether an outcome says that the server has too much to do."""
+    return outcome.kind is Kind.TIMEOUT or outcome.status in _LATE

@@ -1,0 +1,194 @@
+"""Servers that fall over in the middle of a load: real ones, killed or told to step down."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import psutil
+import pytest
+from pymongo import MongoClient
+from pymongo.monitoring import CommandListener, CommandStartedEvent
+
+from airflow_fanout.errors import MongoFailed
+from airflow_fanout.mongo import MODES
+from demo.mongod import Mongod, ReplicaSet
+from tests.load.loads import Document, load, numbered, state, temporary
+
+if TYPE_CHECKING:
+    from pymongo.collection import Collection
+
+pytestmark = pytest.mark.slow
+COUNT = 8000
+MODE = pytest.mark.parametrize("mode", sorted(MODES))
+
+
+class Nth(CommandListener):
+    """Does something in a thread when the n-th command of a name is about to be sent; notes who is sent commands."""
+
+    def __init__(self, command: str, at: set[int], act: Callable[[], object], *, first: bool = False) -> None:
+        self._command, self._at, self._act = command, at, act
+        self._first = first
+        self._count = 0
+        self._threads = ThreadPoolExecutor(1)
+        self.acts: list[Any] = []
+        self.servers: set[object] = set()
+
+    def started(self, event: CommandStartedEvent) -> None:
+        self.servers.add(event.connection_id)
+        if event.command_name == self._command:
+            self._count += 1
+            if self._count in self._at:
+                self.acts.append(self._threads.submit(self._act))
+                if self._first:
+                    self.acts[-1].result()
+
+    def succeeded(self, event: object) -> None: ...
+
+    def failed(self, event: object) -> None: ...
+
+    def settle(self) -> int:
+        """Wait for all that was done; return how often that was."""
+        for act in self.acts:
+            act.result()
+        self._threads.shutdown()
+        return len(self.acts)
+
+
+@pytest.fixture(scope="module")
+def replica_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplicaSet]:
+    """Three members."""
+    with ReplicaSet.start(tmp_path_factory.mktemp("replica-set")) as running:
+        yield running
+
+
+def kill_and_start_again(replica_set: ReplicaSet) -> None:
+    """Kill the primary; bring it back when there is another one."""
+    dead = replica_set.primary()
+    dead.kill()
+    replica_set.primary()
+    replica_set.start_again(dead)
+
+
+def expected(mode: str) -> set[tuple[str, int]]:
+    """Return keys and versions after a load over an older one that had other keys, too."""
+    new = {(f"{number:06d}", 2) for number in range(COUNT)}
+    return new | {(f"{number:06d}", 1) for number in range(COUNT, COUNT + 500)} if mode == "upsert" else new
+
+
+def load_over(uri: str, mode: str, listener: Nth, *, retry_writes: bool = True) -> float:
+    """Load over an older run while the listener disturbs; check the documents; return the seconds."""
+    name = f"test_{uuid4().hex}"
+    with MongoClient[Document](uri) as client:
+        load(client.reports[name], numbered(1000, 1, first=COUNT - 500))
+    with MongoClient[Document](uri, event_listeners=[listener], retryWrites=retry_writes) as client:
+        begun = time.monotonic()
+        written = load(client.reports[name], numbered(COUNT, 2), mode=mode)
+        seconds = time.monotonic() - begun
+        assert listener.settle() > 0
+        assert len(listener.servers) > 1, "it was over before the primary was gone"
+        assert written.confirmed == COUNT
+        assert {(tel, v) for _, tel, v in state(client.reports[name])} == expected(mode)
+        assert temporary(client.reports[name]) == []
+    return seconds
+
+
+@MODE
+@pytest.mark.parametrize("retry_writes", [True, False], ids=["driver-retries", "driver-does-not"])
+def test_a_primary_that_steps_down_is_survived(replica_set: ReplicaSet, mode: str, retry_writes: bool) -> None:
+    """In the middle of a load the primary steps down: the load ends complete on the next one."""
+    listener = Nth("update", {4}, replica_set.step_down, first=True)
+    seconds = load_over(replica_set.uri, mode, listener, retry_writes=retry_writes)
+    print(f"{mode}: {COUNT} documents in {seconds:.1f} s with a step down")
+
+
+@MODE
+def test_a_primary_that_is_killed_is_survived(replica_set: ReplicaSet, mode: str) -> None:
+    """SIGKILL of the primary in the middle of a load loses nothing that was confirmed, and doubles nothing."""
+    listener = Nth("update", {2}, lambda: kill_and_start_again(replica_set))
+    seconds = load_over(replica_set.uri, mode, listener)
+    print(f"{mode}: {COUNT} documents in {seconds:.1f} s with a killed primary")
+
+
+@pytest.mark.parametrize(
+    ("mode", "command"),
+    [("replace_run", "delete"), ("replace_run", "find"), ("swap", "renameCollection"), ("swap", "createIndexes")],
+)
+def test_each_other_step_survives_the_primarys_death(replica_set: ReplicaSet, mode: str, command: str) -> None:
+    """Not only the batches: reading, removing, making indexes and renaming are repeated, too."""
+    dead: list[Mongod] = []
+
+    def kill() -> None:
+        dead.append(replica_set.primary())
+        dead[0].kill()
+
+    # Dead before the command is sent: what comes last in a load would be over otherwise.
+    listener = Nth(command, {1}, kill, first=True)
+    try:
+        load_over(replica_set.uri, mode, listener)
+    finally:
+        for member in dead:
+            replica_set.start_again(member)
+
+
+@MODE
+def test_a_mongodb_that_is_gone_is_told_in_time_and_the_next_try_completes(tmp_path: Path, mode: str) -> None:
+    """The error names the collection and comes within the patience; after the cause is gone, nothing is missing."""
+    server = Mongod.start(tmp_path)
+    port = server.port
+    try:
+        listener = Nth("update", {4}, server.kill)
+        with MongoClient[Document](server.uri, event_listeners=[listener]) as client:
+            collection = client.reports.calls
+            begun = time.monotonic()
+            with pytest.raises(MongoFailed, match=r"reports\.calls") as caught:
+                load(collection, numbered(COUNT, 2), mode=mode, patience_s=3.0)
+            assert time.monotonic() - begun < 3.0 + 4.0
+            assert caught.value.retry
+            listener.settle()
+            server = Mongod.start(tmp_path, port)
+            assert load(collection, numbered(COUNT, 2), mode=mode).confirmed == COUNT
+            assert {(tel, v) for _, tel, v in state(collection)} == {(f"{number:06d}", 2) for number in range(COUNT)}
+            assert temporary(collection) == []
+    finally:
+        server.stop()
+
+
+def test_a_server_that_is_back_within_the_patience_is_waited_for(tmp_path: Path) -> None:
+    """A restart of a single server in the middle of a load is no failure."""
+    servers = [Mongod.start(tmp_path)]
+
+    def restart() -> None:
+        servers[-1].kill()
+        time.sleep(1)
+        servers.append(Mongod.start(tmp_path, servers[-1].port))
+
+    try:
+        listener = Nth("update", {3, 6}, restart)
+        with MongoClient[Document](servers[0].uri, event_listeners=[listener]) as client:
+            collection: Collection[Document] = client.reports.calls
+            assert load(collection, numbered(COUNT, 1)).confirmed == COUNT
+            assert listener.settle() == 2
+            assert collection.count_documents({}) == COUNT
+    finally:
+        servers[-1].stop()
+
+
+def test_a_server_that_hangs_is_given_up(tmp_path: Path) -> None:
+    """A server that takes a batch and never answers is no reason to wait for ever."""
+    with Mongod.start(tmp_path) as server:
+        process = psutil.Process(server.pid)
+        listener = Nth("update", {3}, process.suspend)
+        with MongoClient[Document](server.uri, event_listeners=[listener]) as client:
+            begun = time.monotonic()
+            try:
+                with pytest.raises(MongoFailed):
+                    load(client.reports.calls, numbered(COUNT, 1), patience_s=2.0)
+            finally:
+                process.send_signal(signal.SIGCONT)
+            assert time.monotonic() - begun < 10
