@@ -47,7 +47,9 @@ FAULTS: dict[str, Any] = {
 }
 # What an author knows who has such an API: a hang is one after half a second, and it isn't the load that it comes of.
 HOW = FetchSettings(timeouts=Timeouts(total_s=0.5), throttle=Throttle(floor=16))
-SEED = int(os.environ.get("TORTURE_SEED") or random.randrange(1 << 32))
+# By chance, one parameter in some ten thousand runs into faults only: the short form, which everybody runs, is always
+# the same one; the long form is a new one each time.
+SEED = int(os.environ.get("TORTURE_SEED") or (random.randrange(1 << 32) if LONG else 7))
 PARAMETERS, KILLS = (20_000, 20) if LONG else (3_000, 5)
 
 
