@@ -26,8 +26,10 @@ def main() -> int:
     """Run the report; with `--ui`, stay afterwards."""
     options = _options()
     begun = time.monotonic()
-    # Ended like Ctrl-C, so that everything which was started is ended, too.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Both end it in good order, so that everything which was started is ended, too; a shell that starts it in the
+    # background has told it to ignore Ctrl-C.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     console.print("Starting the service, MongoDB and Airflow …")
     try:
         with stage(subscribers=options.subscribers, latency_ms=options.latency_ms, port=options.port) as running:

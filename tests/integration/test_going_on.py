@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -42,8 +43,9 @@ def test_clearing_a_good_fetch_requests_everything_anew(
     run.clear("fetch")
     run.succeeded()
     assert set(service.asked().values()) == {2}
-    assert (run.returned("fetch")["resumed"], run.returned("load")["replaced"]) == (0, 50)
-    assert loaded["slice"].count_documents({"tel": {"$in": list(service.asked())}}) == 50
+    written = run.returned("load")
+    assert (run.returned("fetch")["resumed"], written["replaced"]) == (0, 50)
+    assert loaded["slice"].count_documents({"as_of": datetime.fromisoformat(written["as_of"])}) == 50
 
 
 def test_refetch_requests_everything_anew_after_a_failure(client: AirflowClient, service: DemoService) -> None:
