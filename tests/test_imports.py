@@ -14,12 +14,15 @@ ROOT = Path(__file__).resolve().parent.parent
 PLUGINS = ROOT / "plugins"
 PACKAGE = PLUGINS / "airflow_fanout"
 HEAVY = frozenset(
-    {"airflow", "bson", "fastapi", "gevent", "pymongo", "requests", "sqlalchemy", "urllib3", "cloudpickle"}
+    {"airflow", "bson", "fastapi", "gevent", "pycurl", "pymongo", "requests", "sqlalchemy", "urllib3", "cloudpickle"}
 )
 # By file or folder, what a part may load of these; a part without a line may load none.
 MAY_LOAD = {
     "documents.py": {"bson"},
     "engine": {"cloudpickle", "gevent", "requests", "urllib3"},
+    "engine/pump.py": {"cloudpickle", "gevent", "pycurl", "requests", "urllib3"},
+    "engine/sockets.py": {"pycurl"},
+    "engine/transport/by_curl.py": {"gevent", "pycurl", "requests", "urllib3"},
     "engine/__init__.py": set[str](),
     "engine/job.py": set[str](),
     "engine/limits.py": set[str](),

@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import requests
@@ -21,6 +22,9 @@ from requests.utils import get_environ_proxies, get_netrc_auth
 
 from airflow_fanout.endpoint import Endpoint
 from airflow_fanout.settings import FetchSettings
+
+if TYPE_CHECKING:
+    from urllib3 import HTTPResponse
 
 USER_AGENT = f"airflow-fanout (python-requests/{requests.__version__})"
 
@@ -60,6 +64,7 @@ class FanoutSession(requests.Session):
 
     def __init__(self, endpoint: Endpoint, settings: FetchSettings) -> None:
         super().__init__()
+        endpoint = settled(endpoint)
         self._endpoint = endpoint
         self._origin = _origin(endpoint.base_url)
         self._timeout = (settings.timeouts.connect_s, settings.timeouts.read_s)
@@ -68,24 +73,15 @@ class FanoutSession(requests.Session):
         self.cert = endpoint.cert
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._local = threading.local()
-        self._settle_environment(endpoint)
-        adapter = BoundedAdapter(settings.concurrency, settings.max_body_bytes)
-        self.mount("https://", adapter)
-        self.mount("http://", adapter)
-
-    def _settle_environment(self, endpoint: Endpoint) -> None:
-        # Looked up once, here. With trust_env, requests reads netrc and the proxy variables again for every
-        # request (14 % of its time), and REQUESTS_CA_BUNDLE overrules the connection's own `verify`.
+        # With trust_env, requests reads netrc and the proxy variables again for every request (14 % of its time), and
+        # REQUESTS_CA_BUNDLE overrules the connection's own `verify`.
         self.trust_env = False
         self.verify = endpoint.verify
         self.proxies = dict(endpoint.proxies)
         self._own_auth = _auth(endpoint)
-        if not endpoint.trust_env:
-            return
-        self.proxies = {**get_environ_proxies(endpoint.base_url), **endpoint.proxies}
-        self._own_auth = self._own_auth or _netrc(endpoint.base_url)
-        if endpoint.verify is True:
-            self.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+        adapter = BoundedAdapter(settings.concurrency, settings.max_body_bytes)
+        self.mount("https://", adapter)
+        self.mount("http://", adapter)
 
     def request(  # type: ignore[override] # requests lists twenty arguments; all of them pass through
         self, method: str, url: str, **options: Any
@@ -98,14 +94,38 @@ class FanoutSession(requests.Session):
         options.setdefault("timeout", self._timeout)
         # `get` says True by itself, so a connection's False can't be a mere default.
         options["allow_redirects"] = options.get("allow_redirects", True) and self._endpoint.allow_redirects
-        if _origin(address) == self._origin:
-            options["headers"] = {**self._endpoint.headers, **(options.get("headers") or {})}
-            if options.get("auth") is None:
-                options["auth"] = self._own_auth
+        self._introduce(address, options)
         response = super().request(method, address, **options)
         if options.get("stream"):
             self._streams().append(response)
         return response
+
+    def follow(self, method: str, url: str, raw: HTTPResponse, **options: Any) -> requests.Response:
+        """Follow a redirect that another client got as its answer to this request, as if it had been sent here.
+
+        :param raw: that answer, without its body.
+        """
+        address = self._endpoint.url(url)
+        self._introduce(address, options)
+        prepared = self.prepare_request(requests.Request(method, address, **options))
+        answer = self.get_adapter(address).build_response(prepared, raw)  # type: ignore[attr-defined] # all of ours are HTTPAdapters
+        chain = self.resolve_redirects(
+            answer,
+            prepared,
+            timeout=self._timeout,
+            verify=self.verify,  # type: ignore[arg-type] # a CA's file is as good, as everywhere in requests
+            cert=self.cert,
+            proxies=dict(self.proxies),
+        )
+        last: requests.Response = list(chain)[-1]
+        return last
+
+    def _introduce(self, address: str, options: dict[str, Any]) -> None:
+        """Add the connection's headers and credentials, if the address is at its origin."""
+        if _origin(address) == self._origin:
+            options["headers"] = {**self._endpoint.headers, **(options.get("headers") or {})}
+            if options.get("auth") is None:
+                options["auth"] = self._own_auth
 
     def close_streams(self) -> None:
         """Close what this thread (or greenlet) has streamed.
@@ -173,6 +193,27 @@ class BoundedResponse(requests.Response):
             yield chunk
 
 
+def settled(endpoint: Endpoint) -> Endpoint:
+    """Return the endpoint with what the environment says of it: proxies, CA bundle and netrc, looked up once.
+
+    What the connection says itself wins; the endpoint returned trusts the environment no further.
+    """
+    if not endpoint.trust_env:
+        return endpoint
+    verify = endpoint.verify
+    if verify is True:
+        verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+    proxies = {**get_environ_proxies(endpoint.base_url), **endpoint.proxies}
+    return replace(_with_netrc(endpoint), verify=verify, proxies=proxies, trust_env=False)
+
+
+def _with_netrc(endpoint: Endpoint) -> Endpoint:
+    if endpoint.login is not None or endpoint.auth == "bearer":
+        return endpoint
+    found = get_netrc_auth(endpoint.base_url)
+    return replace(endpoint, login=found[0], password=found[1], auth="basic") if found else endpoint
+
+
 def _auth(endpoint: Endpoint) -> AuthBase | None:
     if endpoint.auth == "bearer":
         return BearerAuth(endpoint.password or "")
@@ -180,11 +221,6 @@ def _auth(endpoint: Endpoint) -> AuthBase | None:
         return None
     build = HTTPDigestAuth if endpoint.auth == "digest" else HTTPBasicAuth
     return build(endpoint.login, endpoint.password or "")
-
-
-def _netrc(base_url: str) -> AuthBase | None:
-    found = get_netrc_auth(base_url)
-    return HTTPBasicAuth(*found) if found else None
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

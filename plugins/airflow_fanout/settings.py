@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from airflow_fanout.errors import BadSetting
 
 MIB = 1 << 20
+
+Transport = Literal["auto", "curl", "requests"]
 
 
 def check_at_least(field: str, value: object, least: float, unit: str = "") -> None:
@@ -145,6 +147,8 @@ class FetchSettings:
     :param throttle: how fast requests follow each other.
     :param breaker: when the run is stopped early.
     :param max_body_bytes: the largest answer, after decompression.
+    :param transport: what sends declarative requests: `curl`, `requests`, or `auto` for the first of them that can be
+        had on this machine.
     """
 
     concurrency: int = 32
@@ -153,8 +157,11 @@ class FetchSettings:
     throttle: Throttle = Throttle()
     breaker: Breaker = Breaker()
     max_body_bytes: int = 16 * MIB
+    transport: Transport = "auto"
 
     def __post_init__(self) -> None:
+        if self.transport not in get_args(Transport):
+            raise BadSetting("transport", self.transport, f"one of {', '.join(get_args(Transport))}")
         check_whole("concurrency", self.concurrency)
         check_whole("max_body_bytes", self.max_body_bytes, "bytes")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,10 +21,12 @@ from airflow_fanout.staging.frozen import Selection, freeze, read_manifest
 from airflow_fanout.staging.journal import read_records
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from airflow_fanout.outcome import Outcome, Record
 
+# Makes settings for one of the transports.
+Sending = Callable[..., FetchSettings]
 ONCE = Retry(attempts=1)
 USUAL = Timeouts()
 # As fast as the concurrency allows, and to the end: what the throttle and the breaker do has tests of its own.
@@ -94,6 +97,11 @@ class Run:
     def output(self) -> list[str]:
         """The lines that its code printed."""
         return [said.value for said in self.said if said.what == "output"]
+
+    @property
+    def notes(self) -> list[str]:
+        """What it said about how it sends."""
+        return [said.value for said in self.said if said.what == "note"]
 
     @property
     def progress(self) -> Progress:

@@ -11,7 +11,8 @@ import pytest
 
 from airflow_fanout.breaker import FIRST_FAILURES
 from airflow_fanout.engine.meter import Meter
-from airflow_fanout.engine.pool import Pool, Stop
+from airflow_fanout.engine.pool import Pool
+from airflow_fanout.engine.settlement import Stop
 from airflow_fanout.engine.traffic import Traffic
 from airflow_fanout.engine.transport.scripted import ScriptedTransport
 from airflow_fanout.engine.work import Work

@@ -280,3 +280,32 @@ def test_waiting_is_sleeping() -> None:
     gevent.joinall(takers, timeout=LONGEST_S)
     assert sorted(taker.value is None for taker in takers) == [False] + [True] * 99
     assert looks <= 10 * 100
+
+
+def test_polling_is_not_waiting() -> None:
+    """Who polls gets what there is at the moment, and learns when there will be more, and whether there will be."""
+    now = [0.0]
+    work = Work(numbered(2), clock=lambda: now[0])
+    first, second = work.poll(), work.poll()
+    assert first is not None
+    assert second is not None
+    assert (work.poll(), work.due_s(), work.is_over(), work.in_flight) == (None, float("inf"), False, 2)
+    work.again(first, 3.0)
+    work.finish()
+    assert (work.poll(), work.due_s(), work.is_over()) == (None, 3.0, False)
+    now[0] = 3.5
+    assert work.due_s() == 0.0
+    assert work.poll() is first
+    work.finish()
+    assert (work.poll(), work.is_over()) == (None, True)
+
+
+def test_polling_leads_to_the_last_pass() -> None:
+    """When nothing else is left, asking whether all is over brings back what was left for later."""
+    work = Work(numbered(1))
+    task = work.poll()
+    assert task is not None
+    assert work.leave(task)
+    assert work.poll() is None
+    assert not work.is_over()
+    assert (work.due_s(), work.poll()) == (0.0, task)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
+import select
 import socket
 import ssl
 import struct
@@ -12,7 +13,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from typing import TYPE_CHECKING, NoReturn, Self
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,6 +79,17 @@ class Connection:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         raise Hangup
 
+    def tunnel(self, host: str, port: int) -> NoReturn:
+        """Pass bytes on in both directions, until one side closes."""
+        with socket.create_connection((host, port), LONGEST_S) as other:
+            ends = {self._socket: other, other: self._socket}
+            while not self._stopped.is_set():
+                for end in select.select(list(ends), [], [], 0.1)[0]:
+                    if not (data := end.recv(1 << 16)):
+                        raise Hangup
+                    ends[end].sendall(data)
+        raise Hangup
+
     def close(self) -> None:
         """Close both directions."""
         self._file.close()
@@ -90,7 +104,7 @@ Routes = Mapping[str, Handler | bytes]
 class Server:
     """A server on the loopback interface whose handler returns an answer's bytes, or sends what it likes."""
 
-    def __init__(self, handler: Handler, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, handler: Handler, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
         self.seen: list[Seen] = []
         self.connections = 0
         self._handler = handler
@@ -98,9 +112,11 @@ class Server:
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
         self._open: set[socket.socket] = set()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, 0), family=family, backlog=512)
         self.port = self._listener.getsockname()[1]
-        self.origin = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+        self.authority = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+        self.origin = f"{'https' if tls else 'http'}://{self.authority}"
 
     def __repr__(self) -> str:
         return f"Server({self.origin}, {len(self.seen)} requests on {self.connections} connections)"
@@ -178,6 +194,27 @@ def redirect(to: str, status: str = "302 Found") -> bytes:
     return answer(b"", status, f"Location: {to}")
 
 
+def chunked(*pieces: bytes) -> bytes:
+    """Return an answer in JSON whose length nobody has said before."""
+    chunks = b"".join(b"%x;a=b\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return head + chunks + b"0\r\nX-Trailer: 1\r\n\r\n"
+
+
+def proxy(seen: Seen, connection: Connection) -> bytes | None:
+    """Do what a proxy does: connect to any port of this machine by CONNECT, or ask it for an absolute address."""
+    if seen.method == "CONNECT":
+        host, _, port = seen.target.rpartition(":")
+        connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        connection.tunnel(host.strip("[]"), int(port))
+    parts = urlsplit(seen.target)
+    with contextlib.closing(HTTPConnection(parts.hostname or "", parts.port or 80, timeout=LONGEST_S)) as upstream:
+        sent = {name: text for name, text in seen.headers.items() if not name.startswith("proxy-")}
+        upstream.request(seen.method, f"{parts.path}?{parts.query}".rstrip("?"), seen.body or None, sent)
+        answered = upstream.getresponse()
+        return answer(answered.read(), f"{answered.status} {answered.reason}")
+
+
 def drip(connection: Connection, pause_s: float) -> None:
     """Send a body, a byte at a time, that never ends."""
     connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
@@ -202,7 +239,10 @@ def gzip_bomb(size: int = GIB // 2) -> bytes:
 
 
 def authority(folder: Path) -> tuple[Path, ssl.SSLContext]:
-    """Make a certificate authority and a server's certificate for 127.0.0.1; return the CA's file and the context."""
+    """Make a certificate authority and a certificate for 127.0.0.1; return the CA's file and a server's context.
+
+    The certificate and its key are in `server.pem`, beside the CA's file: a client may show them, too.
+    """
     import ipaddress
     from datetime import UTC, datetime, timedelta
 

@@ -392,4 +392,4 @@ def test_unknown_authority_in_the_engine(tmp_path: Path, secure: Server) -> None
     """A certificate that can't be trusted is a `connection_error` that says so."""
     found = run(job(frozen(tmp_path, [0]), Request(endpoint="/{0}"), secure.origin))
     assert found.progress.kinds == {"connection_error": 1}
-    assert "CERTIFICATE_VERIFY_FAILED" in str(found.outcomes["0"].failure)
+    assert "unable to get local issuer certificate" in str(found.outcomes["0"].failure)

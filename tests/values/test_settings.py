@@ -38,6 +38,7 @@ SHARES = st.floats(min_value=0, max_value=1)
             Breaker, canary=st.just(0) | COUNTS, max_failures=SHARES, min_sample=COUNTS, outage_s=st.just(0) | SECONDS
         ),
         max_body_bytes=COUNTS,
+        transport=st.sampled_from(["auto", "curl", "requests"]),
     )
 )
 def test_settings_travel_as_json(settings: FetchSettings) -> None:
@@ -140,6 +141,15 @@ def test_an_outage_is_a_number_of_seconds(value: Any) -> None:
     with pytest.raises(BadSetting) as caught:
         Breaker(outage_s=value)
     assert caught.value.field == "breaker.outage_s"
+
+
+@pytest.mark.parametrize("value", ["libcurl", "", None, ["curl"]], ids=repr)
+def test_a_transport_is_one_of_three(value: Any) -> None:
+    """A name that nobody knows is refused where it is written; not saying anything is `auto`."""
+    assert FetchSettings().transport == "auto"
+    with pytest.raises(BadSetting) as caught:
+        FetchSettings(transport=value)
+    assert caught.value.field == "transport"
 
 
 def test_settings_are_frozen() -> None:

@@ -6,26 +6,27 @@ import os
 import resource
 import signal
 import traceback
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Unpack
 
 import cloudpickle
 import gevent
 
 from airflow_fanout import codec
 from airflow_fanout.codec import Json
+from airflow_fanout.engine.driver import Driver, Parts
 from airflow_fanout.engine.job import Job
 from airflow_fanout.engine.limits import allow_files
 from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.parentage import end_with_parent
-from airflow_fanout.engine.pool import Pool, Stop
+from airflow_fanout.engine.pool import Pool
+from airflow_fanout.engine.settlement import Stop
 from airflow_fanout.engine.traffic import Traffic
-from airflow_fanout.engine.transport import Transport
 from airflow_fanout.engine.transport.by_function import FunctionTransport
 from airflow_fanout.engine.transport.by_requests import RequestsTransport
 from airflow_fanout.engine.work import Work
 from airflow_fanout.reconcile import Done
-from airflow_fanout.session import FanoutSession
+from airflow_fanout.session import FanoutSession, settled
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import read_manifest, read_parameters
 from airflow_fanout.staging.journal import JournalWriter
@@ -81,31 +82,33 @@ class _Fetch:
             teller.tell("damaged", str(part))
         self._journal = JournalWriter(self._try)
         self._traffic = Traffic(job.settings)
-        self._pool = Pool(
+        self._driver = driver_for(
+            job,
+            read_manifest(directory).fields,
+            lambda text: teller.tell("note", text),
             work=Work(_to_do(directory, job.indexes, finished), admits_new=self._traffic.admits_new),
             traffic=self._traffic,
-            transport=transport_for(job, read_manifest(directory).fields),
             settings=job.settings,
             meter=Meter(total=len(job.indexes), resumed=finished.count),
             write=self._journal.append,
         )
 
     def run(self) -> int:
-        gevent.signal_handler(signal.SIGTERM, self._pool.stop, Stop("stopped", {}))
+        gevent.signal_handler(signal.SIGTERM, self._driver.stop, Stop("stopped", {}))
         ticker = gevent.spawn(self._tick)
-        pool = gevent.spawn(self._pool.run)
+        driver = gevent.spawn(self._driver.run)
         try:
             # Whichever ends first: the ticker never does, unless it can't write what is done to the disk.
-            for ended in gevent.iwait([ticker, pool], count=1):
+            for ended in gevent.iwait([ticker, driver], count=1):
                 ended.get()
         finally:
-            gevent.killall([ticker, pool])
+            gevent.killall([ticker, driver])
             self._journal.close()
         return self._tell_end()
 
     def _tell_end(self) -> int:
-        reached = self._pool.progress()
-        reason = self._pool.stop_reason or Stop("done", {})
+        reached = self._driver.progress()
+        reason = self._driver.stop_reason or Stop("done", {})
         if reason.why == "wait" and reached.done == reached.total:
             # The last answer of all asked for the pause: there is nothing to wait for.
             reason = Stop("done", {})
@@ -118,21 +121,39 @@ class _Fetch:
             for _ in range(FLUSHES):
                 gevent.sleep(TICK_S / FLUSHES)
                 self._journal.flush()
-            self._pool.tick()
+            self._driver.tick()
             if not self._shard.is_newest(self._try):
                 # No grace: the newer try asks for all that is under way here.
-                self._pool.stop(Stop("superseded", {}), grace_s=0.0)
-            self._teller.tell("progress", self._pool.progress().as_json())
+                self._driver.stop(Stop("superseded", {}), grace_s=0.0)
+            self._teller.tell("progress", self._driver.progress().as_json())
 
 
 def _to_do(directory: ListDirectory, indexes: range, finished: Done) -> Iterator[tuple[int, Json]]:
     return ((index, value) for index, value in read_parameters(directory, indexes) if index not in finished)
 
 
-def transport_for(job: Job, known: tuple[str, ...]) -> Transport:
-    """Return the transport that the job's request needs."""
+def driver_for(job: Job, known: tuple[str, ...], note: Callable[[str], None], **parts: Unpack[Parts]) -> Driver:
+    """Return what sends the job's requests: libcurl where it can be had, else `requests` in a pool.
+
+    A function always gets a session of `requests`.
+
+    :param known: the fields that every parameter has.
+    :param note: takes a word about what can't be had.
+    """
     session = FanoutSession(job.endpoint, job.settings)
     total_s = job.settings.timeouts.total_s
-    if job.request is not None:
-        return RequestsTransport(session, job.request, known, total_s)
-    return FunctionTransport(session, cloudpickle.loads(job.function), total_s)
+    if job.request is None:
+        return Pool(transport=FunctionTransport(session, cloudpickle.loads(job.function), total_s), **parts)
+    by_requests = RequestsTransport(session, job.request, known, total_s)
+    if job.settings.transport == "requests":
+        return Pool(transport=by_requests, **parts)
+    try:
+        from airflow_fanout.engine.pump import Pump
+        from airflow_fanout.engine.transport.by_curl import CurlTransport
+    except ImportError as error:
+        if job.settings.transport == "curl":
+            raise
+        note(f"Requests are sent by requests, slower than by libcurl, which can't be had here: {error}")
+        return Pool(transport=by_requests, **parts)
+    by_curl = CurlTransport(settled(job.endpoint), job.request, known, job.settings)
+    return Pump(transport=by_curl, others=by_requests, note=note, **parts)

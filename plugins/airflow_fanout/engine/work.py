@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -38,7 +39,7 @@ class _Waiting:
 
 
 class Work:
-    """Gives out tasks to any number of greenlets, each task to one of them.
+    """Gives out tasks to any number of greenlets, each task to one of them: to those that wait for one, or poll.
 
     A parameter that waits for its retry occupies no greenlet: it stands in a heap until it is due. What has used up its
     attempts may be left for later: it is given out once more when all else is done.
@@ -74,15 +75,36 @@ class Work:
     def take(self) -> Task | None:
         """Return the next task, waiting for it if need be; `None` when all is done."""
         while not self.stopped:
-            task = self._due() or self._new()
+            task = self.poll()
             if task is not None:
-                self.in_flight += 1
                 return task
-            if self._is_over():
+            if self.is_over():
                 self._changed.set()
                 return None
             self._sleep()
         return None
+
+    def poll(self) -> Task | None:
+        """Return the next task, if there is one at this moment."""
+        task = self._due() or self._new()
+        if task is not None:
+            self.in_flight += 1
+        return task
+
+    def due_s(self) -> float:
+        """Return how long until a task is due that waits to be tried again, in seconds; infinity if none does."""
+        return max(0.0, self._heap[0].due - self._clock()) if self._heap else math.inf
+
+    def is_over(self) -> bool:
+        """Return whether nothing is left, not even under way; what was left for later becomes due at the end."""
+        if self._source is not None or self._heap or self.in_flight:
+            return False
+        if not self._later:
+            return True
+        for task in self._later:
+            self._push(task, 0.0)
+        self._later.clear()
+        return False
 
     def finish(self) -> None:
         """Say that a task that was taken has its outcome."""
@@ -131,16 +153,6 @@ class Work:
         self._begun += 1
         return Task(*item)
 
-    def _is_over(self) -> bool:
-        if self._source is not None or self._heap or self.in_flight:
-            return False
-        if not self._later:
-            return True
-        for task in self._later:
-            self._push(task, 0.0)
-        self._later.clear()
-        return False
-
     def _push(self, task: Task, wait_s: float) -> None:
         heapq.heappush(self._heap, _Waiting(self._clock() + wait_s, next(self._order), task))
 
@@ -148,7 +160,7 @@ class Work:
         self._changed.clear()
         self._asleep += 1
         try:
-            self._changed.wait(max(0.0, self._heap[0].due - self._clock()) if self._heap else None)
+            self._changed.wait(self.due_s() if self._heap else None)
         finally:
             self._asleep -= 1
 

@@ -21,7 +21,7 @@ from airflow_fanout.operators.border import Reference, airflow_errors, is_yes, l
 from airflow_fanout.operators.connection import endpoint_of
 from airflow_fanout.progress import Progress
 from airflow_fanout.request import Compiled, Request
-from airflow_fanout.settings import MIB, Breaker, FetchSettings, Retry, Throttle, Timeouts
+from airflow_fanout.settings import MIB, Breaker, FetchSettings, Retry, Throttle, Timeouts, Transport
 from airflow_fanout.shipping import check_call, pack
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import Manifest, read_manifest, read_parameters
@@ -48,6 +48,7 @@ class GeventFetchOperator(BaseOperator):
     :param throttle: how fast requests follow each other: it adapts to what the API can take.
     :param breaker: when the run is stopped early, because the rest is doomed.
     :param max_body_bytes: the largest answer, after decompression.
+    :param transport: what sends a declarative request: `curl`, `requests`, or `auto`, the first that can be had.
     :param refetch: whether everything is requested anew, also what has good outcomes already; a template, such as
         `{{ params.refetch }}`.
 
@@ -72,6 +73,7 @@ class GeventFetchOperator(BaseOperator):
         throttle: Throttle = Throttle(),  # noqa: B008 - a frozen value
         breaker: Breaker = Breaker(),  # noqa: B008 - a frozen value
         max_body_bytes: int = 16 * MIB,
+        transport: Transport = "auto",
         refetch: bool | str = False,
         **kwargs: Any,
     ) -> None:
@@ -92,6 +94,7 @@ class GeventFetchOperator(BaseOperator):
             throttle=throttle,
             breaker=breaker,
             max_body_bytes=max_body_bytes,
+            transport=transport,
         )
         self.refetch = refetch
         self._engine: EngineProcess | None = None
@@ -173,6 +176,8 @@ class GeventFetchOperator(BaseOperator):
         for said in engine.listen():
             if said.what == "output":
                 self.log.info("[engine] %s", said.value)
+            elif said.what == "note":
+                self.log.info("%s", said.value)
             elif said.what == "damaged":
                 self.log.error("The journal part %s is damaged; its parameters are fetched again.", said.value)
             elif said.what == "progress":

@@ -1,0 +1,94 @@
+"""Drivers: what sends all of the work. They differ in how they send, and in nothing else."""
+
+from __future__ import annotations
+
+import random
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import NotRequired, TypedDict, Unpack
+
+import gevent
+
+from airflow_fanout.engine.meter import Meter
+from airflow_fanout.engine.settlement import Rules, Settlement, Stop, Write
+from airflow_fanout.engine.traffic import Traffic
+from airflow_fanout.engine.work import Work
+from airflow_fanout.progress import Progress
+from airflow_fanout.settings import FetchSettings
+
+# When a driver stops by itself, requests under way may still end for so long.
+GRACE_S = 2.0
+
+
+class Parts(TypedDict):
+    """What every driver is given.
+
+    `work` gives out the parameters, `traffic` says when a request may be sent, `settings` how to fetch, `meter` counts,
+    `write` takes the record of each parameter that has ended, and `uniform` draws evenly from a range, for the waits
+    before retries.
+    """
+
+    work: Work
+    traffic: Traffic
+    settings: FetchSettings
+    meter: Meter
+    write: Write
+    uniform: NotRequired[Callable[[float, float], float]]
+
+
+class Driver(ABC):
+    """Fetches all of the work.
+
+    :param repeatable: whether sending a request twice does no harm.
+    :param parts: what every driver is given.
+    """
+
+    def __init__(self, *, repeatable: bool, **parts: Unpack[Parts]) -> None:
+        self._work = parts["work"]
+        self._traffic = parts["traffic"]
+        self._settings = parts["settings"]
+        self._meter = parts["meter"]
+        rules = Rules(settings=self._settings, repeatable=repeatable, uniform=parts.get("uniform", random.uniform))
+        self._settlement = Settlement(
+            work=self._work,
+            traffic=self._traffic,
+            rules=rules,
+            meter=self._meter,
+            write=parts["write"],
+            stop=self.stop,
+        )
+        self.stop_reason: Stop | None = None
+
+    @abstractmethod
+    def run(self) -> None:
+        """Fetch until all is done or the driver is stopped; an error of the engine's own is raised here."""
+
+    @abstractmethod
+    def _wake(self) -> None:
+        """Look at the work again: there may be none left."""
+
+    @abstractmethod
+    def _give_up(self) -> None:
+        """End what is under way; it leaves no record."""
+
+    def stop(self, reason: Stop, grace_s: float = GRACE_S) -> None:
+        """Take no more work, and give up what is under way after the grace, in seconds; the first reason counts."""
+        if self.stop_reason is not None:
+            return
+        self.stop_reason = reason
+        self._work.stop()
+        self._wake()
+        gevent.spawn_later(grace_s, self._give_up)
+
+    def progress(self) -> Progress:
+        """Return what is done so far."""
+        return self._meter.progress(
+            in_flight=self._traffic.in_flight,
+            waiting=self._work.waiting,
+            limits=self._traffic.state(time.monotonic()),
+        )
+
+    def tick(self) -> None:
+        """Look at what only time brings about; called about once a second."""
+        self._settlement.look()

@@ -1,0 +1,251 @@
+"""The pump: declarative requests by libcurl on gevent's loop, without a greenlet for each.
+
+It takes what has ended in a batch, starts as many requests on the handles that are free, and lets libcurl send them all
+with one call.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Unpack
+
+import gevent
+import pycurl
+
+from airflow_fanout.engine.alarm import Alarm
+from airflow_fanout.engine.driver import Driver, Parts
+from airflow_fanout.engine.sockets import Sockets
+from airflow_fanout.engine.transport import timed_out
+from airflow_fanout.engine.transport.by_curl import CurlTransport, Transfer
+from airflow_fanout.engine.transport.by_requests import RequestsTransport
+from airflow_fanout.engine.work import Task
+from airflow_fanout.failures import outcome_of
+from airflow_fanout.outcome import Outcome
+
+# So many sockets at a time: it bounds for how long other greenlets wait, and how fast connections are opened.
+BATCH = 64
+# A server's silence is noticed within a tenth of the time that it may last, and looked for no more often than this.
+SILENCE_SHARE = 0.1
+SHORTEST_LOOK_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request under way."""
+
+    task: Task
+    transfer: Transfer
+    begun_s: float
+
+
+class Pump(Driver):
+    """Sends all requests by one set of libcurl's handles, as many as there are requests at once.
+
+    :param transport: tells handles what to send, and reads answers.
+    :param others: follows redirects, which libcurl isn't asked to.
+    :param note: takes a word about what others are asked to do.
+    :param parts: what every driver is given.
+    """
+
+    def __init__(
+        self,
+        *,
+        transport: CurlTransport,
+        others: RequestsTransport,
+        note: Callable[[str], None],
+        **parts: Unpack[Parts],
+    ) -> None:
+        super().__init__(repeatable=transport.repeatable, **parts)
+        self._transport = transport
+        self._others = others
+        self._note = note
+        self._sockets = Sockets()
+        self._alarm = Alarm(self._sockets.fileno())
+        self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._sockets.want)
+        self._multi.setopt(pycurl.M_MAXCONNECTS, self._settings.concurrency)
+        self._free: list[Transfer] = []
+        self._sent: dict[pycurl.Curl, Sent] = {}
+        self._following: set[gevent.Greenlet] = set()
+        self._has_followed = False
+        self._failed: BaseException | None = None
+        self._look_s = max(SHORTEST_LOOK_S, self._settings.timeouts.read_s * SILENCE_SHARE)
+        self._next_look_s = -math.inf
+        self._timeout_at_s = math.inf
+        self._given_up = False
+
+    def run(self) -> None:
+        """Fetch until all is done or the pump is stopped; an error of the engine's own is raised here."""
+        try:
+            pause_s = 0.0
+            while not self._is_over():
+                self._alarm.wait(pause_s)
+                pause_s = 0.0 if self._given_up else self._pump()
+            if self._failed is not None:
+                raise self._failed
+        finally:
+            self._work.stop()
+            self._close()
+
+    def _wake(self) -> None:
+        self._alarm.ring()
+
+    def _give_up(self) -> None:
+        self._work.stop()
+        self._given_up = True
+        self._alarm.ring()
+
+    def _is_over(self) -> bool:
+        if self._given_up or self._failed is not None:
+            return True
+        is_idle = not self._sent and not self._following
+        return is_idle and (self._work.stopped or self._work.is_over())
+
+    def _close(self) -> None:
+        gevent.killall(self._following, block=False)
+        for easy in self._sent:
+            self._multi.remove_handle(easy)
+        self._multi.close()
+        for transfer in (*self._free, *(sent.transfer for sent in self._sent.values())):
+            transfer.easy.close()
+        self._free.clear()
+        self._sent.clear()
+        self._alarm.close()
+        self._sockets.close()
+
+    def _pump(self) -> float:
+        """Do all that can be done now; return for how long there will be nothing more, unless a socket is ready."""
+        ready = self._go_on()
+        if ready:
+            self._collect()
+        started, pause_s = self._start()
+        if started or not ready or time.monotonic() >= self._timeout_at_s:
+            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        # What stands in the sockets isn't read yet after a full batch, and then silence is none.
+        if self._collect() or (ready < BATCH and self._look_for_silence()):
+            return 0.0
+        return min(pause_s, self._timeout_s(), self._look_s if self._sent else math.inf)
+
+    def _go_on(self) -> int:
+        """Let libcurl read and write where it can; return at how many sockets it could."""
+        ready = 0
+        for socket, bits in self._sockets.ready(BATCH):
+            self._multi.socket_action(socket, bits)
+            ready += 1
+        return ready
+
+    def _timeout_s(self) -> float:
+        # Asked once for all that was sent; libcurl's callback for it would be called twice for each request.
+        ms = self._multi.timeout()
+        self._timeout_at_s = math.inf if ms < 0 else time.monotonic() + ms / 1000
+        return math.inf if ms < 0 else ms / 1000
+
+    def _start(self) -> tuple[int, float]:
+        """Start what may be sent; return how many requests, and when there may be more, in seconds."""
+        for started in range(BATCH):
+            now = time.monotonic()
+            if self._work.stopped or not self._has_free():
+                return started, math.inf
+            if wait_s := self._traffic.wait_s(now):
+                return started, wait_s
+            task = self._work.poll()
+            if task is None:
+                return started, 0.0 if self._is_over() else self._work.due_s()
+            self._send(task, now)
+        return BATCH, 0.0
+
+    def _has_free(self) -> bool:
+        # A redirect that is followed has its place, although it has no handle any more.
+        return len(self._sent) + len(self._following) < self._settings.concurrency
+
+    def _send(self, task: Task, now_s: float) -> None:
+        transfer = self._free.pop() if self._free else self._transport.new_transfer()
+        self._traffic.begin(now_s)
+        try:
+            self._transport.prepare(transfer, task.parameter)
+        except ValueError as error:
+            self._free.append(transfer)
+            self._settlement.add(task, outcome_of(error), now_s)
+            return
+        self._sent[transfer.easy] = Sent(task, transfer, now_s)
+        self._multi.add_handle(transfer.easy)
+
+    def _collect(self) -> int:
+        """Settle all that has ended; return how many requests."""
+        ended, left = 0, 1
+        while left:
+            left, answered, failed = self._multi.info_read()
+            for easy in answered:
+                self._end(easy, 0, "")
+            for easy, code, message in failed:
+                self._end(easy, code, message)
+            ended += len(answered) + len(failed)
+        return ended
+
+    def _end(self, easy: pycurl.Curl, code: int, message: str) -> None:
+        sent = self._sent[easy]
+        if code == 0 and self._transport.redirects(sent.transfer):
+            self._follow(sent)
+            self._release(easy)
+            return
+        outcome = self._transport.outcome(sent.transfer, code, message)
+        self._release(easy)
+        self._settlement.add(sent.task, outcome, sent.begun_s)
+
+    def _release(self, easy: pycurl.Curl) -> None:
+        sent = self._sent.pop(easy)
+        # If it hasn't ended, this closes its connection, too, on which its answer may still come.
+        self._multi.remove_handle(easy)
+        # A free handle keeps no answer: a hundred large ones would be a lot of memory.
+        sent.transfer.clear()
+        self._free.append(sent.transfer)
+
+    def _look_for_silence(self) -> int:
+        """Settle the requests whose server says nothing for too long; return how many."""
+        now = time.monotonic()
+        if now < self._next_look_s:
+            return 0
+        self._next_look_s = now + self._look_s
+        found = 0
+        for easy, sent in tuple(self._sent.items()):
+            if outcome := self._transport.silent(sent.transfer, sent.begun_s, now):
+                self._release(easy)
+                self._settlement.add(sent.task, outcome, sent.begun_s)
+                found += 1
+        return found
+
+    def _follow(self, sent: Sent) -> None:
+        if not self._has_followed:
+            self._has_followed = True
+            self._note("The API answers with redirects: they are followed by requests, each at its cost.")
+        follower = gevent.spawn(self._followed, sent.task, sent.begun_s, _Answer(sent.transfer))
+        self._following.add(follower)
+        follower.link(self._has_come_back)
+
+    def _has_come_back(self, follower: Any) -> None:
+        self._following.discard(follower)
+        self._failed = self._failed or follower.exception
+        self._alarm.ring()
+
+    def _followed(self, task: Task, begun_s: float, answer: _Answer) -> None:
+        outcome = self._followed_in_time(task, begun_s, answer)
+        if not self._given_up:
+            self._settlement.add(task, outcome, begun_s)
+
+    def _followed_in_time(self, task: Task, begun_s: float, answer: _Answer) -> Outcome:
+        left_s = begun_s + self._settings.timeouts.total_s - time.monotonic()
+        if left_s <= 0:
+            return timed_out(self._settings.timeouts.total_s)
+        return self._others.follow(task.parameter, answer.status, answer.head, left_s)
+
+
+class _Answer:
+    """What is kept of a redirect while its handle is used for something else."""
+
+    def __init__(self, transfer: Transfer) -> None:
+        self.status = transfer.status
+        # Without the status line, which is none of the headers.
+        self.head = b"".join(transfer.head[1:])

@@ -1,0 +1,141 @@
+"""What becomes of each attempt, however it was sent: again, later, or a record; and when it is enough for all."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_fanout.breaker import Tripped
+from airflow_fanout.engine.meter import Meter
+from airflow_fanout.engine.traffic import Traffic
+from airflow_fanout.engine.work import Task, Work
+from airflow_fanout.outcome import Outcome, Record
+from airflow_fanout.retry import Again, Budget, Verdict, decide
+from airflow_fanout.settings import FetchSettings
+
+Write = Callable[[Record], None]
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Why a fetch ended before its work did.
+
+    :param why: "stopped" (asked to), "tripped" (the rest is doomed), "wait" (the server wants a long pause) or
+        "superseded" (a newer try has begun).
+    :param value: what there is to say of it, as plain JSON.
+    """
+
+    why: str
+    value: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What a settlement decides by.
+
+    :param settings: how to fetch.
+    :param repeatable: whether sending a request twice does no harm.
+    :param uniform: draws evenly from a range; for the waits before retries.
+    """
+
+    settings: FetchSettings
+    repeatable: bool
+    uniform: Callable[[float, float], float] = random.uniform
+
+
+class Settlement:
+    """Gives each attempt's outcome back to the work, or writes it down.
+
+    :param work: takes back what is to be tried again.
+    :param traffic: learns from each outcome.
+    :param rules: what to decide by.
+    :param meter: counts.
+    :param write: takes the record of each parameter that has ended.
+    :param stop: called when the rest is not to be sent, with the reason.
+    """
+
+    def __init__(
+        self,
+        *,
+        work: Work,
+        traffic: Traffic,
+        rules: Rules,
+        meter: Meter,
+        write: Write,
+        stop: Callable[[Stop], None],
+    ) -> None:
+        self._work = work
+        self._traffic = traffic
+        self._rules = rules
+        self._meter = meter
+        self._write = write
+        self._stop = stop
+        self._budget = Budget(rules.settings.retry.budget)
+
+    def add(self, task: Task, outcome: Outcome, begun_s: float) -> None:
+        """Settle the outcome of an attempt that was begun at a moment of the monotonic clock."""
+        now = time.monotonic()
+        ms = (now - begun_s) * 1000
+        self._meter.sent(ms)
+        self._budget.sent()
+        counts = self._traffic.end(outcome, attempt=task.attempt, ms=ms, now_s=now)
+        self._settle(task, outcome, ms, counts=counts)
+
+    def look(self) -> None:
+        """Look at what only time brings about; called about once a second."""
+        now = time.monotonic()
+        self._traffic.tick(now, self._meter.seconds)
+        if tripped := self._traffic.given_up(now):
+            self._trip(tripped)
+
+    def _settle(self, task: Task, outcome: Outcome, ms: float, *, counts: bool) -> None:
+        if not counts and not self._is_long(outcome):
+            self._work.again(task, 0.0, counts=False)
+            return
+        decision = self._decide(task, outcome)
+        if isinstance(decision, Again):
+            self._work.again(task, decision.wait_s)
+        elif decision is Verdict.HAND_BACK:
+            self._work.again(task, 0.0, counts=False)
+            self._hand_back(outcome)
+        elif decision is Verdict.LATER and self._work.leave(task):
+            # It has failed, whatever the last pass brings: the canary and the breaker don't wait for that.
+            self._judge(outcome)
+        else:
+            self._end(task, outcome, ms)
+
+    def _decide(self, task: Task, outcome: Outcome) -> Again | Verdict:
+        decision = decide(
+            outcome,
+            attempt=task.attempt,
+            policy=self._rules.settings.retry,
+            repeatable=self._rules.repeatable,
+            budget=self._budget,
+            uniform=self._rules.uniform,
+        )
+        return Verdict.FINAL if task.last and decision is not Verdict.HAND_BACK else decision
+
+    def _end(self, task: Task, outcome: Outcome, ms: float) -> None:
+        self._write(Record(task.index, task.parameter, outcome, task.attempt, ms))
+        self._meter.ended(outcome.kind)
+        self._work.finish()
+        if not task.last:
+            self._judge(outcome)
+        if self._is_long(outcome):
+            self._hand_back(outcome)
+
+    def _is_long(self, outcome: Outcome) -> bool:
+        return (outcome.retry_after_s or 0.0) > self._rules.settings.retry.longest_s
+
+    def _judge(self, outcome: Outcome) -> None:
+        if tripped := self._traffic.settle(outcome):
+            self._trip(tripped)
+
+    def _trip(self, tripped: Tripped) -> None:
+        self._stop(Stop("tripped", dict(tripped.__dict__)))
+
+    def _hand_back(self, outcome: Outcome) -> None:
+        self._stop(Stop("wait", {"seconds": outcome.retry_after_s}))

@@ -1,0 +1,359 @@
+"""Declarative requests over libcurl: what a handle is told for a parameter, and what its answer means.
+
+Each option's meaning is in libcurl's manual, https://curl.se/libcurl/c/curl_easy_setopt.html.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Mapping
+from http.client import responses
+from pathlib import Path
+from typing import Any
+
+import certifi
+import pycurl
+from requests import PreparedRequest, RequestException
+from requests.structures import CaseInsensitiveDict
+from requests.utils import prepend_scheme_if_needed, requote_uri, select_proxy
+
+from airflow_fanout.codec import Json
+from airflow_fanout.endpoint import Endpoint
+from airflow_fanout.engine.transport import timed_out
+from airflow_fanout.engine.transport.answer import Reading
+from airflow_fanout.outcome import Failure, Kind, Outcome
+from airflow_fanout.request import Compiled, Message, Request
+from airflow_fanout.settings import FetchSettings
+
+USER_AGENT = f"airflow-fanout (libcurl/{pycurl.version_info()[1]})"
+# Python's own http.client takes so many headers, and both transports shall take the same.
+MOST_HEADERS = 100
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_AUTH = {"basic": pycurl.HTTPAUTH_BASIC, "digest": pycurl.HTTPAUTH_DIGEST}
+_HEADER = re.compile(r"[^:\s][^:\r\n\0]*:(?:[^\s\0][^\r\n\0]*)?")
+_LOCATION = re.compile(rb"(?im)^location:")
+_LIMITS = re.compile(rb"(?i)ratelimit|retry-after")
+# RFC 3986, 2: what a URL may be made of.
+_URL = re.compile(r"[\w!#$&'()*+,/:;=?@\[\]~.-]*(?:%[0-9A-Fa-f]{2}[\w!#$&'()*+,/:;=?@\[\]~.-]*)*", re.ASCII)
+
+# CURLE_PROXY, for which pycurl has no name.
+_PROXY_FAILED = 97
+# The names are those that the same failures have in requests. What isn't here is a broken connection.
+_FAILURES = {
+    pycurl.E_URL_MALFORMAT: (Kind.ERROR, "InvalidURL"),
+    pycurl.E_BAD_CONTENT_ENCODING: (Kind.INVALID, "ContentDecodingError"),
+    pycurl.E_FTP_WEIRD_SERVER_REPLY: (Kind.INVALID, "InvalidHeader"),
+    pycurl.E_PARTIAL_FILE: (Kind.CONNECTION_ERROR, "ChunkedEncodingError"),
+    pycurl.E_COULDNT_RESOLVE_PROXY: (Kind.CONNECTION_ERROR, "ProxyError"),
+    _PROXY_FAILED: (Kind.CONNECTION_ERROR, "ProxyError"),
+    pycurl.E_SSL_CONNECT_ERROR: (Kind.CONNECTION_ERROR, "SSLError"),
+    pycurl.E_PEER_FAILED_VERIFICATION: (Kind.CONNECTION_ERROR, "SSLError"),
+    pycurl.E_SSL_CERTPROBLEM: (Kind.CONNECTION_ERROR, "SSLError"),
+    pycurl.E_SSL_CACERT_BADFILE: (Kind.CONNECTION_ERROR, "SSLError"),
+}
+# Our own callback has refused more of the body, or its announced length is too much already.
+_TOO_LARGE = frozenset({pycurl.E_WRITE_ERROR, pycurl.E_FILESIZE_EXCEEDED})
+
+
+class Transfer:
+    """A handle with what it receives; used again for one request after the other.
+
+    :param most: the largest body, in bytes.
+
+    `heard_s` is the moment of the last piece of the answer's body, or of the last look at which more of the request's
+    had gone out.
+    """
+
+    __slots__ = ("body", "easy", "gone", "heard_s", "lines", "most", "size")
+
+    def __init__(self, most: int) -> None:
+        self.easy = pycurl.Curl()
+        self.body: list[bytes] = []
+        self.lines: list[bytes] = []
+        self.size = 0
+        self.most = most
+        self.heard_s = 0.0
+        self.gone = 0.0
+        self.easy.setopt(pycurl.WRITEFUNCTION, self._receive)
+        self.easy.setopt(pycurl.HEADERFUNCTION, self.lines.append)
+
+    @property
+    def status(self) -> int:
+        """The answer's HTTP status."""
+        return int(self.easy.getinfo(pycurl.RESPONSE_CODE))
+
+    @property
+    def head(self) -> list[bytes]:
+        """The answer's status line and headers, without those of a proxy's or of a challenge before it."""
+        starts = [place for place, line in enumerate(self.lines) if line.startswith(b"HTTP/")]
+        return self.lines[starts[-1] :] if starts else self.lines
+
+    @property
+    def is_flooded(self) -> bool:
+        """Whether the answer has more headers than anybody needs."""
+        # A status line and an empty one are no headers.
+        return len(self.lines) > MOST_HEADERS + 2 and len(self.head) > MOST_HEADERS + 2
+
+    def clear(self) -> None:
+        """Forget the last answer."""
+        self.body.clear()
+        self.lines.clear()
+        self.size = 0
+        self.heard_s = 0.0
+        self.gone = 0.0
+
+    def look(self, now_s: float) -> None:
+        """Look whether more of the request's body has gone out."""
+        gone = self.easy.getinfo(pycurl.SIZE_UPLOAD)
+        if gone != self.gone:
+            self.gone, self.heard_s = gone, now_s
+
+    def _receive(self, data: bytes) -> int | None:
+        self.size += len(data)
+        if self.size > self.most:
+            return -1
+        self.heard_s = time.monotonic()
+        self.body.append(data)
+        return None
+
+
+class CurlTransport:
+    """Tells handles what a declarative request says, and takes the result out of their answers.
+
+    :param endpoint: where the requests go; what the environment says of it is settled already.
+    :param request: the request.
+    :param known: the fields that every parameter has.
+    :param settings: time limits and the largest answer.
+    """
+
+    def __init__(self, endpoint: Endpoint, request: Request, known: tuple[str, ...], settings: FetchSettings) -> None:
+        self._endpoint = endpoint
+        self._compiled = Compiled(request, known)
+        self._reading = Reading(request)
+        self._settings = settings
+        self._base = _international(endpoint.base_url)
+        self._has_body = request.json is not None
+        self._headers = _Headers(endpoint, has_body=self._has_body)
+        self.repeatable = request.is_repeatable
+        self._options = _options(endpoint, request, settings)
+
+    def new_transfer(self) -> Transfer:
+        """Return a handle that knows all that is the same for each parameter."""
+        transfer = Transfer(self._settings.max_body_bytes)
+        for option, value in self._options.items():
+            transfer.easy.setopt(option, value)
+        return transfer
+
+    def prepare(self, transfer: Transfer, parameter: Json) -> None:
+        """Tell a handle a parameter's request.
+
+        :raises ValueError: when the parameter's value can't stand where the request puts it.
+        """
+        message = self._compiled.message(parameter)
+        lines = self._headers.lines(message)
+        transfer.easy.setopt(pycurl.URL, self._url(message.target))
+        transfer.easy.setopt(pycurl.HTTPHEADER, lines)
+        if message.body is not None:
+            transfer.easy.setopt(pycurl.POSTFIELDS, message.body)
+
+    def redirects(self, transfer: Transfer) -> bool:
+        """Return whether the answer leads to another address that is to be followed."""
+        return (
+            self._endpoint.allow_redirects
+            and transfer.status in _REDIRECTS
+            and _LOCATION.search(b"".join(transfer.head)) is not None
+            and not transfer.is_flooded
+        )
+
+    def outcome(self, transfer: Transfer, code: int, message: str) -> Outcome:
+        """Return what came of a transfer that ended with libcurl's code; 0 is an answer."""
+        if code:
+            return self._failed(transfer, code, message)
+        if transfer.is_flooded:
+            failure = Failure("ConnectionError", f"got more than {MOST_HEADERS} headers")
+            return Outcome(Kind.CONNECTION_ERROR, failure=failure)
+        status = transfer.status
+        reason = "" if 200 <= status < 300 else _reason(status, transfer.head)
+        return self._reading.outcome(status, reason, b"".join(transfer.body), lambda: _limits(transfer))
+
+    def silent(self, transfer: Transfer, begun_s: float, now_s: float) -> Outcome | None:
+        """Return the outcome of a transfer whose server says nothing for too long; `None` if it may still."""
+        read_s = self._settings.timeouts.read_s
+        if self._has_body:
+            transfer.look(now_s)
+        if now_s - max(begun_s, transfer.heard_s) < read_s:
+            return None
+        asked_s = transfer.easy.getinfo(pycurl.PRETRANSFER_TIME)
+        # Until the connection stands it is the other time limit that counts.
+        if not asked_s or now_s - max(begun_s + asked_s, transfer.heard_s) < read_s:
+            return None
+        return Outcome(Kind.TIMEOUT, failure=Failure("ReadTimeout", f"Read timed out. (read timeout={read_s:g})"))
+
+    def _failed(self, transfer: Transfer, code: int, message: str) -> Outcome:
+        if code == pycurl.E_OPERATION_TIMEDOUT:
+            return self._timed_out(transfer, message)
+        if code in _TOO_LARGE:
+            text = f"the answer is larger than {self._settings.max_body_bytes:,} bytes (max_body_bytes)"
+            return Outcome(Kind.INVALID, failure=Failure("BodyTooLarge", text))
+        kind, name = _FAILURES.get(code, (Kind.CONNECTION_ERROR, "ConnectionError"))
+        garbled = code == pycurl.E_BAD_CONTENT_ENCODING
+        return Outcome(kind, failure=Failure(name, _words(transfer, code, message)), garbled=garbled)
+
+    def _timed_out(self, transfer: Transfer, message: str) -> Outcome:
+        timeouts = self._settings.timeouts
+        if not transfer.easy.getinfo(pycurl.PRETRANSFER_TIME) and timeouts.connect_s < timeouts.total_s:
+            return Outcome(Kind.TIMEOUT, failure=Failure("ConnectTimeout", message))
+        return timed_out(timeouts.total_s)
+
+    def _url(self, target: str) -> bytes:
+        url = f"{self._base}/{target.removeprefix('/')}"
+        # Fields are encoded already; what the author has written into the path may be anything.
+        return (url if _URL.fullmatch(url) else requote_uri(url)).encode("ascii")
+
+
+class _Headers:
+    """The header lines of a request: the connection's and its own, which win, as `requests` would send them."""
+
+    def __init__(self, endpoint: Endpoint, *, has_body: bool) -> None:
+        self._usual = dict(endpoint.headers)
+        # libcurl would wait for the server's leave to send a large body, and call an empty one a form.
+        self._own = ("Expect",) if has_body else ("Expect", "Content-Type")
+        self._token = endpoint.password or "" if endpoint.auth == "bearer" else None
+        # Credentials win over a header, and the length is libcurl's to say.
+        has_credentials = self._token is not None or endpoint.login is not None
+        self._left_out = {"content-length", "authorization"} if has_credentials else {"content-length"}
+        self._always: list[bytes] | None = None
+
+    def lines(self, message: Message) -> list[bytes]:
+        """Return the lines; raise `ValueError` for a header that can't be one."""
+        if not message.headers:
+            # Whatever a connection says, it says it each time.
+            self._always = self._always or self._made({})
+            return self._always
+        return self._made(message.headers)
+
+    def _made(self, headers: Mapping[str, str]) -> list[bytes]:
+        merged = {name.lower(): (name, text) for name, text in (*self._usual.items(), *headers.items())}
+        lines = [_line(*pair) for name, pair in merged.items() if name not in self._left_out]
+        if self._token is not None:
+            lines.append(_line("Authorization", f"Bearer {self._token}"))
+        return lines + [f"{name}:".encode() for name in self._own if name.lower() not in merged]
+
+
+def _line(name: str, text: str) -> bytes:
+    # libcurl would put a line break on the wire, where it makes another header, or another request. What stands in the
+    # header may be a secret: the message says only whose it is.
+    if not _HEADER.fullmatch(f"{name}:{text}"):
+        raise ValueError(f"the header {name!r} can't be sent: a line break, or white space at its beginning, is in it")
+    # To libcurl a name without a text means that the header is not sent, but for a semicolon.
+    return (f"{name}: {text}" if text else f"{name};").encode("latin-1")
+
+
+def _options(endpoint: Endpoint, request: Request, settings: FetchSettings) -> dict[int, Any]:
+    return {
+        pycurl.NOSIGNAL: 1,
+        pycurl.USERAGENT: USER_AGENT,
+        pycurl.ACCEPT_ENCODING: "",
+        pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_2TLS,
+        pycurl.PROTOCOLS: pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
+        pycurl.CONNECTTIMEOUT_MS: _ms(settings.timeouts.connect_s),
+        pycurl.TIMEOUT_MS: _ms(settings.timeouts.total_s),
+        pycurl.MAXFILESIZE_LARGE: settings.max_body_bytes,
+        **_method_options(request),
+        **_tls_options(endpoint),
+        **_auth_options(endpoint),
+        **_proxy_options(endpoint),
+    }
+
+
+def _method_options(request: Request) -> dict[int, Any]:
+    options: dict[int, Any] = {pycurl.HTTPGET: 1}
+    if request.method != "GET" or request.json is not None:
+        options = {pycurl.CUSTOMREQUEST: request.method}
+        if request.method != "DELETE" or request.json is not None:
+            options[pycurl.POSTFIELDS] = b""
+    if not request.is_repeatable:
+        # On a kept-alive connection that dies before an answer, libcurl sends a request again by itself.
+        options |= {pycurl.FRESH_CONNECT: 1, pycurl.FORBID_REUSE: 1}
+    return options
+
+
+def _tls_options(endpoint: Endpoint) -> dict[int, Any]:
+    if not endpoint.verify:
+        checked: dict[int, Any] = {pycurl.SSL_VERIFYPEER: 0, pycurl.SSL_VERIFYHOST: 0}
+    else:
+        known = endpoint.verify if isinstance(endpoint.verify, str) else certifi.where()
+        where = pycurl.CAPATH if Path(known).is_dir() else pycurl.CAINFO
+        checked = {pycurl.SSL_VERIFYPEER: 1, pycurl.SSL_VERIFYHOST: 2, where: known}
+    if endpoint.cert is None:
+        return checked
+    cert, key = endpoint.cert if isinstance(endpoint.cert, tuple) else (endpoint.cert, endpoint.cert)
+    return checked | {pycurl.SSLCERT: cert, pycurl.SSLKEY: key}
+
+
+def _auth_options(endpoint: Endpoint) -> dict[int, Any]:
+    if endpoint.login is None or endpoint.auth == "bearer":
+        return {}
+    return {
+        pycurl.HTTPAUTH: _AUTH[endpoint.auth],
+        pycurl.USERNAME: _as_sent(endpoint.login),
+        pycurl.PASSWORD: _as_sent(endpoint.password or ""),
+    }
+
+
+def _as_sent(text: str) -> bytes:
+    # Latin-1 as requests has it; what that can't hold goes as UTF-8 (RFC 7617, 2.1).
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode()
+
+
+def _proxy_options(endpoint: Endpoint) -> dict[int, Any]:
+    proxy = select_proxy(endpoint.base_url, dict(endpoint.proxies))
+    # An empty text says that there is none; left out, libcurl would look into the environment by itself.
+    address = prepend_scheme_if_needed(proxy, "http") if proxy else ""  # type: ignore[no-untyped-call] # requests leaves it without types
+    return {pycurl.PROXY: address, pycurl.NOPROXY: ""}
+
+
+def _international(base_url: str) -> str:
+    """Return the base address in ASCII: the wheel's libcurl knows no international names."""
+    prepared = PreparedRequest()
+    try:
+        prepared.prepare_url(base_url, None)
+    except RequestException:
+        # libcurl will say of each parameter's request that it is none.
+        return requote_uri(base_url)
+    return (prepared.url or "").rstrip("/") if not base_url.isascii() else base_url
+
+
+def _limits(transfer: Transfer) -> Mapping[str, str]:
+    text = b"".join(transfer.head)
+    if not _LIMITS.search(text):
+        return {}
+    pairs = (line.partition(":") for line in text.decode("latin-1").splitlines())
+    return CaseInsensitiveDict((name.strip(), value.strip()) for name, _, value in pairs)
+
+
+def _reason(status: int, head: list[bytes]) -> str:
+    # HTTP/2 has no words for a status.
+    if head and head[0].startswith(b"HTTP/1"):
+        return head[0].decode("latin-1").rstrip().partition(" ")[2].partition(" ")[2]
+    return responses.get(status, "")
+
+
+def _words(transfer: Transfer, code: int, message: str) -> str:
+    if code == pycurl.E_COULDNT_CONNECT and (number := transfer.easy.getinfo(pycurl.OS_ERRNO)):
+        return f"{message} ({os.strerror(number)})"
+    if code == pycurl.E_BAD_CONTENT_ENCODING:
+        found = [line for line in transfer.head if line.lower().startswith(b"content-encoding:")]
+        return f"{message} ({b''.join(found).decode('latin-1').strip()})"
+    return message
+
+
+def _ms(seconds: float) -> int:
+    # Beyond that libcurl's own numbers overflow, and nobody waits for eleven days.
+    return max(1, round(min(seconds, 1e6) * 1000))
