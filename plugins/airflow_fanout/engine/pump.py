@@ -147,7 +147,7 @@ class Pump(Driver):
         """Start what may be sent; return how many requests, and when there may be more, in seconds."""
         for started in range(BATCH):
             now = time.monotonic()
-            if self._work.stopped or not self._has_free():
+            if self._work.stopped:
                 return started, math.inf
             if wait_s := self._traffic.wait_s(now):
                 return started, wait_s
@@ -156,10 +156,6 @@ class Pump(Driver):
                 return started, 0.0 if self._is_over() else self._work.due_s()
             self._send(task, now)
         return BATCH, 0.0
-
-    def _has_free(self) -> bool:
-        # A redirect that is followed has its place, although it has no handle any more.
-        return len(self._sent) + len(self._following) < self._settings.concurrency
 
     def _send(self, task: Task, now_s: float) -> None:
         transfer = self._free.pop() if self._free else self._transport.new_transfer()
