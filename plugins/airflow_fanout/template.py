@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from airflow_fanout import codec
 from airflow_fanout.codec import Json
@@ -47,19 +48,22 @@ def text_of(value: Json) -> str:
     return value if isinstance(value, str) else codec.encode(value).decode()
 
 
-@dataclass(frozen=True)
+Fill = Callable[[Mapping[str, Json]], Json]
+
+
 class Tree:
-    """A JSON value whose strings are templates; a string that is one field keeps the value's own type."""
+    """A JSON value whose strings are templates; a string that is one field keeps the value's own type.
 
-    value: Json
+    It is read once: what has no field in it isn't looked at again.
+    """
 
-    def fields(self) -> tuple[str, ...]:
-        """The names of all fields in the tree."""
-        return tuple(name for template in _templates(self.value) for name in template.fields)
+    def __init__(self, value: Json) -> None:
+        self.fields = tuple(name for template in _templates(value) for name in template.fields)
+        self._fill = _filler(value)
 
     def fill(self, values: Mapping[str, Json]) -> Json:
-        """Return the value with every field replaced."""
-        return _fill(self.value, values)
+        """Return the value with every field replaced; it is not to be changed."""
+        return self._fill(values)
 
 
 def _templates(value: Json) -> list[Template]:
@@ -69,15 +73,17 @@ def _templates(value: Json) -> list[Template]:
     return [template for branch in branches for template in _templates(branch)]
 
 
-def _fill(value: Json, values: Mapping[str, Json]) -> Json:
+def _filler(value: Json) -> Fill:
+    if not any(template.fields for template in _templates(value)):
+        return lambda _values: value
     if isinstance(value, str):
         template = Template(value)
-        return values[template.fields[0]] if template.parts[::2] == ("", "") else template.fill(values)
+        return itemgetter(*template.fields) if template.parts[::2] == ("", "") else template.fill
     if isinstance(value, Mapping):
-        return {name: _fill(branch, values) for name, branch in value.items()}
-    if isinstance(value, list | tuple):
-        return [_fill(branch, values) for branch in value]
-    return value
+        named = [(name, _filler(branch)) for name, branch in value.items()]
+        return lambda values: {name: fill(values) for name, fill in named}
+    branches = [_filler(branch) for branch in value]
+    return lambda values: [fill(values) for fill in branches]
 
 
 def check_fields(where: str, used: tuple[str, ...], known: tuple[str, ...]) -> None:

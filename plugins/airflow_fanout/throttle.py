@@ -15,9 +15,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
 from statistics import quantiles
-from typing import Any
+from typing import Any, NamedTuple
 
 from airflow_fanout.outcome import Kind, Outcome
 from airflow_fanout.settings import Throttle
@@ -54,8 +53,7 @@ _LATE = frozenset({429, 503})
 ANSWERS = frozenset({Kind.OK, Kind.NULL})
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """One request's end, as the throttle sees it."""
 
     ms: float
@@ -251,12 +249,13 @@ class Gate:
         begun_s = now_s - ms / 1000
         is_refused = outcome.status == 429
         is_known = is_refused and self._rate.is_repeated(begun_s)
-        if not is_known and (is_overload(outcome) or outcome.kind in ANSWERS):
-            self._concurrency.add(Sample(ms, is_overload(outcome)), self.in_flight)
+        is_answer, overload = outcome.kind in ANSWERS, is_overload(outcome)
+        if not is_known and (overload or is_answer):
+            self._concurrency.add(Sample(ms, overload), self.in_flight)
         self.in_flight -= 1
         if is_refused:
             self._rate.refused(now_s, begun_s, self.in_flight)
-        elif outcome.kind in ANSWERS:
+        elif is_answer:
             self._rate.accepted(now_s, begun_s)
         if outcome.retry_after_s is not None:
             self.pause(outcome.retry_after_s, now_s)

@@ -84,6 +84,7 @@ def test_an_old_part_is_closed(generation: GenerationDirectory) -> None:
     clock = Clock()
     writer = JournalWriter(generation.new_try(), clock)
     writer.append(record(0))
+    writer.flush()
     clock.now += PART_AGE_S - 0.1
     writer.flush()
     writer.append(record(1))

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 import pytest
 from hypothesis import assume, given
@@ -11,6 +11,7 @@ from airflow_fanout import codec
 from airflow_fanout.errors import BadSetting, UnknownField
 from airflow_fanout.request import METHODS, Compiled, Message, Request
 
+VALUES = st.text(st.characters(exclude_categories=["Cs"]))
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
 
@@ -77,6 +78,28 @@ def test_a_body_is_json_with_the_parameters_types() -> None:
     sent = message(Request(endpoint="/q", method="POST", json={"id": "{id}", "t": "no {id}"}), {"id": 7})
     assert codec.decode(sent.body or b"") == {"id": 7, "t": "no 7"}
     assert sent.headers == {"Content-Type": "application/json"}
+
+
+def test_a_form_is_written_as_a_query_is() -> None:
+    """A list gives its name several times, null leaves it out, and the content type is said."""
+    form = {"tel": "{tel}", "many": ["a b", None, "{n}"], "gone": None, "flag": True}
+    sent = message(Request(endpoint="/q", method="POST", form=form), {"tel": "+1&2", "n": 7})
+    assert sent.body == b"tel=%2B1%262&many=a+b&many=7&flag=true"
+    assert sent.headers == {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize("other", [{"method": "GET"}, {"method": "POST", "json": {"a": 1}}], ids=["GET", "json"])
+def test_a_form_needs_a_body_of_its_own(other: dict[str, Any]) -> None:
+    """A form in a GET is a query, and beside a JSON body there is no room for it."""
+    with pytest.raises(BadSetting, match="form"):
+        Request(endpoint="/q", form={"tel": "{tel}"}, **other)
+
+
+@given(VALUES)
+def test_a_value_is_encoded_as_browsers_do_it(value: str) -> None:
+    """Fields of the path and of the query are encoded as the standard library does it, whatever is in them."""
+    sent = message(Request(endpoint="/calls/{tel}", query={"day": "{tel}"}), {"tel": f"x{value}"})
+    assert sent.target == f"/calls/x{quote(value, safe='')}?day=x{quote_plus(value)}"
 
 
 def test_the_authors_content_type_stays() -> None:

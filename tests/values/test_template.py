@@ -72,7 +72,7 @@ def test_what_is_no_string_stays() -> None:
 
 def test_a_tree_knows_all_its_fields() -> None:
     """The fields of all strings are found at every level, in order."""
-    assert Tree({"a": "{x}", "b": [{"c": "{y}-{z}"}], "d": 7}).fields() == ("x", "y", "z")
+    assert Tree({"a": "{x}", "b": [{"c": "{y}-{z}"}], "d": 7}).fields == ("x", "y", "z")
 
 
 def test_an_unknown_field_is_named_with_a_suggestion() -> None:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Unpack
+from typing import Any, NamedTuple, Unpack
 
 import gevent
 import pycurl
@@ -32,8 +31,7 @@ SILENCE_SHARE = 0.1
 SHORTEST_LOOK_S = 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """A request under way."""
 
     task: Task
@@ -183,13 +181,12 @@ class Pump(Driver):
 
     def _end(self, easy: pycurl.Curl, code: int, message: str) -> None:
         sent = self._sent[easy]
-        if code == 0 and self._transport.redirects(sent.transfer):
-            self._follow(sent)
-            self._release(easy)
-            return
         outcome = self._transport.outcome(sent.transfer, code, message)
+        if outcome is None:
+            self._follow(sent)
         self._release(easy)
-        self._settlement.add(sent.task, outcome, sent.begun_s)
+        if outcome is not None:
+            self._settlement.add(sent.task, outcome, sent.begun_s)
 
     def _release(self, easy: pycurl.Curl) -> None:
         sent = self._sent.pop(easy)

@@ -20,6 +20,7 @@ from airflow_fanout.engine.limits import allow_files
 from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.parentage import end_with_parent
 from airflow_fanout.engine.pool import Pool
+from airflow_fanout.engine.scribe import Scribe
 from airflow_fanout.engine.settlement import Stop
 from airflow_fanout.engine.traffic import Traffic
 from airflow_fanout.engine.transport.by_function import FunctionTransport
@@ -33,8 +34,6 @@ from airflow_fanout.staging.journal import JournalWriter
 from airflow_fanout.staging.resume import resume
 
 TICK_S = 1.0
-# Twice in a tick: on a busy machine a beat may be late, and a kill may cost no more than a second's worth of results.
-FLUSHES = 2
 
 
 class Teller:
@@ -80,7 +79,7 @@ class _Fetch:
         self._teller = teller
         for part in damaged:
             teller.tell("damaged", str(part))
-        self._journal = JournalWriter(self._try)
+        self._scribe = Scribe(JournalWriter(self._try))
         self._traffic = Traffic(job.settings)
         self._driver = driver_for(
             job,
@@ -90,20 +89,19 @@ class _Fetch:
             traffic=self._traffic,
             settings=job.settings,
             meter=Meter(total=len(job.indexes), resumed=finished.count),
-            write=self._journal.append,
+            write=self._scribe.append,
         )
 
     def run(self) -> int:
         gevent.signal_handler(signal.SIGTERM, self._driver.stop, Stop("stopped", {}))
-        ticker = gevent.spawn(self._tick)
-        driver = gevent.spawn(self._driver.run)
+        running = [gevent.spawn(part) for part in (self._driver.run, self._tick, self._scribe.run)]
         try:
-            # Whichever ends first: the ticker never does, unless it can't write what is done to the disk.
-            for ended in gevent.iwait([ticker, driver], count=1):
+            # Whichever ends first: the last two never do, unless they can't write to the disk or to the parent.
+            for ended in gevent.iwait(running, count=1):
                 ended.get()
         finally:
-            gevent.killall([ticker, driver])
-            self._journal.close()
+            gevent.killall(running)
+            self._scribe.close()
         return self._tell_end()
 
     def _tell_end(self) -> int:
@@ -118,9 +116,7 @@ class _Fetch:
 
     def _tick(self) -> None:
         while True:
-            for _ in range(FLUSHES):
-                gevent.sleep(TICK_S / FLUSHES)
-                self._journal.flush()
+            gevent.sleep(TICK_S)
             self._driver.tick()
             if not self._shard.is_newest(self._try):
                 # No grace: the newer try asks for all that is under way here.
@@ -129,7 +125,8 @@ class _Fetch:
 
 
 def _to_do(directory: ListDirectory, indexes: range, finished: Done) -> Iterator[tuple[int, Json]]:
-    return ((index, value) for index, value in read_parameters(directory, indexes) if index not in finished)
+    parameters = read_parameters(directory, indexes)
+    return ((index, value) for index, value in parameters if index not in finished) if finished.count else parameters
 
 
 def driver_for(job: Job, known: tuple[str, ...], note: Callable[[str], None], **parts: Unpack[Parts]) -> Driver:

@@ -16,33 +16,55 @@ PART_AGE_S = 60.0
 
 
 class JournalWriter:
-    """Writes the records of one try into parts; a part is closed by size or by age, and is durable then."""
+    """Writes the records of one try into parts; a part is closed by size or by age, and is durable then.
+
+    Records are appended by one thread, and may be written by another: whoever takes the lines writes them.
+    """
 
     def __init__(self, directory: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._directory = directory
         self._clock = clock
+        self._lines: list[bytes] = []
         self._part: LinesWriter | None = None
         self._begun = 0.0
         self._parts = 0
+        self.waiting = 0
 
     def append(self, record: Record) -> None:
-        """Add a record."""
-        if self._part is None:
+        """Add a record; `waiting` counts the bytes that are not written yet."""
+        line = codec.encode(record.as_json())
+        self._lines.append(line)
+        self.waiting += len(line) + 1
+
+    def take(self) -> list[bytes]:
+        """Return the lines that wait; they are the caller's to write."""
+        lines, self._lines, self.waiting = self._lines, [], 0
+        return lines
+
+    def write(self, lines: list[bytes]) -> None:
+        """Give lines to the operating system, and close a part that is large or old."""
+        if lines and self._part is None:
             self._part = LinesWriter(self._directory / f"part-{self._parts:05d}.jsonl.zst")
             self._parts += 1
             self._begun = self._clock()
-        self._part.append(record.as_json())
-
-    def flush(self) -> None:
-        """Give all records to the operating system, and close a part that is large or old."""
         if self._part is None:
             return
+        for line in lines:
+            self._part.append_line(line)
         self._part.flush()
         if self._part.written >= PART_BYTES or self._clock() - self._begun >= PART_AGE_S:
-            self.close()
+            self._close_part()
+
+    def flush(self) -> None:
+        """Give all records to the operating system."""
+        self.write(self.take())
 
     def close(self) -> None:
-        """Close the open part; its records are on the disk then."""
+        """Write what waits and close the open part; all records are on the disk then."""
+        self.flush()
+        self._close_part()
+
+    def _close_part(self) -> None:
         if self._part is not None:
             self._part.close()
             self._part = None

@@ -34,7 +34,10 @@ class LinesWriter:
 
     def append(self, value: Json) -> None:
         """Add one line; it is written with the next flush, which comes by itself every 256 KiB."""
-        line = codec.encode(value)
+        self.append_line(codec.encode(value))
+
+    def append_line(self, line: bytes) -> None:
+        """Add a value that is written already, without a line break."""
         self._lines.append(line)
         self._waiting += len(line) + 1
         if self._waiting >= FRAME_BYTES:

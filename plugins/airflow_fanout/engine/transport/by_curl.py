@@ -63,11 +63,11 @@ class Transfer:
 
     :param most: the largest body, in bytes.
 
-    `heard_s` is the moment of the last piece of the answer's body, or of the last look at which more of the request's
-    had gone out.
+    `sent_lines` are the request's headers as the handle knows them. `heard_s` is the moment of the last piece of the
+    answer's body, or of the last look at which more of the request's had gone out.
     """
 
-    __slots__ = ("body", "easy", "gone", "heard_s", "lines", "most", "size")
+    __slots__ = ("body", "easy", "gone", "heard_s", "lines", "most", "sent_lines", "size")
 
     def __init__(self, most: int) -> None:
         self.easy = pycurl.Curl()
@@ -77,6 +77,7 @@ class Transfer:
         self.most = most
         self.heard_s = 0.0
         self.gone = 0.0
+        self.sent_lines: list[bytes] | None = None
         self.easy.setopt(pycurl.WRITEFUNCTION, self._receive)
         self.easy.setopt(pycurl.HEADERFUNCTION, self.lines.append)
 
@@ -96,6 +97,10 @@ class Transfer:
         """Whether the answer has more headers than anybody needs."""
         # A status line and an empty one are no headers.
         return len(self.lines) > MOST_HEADERS + 2 and len(self.head) > MOST_HEADERS + 2
+
+    def whole_body(self) -> bytes:
+        """Return the answer's body."""
+        return self.body[0] if len(self.body) == 1 else b"".join(self.body)
 
     def clear(self) -> None:
         """Forget the last answer."""
@@ -135,7 +140,7 @@ class CurlTransport:
         self._reading = Reading(request)
         self._settings = settings
         self._base = _international(endpoint.base_url)
-        self._has_body = request.json is not None
+        self._has_body = request.has_body
         self._headers = _Headers(endpoint, has_body=self._has_body)
         self.repeatable = request.is_repeatable
         self._options = _options(endpoint, request, settings)
@@ -155,29 +160,37 @@ class CurlTransport:
         message = self._compiled.message(parameter)
         lines = self._headers.lines(message)
         transfer.easy.setopt(pycurl.URL, self._url(message.target))
-        transfer.easy.setopt(pycurl.HTTPHEADER, lines)
+        if lines is not transfer.sent_lines:
+            transfer.easy.setopt(pycurl.HTTPHEADER, lines)
+            transfer.sent_lines = lines
         if message.body is not None:
             transfer.easy.setopt(pycurl.POSTFIELDS, message.body)
 
-    def redirects(self, transfer: Transfer) -> bool:
-        """Return whether the answer leads to another address that is to be followed."""
-        return (
-            self._endpoint.allow_redirects
-            and transfer.status in _REDIRECTS
-            and _LOCATION.search(b"".join(transfer.head)) is not None
-            and not transfer.is_flooded
-        )
+    def outcome(self, transfer: Transfer, code: int, message: str) -> Outcome | None:
+        """Return what came of a transfer that ended with libcurl's code; 0 is an answer.
 
-    def outcome(self, transfer: Transfer, code: int, message: str) -> Outcome:
-        """Return what came of a transfer that ended with libcurl's code; 0 is an answer."""
+        `None` for an answer that leads to another address, and is to be followed.
+        """
         if code:
             return self._failed(transfer, code, message)
         if transfer.is_flooded:
             failure = Failure("ConnectionError", f"got more than {MOST_HEADERS} headers")
             return Outcome(Kind.CONNECTION_ERROR, failure=failure)
         status = transfer.status
-        reason = "" if 200 <= status < 300 else _reason(status, transfer.head)
-        return self._reading.outcome(status, reason, b"".join(transfer.body), lambda: _limits(transfer))
+        if 200 <= status < 300:
+            reason = ""
+        elif self._redirects(transfer, status):
+            return None
+        else:
+            reason = _reason(status, transfer.head)
+        return self._reading.outcome(status, reason, transfer.whole_body(), lambda: _limits(transfer))
+
+    def _redirects(self, transfer: Transfer, status: int) -> bool:
+        return (
+            self._endpoint.allow_redirects
+            and status in _REDIRECTS
+            and _LOCATION.search(b"".join(transfer.head)) is not None
+        )
 
     def silent(self, transfer: Transfer, begun_s: float, now_s: float) -> Outcome | None:
         """Return the outcome of a transfer whose server says nothing for too long; `None` if it may still."""
@@ -225,15 +238,14 @@ class _Headers:
         # Credentials win over a header, and the length is libcurl's to say.
         has_credentials = self._token is not None or endpoint.login is not None
         self._left_out = {"content-length", "authorization"} if has_credentials else {"content-length"}
-        self._always: list[bytes] | None = None
+        self._lines: list[bytes] = []
+        self._made_of: Mapping[str, str] | None = None
 
     def lines(self, message: Message) -> list[bytes]:
         """Return the lines; raise `ValueError` for a header that can't be one."""
-        if not message.headers:
-            # Whatever a connection says, it says it each time.
-            self._always = self._always or self._made({})
-            return self._always
-        return self._made(message.headers)
+        if message.headers is not self._made_of:
+            self._lines, self._made_of = self._made(message.headers), message.headers
+        return self._lines
 
     def _made(self, headers: Mapping[str, str]) -> list[bytes]:
         merged = {name.lower(): (name, text) for name, text in (*self._usual.items(), *headers.items())}
@@ -271,9 +283,9 @@ def _options(endpoint: Endpoint, request: Request, settings: FetchSettings) -> d
 
 def _method_options(request: Request) -> dict[int, Any]:
     options: dict[int, Any] = {pycurl.HTTPGET: 1}
-    if request.method != "GET" or request.json is not None:
+    if request.method != "GET" or request.has_body:
         options = {pycurl.CUSTOMREQUEST: request.method}
-        if request.method != "DELETE" or request.json is not None:
+        if request.method != "DELETE" or request.has_body:
             options[pycurl.POSTFIELDS] = b""
     if not request.is_repeatable:
         # On a kept-alive connection that dies before an answer, libcurl sends a request again by itself.
@@ -331,10 +343,9 @@ def _international(base_url: str) -> str:
 
 
 def _limits(transfer: Transfer) -> Mapping[str, str]:
-    text = b"".join(transfer.head)
-    if not _LIMITS.search(text):
+    if not _LIMITS.search(b"".join(transfer.lines)):
         return {}
-    pairs = (line.partition(":") for line in text.decode("latin-1").splitlines())
+    pairs = (line.partition(":") for line in b"".join(transfer.head).decode("latin-1").splitlines())
     return CaseInsensitiveDict((name.strip(), value.strip()) for name, _, value in pairs)
 
 
