@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +32,24 @@ class Progress:
     seconds: float = 0.0
     latency: Histogram = field(default_factory=Histogram)
     limits: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def sum(cls, parts: Sequence[Progress]) -> Progress:
+        """Return the progress of several processes that share one fetch."""
+        latency = Histogram()
+        for part in parts:
+            latency.merge(part.latency)
+        return cls(
+            total=sum(part.total for part in parts),
+            kinds=sum((part.kinds for part in parts), Counter()),
+            resumed=sum(part.resumed for part in parts),
+            requests=sum(part.requests for part in parts),
+            in_flight=sum(part.in_flight for part in parts),
+            waiting=sum(part.waiting for part in parts),
+            seconds=max((part.seconds for part in parts), default=0.0),
+            latency=latency,
+            limits=_sum_of_limits([part.limits for part in parts if part.limits]),
+        )
 
     @property
     def done(self) -> int:
@@ -78,6 +97,34 @@ class Progress:
             f"{self.done:,} of {self.total:,} ({_percent(self.done, self.total)}), {self.rate_per_s:,.0f}/s{left}, "
             f"{self.in_flight} in flight, {self.waiting} waiting to be tried again{'; ' + bad if bad else ''}"
         )
+
+
+def _sum_of_limits(limits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    if not limits:
+        return {}
+    if "over_time" in limits[0]:
+        return {"over_time": _sum_over_time([limit["over_time"] for limit in limits])}
+    rates = [limit["rate_limit_per_s"] for limit in limits]
+    return {
+        "limit": sum(limit["limit"] for limit in limits),
+        # One that is free to send as it likes makes all of them free.
+        "rate_limit_per_s": None if None in rates else round(sum(rates), 1),
+        "paused_s": max(limit["paused_s"] for limit in limits),
+        "outage": any(limit["outage"] for limit in limits),
+    }
+
+
+def _sum_over_time(histories: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    # Each process remembers moments of its own: at each of the longest history's, the last that the others know.
+    longest = max(histories, key=len)
+    return [
+        {"s": moment["s"], **_sum_of_limits([_latest(history, moment["s"]) for history in histories if history])}
+        for moment in longest
+    ]
+
+
+def _latest(history: Sequence[Mapping[str, Any]], s: float) -> Mapping[str, Any]:
+    return next((moment for moment in reversed(history) if moment["s"] <= s), history[0])
 
 
 def _percent(part: int, whole: int) -> str:

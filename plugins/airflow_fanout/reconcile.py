@@ -51,13 +51,15 @@ class Done:
         self.count = 0
 
     def __contains__(self, index: int) -> bool:
-        place = index - self._indexes.start
-        return index in self._indexes and bool(self._bits[place >> 3] >> (place & 7) & 1)
+        if index not in self._indexes:
+            return False
+        place = self._indexes.index(index)
+        return bool(self._bits[place >> 3] >> (place & 7) & 1)
 
     def set(self, index: int, *, good: bool) -> None:
         """Note an outcome; a later one overrules an earlier one."""
         if index not in self._indexes or (index in self) == good:
             return
-        place = index - self._indexes.start
+        place = self._indexes.index(index)
         self._bits[place >> 3] ^= 1 << (place & 7)
         self.count += 1 if good else -1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 from airflow_fanout.errors import BadSetting
@@ -149,6 +149,7 @@ class FetchSettings:
     :param max_body_bytes: the largest answer, after decompression.
     :param transport: what sends declarative requests: `curl`, `requests`, or `auto` for the first of them that can be
         had on this machine.
+    :param processes: how many processes send them, each with its share of all limits; `None` for as many as are useful.
     """
 
     concurrency: int = 32
@@ -158,12 +159,41 @@ class FetchSettings:
     breaker: Breaker = Breaker()
     max_body_bytes: int = 16 * MIB
     transport: Transport = "auto"
+    processes: int | None = None
 
     def __post_init__(self) -> None:
         if self.transport not in get_args(Transport):
             raise BadSetting("transport", self.transport, f"one of {', '.join(get_args(Transport))}")
         check_whole("concurrency", self.concurrency)
         check_whole("max_body_bytes", self.max_body_bytes, "bytes")
+        if self.processes is not None:
+            check_whole("processes", self.processes)
+            if self.processes > self.concurrency:
+                raise BadSetting("processes", self.processes, f"at most one for each request ({self.concurrency})")
+
+    def share(self, number: int, of: int) -> FetchSettings:
+        """Return the settings of one of several processes: what limits them together adds up to these limits.
+
+        :param number: the number of the process, counted from 0.
+        :param of: how many there are, at most one for each request at once.
+        """
+
+        def part(whole: int) -> int:
+            # What doesn't divide goes to the first ones.
+            return whole // of + (number < whole % of)
+
+        throttle, breaker = self.throttle, self.breaker
+        rate_per_s = throttle.rate_per_s and throttle.rate_per_s / of
+        start, floor = max(1, part(throttle.start)), max(1, part(throttle.floor))
+        # A canary of 0 is none at all.
+        canary = breaker.canary and max(1, part(breaker.canary))
+        return replace(
+            self,
+            concurrency=part(self.concurrency),
+            throttle=replace(throttle, start=start, floor=floor, rate_per_s=rate_per_s),
+            breaker=replace(breaker, canary=canary, min_sample=max(1, part(breaker.min_sample))),
+            processes=1,
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Return the settings as plain JSON."""

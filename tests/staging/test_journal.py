@@ -82,7 +82,7 @@ def test_flushed_records_can_be_read_before_the_part_is_closed(generation: Gener
 def test_an_old_part_is_closed(generation: GenerationDirectory) -> None:
     """A part that is a minute old is closed with the next flush, and the next record begins another."""
     clock = Clock()
-    writer = JournalWriter(generation.new_try(), clock)
+    writer = JournalWriter(generation.new_try(), clock=clock)
     writer.append(record(0))
     writer.flush()
     clock.now += PART_AGE_S - 0.1
@@ -99,7 +99,7 @@ def test_an_old_part_is_closed(generation: GenerationDirectory) -> None:
 
 def test_a_large_part_is_closed(generation: GenerationDirectory) -> None:
     """A part is closed once it has its size on the disk, so that a kill leaves little that isn't durable."""
-    writer = JournalWriter(generation.new_try(), Clock())
+    writer = JournalWriter(generation.new_try(), clock=Clock())
     eighth = [os.urandom(PART_BYTES // 8).hex() for _ in range(9)]
     for index, text in enumerate(eighth):
         writer.append(record(index, text))

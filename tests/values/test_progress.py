@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -84,3 +85,33 @@ def test_a_line_for_the_log() -> None:
 def test_a_hundred_percent_is_all(done: int, total: int, shown: str) -> None:
     """One that is missing of a million is seen."""
     assert f"({shown})" in Progress(total=total, kinds=Counter(ok=done)).line()
+
+
+def test_progress_adds_up_over_processes() -> None:
+    """Counts and limits add up, the longest time counts, and one process without a rate limit has none for all."""
+    limits = {"limit": 4, "rate_limit_per_s": 10.0, "paused_s": 0.0, "outage": False}
+    one = Progress(total=10, kinds=Counter(ok=3), requests=4, in_flight=1, waiting=1, seconds=2.0, limits=limits)
+    other = Progress(
+        total=9, kinds=Counter(ok=2, null=1), resumed=2, requests=3, seconds=3.0, limits={**limits, "outage": True}
+    )
+    for progress, ms in ((one, 1.0), (other, 100.0)):
+        progress.latency.add(ms)
+    both = Progress.sum([one, other])
+    assert (both.total, both.done, both.resumed, both.requests) == (19, 6, 2, 7)
+    assert (both.in_flight, both.waiting, both.seconds, both.latency.total) == (1, 1, 3.0, 2)
+    assert both.limits == {"limit": 8, "rate_limit_per_s": 20.0, "paused_s": 0.0, "outage": True}
+    free = Progress(total=1, limits={**limits, "rate_limit_per_s": None})
+    assert Progress.sum([one, free]).limits["rate_limit_per_s"] is None
+    assert Progress.sum([]).summary() == Progress(total=0).summary()
+
+
+def test_limits_over_time_add_up() -> None:
+    """At each moment of the longest history, the others count with what they had last."""
+
+    def moment(s: float, limit: int) -> dict[str, Any]:
+        return {"s": s, "limit": limit, "rate_limit_per_s": None, "paused_s": 0.0, "outage": False}
+
+    one = Progress(total=1, limits={"over_time": [moment(1, 5), moment(2, 6), moment(3, 7)]})
+    other = Progress(total=1, limits={"over_time": [moment(1.5, 1), moment(2.5, 2)]})
+    history = Progress.sum([one, other]).limits["over_time"]
+    assert [(each["s"], each["limit"]) for each in history] == [(1, 6), (2, 7), (3, 9)]

@@ -156,3 +156,31 @@ def test_settings_are_frozen() -> None:
     """Settings are values: nobody changes them on the way."""
     with pytest.raises(FrozenInstanceError):
         FetchSettings().concurrency = 7  # type: ignore[misc] # what is tried here
+
+
+@given(st.integers(1, 40), st.integers(0, 60), st.integers(1, 300), st.data())
+def test_shares_add_up(concurrency: int, canary: int, start: int, data: st.DataObject) -> None:
+    """The limits of several processes add up to the whole's, and none of them is left with nothing."""
+    of = data.draw(st.integers(1, concurrency))
+    whole = FetchSettings(
+        concurrency=concurrency,
+        throttle=Throttle(start=start, rate_per_s=12.0),
+        breaker=Breaker(canary=canary, min_sample=200),
+        processes=of,
+    )
+    shares = [whole.share(number, of) for number in range(of)]
+    assert sum(share.concurrency for share in shares) == concurrency
+    assert sum(share.throttle.rate_per_s or 0 for share in shares) == pytest.approx(12.0)
+    assert sum(share.breaker.min_sample for share in shares) == 200
+    assert sum(share.breaker.canary for share in shares) == (max(canary, of) if canary else 0)
+    assert sum(share.throttle.start for share in shares) == max(start, of)
+    assert min(share.concurrency for share in shares) >= 1
+    assert {share.retry for share in shares} == {whole.retry}
+
+
+def test_more_processes_than_requests_are_refused() -> None:
+    """A process that may send nothing is a slip; the message names both numbers."""
+    with pytest.raises(BadSetting, match=r"processes.*at most one for each request \(2\)"):
+        FetchSettings(concurrency=2, processes=3)
+    with pytest.raises(BadSetting, match="processes"):
+        FetchSettings(processes=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from airflow_fanout.engine.fleet import Fleet
 from airflow_fanout.engine.process import EngineProcess, Said
 from airflow_fanout.errors import EngineDied, EngineFailed, EngineStopped, FanoutError, LongWait, Superseded, Tripped
 from airflow_fanout.progress import Progress
@@ -18,7 +19,7 @@ _ERRORS: dict[str, Callable[[Progress, dict[str, Any]], FanoutError]] = {
 }
 
 
-def progress_at_end(said: Said | None, engine: EngineProcess) -> Progress:
+def progress_at_end(said: Said | None, engine: EngineProcess | Fleet) -> Progress:
     """Return the progress of a fetch that has come to its end; raise the error of one that hasn't.
 
     :param said: the engine's last message that was no progress; `None` if there was none.

@@ -27,6 +27,9 @@ class Job:
     :param function: the author's function, pickled.
     :param settings: how to fetch.
     :param path: the parent's `sys.path`, so that the function's modules are found.
+    :param attempt: the directory of the try that this is a part of; the engine makes one of its own if not given.
+    :param process: the number of this engine among those of its try, which take every nth parameter each.
+    :param processes: how many engines these are.
     """
 
     directory: Path
@@ -39,6 +42,9 @@ class Job:
     function: bytes | None
     settings: FetchSettings
     path: tuple[str, ...]
+    attempt: Path | None = None
+    process: int = 0
+    processes: int = 1
 
     def __repr__(self) -> str:
         return f"Job({self.directory.name}[{self.start}:{self.stop}], shard {self.shard}, generation {self.generation})"
@@ -46,13 +52,14 @@ class Job:
     @property
     def indexes(self) -> range:
         """The indexes to fetch."""
-        return range(self.start, self.stop)
+        return range(self.start + self.process, self.stop, self.processes)
 
     def encode(self) -> bytes:
         """Return the job as one line."""
         fields: dict[str, Any] = {
             **self.__dict__,
             "directory": str(self.directory),
+            "attempt": self.attempt and str(self.attempt),
             "endpoint": self.endpoint.as_json(),
             "request": self.request and self.request.as_json(),
             "function": self.function and base64.b64encode(self.function).decode(),
@@ -68,6 +75,7 @@ class Job:
             **{
                 **fields,
                 "directory": Path(fields["directory"]),
+                "attempt": fields["attempt"] and Path(fields["attempt"]),
                 "endpoint": Endpoint.from_json(fields["endpoint"]),
                 "request": fields["request"] and Request(**fields["request"]),
                 "function": fields["function"] and base64.b64decode(fields["function"]),

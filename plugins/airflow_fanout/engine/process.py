@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -93,32 +93,31 @@ class EngineProcess:
 
     def listen(self) -> Iterator[Said]:
         """Yield what the engine says until it has closed its pipes."""
+        return (said for _, said in heard([self]) if said is not None)
+
+    @property
+    def told(self) -> int:
+        """The pipe with its messages."""
+        return self._told
+
+    @property
+    def output(self) -> int:
+        """The pipe with what its code prints."""
         if self._process.stdout is None:
             raise AssertionError("the engine's output is a pipe")
-        streams = {self._told: _Lines(), self._process.stdout.fileno(): _Lines()}
-        with selectors.DefaultSelector() as selector:
-            for stream in streams:
-                selector.register(stream, selectors.EVENT_READ)
-            while selector.get_map():
-                # The messages end with the engine itself; its output may be held open by a process that the
-                # author's code has started and left behind.
-                ready = selector.select(None if self._told in selector.get_map() else LEFTOVERS_S)
-                if not ready:
-                    break
-                for key, _ in ready:
-                    data = os.read(key.fd, 1 << 16)
-                    if not data:
-                        selector.unregister(key.fd)
-                    for line in streams[key.fd].feed(data):
-                        yield self._said(line, told=key.fd == self._told)
-        self._process.wait()
+        return self._process.stdout.fileno()
 
-    def _said(self, line: bytes, *, told: bool) -> Said:
+    def said(self, line: bytes, *, told: bool) -> Said:
+        """Return what a line of one of its pipes says."""
         if told:
             return Said(*codec.decode(line))
         text = line.decode(errors="replace")
         self._last_lines.append(text)
         return Said("output", text)
+
+    def wait(self) -> None:
+        """Wait for its end."""
+        self._process.wait()
 
     def ask_to_stop(self) -> None:
         """Tell the engine to come to an end, without waiting for it."""
@@ -133,6 +132,31 @@ class EngineProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def heard(engines: Sequence[EngineProcess]) -> Iterator[tuple[EngineProcess, Said | None]]:
+    """Yield what each of several engines says as it is said, and `None` for one that has ended."""
+    told = {engine.told: engine for engine in engines}
+    streams = {pipe: (engine, _Lines()) for engine in engines for pipe in (engine.told, engine.output)}
+    with selectors.DefaultSelector() as selector:
+        for pipe in streams:
+            selector.register(pipe, selectors.EVENT_READ)
+        while selector.get_map():
+            # The messages end with the engine itself; its output may be held open by a process that the author's
+            # code has started and left behind.
+            ready = selector.select(None if told.keys() & selector.get_map().keys() else LEFTOVERS_S)
+            if not ready:
+                break
+            for key, _ in ready:
+                data = os.read(key.fd, 1 << 16)
+                engine, lines = streams[key.fd]
+                for line in lines.feed(data):
+                    yield engine, engine.said(line, told=key.fd in told)
+                if not data:
+                    selector.unregister(key.fd)
+                    if key.fd in told:
+                        engine.wait()
+                        yield engine, None
 
 
 class _Lines:

@@ -7,6 +7,7 @@ import resource
 import signal
 import traceback
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any, Unpack
 
 import cloudpickle
@@ -74,12 +75,12 @@ class _Fetch:
         self._shard = directory.shard(job.shard)
         generation = self._shard.generation(job.generation)
         # First the fence, then the reading: what an older try writes after this no longer counts.
-        self._try = generation.new_try()
+        self._try = job.attempt or generation.new_try()
         finished, damaged = resume(generation, job.indexes)
         self._teller = teller
         for part in damaged:
             teller.tell("damaged", str(part))
-        self._scribe = Scribe(JournalWriter(self._try))
+        self._scribe = Scribe(JournalWriter(self._try, count(job.process, job.processes)))
         self._traffic = Traffic(job.settings)
         self._driver = driver_for(
             job,

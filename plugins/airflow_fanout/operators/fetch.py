@@ -5,17 +5,18 @@ from __future__ import annotations
 import resource
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, NoReturn
 
 from airflow.sdk import BaseOperator, Context, XComArg
 
+from airflow_fanout.engine.cores import usable_cores, useful_processes
 from airflow_fanout.engine.ending import progress_at_end
+from airflow_fanout.engine.fleet import Fleet
 from airflow_fanout.engine.job import Job
 from airflow_fanout.engine.limits import check_files
-from airflow_fanout.engine.process import EngineProcess
 from airflow_fanout.errors import BadSetting, LongWait
 from airflow_fanout.operators.border import Reference, airflow_errors, is_yes, list_directory
 from airflow_fanout.operators.connection import endpoint_of
@@ -49,6 +50,8 @@ class GeventFetchOperator(BaseOperator):
     :param breaker: when the run is stopped early, because the rest is doomed.
     :param max_body_bytes: the largest answer, after decompression.
     :param transport: what sends a declarative request: `curl`, `requests`, or `auto`, the first that can be had.
+    :param processes: how many processes send the requests, each with its share of the concurrency and of all limits;
+        by default as many as are useful for the concurrency, never more than the cores that this worker may use.
     :param refetch: whether everything is requested anew, also what has good outcomes already; a template, such as
         `{{ params.refetch }}`.
 
@@ -74,6 +77,7 @@ class GeventFetchOperator(BaseOperator):
         breaker: Breaker = Breaker(),  # noqa: B008 - a frozen value
         max_body_bytes: int = 16 * MIB,
         transport: Transport = "auto",
+        processes: int | None = None,
         refetch: bool | str = False,
         **kwargs: Any,
     ) -> None:
@@ -95,9 +99,10 @@ class GeventFetchOperator(BaseOperator):
             breaker=breaker,
             max_body_bytes=max_body_bytes,
             transport=transport,
+            processes=processes,
         )
         self.refetch = refetch
-        self._engine: EngineProcess | None = None
+        self._fleet: Fleet | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the engine and listen to it."""
@@ -119,8 +124,8 @@ class GeventFetchOperator(BaseOperator):
 
     def on_kill(self) -> None:
         """End the engine with the task."""
-        if self._engine is not None:
-            self._engine.ask_to_stop()
+        if self._fleet is not None:
+            self._fleet.ask_to_stop()
 
     def _hand_back(self, wait: LongWait) -> NoReturn:
         from airflow.providers.standard.triggers.temporal import DateTimeTrigger
@@ -142,7 +147,9 @@ class GeventFetchOperator(BaseOperator):
 
     def _job(self, part: _Part) -> Job:
         """Return the engine's job, checked: whatever can be known to be wrong is said before a request is sent."""
-        check_files(self.settings.concurrency, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+        settings = self._settings(part)
+        share = settings.share(0, settings.processes or 1)
+        check_files(share.concurrency, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
         request = Request(**self.request_template) if self.request_template else None
         if request is not None:
             _check_fields(request, part.manifest)
@@ -160,20 +167,29 @@ class GeventFetchOperator(BaseOperator):
             endpoint=endpoint_of(self.http_conn_id),
             request=request,
             function=function,
-            settings=self.settings,
+            settings=settings,
             path=tuple(sys.path),
         )
+
+    def _settings(self, part: _Part) -> FetchSettings:
+        useful = useful_processes(
+            concurrency=self.settings.concurrency,
+            declarative=self.function is None and self.settings.transport != "requests",
+            parameters=len(part.indexes),
+            cores=usable_cores(),
+        )
+        return replace(self.settings, processes=self.settings.processes or useful)
 
     def _fetch(self, job: Job, context: Context) -> Progress:
         if not job.indexes:
             # Nothing is sent, and the fields of an empty list are unknown: the engine would refuse the request's.
             return Progress(total=0)
-        with EngineProcess(job) as self._engine:
-            return self._listen(self._engine, context)
+        with Fleet(job) as self._fleet:
+            return self._listen(self._fleet, context)
 
-    def _listen(self, engine: EngineProcess, context: Context) -> Progress:
+    def _listen(self, fleet: Fleet, context: Context) -> Progress:
         final, seconds = None, 0
-        for said in engine.listen():
+        for said in fleet.listen():
             if said.what == "output":
                 self.log.info("[engine] %s", said.value)
             elif said.what == "note":
@@ -185,7 +201,7 @@ class GeventFetchOperator(BaseOperator):
                 self._show(Progress.from_json(said.value), seconds, context)
             else:
                 final = said
-        return progress_at_end(final, engine)
+        return progress_at_end(final, fleet)
 
     def _show(self, progress: Progress, seconds: int, context: Context) -> None:
         try:

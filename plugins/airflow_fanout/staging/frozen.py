@@ -175,8 +175,9 @@ def read_parameters(directory: ListDirectory, indexes: range) -> Iterator[tuple[
 
     :raises StagingLost: when the list is shorter than its manifest says.
     """
-    index = indexes.start - 1
-    for index, line in islice(enumerate(read_lines(directory.parameters)), indexes.start, indexes.stop):
+    index = -1
+    lines = enumerate(read_lines(directory.parameters))
+    for index, line in islice(lines, indexes.start, indexes.stop, indexes.step):
         yield index, codec.decode(line)
-    if indexes and index != indexes.stop - 1:
+    if indexes and index != indexes[-1]:
         raise StagingLost(str(directory.parameters), f"has fewer than the {indexes.stop:,} parameters it should have")

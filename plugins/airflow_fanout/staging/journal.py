@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 from airflow_fanout import codec
@@ -19,15 +20,21 @@ class JournalWriter:
     """Writes the records of one try into parts; a part is closed by size or by age, and is durable then.
 
     Records are appended by one thread, and may be written by another: whoever takes the lines writes them.
+
+    :param directory: the try's directory.
+    :param clock: the time, in seconds.
+    :param numbers: the numbers of the parts; where several processes write one try, they differ.
     """
 
-    def __init__(self, directory: Path, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, directory: Path, numbers: Iterator[int] | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._directory = directory
         self._clock = clock
+        self._numbers = numbers or count()
         self._lines: list[bytes] = []
         self._part: LinesWriter | None = None
         self._begun = 0.0
-        self._parts = 0
         self.waiting = 0
 
     def append(self, record: Record) -> None:
@@ -44,8 +51,7 @@ class JournalWriter:
     def write(self, lines: list[bytes]) -> None:
         """Give lines to the operating system, and close a part that is large or old."""
         if lines and self._part is None:
-            self._part = LinesWriter(self._directory / f"part-{self._parts:05d}.jsonl.zst")
-            self._parts += 1
+            self._part = LinesWriter(self._directory / f"part-{next(self._numbers):05d}.jsonl.zst")
             self._begun = self._clock()
         if self._part is None:
             return

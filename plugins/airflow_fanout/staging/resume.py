@@ -23,12 +23,22 @@ def resume(generation: GenerationDirectory, indexes: range) -> tuple[Done, list[
             # All of a part, or nothing of it: the damage may show at its end only.
             ended = array("q", (_ended(record) for record in read_part(part)))
         except JournalDamaged:
-            part.rename(part.with_name(f"{part.name}.damaged"))
-            damaged.append(part)
+            damaged += _put_aside(part)
+            continue
+        except FileNotFoundError:
+            # Another process of the same try has put it aside.
             continue
         for index in ended:
             done.set(max(index, ~index), good=index >= 0)
     return done, damaged
+
+
+def _put_aside(part: Path) -> list[Path]:
+    try:
+        part.rename(part.with_name(f"{part.name}.damaged"))
+    except FileNotFoundError:
+        return []
+    return [part]
 
 
 def _ended(record: Record) -> int:

@@ -1,0 +1,147 @@
+"""One fetch by several engines, seen from their parent: started, heard and ended as one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+
+from airflow_fanout.engine.job import Job
+from airflow_fanout.engine.process import EngineProcess, Said, heard
+from airflow_fanout.progress import Progress
+from airflow_fanout.staging.directory import ListDirectory
+
+# When several engines end for several reasons, the first of these is the one to tell.
+_WORST_FIRST = ("failed", "superseded", "tripped", "wait", "stopped", "done")
+
+
+class Fleet:
+    """The engines of one fetch. Each takes every nth parameter and its share of all limits.
+
+    They share nothing but the directory of their try, which is made here: it fences off what older tries still write.
+
+    :param job: the whole fetch; its settings say how many engines.
+    """
+
+    def __init__(self, job: Job) -> None:
+        processes = job.settings.processes or 1
+        generation = ListDirectory(job.directory).shard(job.shard).generation(job.generation)
+        attempt = generation.new_try()
+        self._jobs = [
+            replace(
+                job,
+                attempt=attempt,
+                process=number,
+                processes=processes,
+                settings=job.settings.share(number, processes),
+            )
+            for number in range(processes)
+        ]
+        self._engines: list[EngineProcess] = []
+        self._progress: dict[EngineProcess, Progress] = {}
+        self._ends: dict[EngineProcess, Said | None] = {}
+        self._stack = ExitStack()
+
+    def __repr__(self) -> str:
+        return f"Fleet({', '.join(map(repr, self._engines)) or f'{len(self._jobs)} to be started'})"
+
+    def __enter__(self) -> Fleet:
+        with ExitStack() as stack:
+            self._engines = [stack.enter_context(EngineProcess(job)) for job in self._jobs]
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # All at once, so that their time to end in good order is the same.
+        self.ask_to_stop()
+        self._stack.close()
+
+    @property
+    def ended(self) -> str | None:
+        """How the engine ended that ended worst, in words; `None` while it runs."""
+        return self._worst.ended
+
+    @property
+    def last_words(self) -> str:
+        """The last lines that its code printed."""
+        return self._worst.last_words
+
+    @property
+    def pids(self) -> list[int]:
+        """The engines' process ids."""
+        return [engine.pid for engine in self._engines]
+
+    def ask_to_stop(self) -> None:
+        """Tell all engines to come to an end, without waiting for it."""
+        for engine in self._engines:
+            engine.ask_to_stop()
+
+    def listen(self) -> Iterator[Said]:
+        """Yield what the engines say, their progress and their ends each added up to one."""
+        notes = set()
+        for engine, said in heard(self._engines):
+            if said is None:
+                self._has_ended(engine)
+            elif said.what == "progress":
+                yield from self._added_up(engine, said)
+            elif said.what not in _WORST_FIRST:
+                if said not in notes:
+                    yield said
+                notes |= {said} if said.what == "note" else set()
+            else:
+                self._ends[engine] = said
+                self._note_progress(engine, said.value.get("progress"))
+        final = self._final()
+        if final is not None:
+            yield final
+
+    def _has_ended(self, engine: EngineProcess) -> None:
+        end = self._ends.setdefault(engine, None)
+        if end is None or end.what != "done":
+            # What the others have done is in the journal; the rest is the next try's.
+            self.ask_to_stop()
+
+    def _note_progress(self, engine: EngineProcess, value: dict[str, Any] | None) -> None:
+        if value is not None:
+            self._progress[engine] = Progress.from_json(value)
+
+    def _added_up(self, engine: EngineProcess, said: Said) -> Iterator[Said]:
+        self._note_progress(engine, said.value)
+        running = [other for other in self._engines if other not in self._ends]
+        # All of them tell it each second: once is enough, when all have begun.
+        if engine is running[0] and len(self._progress) == len(self._engines):
+            yield Said("progress", self._sum().as_json())
+
+    def _sum(self) -> Progress:
+        return Progress.sum([self._progress[engine] for engine in self._engines if engine in self._progress])
+
+    @property
+    def _worst(self) -> EngineProcess:
+        return min(self._engines, key=lambda engine: _badness(self._ends.get(engine)))
+
+    def _final(self) -> Said | None:
+        worst = self._ends.get(self._worst)
+        if worst is None or worst.what == "failed":
+            return worst
+        same = [end.value for end in self._ends.values() if end is not None and end.what == worst.what]
+        return Said(worst.what, {**_together(same), "progress": self._sum().as_json()})
+
+
+def _badness(end: Said | None) -> int:
+    return -1 if end is None else _WORST_FIRST.index(end.what)
+
+
+def _together(values: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what several engines say that end for the same reason: counts add up, the longest wait counts."""
+    together = dict(values[0])
+    for value in values[1:]:
+        for name in ("sample", "failed"):
+            if name in value:
+                together[name] += value[name]
+        if "seconds" in value:
+            together["seconds"] = max(together["seconds"], value["seconds"])
+    return together

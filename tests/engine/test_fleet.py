@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_fanout.engine.ending import progress_at_end
+from airflow_fanout.engine.fleet import Fleet
+from airflow_fanout.errors import EngineDied, EngineStopped, Tripped
+from airflow_fanout.outcome import Kind
+from airflow_fanout.request import Request
+from airflow_fanout.settings import Breaker, FetchSettings, Throttle
+from airflow_fanout.staging.directory import ListDirectory
+from airflow_fanout.staging.journal import read_records
+from demo.numbers import numbers
+from demo.service import DemoService
+from tests.engine.harness import ONCE, frozen, job, journal, settings
+
+if TYPE_CHECKING:
+    from airflow_fanout.engine.job import Job
+    from airflow_fanout.progress import Progress
+
+CALLS = Request(endpoint="/calls/{tel}", query={"day": "2026-11-22"}, result="calls")
+
+
+@pytest.fixture
+def service() -> Iterator[DemoService]:
+    """A service of the test's own, whose counts begin at nothing."""
+    with DemoService.start(subscribers=600) as running:
+        yield running
+
+
+def fetched(todo: Job) -> Progress:
+    """Run a job to its end by as many engines as it says; raise what it ends with."""
+    with Fleet(todo) as fleet:
+        ends = [said for said in fleet.listen() if said.what not in ("progress", "note", "output", "damaged")]
+        return progress_at_end(ends[-1] if ends else None, fleet)
+
+
+def calls(tmp_path: Path, service: DemoService, count: int, how: FetchSettings) -> Job:
+    """Return the job of fetching the calls of so many subscribers."""
+    return job(frozen(tmp_path, islice(numbers(600), count), ("tel",)), CALLS, service.url, how)
+
+
+def asked(service: DemoService) -> Counter[str]:
+    """Return how often each subscriber was asked for."""
+    return Counter(service.asked())
+
+
+def index(done: Any) -> list[int]:
+    """Return the indexes of records, in order."""
+    return sorted(record.index for record in done)
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_each_parameter_is_fetched_by_one_of_them(tmp_path: Path, service: DemoService, processes: int) -> None:
+    """Whatever the number of engines, all is asked for once and recorded once, and the counts add up to the whole."""
+    todo = calls(tmp_path, service, 100, settings(12, processes=processes))
+    progress = fetched(todo)
+    assert (progress.total, progress.done, progress.requests, progress.latency.total) == (100, 100, 100, 100)
+    assert progress.kinds == {Kind.OK: 100}
+    assert index(read_records(journal(ListDirectory(todo.directory)))) == list(range(100))
+    assert set(asked(service).values()) == {1}
+
+
+def test_limits_add_up(tmp_path: Path, service: DemoService) -> None:
+    """Two engines open no more connections than one, and the limits that are told are those of both together."""
+    service.set_faults(latency_ms=20)
+    todo = calls(tmp_path, service, 200, settings(10, processes=2, throttle=Throttle(adaptive=False)))
+    with Fleet(todo) as fleet:
+        final = list(fleet.listen())[-1]
+    assert service.stats()["connections"] <= 10
+    moments = final.value["progress"]["limits"]["over_time"]
+    assert all(moment["limit"] == 10 for moment in moments)
+
+
+def test_the_rate_is_that_of_all(tmp_path: Path, service: DemoService) -> None:
+    """A rate of the author's is the whole fetch's, not each engine's."""
+    how = settings(10, processes=2, throttle=Throttle(adaptive=False, rate_per_s=50.0))
+    progress = fetched(calls(tmp_path, service, 60, how))
+    assert 40 <= progress.requests / progress.seconds <= 56
+
+
+def test_the_canary_is_that_of_all(tmp_path: Path) -> None:
+    """Wrong credentials cost the canary's requests, no more, and the message counts all of them."""
+    how = FetchSettings(concurrency=10, processes=2, retry=ONCE, breaker=Breaker(canary=20))
+    with DemoService.start(subscribers=200, token="right") as service:
+        with pytest.raises(Tripped, match=r"After 20 parameters 100 % failed, most with http_error 401") as caught:
+            fetched(calls(tmp_path, service, 200, how))
+        assert (caught.value.saved, service.stats()["by_status"]) == (180, {"401": 20})
+
+
+def test_one_that_is_killed_ends_all(tmp_path: Path, service: DemoService) -> None:
+    """When an engine dies the others stop in good order; the next try asks for nothing that is in the journal."""
+    service.set_faults(latency_ms=30)
+    todo = calls(tmp_path, service, 600, settings(6, processes=2))
+    with Fleet(todo) as fleet:
+        heard = fleet.listen()
+        next(said for said in heard if said.what == "progress")
+        os.kill(fleet.pids[1], signal.SIGKILL)
+        assert {said.what for said in heard} <= {"progress"}
+        with pytest.raises(EngineDied, match="SIGKILL"):
+            progress_at_end(None, fleet)
+    durable = {record.index for record in read_records(journal(ListDirectory(todo.directory)))}
+    assert 0 < len(durable) < 600
+    before = asked(service)
+    service.set_faults(latency_ms=0)
+    assert fetched(todo).resumed == len(durable)
+    again = asked(service) - before
+    assert len(again) == 600 - len(durable)
+    assert index(read_records(journal(ListDirectory(todo.directory)))) == list(range(600))
+
+
+def test_all_stop_when_asked(tmp_path: Path, service: DemoService) -> None:
+    """A stop reaches every engine at once, and each closes its part in good order."""
+    service.set_faults(latency_ms=50)
+    todo = calls(tmp_path, service, 500, settings(4, processes=2))
+    with Fleet(todo) as fleet:
+        heard = fleet.listen()
+        next(said for said in heard if said.what == "progress")
+        begun = time.monotonic()
+        fleet.ask_to_stop()
+        final = list(heard)[-1]
+        assert time.monotonic() - begun < 4
+        with pytest.raises(EngineStopped):
+            progress_at_end(final, fleet)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in fleet.pids)
+
+
+def test_a_damaged_part_is_told_once(tmp_path: Path, service: DemoService) -> None:
+    """Each engine reads all of an older try; the one that finds the damage first puts the part aside for all."""
+    todo = calls(tmp_path, service, 60, settings(6, processes=2))
+    fetched(todo)
+    part = journal(ListDirectory(todo.directory)).parts()[0]
+    torn = bytearray(part.read_bytes())
+    torn[len(torn) // 2] ^= 0xFF
+    part.write_bytes(bytes(torn))
+    with Fleet(todo) as fleet:
+        damaged = [said.value for said in fleet.listen() if said.what == "damaged"]
+    assert damaged == [str(part)]
+    assert {record.index for record in read_records(journal(ListDirectory(todo.directory)))} == set(range(60))
+
+
+def test_more_processes_than_parameters_do_no_harm(tmp_path: Path, service: DemoService) -> None:
+    """An engine without a parameter of its own ends at once."""
+    assert fetched(calls(tmp_path, service, 2, settings(8, processes=4))).done == 2
