@@ -45,6 +45,7 @@ class Fuse:
     def __init__(self, settings: Breaker) -> None:
         self._settings = settings
         self._ended = 0
+        self._failed = 0
         self._causes: Counter[tuple[Kind, int | None]] = Counter()
 
     def is_canary(self, begun: int) -> bool:
@@ -56,8 +57,9 @@ class Fuse:
         self._ended += 1
         if outcome.kind in FAILURES:
             self._causes[outcome.kind, outcome.status] += 1
-        failed = self._causes.total()
-        if not self._is_sample() or failed <= self._settings.max_failures * self._ended:
+            self._failed += 1
+        failed = self._failed
+        if failed <= self._settings.max_failures * self._ended or not self._is_sample():
             return None
         (kind, status), _ = self._causes.most_common(1)[0]
         cause = str(kind) if status is None else f"{kind} {status}"
@@ -74,7 +76,7 @@ class Outage:
 
     :param longest_s: after so many seconds without any answer the run is given up; 0 if nobody waits at all.
 
-    `unanswered` is the number of requests since the last answer.
+    `is_on` says whether the server is thought to be down, `unanswered` is the number of requests since the last answer.
     """
 
     def __init__(self, longest_s: float) -> None:
@@ -84,11 +86,7 @@ class Outage:
         self._since_s: float | None = None
         self._probe_s = PROBE_S
         self.unanswered = 0
-
-    @property
-    def is_on(self) -> bool:
-        """Whether the server is thought to be down."""
-        return self._since_s is not None
+        self.is_on = False
 
     def is_too_long(self, now_s: float) -> bool:
         """Return whether it has lasted longer than anybody waits."""
@@ -114,13 +112,14 @@ class Outage:
         # waited in vain while others were answered doesn't say that the server is down.
         self._failed += attempt == 1 and now_s - ms / 2000 >= self._answered_s
         if self._failed >= FIRST_FAILURES and self._longest_s > 0:
-            self._since_s = now_s
+            self._since_s, self.is_on = now_s, True
             pause(self._probe_s)
         return False
 
     def _answer(self, now_s: float) -> bool:
         ended = self.is_on
-        self._failed, self.unanswered, self._since_s, self._probe_s = 0, 0, None, PROBE_S
+        if self.unanswered:
+            self._failed, self.unanswered, self._since_s, self._probe_s, self.is_on = 0, 0, None, PROBE_S, False
         self._answered_s = now_s
         return ended
 

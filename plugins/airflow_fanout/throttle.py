@@ -70,9 +70,10 @@ class Window:
 
     def add(self, sample: Sample, in_flight: int) -> None:
         """Note a request's end."""
-        self.overloads += sample.overload
         self.most_in_flight = max(self.most_in_flight, in_flight)
-        if not sample.overload:
+        if sample.overload:
+            self.overloads += 1
+        else:
             self.latencies.append(sample.ms)
 
     @property
@@ -82,23 +83,18 @@ class Window:
 
 
 class Concurrency:
-    """The limit on requests under way."""
+    """The limit on requests under way; `limit` is that of this moment."""
 
     def __init__(self, settings: Throttle, ceiling: int) -> None:
         self._floor = min(settings.floor, ceiling)
         self._start = min(max(settings.start, settings.floor), ceiling)
         self._ceiling = ceiling
         self._adaptive = settings.adaptive
-        self._limit = float(self._start if settings.adaptive else ceiling)
+        self._set(float(self._start if settings.adaptive else ceiling))
         self._doubling = True
         self._unloaded_ms: float | None = None
         self._window = Window()
         self._from_before = 0
-
-    @property
-    def limit(self) -> int:
-        """The limit of this moment."""
-        return int(self._limit)
 
     def add(self, sample: Sample, in_flight: int) -> None:
         """Note a request's end; `in_flight` counts it, too."""
@@ -118,7 +114,8 @@ class Concurrency:
     def restart(self) -> None:
         """Begin anew after an outage: what was known of the server's load is no longer true."""
         if self._adaptive:
-            self._limit, self._doubling, self._window = float(self._start), True, Window()
+            self._set(float(self._start))
+            self._doubling, self._window = True, Window()
             self._from_before = 0
 
     def _look_at(self, window: Window) -> None:
@@ -143,23 +140,30 @@ class Concurrency:
         return allowed / ms if ms > 0 else 1.0
 
     def _shrink(self, factor: float) -> None:
-        self._limit = max(float(self._floor), self._limit * factor)
+        self._set(max(float(self._floor), self._limit * factor))
         self._doubling = False
 
     def _grow(self) -> None:
         step = self._limit if self._doubling else max(1.0, math.sqrt(self._limit) / 4)
-        self._limit = min(float(self._ceiling), self._limit + step)
+        self._set(min(float(self._ceiling), self._limit + step))
+
+    def _set(self, limit: float) -> None:
+        self._limit = limit
+        self.limit = int(limit)
 
 
 class Rate:
-    """The limit on requests per second: the author's, and what a refusing server seems to allow."""
+    """The limit on requests per second: the author's, and what a refusing server seems to allow.
+
+    `next_s` is the moment from which on the next request may be sent.
+    """
 
     def __init__(self, per_s: float | None) -> None:
         self._most = per_s or math.inf
         self._rate = self._most
         self._refused_at = math.inf
         self._changed_s = -math.inf
-        self._next_s = -math.inf
+        self.next_s = -math.inf
         self._accepted: deque[float] = deque()
         self._accepting_s = -math.inf
 
@@ -168,16 +172,12 @@ class Rate:
         """The rate of this moment; `None` without a limit."""
         return None if math.isinf(self._rate) else self._rate
 
-    def wait_s(self, now_s: float) -> float:
-        """Return how long until the next request may be sent."""
-        return max(0.0, self._next_s - now_s)
-
     def sent(self, now_s: float) -> None:
         """Note that a request is sent."""
         if self._rate < math.inf:
             self._advance(now_s)
             # A sender that was late may catch up a twentieth of a second's worth, never more: no bursts.
-            self._next_s = max(self._next_s, now_s - 0.05) + 1 / self._rate
+            self.next_s = max(self.next_s, now_s - 0.05) + 1 / self._rate
 
     def accepted(self, now_s: float, begun_s: float) -> None:
         """Note that the server has carried out a request that was sent at `begun_s`."""
@@ -237,7 +237,8 @@ class Gate:
         """Return 0 if a request may be sent now, else how long to wait; infinity until one under way has ended."""
         if self.in_flight >= self._concurrency.limit:
             return math.inf
-        return max(self._paused_until_s - now_s, self._rate.wait_s(now_s), 0.0)
+        wait_s = max(self._paused_until_s, self._rate.next_s) - now_s
+        return max(0.0, wait_s)
 
     def begin(self, now_s: float) -> None:
         """Note that a request is sent."""

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_fanout.endpoint import Endpoint
-from airflow_fanout.outcome import Kind, Outcome
+from airflow_fanout.outcome import Failure, Kind, Outcome
 from airflow_fanout.request import Request
 from airflow_fanout.settings import Retry, Timeouts
-from tests.engine.harness import Run, frozen, job, run
+from tests.engine.harness import Run, frozen, job, run, settings
+from tests.http.http2 import Http2Server
 from tests.http.servers import Server, answer, as_json, authority, chunked, drip, paths, proxy, redirect, serving
 
 if TYPE_CHECKING:
@@ -76,6 +77,17 @@ def only(found: Run) -> Outcome:
 
 
 # --- the request ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_form(api: Server, fetch: Fetch, method: str) -> None:
+    """A form goes out as browsers send it, with its type and length, whatever the method."""
+    form = {"tel": "{tel}", "text": "a b&ü"}
+    found = fetch(api, {"tel": "+1"}, request=Request(endpoint="/form", method=method, form=form))
+    assert only(found).kind is Kind.OK
+    [seen] = api.asked("/form")
+    assert (seen.method, seen.body) == (method, b"tel=%2B1&text=a+b%26%C3%BC")
+    assert seen.headers["content-type"] == "application/x-www-form-urlencoded"
 
 
 def test_base_address_has_a_path(api: Server, fetch: Fetch) -> None:
@@ -526,6 +538,26 @@ def test_proxy_of_the_connection_is_not_passed_by(
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     fetch(Endpoint(base_url=api.origin, proxies={"http": gateway.origin}, trust_env=False))
     assert (len(api.seen), len(gateway.seen)) == (1, 1)
+
+
+def test_http_2(tmp_path: Path) -> None:
+    """Where an https server speaks HTTP/2, libcurl does: the same outcomes, over no more connections."""
+
+    def respond(path: str) -> tuple[int, bytes]:
+        return (404, b"") if path == "/7" else (200, json.dumps(path).encode())
+
+    known, context = authority(tmp_path)
+    with Http2Server(respond, context) as server:
+        endpoint = Endpoint(base_url=server.origin, verify=str(known))
+        found = run(job(frozen(tmp_path, range(50)), ASK, endpoint, settings(4, transport="curl")))
+    assert sorted(server.paths) == sorted(f"/{number}" for number in range(50))
+    assert server.connections <= 4
+    outcomes = found.outcomes
+    missing = outcomes.pop("7")
+    assert (missing.kind, missing.failure) == (Kind.HTTP_ERROR, Failure("HTTPError", "HTTP 404 Not Found"))
+    assert {number: outcome.result for number, outcome in outcomes.items()} == {
+        str(number): f"/{number}" for number in range(50) if number != 7
+    }
 
 
 def test_tunnel(secure: Server, ca: tuple[Path, ssl.SSLContext], gateway: Server, fetch: Fetch) -> None:

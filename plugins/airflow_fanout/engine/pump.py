@@ -45,6 +45,7 @@ class Pump(Driver):
     :param transport: tells handles what to send, and reads answers.
     :param others: follows redirects, which libcurl isn't asked to.
     :param note: takes a word about what others are asked to do.
+    :param multi: makes libcurl's set of handles.
     :param parts: what every driver is given.
     """
 
@@ -54,6 +55,7 @@ class Pump(Driver):
         transport: CurlTransport,
         others: RequestsTransport,
         note: Callable[[str], None],
+        multi: Callable[[], Any] = pycurl.CurlMulti,
         **parts: Unpack[Parts],
     ) -> None:
         super().__init__(repeatable=transport.repeatable, **parts)
@@ -62,7 +64,7 @@ class Pump(Driver):
         self._note = note
         self._sockets = Sockets()
         self._alarm = Alarm(self._sockets.fileno())
-        self._multi = pycurl.CurlMulti()
+        self._multi = multi()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._sockets.want)
         self._multi.setopt(pycurl.M_MAXCONNECTS, self._settings.concurrency)
         self._free: list[Transfer] = []

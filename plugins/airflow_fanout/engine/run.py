@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import signal
@@ -95,6 +96,8 @@ class _Fetch:
 
     def run(self) -> int:
         gevent.signal_handler(signal.SIGTERM, self._driver.stop, Stop("stopped", {}))
+        # What has been imported stays: the collector needn't look at it again and again.
+        gc.freeze()
         running = [gevent.spawn(part) for part in (self._driver.run, self._tick, self._scribe.run)]
         try:
             # Whichever ends first: the last two never do, unless they can't write to the disk or to the parent.

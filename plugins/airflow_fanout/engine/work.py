@@ -86,7 +86,8 @@ class Work:
 
     def poll(self) -> Task | None:
         """Return the next task, if there is one at this moment."""
-        task = self._due() or self._new()
+        task = self._due() if self._heap else None
+        task = task or self._new()
         if task is not None:
             self.in_flight += 1
         return task
@@ -139,9 +140,7 @@ class Work:
         self._changed.set()
 
     def _due(self) -> Task | None:
-        if self._heap and self._heap[0].due <= self._clock():
-            return heapq.heappop(self._heap).task
-        return None
+        return heapq.heappop(self._heap).task if self._heap[0].due <= self._clock() else None
 
     def _new(self) -> Task | None:
         if self._source is None or len(self._heap) >= MOST_WAITING or not self._admits_new(self._begun):

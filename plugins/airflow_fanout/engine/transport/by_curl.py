@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.client import responses
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,7 @@ _TOO_LARGE = frozenset({pycurl.E_WRITE_ERROR, pycurl.E_FILESIZE_EXCEEDED})
 class Transfer:
     """A handle with what it receives; used again for one request after the other.
 
+    :param easy: the handle.
     :param most: the largest body, in bytes.
 
     `sent_lines` are the request's headers as the handle knows them. `heard_s` is the moment of the last piece of the
@@ -69,8 +70,8 @@ class Transfer:
 
     __slots__ = ("body", "easy", "gone", "heard_s", "lines", "most", "sent_lines", "size")
 
-    def __init__(self, most: int) -> None:
-        self.easy = pycurl.Curl()
+    def __init__(self, easy: Any, most: int) -> None:
+        self.easy = easy
         self.body: list[bytes] = []
         self.lines: list[bytes] = []
         self.size = 0
@@ -132,9 +133,18 @@ class CurlTransport:
     :param request: the request.
     :param known: the fields that every parameter has.
     :param settings: time limits and the largest answer.
+    :param easy: makes a handle.
     """
 
-    def __init__(self, endpoint: Endpoint, request: Request, known: tuple[str, ...], settings: FetchSettings) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        request: Request,
+        known: tuple[str, ...],
+        settings: FetchSettings,
+        easy: Callable[[], Any] = pycurl.Curl,
+    ) -> None:
+        self._easy = easy
         self._endpoint = endpoint
         self._compiled = Compiled(request, known)
         self._reading = Reading(request)
@@ -147,7 +157,7 @@ class CurlTransport:
 
     def new_transfer(self) -> Transfer:
         """Return a handle that knows all that is the same for each parameter."""
-        transfer = Transfer(self._settings.max_body_bytes)
+        transfer = Transfer(self._easy(), self._settings.max_body_bytes)
         for option, value in self._options.items():
             transfer.easy.setopt(option, value)
         return transfer

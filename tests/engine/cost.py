@@ -1,0 +1,98 @@
+"""Counts what a thousand declarative requests cost the engine: run in an interpreter of its own, prints JSON.
+
+Everything of the engine is there but libcurl and the network: the frozen list, templates, throttle, settlement, JSON,
+journal. What is counted, function calls and the interpreter's instructions, is the same on every machine, however busy.
+"""
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from airflow_fanout.engine.meter import Meter
+from airflow_fanout.engine.pump import Pump
+from airflow_fanout.engine.scribe import Scribe
+from airflow_fanout.engine.traffic import Traffic
+from airflow_fanout.engine.transport.by_curl import CurlTransport
+from airflow_fanout.engine.transport.by_requests import RequestsTransport
+from airflow_fanout.engine.work import Work
+from airflow_fanout.request import Request
+from airflow_fanout.session import FanoutSession, settled
+from airflow_fanout.settings import FetchSettings
+from airflow_fanout.staging.frozen import read_parameters
+from airflow_fanout.staging.journal import JournalWriter
+from demo.numbers import numbers
+from tests.engine.harness import NOWHERE, frozen
+from tests.engine.scripted_curl import ScriptedEasy, ScriptedMulti
+
+Note = Callable[[Any, str, Any], Any]
+
+REQUEST = Request(endpoint="/calls/{tel}", query={"day": "2026-11-22"}, result="calls")
+BODY = json.dumps({"calls": [{"to": "+12025550100", "seconds": place} for place in range(12)]}).encode()
+
+
+def pump(folder: Path, count: int) -> Pump:
+    """Return a pump with so many requests to send, and all that belongs to it."""
+    settings = FetchSettings(concurrency=100)
+    directory = frozen(folder, numbers(count), ("tel",))
+    scribe = Scribe(JournalWriter(folder))
+    traffic = Traffic(settings)
+    endpoint = settled(NOWHERE)
+    easy = partial(ScriptedEasy, BODY)
+    return Pump(
+        transport=CurlTransport(endpoint, REQUEST, ("tel",), settings, easy),
+        others=RequestsTransport(FanoutSession(endpoint, settings), REQUEST, ("tel",), 60.0),
+        note=print,
+        multi=ScriptedMulti,
+        work=Work(read_parameters(directory, range(count)), admits_new=traffic.admits_new),
+        traffic=traffic,
+        settings=settings,
+        meter=Meter(total=count, resumed=0),
+        write=scribe.append,
+    )
+
+
+def counted(count: int, trace: Callable[[Note | None], None], counts: tuple[str, ...]) -> int:
+    """Return how often such events happen, of those that a tracer is told, for so many requests."""
+    total = 0
+
+    def note(frame: Any, event: str, _arg: Any) -> Any:
+        nonlocal total
+        total += event in counts
+        frame.f_trace_lines, frame.f_trace_opcodes = False, True
+        return note
+
+    with tempfile.TemporaryDirectory() as folder:
+        counting = pump(Path(folder), count)
+        trace(note)
+        try:
+            counting.run()
+        finally:
+            trace(None)
+    return total
+
+
+def calls(count: int) -> int:
+    """Return how many functions are called, of Python's and of C's, for so many requests."""
+    return counted(count, sys.setprofile, ("call", "c_call"))
+
+
+def instructions(count: int) -> int:
+    """Return how many of the interpreter's instructions are carried out for so many requests."""
+    return counted(count, sys.settrace, ("opcode",))
+
+
+def each(what: Callable[[int], float]) -> float:
+    """Return the cost of one request more, beginning and end left out."""
+    return round((what(2_000) - what(1_000)) / 1_000, 1)
+
+
+if __name__ == "__main__":
+    print(json.dumps({"calls": each(calls), "instructions": each(instructions)}))
