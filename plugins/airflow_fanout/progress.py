@@ -48,7 +48,7 @@ class Progress:
             waiting=sum(part.waiting for part in parts),
             seconds=max((part.seconds for part in parts), default=0.0),
             latency=latency,
-            limits=_sum_of_limits([part.limits for part in parts if part.limits]),
+            limits=_sum_of_limits([part.limits for part in parts]),
         )
 
     @property
@@ -100,17 +100,21 @@ class Progress:
 
 
 def _sum_of_limits(limits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    if not limits:
-        return {}
-    if "over_time" in limits[0]:
-        return {"over_time": _sum_over_time([limit["over_time"] for limit in limits])}
-    rates = [limit["rate_limit_per_s"] for limit in limits]
+    # A process that is at its end tells its history; while others are under way, only they have limits.
+    if now := [limit for limit in limits if "limit" in limit]:
+        return _sum_of_moments(now)
+    histories = [limit["over_time"] for limit in limits if limit.get("over_time")]
+    return {"over_time": _sum_over_time(histories)} if histories else {}
+
+
+def _sum_of_moments(moments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    rates = [moment["rate_limit_per_s"] for moment in moments]
     return {
-        "limit": sum(limit["limit"] for limit in limits),
+        "limit": sum(moment["limit"] for moment in moments),
         # One that is free to send as it likes makes all of them free.
         "rate_limit_per_s": None if None in rates else round(sum(rates), 1),
-        "paused_s": max(limit["paused_s"] for limit in limits),
-        "outage": any(limit["outage"] for limit in limits),
+        "paused_s": max(moment["paused_s"] for moment in moments),
+        "outage": any(moment["outage"] for moment in moments),
     }
 
 
@@ -118,7 +122,7 @@ def _sum_over_time(histories: Sequence[Sequence[Mapping[str, Any]]]) -> list[dic
     # Each process remembers moments of its own: at each of the longest history's, the last that the others know.
     longest = max(histories, key=len)
     return [
-        {"s": moment["s"], **_sum_of_limits([_latest(history, moment["s"]) for history in histories if history])}
+        {"s": moment["s"], **_sum_of_moments([_latest(history, moment["s"]) for history in histories])}
         for moment in longest
     ]
 

@@ -113,5 +113,12 @@ def test_limits_over_time_add_up() -> None:
 
     one = Progress(total=1, limits={"over_time": [moment(1, 5), moment(2, 6), moment(3, 7)]})
     other = Progress(total=1, limits={"over_time": [moment(1.5, 1), moment(2.5, 2)]})
-    history = Progress.sum([one, other]).limits["over_time"]
+    history = Progress.sum([one, other, Progress(total=1, limits={"over_time": []})]).limits["over_time"]
     assert [(each["s"], each["limit"]) for each in history] == [(1, 6), (2, 7), (3, 9)]
+
+
+def test_a_process_at_its_end_has_no_limits_any_more() -> None:
+    """While one process is under way and another has ended, the limits are those of the one under way."""
+    limits = {"limit": 4, "rate_limit_per_s": None, "paused_s": 0.0, "outage": False}
+    ended, running = Progress(total=1, limits={"over_time": [{"s": 1, **limits}]}), Progress(total=1, limits=limits)
+    assert Progress.sum([ended, running]).limits == Progress.sum([running, ended]).limits == limits
