@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,6 +40,10 @@ class Tripped:
     transient: bool
 
 
+# Room for any number.
+UNLIMITED = sys.maxsize
+
+
 class Fuse:
     """Counts how parameters end, and says when it is enough."""
 
@@ -48,16 +53,17 @@ class Fuse:
         self._failed = 0
         self._causes: Counter[tuple[Kind, int | None]] = Counter()
 
-    def is_canary(self, begun: int) -> bool:
-        """Return whether the first requests are still under way, so that no further one may be begun."""
-        return bool(self._settings.canary) and begun >= self._settings.canary > self._ended
+    def room(self, begun: int) -> int:
+        """Return how many more may be begun after so many: while the first ones are under way, no others."""
+        canary = self._settings.canary
+        return canary - begun if self._ended < canary else UNLIMITED
 
-    def add(self, outcome: Outcome) -> Tripped | None:
-        """Count a parameter's outcome; return why to stop, if it is time to."""
-        self._ended += 1
+    def add(self, outcome: Outcome, many: int = 1) -> Tripped | None:
+        """Count an outcome that so many parameters have had; return why to stop, if it is time to."""
+        self._ended += many
         if outcome.kind in FAILURES:
-            self._causes[outcome.kind, outcome.status] += 1
-            self._failed += 1
+            self._causes[outcome.kind, outcome.status] += many
+            self._failed += many
         failed = self._failed
         if failed <= self._settings.max_failures * self._ended or not self._is_sample():
             return None
@@ -100,7 +106,7 @@ class Outage:
         :param pause: called with the seconds for which nobody shall send.
         """
         if not is_down(outcome):
-            return self._answer(now_s)
+            return self.answer(now_s)
         self.unanswered += 1
         if self._since_s is not None:
             # What was under way when it began is no probe, and says nothing new.
@@ -116,7 +122,8 @@ class Outage:
             pause(self._probe_s)
         return False
 
-    def _answer(self, now_s: float) -> bool:
+    def answer(self, now_s: float) -> bool:
+        """Note that the server has answered; return whether that ends an outage."""
         ended = self.is_on
         if self.unanswered:
             self._failed, self.unanswered, self._since_s, self._probe_s, self.is_on = 0, 0, None, PROBE_S, False

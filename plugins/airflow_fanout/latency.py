@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 # Buckets grow by 5 %, so a bucket's geometric middle is within 2.5 % of every value in it.
 GROWTH = math.log(1.05)
@@ -27,7 +27,11 @@ class Histogram:
 
     def add(self, ms: float) -> None:
         """Count one duration."""
-        self._buckets[int(math.log(max(ms, SMALLEST_MS) / SMALLEST_MS) / GROWTH)] += 1
+        self.extend((ms,))
+
+    def extend(self, durations_ms: Iterable[float]) -> None:
+        """Count several durations."""
+        self._buckets.update([int(math.log(max(ms, SMALLEST_MS) / SMALLEST_MS) / GROWTH) for ms in durations_ms])
 
     def merge(self, other: Histogram) -> None:
         """Count all of another histogram's values, too."""

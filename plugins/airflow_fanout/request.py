@@ -93,13 +93,16 @@ class Compiled:
 
     def __init__(self, request: Request, known: tuple[str, ...]) -> None:
         self._method = request.method
-        self._path = Template(request.endpoint)
+        path = Template(request.endpoint)
+        self._path = path.filler(_segment)
         self._query = _Pairs("query", request.query)
         self._body = _body(request)
         self._headers = _Headers(request.headers, self._body.content_type)
-        check_fields("endpoint", self._path.fields, known)
+        check_fields("endpoint", path.fields, known)
         for part in (self._query, self._headers, self._body):
             check_fields(part.name, part.fields, known)
+        # What comes from the author; all else in a target is percent-encoded.
+        self.literals = path.literals
 
     def message(self, value: Json) -> Message:
         """Return what is sent for a parameter; its headers are not to be changed.
@@ -110,8 +113,7 @@ class Compiled:
         return Message(self._method, self._target(values), self._headers.of(values), self._body.of(values))
 
     def _target(self, values: Mapping[str, Json]) -> str:
-        path = self._path.fill(values, _segment)
-        query = self._query.text(values)
+        path, query = self._path(values), self._query.text(values)
         return f"{path}{'&' if '?' in path else '?'}{query}" if query else path
 
 
@@ -120,14 +122,18 @@ class _Pairs:
 
     content_type: str | None = "application/x-www-form-urlencoded"
 
-    def __init__(self, name: str, pairs: Mapping[str, Json]) -> None:
-        self.name = name
+    def __init__(self, part: str, pairs: Mapping[str, Json]) -> None:
+        self.name = part
         trees = [(f"{quote_plus(name)}=", Tree(value)) for name, value in pairs.items()]
         self.fields = tuple(field for _, tree in trees for field in tree.fields)
         self._pieces: list[Fill] = [_piece(prefix, tree) for prefix, tree in trees]
+        self._always = None if self.fields else self._written({})
 
     def text(self, values: Mapping[str, Json]) -> str:
         """Return the pairs as text."""
+        return self._written(values) if self._always is None else self._always
+
+    def _written(self, values: Mapping[str, Json]) -> str:
         return "&".join(filter(None, [piece(values) for piece in self._pieces]))
 
     def of(self, values: Mapping[str, Json]) -> bytes:

@@ -46,9 +46,9 @@ class Budget:
         self._share = share
         self._left = float(self.RESERVE)
 
-    def sent(self) -> None:
-        """Note that a request was sent."""
-        self._left += self._share
+    def sent(self, many: int = 1) -> None:
+        """Note that so many requests were sent."""
+        self._left += self._share * many
 
     def take(self) -> bool:
         """Spend one repetition; return whether there was one left."""

@@ -36,11 +36,24 @@ class Template:
         """The names of the fields, in order."""
         return self.parts[1::2]
 
-    def fill(self, values: Mapping[str, Json], quote: Callable[[str], str] = str) -> str:
-        """Return the text with each field replaced by its quoted value."""
-        filled = list(self.parts)
-        filled[1::2] = [quote(text_of(values[name])) for name in self.fields]
-        return "".join(filled)
+    @property
+    def literals(self) -> tuple[str, ...]:
+        """What stands between the fields."""
+        return self.parts[::2]
+
+    def filler(self, quote: Callable[[str], str] = str) -> Callable[[Mapping[str, Json]], str]:
+        """Return a function that gives the text with each field replaced by its quoted value."""
+        if len(self.fields) == 1:
+            # What most templates are, in the shortest way.
+            before, name, after = self.parts
+            return lambda values: f"{before}{quote(text_of(values[name]))}{after}"
+
+        def fill(values: Mapping[str, Json]) -> str:
+            filled = list(self.parts)
+            filled[1::2] = [quote(text_of(values[name])) for name in self.fields]
+            return "".join(filled)
+
+        return fill
 
 
 def text_of(value: Json) -> str:
@@ -78,7 +91,7 @@ def _filler(value: Json) -> Fill:
         return lambda _values: value
     if isinstance(value, str):
         template = Template(value)
-        return itemgetter(*template.fields) if template.parts[::2] == ("", "") else template.fill
+        return itemgetter(*template.fields) if template.literals == ("", "") else template.filler()
     if isinstance(value, Mapping):
         named = [(name, _filler(branch)) for name, branch in value.items()]
         return lambda values: {name: fill(values) for name, fill in named}

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from statistics import quantiles
 from typing import Any, NamedTuple
 
@@ -68,13 +69,13 @@ class Window:
         self.overloads = 0
         self.most_in_flight = 0
 
-    def add(self, sample: Sample, in_flight: int) -> None:
-        """Note a request's end."""
-        self.most_in_flight = max(self.most_in_flight, in_flight)
-        if sample.overload:
-            self.overloads += 1
-        else:
-            self.latencies.append(sample.ms)
+    def add(self, samples: Sequence[Sample], in_flight: int) -> None:
+        """Note how requests have ended."""
+        if samples:
+            self.most_in_flight = max(self.most_in_flight, in_flight)
+            latencies = [sample.ms for sample in samples if not sample.overload]
+            self.latencies += latencies
+            self.overloads += len(samples) - len(latencies)
 
     @property
     def size(self) -> int:
@@ -96,19 +97,18 @@ class Concurrency:
         self._window = Window()
         self._from_before = 0
 
-    def add(self, sample: Sample, in_flight: int) -> None:
-        """Note a request's end; `in_flight` counts it, too."""
+    def add(self, samples: Sequence[Sample], in_flight: int) -> None:
+        """Note how requests have ended; `in_flight` counts them, too."""
         if not self._adaptive:
             return
-        if self._from_before:
-            # Sent under the larger limit: one cause, one decrease.
-            self._from_before -= 1
-            return
-        self._window.add(sample, in_flight)
+        # Sent under the larger limit: one cause, one decrease.
+        from_before = min(self._from_before, len(samples))
+        self._from_before -= from_before
+        self._window.add(samples[from_before:], in_flight)
         if self._window.size >= max(SHORTEST_WINDOW, self.limit):
             before = self._limit
             self._look_at(self._window)
-            self._from_before = in_flight - 1 if self._limit < before else 0
+            self._from_before = in_flight - len(samples) if self._limit < before else 0
             self._window = Window()
 
     def restart(self) -> None:
@@ -164,7 +164,7 @@ class Rate:
         self._refused_at = math.inf
         self._changed_s = -math.inf
         self.next_s = -math.inf
-        self._accepted: deque[float] = deque()
+        self._accepted: deque[tuple[float, int]] = deque()
         self._accepting_s = -math.inf
 
     @property
@@ -179,12 +179,12 @@ class Rate:
             # A sender that was late may catch up a twentieth of a second's worth, never more: no bursts.
             self.next_s = max(self.next_s, now_s - 0.05) + 1 / self._rate
 
-    def accepted(self, now_s: float, begun_s: float) -> None:
-        """Note that the server has carried out a request that was sent at `begun_s`."""
+    def accepted(self, now_s: float, begun_s: float, many: int = 1) -> None:
+        """Note that the server has carried out so many requests, the last of which was sent at `begun_s`."""
         if begun_s > self._changed_s:
             self._accepting_s = min(self._accepting_s, now_s)
-        self._accepted.append(now_s)
-        while self._accepted[0] < now_s - 1.0:
+        self._accepted.append((now_s, many))
+        while self._accepted[0][0] < now_s - 1.0:
             self._accepted.popleft()
 
     def is_repeated(self, begun_s: float) -> bool:
@@ -201,7 +201,7 @@ class Rate:
         """
         if now_s - self._changed_s < 1.0 or begun_s < self._accepting_s:
             return
-        lately = in_flight + sum(1 for moment in self._accepted if moment >= now_s - 1.0)
+        lately = in_flight + sum(many for moment, many in self._accepted if moment >= now_s - 1.0)
         # Refused again so soon: the last estimate was too high, most likely the sum of two of the server's windows.
         known = self._rate * (OVERESTIMATE if now_s - self._changed_s < SOON_S else 1.0)
         # Just after a pause little has been accepted lately: one refusal is never worth more than half of the rate.
@@ -240,19 +240,31 @@ class Gate:
         wait_s = max(self._paused_until_s, self._rate.next_s) - now_s
         return max(0.0, wait_s)
 
-    def begin(self, now_s: float) -> None:
-        """Note that a request is sent."""
-        self.in_flight += 1
+    @property
+    def room(self) -> int:
+        """How many requests may be sent when nobody has to wait."""
+        # A rate is kept by looking at the clock before each.
+        return 1 if self._rate.per_s is not None else self._concurrency.limit - self.in_flight
+
+    def begin(self, now_s: float, many: int = 1) -> None:
+        """Note that so many requests are sent, no more than there is room for."""
+        self.in_flight += many
         self._rate.sent(now_s)
 
+    def answered(self, latencies_ms: Sequence[float], now_s: float) -> None:
+        """Note that requests have had good answers, with nothing else to say."""
+        self._concurrency.add([Sample(ms, overload=False) for ms in latencies_ms], self.in_flight)
+        self.in_flight -= len(latencies_ms)
+        self._rate.accepted(now_s, now_s - min(latencies_ms) / 1000, len(latencies_ms))
+
     def end(self, outcome: Outcome, ms: float, now_s: float) -> None:
-        """Note what came of it."""
+        """Note what came of a request."""
         begun_s = now_s - ms / 1000
         is_refused = outcome.status == 429
         is_known = is_refused and self._rate.is_repeated(begun_s)
         is_answer, overload = outcome.kind in ANSWERS, is_overload(outcome)
         if not is_known and (overload or is_answer):
-            self._concurrency.add(Sample(ms, overload), self.in_flight)
+            self._concurrency.add([Sample(ms, overload)], self.in_flight)
         self.in_flight -= 1
         if is_refused:
             self._rate.refused(now_s, begun_s, self.in_flight)

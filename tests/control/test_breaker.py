@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_fanout.breaker import FIRST_FAILURES, LONGEST_PROBE_S, PROBE_S, Fuse, Outage, Tripped
+from airflow_fanout.breaker import FIRST_FAILURES, LONGEST_PROBE_S, PROBE_S, UNLIMITED, Fuse, Outage, Tripped
 from airflow_fanout.outcome import Kind, Outcome
 from airflow_fanout.settings import Breaker
 
@@ -46,18 +46,19 @@ def down(at: float = 0.0, longest_s: float = 300.0) -> Server:
 def test_nothing_goes_beyond_the_canary_before_it_has_ended() -> None:
     """After the first five have begun, the sixth waits until all five have ended."""
     fuse = Fuse(Breaker(canary=5))
-    assert [fuse.is_canary(begun) for begun in range(7)] == [False] * 5 + [True] * 2
+    assert [fuse.room(begun) > 0 for begun in range(7)] == [True] * 5 + [False] * 2
+    assert fuse.room(3) == 2
     for _ in range(4):
         fuse.add(OK)
-        assert fuse.is_canary(5)
+        assert fuse.room(5) <= 0
     fuse.add(OK)
-    assert not fuse.is_canary(5)
+    assert fuse.room(5) == UNLIMITED
 
 
 def test_without_a_canary_nothing_is_held_back() -> None:
     """A canary of 0 is none."""
     fuse = Fuse(Breaker(canary=0))
-    assert not any(fuse.is_canary(begun) for begun in range(100))
+    assert {fuse.room(begun) for begun in range(100)} == {UNLIMITED}
 
 
 def test_wrong_credentials_cost_the_canary() -> None:

@@ -33,11 +33,11 @@ def broken() -> Traffic:
 def test_the_canary_holds_back_the_others() -> None:
     """What is begun, what has ended and what may begin fit together."""
     road = traffic(breaker=Breaker(canary=2))
-    assert [road.admits_new(begun) for begun in range(4)] == [True, True, False, False]
+    assert [road.room_for_new(begun) > 0 for begun in range(4)] == [True, True, False, False]
     road.settle(OK)
-    assert not road.admits_new(2)
+    assert not road.room_for_new(2)
     road.settle(OK)
-    assert road.admits_new(2)
+    assert road.room_for_new(2)
 
 
 def test_in_an_outage_one_at_a_time_goes_out() -> None:

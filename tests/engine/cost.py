@@ -25,7 +25,7 @@ from airflow_fanout.engine.transport.by_requests import RequestsTransport
 from airflow_fanout.engine.work import Work
 from airflow_fanout.request import Request
 from airflow_fanout.session import FanoutSession, settled
-from airflow_fanout.settings import FetchSettings
+from airflow_fanout.settings import FetchSettings, Throttle
 from airflow_fanout.staging.frozen import read_parameters
 from airflow_fanout.staging.journal import JournalWriter
 from demo.numbers import numbers
@@ -40,7 +40,8 @@ BODY = json.dumps({"calls": [{"to": "+12025550100", "seconds": place} for place 
 
 def pump(folder: Path, count: int) -> Pump:
     """Return a pump with so many requests to send, and all that belongs to it."""
-    settings = FetchSettings(concurrency=100)
+    # The limit looks at latencies, and here it stays where it is, whatever these are.
+    settings = FetchSettings(concurrency=100, throttle=Throttle(start=100, floor=100))
     directory = frozen(folder, numbers(count), ("tel",))
     scribe = Scribe(JournalWriter(folder))
     traffic = Traffic(settings)
@@ -51,7 +52,7 @@ def pump(folder: Path, count: int) -> Pump:
         others=RequestsTransport(FanoutSession(endpoint, settings), REQUEST, ("tel",), 60.0),
         note=print,
         multi=ScriptedMulti,
-        work=Work(read_parameters(directory, range(count)), admits_new=traffic.admits_new),
+        work=Work(read_parameters(directory, range(count)), room=traffic.room_for_new),
         traffic=traffic,
         settings=settings,
         meter=Meter(total=count, resumed=0),

@@ -40,7 +40,7 @@ class Fetched:
         self.records: list[Record] = []
         how = settings(concurrency, retry=retry, **more)
         traffic = Traffic(how)
-        self.work = Work(((index, index) for index in range(count)), admits_new=traffic.admits_new)
+        self.work = Work(((index, index) for index in range(count)), room=traffic.room_for_new)
         self.pool = Pool(
             work=self.work,
             traffic=traffic,

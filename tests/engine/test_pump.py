@@ -59,7 +59,7 @@ class Pumped:
             transport=CurlTransport(endpoint, ASK, ("0",), how),
             others=RequestsTransport(FanoutSession(endpoint, how), ASK, ("0",), 10),
             note=self.notes.append,
-            work=Work(iter(source or ((index, index) for index in range(count))), admits_new=traffic.admits_new),
+            work=Work(iter(source or ((index, index) for index in range(count))), room=traffic.room_for_new),
             traffic=traffic,
             settings=how,
             meter=Meter(total=count, resumed=0),

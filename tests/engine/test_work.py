@@ -246,7 +246,7 @@ def test_attempt_that_does_not_count() -> None:
 def test_new_tasks_are_held_back() -> None:
     """While no new one is admitted those who want one wait; a task that comes back is no new one."""
     admitted = 2
-    work = Work(numbered(4), admits_new=lambda begun: begun < admitted)
+    work = Work(numbered(4), room=lambda begun: admitted - begun)
     first, second = taken(work), taken(work)
     waiting = gevent.spawn(work.take)
     gevent.sleep(0.01)
@@ -286,26 +286,36 @@ def test_polling_is_not_waiting() -> None:
     """Who polls gets what there is at the moment, and learns when there will be more, and whether there will be."""
     now = [0.0]
     work = Work(numbered(2), clock=lambda: now[0])
-    first, second = work.poll(), work.poll()
-    assert first is not None
-    assert second is not None
-    assert (work.poll(), work.due_s(), work.is_over(), work.in_flight) == (None, float("inf"), False, 2)
+    first, _ = work.poll(5)
+    assert (work.poll(1), work.due_s(), work.is_over(), work.in_flight) == ([], float("inf"), False, 2)
     work.again(first, 3.0)
     work.finish()
-    assert (work.poll(), work.due_s(), work.is_over()) == (None, 3.0, False)
+    assert (work.poll(1), work.due_s(), work.is_over()) == ([], 3.0, False)
     now[0] = 3.5
     assert work.due_s() == 0.0
-    assert work.poll() is first
+    assert work.poll(5) == [first]
     work.finish()
-    assert (work.poll(), work.is_over()) == (None, True)
+    assert (work.poll(1), work.is_over()) == ([], True)
 
 
 def test_polling_leads_to_the_last_pass() -> None:
     """When nothing else is left, asking whether all is over brings back what was left for later."""
     work = Work(numbered(1))
-    task = work.poll()
-    assert task is not None
+    [task] = work.poll(1)
     assert work.leave(task)
-    assert work.poll() is None
+    assert work.poll(1) == []
     assert not work.is_over()
-    assert (work.due_s(), work.poll()) == (0.0, task)
+    assert (work.due_s(), work.poll(1)) == (0.0, [task])
+
+
+def test_many_are_taken_at_once() -> None:
+    """Who polls for many gets those that are due first, then new ones, as many as are admitted and no more."""
+    now = [0.0]
+    work = Work(numbered(10), clock=lambda: now[0], room=lambda begun: 6 - begun)
+    early = work.poll(4)
+    work.again(early[0], 1.0)
+    work.again(early[1], 9.0)
+    now[0] = 2.0
+    assert [task.index for task in work.poll(2)] == [0, 4]
+    assert [task.index for task in work.poll(5)] == [5]
+    assert (work.in_flight, work.waiting) == (5, 1)

@@ -21,13 +21,13 @@ def test_each_field_is_replaced_and_nothing_else(pieces: list[tuple[str, str]], 
     values = {str(place): value for place, (_, value) in enumerate(pieces)}
     template = Template(text)
     assert template.fields == tuple(values)
-    assert template.fill(values) == "".join(literal + value for literal, value in pieces) + last
+    assert template.filler()(values) == "".join(literal + value for literal, value in pieces) + last
 
 
 @given(VALUES)
 def test_a_quoted_value_can_be_read_back(value: str) -> None:
     """A value quoted for an address adds no slash, question mark or field to it, and unquotes to itself."""
-    filled = Template("/calls/{tel}/day").fill({"tel": value}, lambda text: quote(text, safe=""))
+    filled = Template("/calls/{tel}/day").filler(lambda text: quote(text, safe=""))({"tel": value})
     _, calls, middle, day = filled.split("/")
     assert (calls, unquote(middle), day) == ("calls", value, "day")
 
@@ -44,7 +44,7 @@ def test_other_braces_are_refused(text: str) -> None:
 
 def test_every_python_identifier_is_a_field() -> None:
     """A name that `names` takes can be used as a field, beyond ASCII, too."""
-    assert Template("{état}/{_a1}").fill({"état": "x", "_a1": "y"}) == "x/y"
+    assert Template("{état}/{_a1}").filler()({"état": "x", "_a1": "y"}) == "x/y"
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_every_python_identifier_is_a_field() -> None:
 )
 def test_values_are_written_as_json_has_them(value: Any, text: str) -> None:
     """A value that isn't a text stands in one as JSON would write it."""
-    assert Template("x={v}").fill({"v": value}) == f"x={text}"
+    assert Template("x={v}").filler()({"v": value}) == f"x={text}"
 
 
 @pytest.mark.parametrize("value", [7, 1.5, True, None, ["a", {"b": 1}], {"c": 2}, "text"], ids=repr)

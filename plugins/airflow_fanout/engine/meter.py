@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from airflow_fanout.latency import Histogram
@@ -28,6 +28,12 @@ class Meter:
         """Count an attempt that has ended, however it ended."""
         self._requests += 1
         self._latency.add(ms)
+
+    def answered(self, latencies_ms: Sequence[float]) -> None:
+        """Count parameters that have their results, each by the attempt that has ended."""
+        self._requests += len(latencies_ms)
+        self._latency.extend(latencies_ms)
+        self._kinds[Kind.OK] += len(latencies_ms)
 
     def ended(self, kind: Kind) -> None:
         """Count a parameter that has its outcome."""

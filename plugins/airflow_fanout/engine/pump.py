@@ -16,6 +16,7 @@ import pycurl
 
 from airflow_fanout.engine.alarm import Alarm
 from airflow_fanout.engine.driver import Driver, Parts
+from airflow_fanout.engine.settlement import Attempt
 from airflow_fanout.engine.sockets import Sockets
 from airflow_fanout.engine.transport import timed_out
 from airflow_fanout.engine.transport.by_curl import CurlTransport, Transfer
@@ -145,21 +146,24 @@ class Pump(Driver):
 
     def _start(self) -> tuple[int, float]:
         """Start what may be sent; return how many requests, and when there may be more, in seconds."""
-        for started in range(BATCH):
+        started = 0
+        while started < BATCH:
             now = time.monotonic()
             if self._work.stopped:
                 return started, math.inf
             if wait_s := self._traffic.wait_s(now):
                 return started, wait_s
-            task = self._work.poll()
-            if task is None:
+            tasks = self._work.poll(min(self._traffic.room, BATCH - started))
+            if not tasks:
                 return started, 0.0 if self._is_over() else self._work.due_s()
-            self._send(task, now)
-        return BATCH, 0.0
+            self._traffic.begin(now, len(tasks))
+            for task in tasks:
+                self._send(task, now)
+            started += len(tasks)
+        return started, 0.0
 
     def _send(self, task: Task, now_s: float) -> None:
         transfer = self._free.pop() if self._free else self._transport.new_transfer()
-        self._traffic.begin(now_s)
         try:
             self._transport.prepare(transfer, task.parameter)
         except ValueError as error:
@@ -174,21 +178,18 @@ class Pump(Driver):
         ended, left = 0, 1
         while left:
             left, answered, failed = self._multi.info_read()
-            for easy in answered:
-                self._end(easy, 0, "")
-            for easy, code, message in failed:
-                self._end(easy, code, message)
-            ended += len(answered) + len(failed)
+            attempts = [self._end(easy, 0, "") for easy in answered] + [self._end(*failure) for failure in failed]
+            self._settlement.add_all([attempt for attempt in attempts if attempt is not None])
+            ended += len(attempts)
         return ended
 
-    def _end(self, easy: pycurl.Curl, code: int, message: str) -> None:
+    def _end(self, easy: pycurl.Curl, code: int, message: str) -> Attempt | None:
         sent = self._sent[easy]
         outcome = self._transport.outcome(sent.transfer, code, message)
         if outcome is None:
             self._follow(sent)
         self._release(easy)
-        if outcome is not None:
-            self._settlement.add(sent.task, outcome, sent.begun_s)
+        return None if outcome is None else Attempt(sent.task, outcome, sent.begun_s)
 
     def _release(self, easy: pycurl.Curl) -> None:
         sent = self._sent.pop(easy)

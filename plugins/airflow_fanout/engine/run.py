@@ -87,7 +87,7 @@ class _Fetch:
             job,
             read_manifest(directory).fields,
             lambda text: teller.tell("note", text),
-            work=Work(_to_do(directory, job.indexes, finished), admits_new=self._traffic.admits_new),
+            work=Work(_to_do(directory, job.indexes, finished), room=self._traffic.room_for_new),
             traffic=self._traffic,
             settings=job.settings,
             meter=Meter(total=len(job.indexes), resumed=finished.count),

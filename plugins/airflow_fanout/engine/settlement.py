@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from airflow_fanout.breaker import Tripped
 from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.traffic import Traffic
 from airflow_fanout.engine.work import Task, Work
-from airflow_fanout.outcome import Outcome, Record
+from airflow_fanout.outcome import Kind, Outcome, Record
 from airflow_fanout.retry import Again, Budget, Verdict, decide
 from airflow_fanout.settings import FetchSettings
 
@@ -30,6 +30,19 @@ class Stop:
 
     why: str
     value: dict[str, Any]
+
+
+class Attempt(NamedTuple):
+    """What came of an attempt at a task that was begun at a moment of the monotonic clock."""
+
+    task: Task
+    outcome: Outcome
+    begun_s: float
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is a result, and nothing else to say."""
+        return self.outcome.kind is Kind.OK and self.outcome.retry_after_s is None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +97,29 @@ class Settlement:
         counts = self._traffic.end(outcome, attempt=task.attempt, ms=ms, now_s=now)
         self._settle(task, outcome, ms, counts=counts)
 
+    def add_all(self, attempts: Sequence[Attempt]) -> None:
+        """Settle the outcomes of attempts that have ended together; good ones, most of them, cost next to nothing."""
+        good = [attempt for attempt in attempts if attempt.is_plain]
+        if good:
+            self._add_good(good)
+        if len(good) < len(attempts):
+            for attempt in attempts:
+                if not attempt.is_plain:
+                    self.add(*attempt)
+
+    def _add_good(self, attempts: Sequence[Attempt]) -> None:
+        now = time.monotonic()
+        latencies = [(now - attempt.begun_s) * 1000 for attempt in attempts]
+        self._meter.answered(latencies)
+        self._budget.sent(len(attempts))
+        self._traffic.answered(latencies, now)
+        for (task, outcome, _), ms in zip(attempts, latencies, strict=True):
+            self._write(Record(task.index, task.parameter, outcome, task.attempt, ms))
+        self._work.finish(len(attempts))
+        # What the last pass brings was judged before.
+        if first := sum(not attempt.task.last for attempt in attempts):
+            self._judge(attempts[0].outcome, first)
+
     def look(self) -> None:
         """Look at what only time brings about; called about once a second."""
         now = time.monotonic()
@@ -130,8 +166,8 @@ class Settlement:
     def _is_long(self, outcome: Outcome) -> bool:
         return (outcome.retry_after_s or 0.0) > self._rules.settings.retry.longest_s
 
-    def _judge(self, outcome: Outcome) -> None:
-        if tripped := self._traffic.settle(outcome):
+    def _judge(self, outcome: Outcome, many: int = 1) -> None:
+        if tripped := self._traffic.settle(outcome, many):
             self._trip(tripped)
 
     def _trip(self, tripped: Tripped) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from airflow_fanout.breaker import Fuse, Outage, Tripped, is_down
@@ -31,9 +32,14 @@ class Traffic:
         """How many requests are under way."""
         return self._gate.in_flight
 
-    def admits_new(self, begun: int) -> bool:
-        """Return whether a further parameter may be begun after so many, or the canary is still under way."""
-        return not self._fuse.is_canary(begun)
+    def room_for_new(self, begun: int) -> int:
+        """Return how many further parameters may be begun after so many: none while the canary is under way."""
+        return self._fuse.room(begun)
+
+    @property
+    def room(self) -> int:
+        """How many requests may be sent at once when there is nothing to wait for."""
+        return 1 if self._outage.is_on else self._gate.room
 
     def wait_s(self, now_s: float) -> float:
         """Return 0 if a request may be sent now, else how long to wait; infinity until one under way has ended."""
@@ -41,9 +47,15 @@ class Traffic:
             return math.inf
         return self._gate.wait_s(now_s)
 
-    def begin(self, now_s: float) -> None:
-        """Note that a request is sent."""
-        self._gate.begin(now_s)
+    def begin(self, now_s: float, many: int = 1) -> None:
+        """Note that so many requests are sent."""
+        self._gate.begin(now_s, many)
+
+    def answered(self, latencies_ms: Sequence[float], now_s: float) -> None:
+        """Note that requests have had good answers, with nothing else to say."""
+        self._gate.answered(latencies_ms, now_s)
+        if self._outage.answer(now_s):
+            self._gate.restart()
 
     def end(self, outcome: Outcome, *, attempt: int, ms: float, now_s: float) -> bool:
         """Note what came of a request; return whether the attempt counts: in an outage none does."""
@@ -56,9 +68,9 @@ class Traffic:
             self._gate.restart()
         return not (was_down and is_down(outcome))
 
-    def settle(self, outcome: Outcome) -> Tripped | None:
-        """Note what a parameter has come to, before a last pass; return why to stop, if it is time to."""
-        return self._fuse.add(outcome)
+    def settle(self, outcome: Outcome, many: int = 1) -> Tripped | None:
+        """Note what so many parameters have come to, before a last pass; return why to stop, if it is time to."""
+        return self._fuse.add(outcome, many)
 
     def given_up(self, now_s: float) -> Tripped | None:
         """Return why to stop when the server has been down for too long."""

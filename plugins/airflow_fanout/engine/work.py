@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import heapq
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, islice
 
 from gevent.event import Event
 
@@ -46,18 +47,18 @@ class Work:
 
     :param source: index and parameter of all that is to be done.
     :param clock: the time, in seconds.
-    :param admits_new: whether a further parameter of the source may be begun now, after so many.
+    :param room: how many further parameters of the source may be begun now, after so many.
     """
 
     def __init__(
         self,
         source: Iterator[tuple[int, Json]],
         clock: Callable[[], float] = time.monotonic,
-        admits_new: Callable[[int], bool] = lambda _begun: True,
+        room: Callable[[int], int] = lambda _begun: sys.maxsize,
     ) -> None:
         self._source: Iterator[tuple[int, Json]] | None = source
         self._clock = clock
-        self._admits_new = admits_new
+        self._room = room
         self._heap: list[_Waiting] = []
         self._later: list[Task] = []
         self._begun = 0
@@ -75,22 +76,21 @@ class Work:
     def take(self) -> Task | None:
         """Return the next task, waiting for it if need be; `None` when all is done."""
         while not self.stopped:
-            task = self.poll()
-            if task is not None:
-                return task
+            if found := self.poll(1):
+                return found[0]
             if self.is_over():
                 self._changed.set()
                 return None
             self._sleep()
         return None
 
-    def poll(self) -> Task | None:
-        """Return the next task, if there is one at this moment."""
-        task = self._due() if self._heap else None
-        task = task or self._new()
-        if task is not None:
-            self.in_flight += 1
-        return task
+    def poll(self, most: int) -> list[Task]:
+        """Return the next tasks that there are at this moment, so many at the most."""
+        tasks = self._due(most) if self._heap else []
+        if len(tasks) < most:
+            tasks += self._new(most - len(tasks))
+        self.in_flight += len(tasks)
+        return tasks
 
     def due_s(self) -> float:
         """Return how long until a task is due that waits to be tried again, in seconds; infinity if none does."""
@@ -107,9 +107,9 @@ class Work:
         self._later.clear()
         return False
 
-    def finish(self) -> None:
-        """Say that a task that was taken has its outcome."""
-        self.in_flight -= 1
+    def finish(self, many: int = 1) -> None:
+        """Say that so many tasks that were taken have their outcomes."""
+        self.in_flight -= many
         self._wake()
 
     def again(self, task: Task, wait_s: float, *, counts: bool = True) -> None:
@@ -139,18 +139,22 @@ class Work:
         self._later.clear()
         self._changed.set()
 
-    def _due(self) -> Task | None:
-        return heapq.heappop(self._heap).task if self._heap[0].due <= self._clock() else None
+    def _due(self, most: int) -> list[Task]:
+        now = self._clock()
+        due: list[Task] = []
+        while self._heap and len(due) < most and self._heap[0].due <= now:
+            due.append(heapq.heappop(self._heap).task)
+        return due
 
-    def _new(self) -> Task | None:
-        if self._source is None or len(self._heap) >= MOST_WAITING or not self._admits_new(self._begun):
-            return None
-        item = next(self._source, None)
-        if item is None:
+    def _new(self, most: int) -> list[Task]:
+        if self._source is None or len(self._heap) >= MOST_WAITING:
+            return []
+        admitted = min(most, self._room(self._begun))
+        new = [Task(index, parameter) for index, parameter in islice(self._source, admitted)] if admitted > 0 else []
+        self._begun += len(new)
+        if len(new) < admitted:
             self._source = None
-            return None
-        self._begun += 1
-        return Task(*item)
+        return new
 
     def _push(self, task: Task, wait_s: float) -> None:
         heapq.heappush(self._heap, _Waiting(self._clock() + wait_s, next(self._order), task))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 
@@ -25,30 +25,35 @@ class Reading:
         self._part = Part(request.result, empty_is_null=request.empty_is_null)
         self._null_statuses = frozenset({HTTPStatus.NO_CONTENT, *request.null_statuses})
 
-    def outcome(self, status: int, reason: str, body: bytes, headers: Callable[[], Headers]) -> Outcome:
+    def outcome(self, status: int, reason: str, body: bytes, headers: Headers) -> Outcome:
         """Return the outcome of an answer.
 
         :param status: its HTTP status.
         :param reason: the status in words.
         :param body: its body, decompressed.
-        :param headers: gives at least those headers that speak of limits; their names in any case.
+        :param headers: at least those that speak of limits; their names in any case.
         """
+        if 200 <= status < 300:
+            return self.good(status, body, headers)
+        return self.bad(status, reason, headers)
+
+    def good(self, status: int, body: bytes, headers: Headers) -> Outcome:
+        """Return the outcome of an answer with a status of 2xx."""
         if status in self._null_statuses:
             return Outcome(Kind.NULL, status=status)
-        if not 200 <= status < 300:  # a redirect that was not to be followed is no answer either
-            failure = Failure("HTTPError", f"HTTP {status} {reason}".rstrip())
-            pause = pause_s(headers(), datetime.now(UTC))
-            return Outcome(Kind.HTTP_ERROR, status=status, failure=failure, retry_after_s=pause)
-        return self._judge(status, body, headers)
-
-    def _judge(self, status: int, body: bytes, headers: Callable[[], Headers]) -> Outcome:
         try:
             result = self._part.of(codec.decode(body))
         except (codec.NotJson, PartMissing) as error:
             failure = Failure(type(error).__name__, str(error))
             return Outcome(Kind.INVALID, status=status, failure=failure, garbled=isinstance(error, codec.NotJson))
-        kind = Kind.NULL if result is None else Kind.OK
-        limits = headers()
         # A good answer may say that it was the last one for a while.
-        pause = reset_s(limits, datetime.now(UTC)) if limits else None
-        return Outcome(kind, result=result, status=status, retry_after_s=pause)
+        pause = reset_s(headers, datetime.now(UTC)) if headers else None
+        return Outcome(Kind.NULL if result is None else Kind.OK, result, status, retry_after_s=pause)
+
+    def bad(self, status: int, reason: str, headers: Headers) -> Outcome:
+        """Return the outcome of an answer with any other status; a redirect that was not to be followed is one."""
+        if status in self._null_statuses:
+            return Outcome(Kind.NULL, status=status)
+        failure = Failure("HTTPError", f"HTTP {status} {reason}".rstrip())
+        pause = pause_s(headers, datetime.now(UTC))
+        return Outcome(Kind.HTTP_ERROR, status=status, failure=failure, retry_after_s=pause)

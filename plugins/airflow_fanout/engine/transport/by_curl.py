@@ -30,6 +30,8 @@ from airflow_fanout.settings import FetchSettings
 USER_AGENT = f"airflow-fanout (libcurl/{pycurl.version_info()[1]})"
 # Python's own http.client takes so many headers, and both transports shall take the same.
 MOST_HEADERS = 100
+# A status line and an empty one are no headers.
+_MOST_LINES = MOST_HEADERS + 2
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _AUTH = {"basic": pycurl.HTTPAUTH_BASIC, "digest": pycurl.HTTPAUTH_DIGEST}
@@ -96,12 +98,7 @@ class Transfer:
     @property
     def is_flooded(self) -> bool:
         """Whether the answer has more headers than anybody needs."""
-        # A status line and an empty one are no headers.
-        return len(self.lines) > MOST_HEADERS + 2 and len(self.head) > MOST_HEADERS + 2
-
-    def whole_body(self) -> bytes:
-        """Return the answer's body."""
-        return self.body[0] if len(self.body) == 1 else b"".join(self.body)
+        return len(self.lines) > _MOST_LINES and len(self.head) > _MOST_LINES
 
     def clear(self) -> None:
         """Forget the last answer."""
@@ -149,7 +146,10 @@ class CurlTransport:
         self._compiled = Compiled(request, known)
         self._reading = Reading(request)
         self._settings = settings
-        self._base = _international(endpoint.base_url)
+        self._base = f"{_international(endpoint.base_url)}/"
+        # Fields are encoded already; what the author has written into the path may be anything. (A literal "%4" before
+        # a field isn't known to be right: no digit stands for the field.)
+        self._is_right = _URL.fullmatch(self._base + "~".join(self._compiled.literals)) is not None
         self._has_body = request.has_body
         self._headers = _Headers(endpoint, has_body=self._has_body)
         self.repeatable = request.is_repeatable
@@ -186,14 +186,12 @@ class CurlTransport:
         if transfer.is_flooded:
             failure = Failure("ConnectionError", f"got more than {MOST_HEADERS} headers")
             return Outcome(Kind.CONNECTION_ERROR, failure=failure)
-        status = transfer.status
+        status = transfer.easy.getinfo(pycurl.RESPONSE_CODE)
         if 200 <= status < 300:
-            reason = ""
-        elif self._redirects(transfer, status):
+            return self._reading.good(status, b"".join(transfer.body), _limits(transfer))
+        if self._redirects(transfer, status):
             return None
-        else:
-            reason = _reason(status, transfer.head)
-        return self._reading.outcome(status, reason, transfer.whole_body(), lambda: _limits(transfer))
+        return self._reading.bad(status, _reason(status, transfer.head), _limits(transfer))
 
     def _redirects(self, transfer: Transfer, status: int) -> bool:
         return (
@@ -232,9 +230,8 @@ class CurlTransport:
         return timed_out(timeouts.total_s)
 
     def _url(self, target: str) -> bytes:
-        url = f"{self._base}/{target.removeprefix('/')}"
-        # Fields are encoded already; what the author has written into the path may be anything.
-        return (url if _URL.fullmatch(url) else requote_uri(url)).encode("ascii")
+        url = self._base + target.removeprefix("/")
+        return (url if self._is_right or _URL.fullmatch(url) else requote_uri(url)).encode("ascii")
 
 
 class _Headers:

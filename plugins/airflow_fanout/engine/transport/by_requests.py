@@ -49,7 +49,7 @@ class RequestsTransport:
             with gevent.Timeout(seconds):
                 response = attempt()
                 return self._reading.outcome(
-                    response.status_code, response.reason or "", response.content, lambda: response.headers
+                    response.status_code, response.reason or "", response.content, response.headers
                 )
         except gevent.Timeout:
             return timed_out(self._total_s)
