@@ -72,7 +72,7 @@ def test_each_parameter_is_fetched_by_one_of_them(tmp_path: Path, service: DemoS
 
 def test_limits_add_up(tmp_path: Path, service: DemoService) -> None:
     """Two engines open no more connections than one, and the limits that are told are those of both together."""
-    service.set_faults(latency_ms=20)
+    service.set_faults(latency_ms=100)
     todo = calls(tmp_path, service, 200, settings(10, processes=2, throttle=Throttle(adaptive=False)))
     with Fleet(todo) as fleet:
         final = list(fleet.listen())[-1]
