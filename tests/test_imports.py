@@ -29,6 +29,8 @@ MAY_LOAD = {
     "engine/process.py": set[str](),
     "failures.py": {"requests", "urllib3"},
     "mongo": {"bson", "pymongo"},
+    "notify": {"airflow", "sqlalchemy"},
+    "notify/__init__.py": set[str](),
     "operators": {"airflow", "cloudpickle", "sqlalchemy"},
     "operators/__init__.py": set[str](),
     "session.py": {"requests", "urllib3"},

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from airflow_fanout.checks import Over as Over
     from airflow_fanout.checks import ResultSchema as ResultSchema
     from airflow_fanout.checks import Unique as Unique
+    from airflow_fanout.notify.alerts import Alerts as Alerts
+    from airflow_fanout.notify.channel import Channel as Channel
     from airflow_fanout.operators.extract import ExtractOperator as ExtractOperator
     from airflow_fanout.operators.fetch import GeventFetchOperator as GeventFetchOperator
     from airflow_fanout.operators.group import FanoutTaskGroup as FanoutTaskGroup
@@ -30,7 +32,9 @@ __version__ = "0.1.0"
 
 # Imported when first asked for: the engine imports this package, and must not import Airflow with it.
 _HOMES = {
+    "Alerts": "airflow_fanout.notify.alerts",
     "Breaker": "airflow_fanout.settings",
+    "Channel": "airflow_fanout.notify.channel",
     "Cursor": "airflow_fanout.sources",
     "Drift": "airflow_fanout.checks",
     "ExtractOperator": "airflow_fanout.operators.extract",

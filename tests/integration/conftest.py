@@ -21,6 +21,7 @@ FOLDERS = (ROOT / "dags", Path(__file__).with_name("dags"))
 DAGS = {
     "daily_call_report.py": ("daily_call_report",),
     "crawl_call_logs.py": ("crawl_call_logs",),
+    "alerting.py": ("alerted", "alerted_in_time", "alerted_in_vain", "alerted_plainly"),
     "bad_input.py": (
         *("misspelt", "not_json", "empty", "empty_allowed", "twins_dropped", "twins_refused", "no_connection"),
         *("no_host", "unknown_only", "no_key", "beyond_64_bits", "same_key", "not_validated"),

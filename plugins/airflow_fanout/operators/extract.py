@@ -14,6 +14,7 @@ from airflow_fanout.as_of import as_of
 from airflow_fanout.errors import BadSetting, EmptyList
 from airflow_fanout.operators.border import airflow_errors, staging_area
 from airflow_fanout.operators.connection import endpoint_of
+from airflow_fanout.operators.noting import noted
 from airflow_fanout.parameter import check_names
 from airflow_fanout.settings import check_whole
 from airflow_fanout.shipping import describe
@@ -74,7 +75,7 @@ class ExtractOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Freeze the list."""
-        with airflow_errors():
+        with noted(context), airflow_errors():
             begun = time.monotonic()
             directory = self._new_list(context)
             manifest = freeze(

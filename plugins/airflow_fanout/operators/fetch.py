@@ -12,6 +12,8 @@ from typing import Any, NoReturn
 
 from airflow.sdk import BaseOperator, Context, XComArg
 
+from airflow_fanout.alerts.live import Glimpse
+from airflow_fanout.alerts.note import Counts
 from airflow_fanout.engine.cores import usable_cores, useful_processes
 from airflow_fanout.engine.ending import progress_at_end
 from airflow_fanout.engine.fleet import Fleet
@@ -20,6 +22,7 @@ from airflow_fanout.engine.limits import check_files
 from airflow_fanout.errors import BadSetting, LongWait
 from airflow_fanout.operators.border import Reference, airflow_errors, is_yes, list_directory
 from airflow_fanout.operators.connection import endpoint_of
+from airflow_fanout.operators.noting import noted
 from airflow_fanout.progress import Progress
 from airflow_fanout.request import Compiled, Request
 from airflow_fanout.settings import MIB, Breaker, FetchSettings, Retry, Throttle, Timeouts, Transport
@@ -29,6 +32,8 @@ from airflow_fanout.staging.frozen import Manifest, read_manifest, read_paramete
 
 # Each second into the state store; into the log each second at first, then every tenth.
 LOGGED_EACH_SECOND = 10
+# Into the run's directory.
+GLIMPSED_EACH_SECOND = 5
 
 
 class GeventFetchOperator(BaseOperator):
@@ -103,11 +108,13 @@ class GeventFetchOperator(BaseOperator):
         )
         self.refetch = refetch
         self._fleet: Fleet | None = None
+        self._part_of: _Part | None = None
+        self._seen: Progress | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the engine and listen to it."""
-        with airflow_errors():
-            part = self._part()
+        with noted(context, self._counts), airflow_errors():
+            self._part_of = part = self._part()
             job = self._job(part)
             self.log.info("Fetching %s from %s", job, job.endpoint.base_url)
             try:
@@ -198,13 +205,27 @@ class GeventFetchOperator(BaseOperator):
                 self.log.error("The journal part %s is damaged; its parameters are fetched again.", said.value)
             elif said.what == "progress":
                 seconds += 1
-                self._show(Progress.from_json(said.value), seconds, context)
+                self._show(self._see(said.value), seconds, context)
             else:
                 final = said
+                # An engine that has failed itself has no progress to tell.
+                if "progress" in said.value:
+                    self._see(said.value["progress"])
         return progress_at_end(final, fleet)
+
+    def _see(self, told: dict[str, Any]) -> Progress:
+        self._seen = Progress.from_json(told)
+        return self._seen
+
+    def _counts(self) -> Counts | None:
+        if self._part_of is None or self._seen is None:
+            return None
+        return Counts.of_progress(self._seen, self._part_of.manifest.count)
 
     def _show(self, progress: Progress, seconds: int, context: Context) -> None:
         try:
+            if seconds % GLIMPSED_EACH_SECOND == 1:
+                self._glimpse(progress)
             context["task_state_store"].set("progress", progress.summary() | {"done": progress.done})
         except (ConnectionError, EOFError):
             # The supervisor is gone: nobody will hear of the end, and another try may have begun.
@@ -213,6 +234,12 @@ class GeventFetchOperator(BaseOperator):
             self.log.warning("The progress could not be shown: %s: %s", type(error).__name__, error)
         if seconds <= LOGGED_EACH_SECOND or seconds % LOGGED_EACH_SECOND == 0:
             self.log.info("%s", progress.line())
+
+    def _glimpse(self, progress: Progress) -> None:
+        """Write the progress down for those who can't ask Airflow: the callback of a deadline."""
+        if self._part_of is not None:
+            directory = self._part_of.directory.shard(self._part_of.shard)
+            Glimpse.of(progress, datetime.now(UTC)).write(directory.progress)
 
 
 @dataclass(frozen=True)

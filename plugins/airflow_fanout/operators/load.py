@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 from airflow_fanout.errors import BadConnection, BadSetting, NotValidated
 from airflow_fanout.operators.border import Reference, airflow_errors, list_directory
+from airflow_fanout.operators.noting import noted
 from airflow_fanout.parameter import check_names
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import Manifest, read_manifest
@@ -86,7 +87,7 @@ class MongoLoadOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Load the results."""
-        with airflow_errors():
+        with noted(context), airflow_errors():
             begun = time.monotonic()
             directory = list_directory(self.parameters)
             manifest = read_manifest(directory)

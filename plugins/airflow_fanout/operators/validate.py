@@ -8,10 +8,12 @@ from typing import Any
 
 from airflow.sdk import BaseOperator, Context, XComArg
 
+from airflow_fanout.alerts.note import Counts
 from airflow_fanout.checks import Case, Check, Drift, Inspection, to_checks
 from airflow_fanout.errors import BadSetting, ValidationFailed
 from airflow_fanout.history import GoodRun, History
 from airflow_fanout.operators.border import Reference, airflow_errors, list_directory
+from airflow_fanout.operators.noting import noted
 from airflow_fanout.outcome import Kind
 from airflow_fanout.settings import check_whole
 from airflow_fanout.staging.frozen import Manifest, read_manifest
@@ -54,17 +56,18 @@ class ValidateOperator(BaseOperator):
         check_whole("samples", samples, least=0)
         self.samples = samples
         self.show_parameters = show_parameters
+        self._tally: Tally | None = None
 
-    def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002 - Airflow gives it
+    def execute(self, context: Context) -> dict[str, Any]:
         """Judge the results."""
-        with airflow_errors():
+        with noted(context, self._counts), airflow_errors():
             begun = time.monotonic()
             directory = list_directory(self.parameters)
             directory.unmark_validated()
             manifest = read_manifest(directory)
             results = Results(directory, manifest)
             history = History(directory.history)
-            tally = Tally(total=manifest.count, samples=self.samples, shown=self.show_parameters)
+            self._tally = tally = Tally(total=manifest.count, samples=self.samples, shown=self.show_parameters)
             findings = self._judge(results, history, tally, manifest)
             if findings or not self.rules.accept(tally):
                 text = account(tally, self.rules, str(directory.path), findings, len(self.checks))
@@ -85,6 +88,12 @@ class ValidateOperator(BaseOperator):
                 inspection.add(record)
             tally.add_not_tried(results.missing())
             return inspection.findings(_run(manifest, tally))
+
+    def _counts(self) -> Counts | None:
+        if self._tally is None:
+            return None
+        refused = self.rules.refused(self._tally)
+        return Counts(total=self._tally.total, causes={str(cause): count for cause, count in refused.items()})
 
     def _remember(self, history: History, run: GoodRun) -> None:
         try:

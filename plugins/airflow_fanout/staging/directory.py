@@ -5,8 +5,10 @@
         manifest.json           what is known of the list
         journal/shard-0000/generation-0001/try-0001/part-00000.jsonl.zst
         journal/shard-0000/generation-0001/complete.json
+        journal/shard-0000/progress.json    how far the fetch was when it was seen last
         validated.json          which generations a validate task has passed
     <staging>/<dag_id>/.history/<report>.jsonl    what the report's good runs were like
+    <staging>/<dag_id>/.history/failed/           the failed runs of which no recovery was told yet
 
 Each execution of extract makes a list of its own, so that whatever still runs on an older one does no harm.
 A new generation begins when validated results are fetched anew; a try is one execution of fetch.
@@ -105,6 +107,11 @@ class ShardDirectory:
     """The results of one shard, by generation."""
 
     path: Path
+
+    @property
+    def progress(self) -> Path:
+        """The file that says how far a fetch is; it is written each few seconds."""
+        return self.path / "progress.json"
 
     def current(self) -> int:
         """Return the newest complete generation, else the newest, else 0."""

@@ -1,0 +1,47 @@
+"""When a report should have been loaded."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from airflow_fanout.errors import BadSetting
+
+# A run that comes later than this after its deadline makes up for lost days: nobody waits for it.
+LATEST = timedelta(hours=24)
+
+
+def to_time(field: str, value: str | time) -> time:
+    """Return a time of the day, which may be written as "08:00"."""
+    try:
+        found = value if isinstance(value, time) else time.fromisoformat(value)
+    except ValueError:
+        raise BadSetting(field, value, 'a time of the day, such as "08:00"') from None
+    if found.tzinfo is not None:
+        raise BadSetting(field, value, "a time of the day without a zone; the zone is `timezone`")
+    return found
+
+
+def to_zone(field: str, name: str) -> ZoneInfo:
+    """Return a time zone by its name."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, IsADirectoryError):
+        raise BadSetting(field, name, 'the name of a time zone, such as "Europe/Berlin"') from None
+
+
+def due(run_after: datetime, at: time, zone: ZoneInfo, now: datetime) -> datetime | None:
+    """Return the moment by which a run should be done, in UTC: the first such time of the day after it could begin.
+
+    By the clock on the wall, also when the day has 23 or 25 hours. `None` if that was more than a day ago.
+    """
+    begin = run_after.astimezone(zone)
+    moment = _on(begin, at, zone, days=0)
+    if moment <= run_after:
+        moment = _on(begin, at, zone, days=1)
+    return moment if moment + LATEST > now else None
+
+
+def _on(begin: datetime, at: time, zone: ZoneInfo, *, days: int) -> datetime:
+    # In UTC: between two moments of the same zone, Python counts the clock's hours, not the real ones.
+    return datetime.combine(begin.date() + timedelta(days=days), at, zone).astimezone(UTC)

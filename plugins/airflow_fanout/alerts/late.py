@@ -1,0 +1,85 @@
+"""The message that a report isn't loaded in time, while its run may still go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+
+from airflow_fanout.alerts.live import Live
+from airflow_fanout.alerts.message import Alert, Link, Pages, Piece, Quote, Say, alert, day
+
+# Progress is written every five seconds; what is older than this stands still, or its task is gone.
+FRESH_S = 60
+STATES = {
+    "queued": "The run hasn't begun: it waits for its turn.",
+    "failed": "The run has failed; a message of its own has told so.",
+    "success": "The run has been loaded since.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LateRun:
+    """A run that isn't loaded in time.
+
+    :param due: the moment by which it should have been.
+    :param state: Airflow's word for how the run is: "queued", "running", "failed".
+    :param reports: how far its reports are.
+    """
+
+    run_id: str
+    as_of: datetime | None
+    due: datetime
+    zone: tzinfo
+    state: str
+    reports: Sequence[Live] = ()
+    problem: str = ""
+
+
+def late(run: LateRun, pages: Pages, now: datetime) -> Alert:
+    """Return the message about a run that isn't loaded in time."""
+    due = run.due.astimezone(run.zone)
+    subject = f"{pages.dag_id} wasn't loaded by {due:%H:%M} ({due.tzname()}) for {day(run.as_of, run.zone)}"
+    return alert(f"{subject}{_briefly(run)}", _pieces(run, pages, now))
+
+
+def _briefly(run: LateRun) -> str:
+    fetching = [live for live in run.reports if live.step == "fetch" and live.total]
+    if run.state != "running" or not fetching:
+        return ""
+    return f": {100 * sum(live.done for live in fetching) // sum(live.total for live in fetching)} % fetched"
+
+
+def _pieces(run: LateRun, pages: Pages, now: datetime) -> Iterator[Piece]:
+    yield Say(STATES.get(run.state, "The run goes on."))
+    if run.problem:
+        yield Say(run.problem)
+    if run.state == "running":
+        for report in run.reports:
+            yield Quote(_line(report, now))
+        if not run.reports and not run.problem:
+            yield Say("No task of it has written anything yet.")
+    yield Say("docs/operating.md says what slows a run down, and how to let it go on.")
+    yield Link("Run", pages.run(run.run_id))
+    yield Link("Report", pages.report)
+
+
+def _line(report: Live, now: datetime) -> str:
+    if report.step != "fetch":
+        return f"{report.step} is next, or runs" + (f"; {report.total:,} parameters" if report.total else "")
+    share = f" ({1000 * report.done // report.total / 10:.1f} %)" if report.total else ""
+    left = "" if report.left_s is None else f", about {_duration(report.left_s)} left"
+    return f"fetch: {report.done:,} of {report.total:,}{share}, {report.rate_per_s:,.0f}/s{left}{_age(report, now)}"
+
+
+def _age(report: Live, now: datetime) -> str:
+    if report.seen is None:
+        return "; nothing was heard of it yet"
+    age = (now - report.seen).total_seconds()
+    return f"; nothing was heard of it for {_duration(age)}" if age > FRESH_S else ""
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6_000 else f"{seconds / 3_600:.1f} h"

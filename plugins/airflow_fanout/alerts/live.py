@@ -1,0 +1,112 @@
+"""How far a run is, seen from its directory: for those who can't ask Airflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from airflow_fanout import codec
+from airflow_fanout.progress import Progress
+from airflow_fanout.staging.directory import ListDirectory, file_name, write_whole
+from airflow_fanout.staging.frozen import Manifest, read_manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Glimpse:
+    """A fetch at the moment at which it was seen last, in a small file.
+
+    :param rate_per_s: parameters ended per second.
+    """
+
+    at: datetime
+    total: int
+    done: int
+    ok: int
+    rate_per_s: float
+
+    @classmethod
+    def of(cls, progress: Progress, at: datetime) -> Glimpse:
+        """Return what of a progress is worth a file."""
+        summary = progress.summary()
+        return cls(at=at, total=progress.total, done=progress.done, ok=summary["ok"], rate_per_s=summary["rate_per_s"])
+
+    def write(self, path: Path) -> None:
+        """Put the glimpse in place as one step."""
+        write_whole(path, codec.encode(asdict(self)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Live:
+    """How far a report is.
+
+    :param step: the task that its files speak of: "extract", "fetch", "validate" or "load".
+    :param as_of: the run's one date, once the list is frozen.
+    :param total: the number of parameters.
+    :param glimpses: one for each shard that was seen.
+    """
+
+    step: str
+    as_of: datetime | None = None
+    total: int = 0
+    glimpses: tuple[Glimpse, ...] = ()
+
+    @property
+    def done(self) -> int:
+        """The parameters that have their outcome."""
+        return sum(glimpse.done for glimpse in self.glimpses)
+
+    @property
+    def rate_per_s(self) -> float:
+        """The parameters ended per second, of the shards that have more to do."""
+        return sum(glimpse.rate_per_s for glimpse in self.glimpses if glimpse.done < glimpse.total)
+
+    @property
+    def left_s(self) -> float | None:
+        """How long the rest takes at this rate, in seconds."""
+        return (self.total - self.done) / self.rate_per_s if self.rate_per_s > 0 else None
+
+    @property
+    def seen(self) -> datetime | None:
+        """When it was seen last."""
+        return max((glimpse.at for glimpse in self.glimpses), default=None)
+
+
+def live(staging: Path, dag_id: str, run_id: str) -> list[Live]:
+    """Return how far each report of a run is; none if its directory isn't there."""
+    directory = staging / file_name(dag_id) / file_name(run_id)
+    return [_live(max(lists)) for report in sorted(directory.glob("*")) if (lists := list(report.glob("list-[0-9]*")))]
+
+
+def _live(path: Path) -> Live:
+    directory = ListDirectory(path)
+    if not directory.manifest.exists():
+        return Live(step="extract")
+    manifest = read_manifest(directory)
+    return Live(
+        step=_step(directory, manifest),
+        as_of=manifest.moment,
+        total=manifest.count,
+        glimpses=tuple(_glimpses(directory, manifest)),
+    )
+
+
+def _step(directory: ListDirectory, manifest: Manifest) -> str:
+    generations = directory.generations(manifest.shards)
+    if directory.validated() == generations:
+        return "load"
+    shards = (directory.shard(number) for number in range(manifest.shards))
+    if all(shard.generation(shard.newest()).is_complete for shard in shards):
+        return "validate"
+    return "fetch"
+
+
+def _glimpses(directory: ListDirectory, manifest: Manifest) -> Iterator[Glimpse]:
+    for number in range(manifest.shards):
+        try:
+            yield msgspec.convert(codec.decode(directory.shard(number).progress.read_bytes()), Glimpse)
+        except FileNotFoundError:
+            continue

@@ -1,0 +1,116 @@
+"""A message in its three forms: a subject, plain text, and HTML that says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from html import escape
+from typing import TypeAlias
+from urllib.parse import quote
+
+LONGEST_SUBJECT = 180
+
+
+@dataclass(frozen=True)
+class Say:
+    """A paragraph."""
+
+    text: str
+
+    def as_text(self) -> str:  # noqa: D102 - the piece's plain form
+        return self.text
+
+    def as_html(self) -> str:  # noqa: D102 - the piece's HTML
+        return f"<p>{escape(self.text)}</p>"
+
+
+@dataclass(frozen=True)
+class Quote:
+    """Lines that are told as they are."""
+
+    text: str
+
+    def as_text(self) -> str:  # noqa: D102
+        return "\n".join(f"    {line}" for line in self.text.splitlines())
+
+    def as_html(self) -> str:  # noqa: D102
+        return f'<pre style="white-space: pre-wrap">{escape(self.text)}</pre>'
+
+
+@dataclass(frozen=True)
+class Link:
+    """An address, with what it leads to."""
+
+    label: str
+    url: str
+
+    def as_text(self) -> str:  # noqa: D102
+        return f"{self.label}: {self.url}"
+
+    def as_html(self) -> str:  # noqa: D102
+        url = escape(self.url)
+        return f'<p>{escape(self.label)}: <a href="{url}">{url}</a></p>'
+
+
+Piece: TypeAlias = Say | Quote | Link
+
+
+@dataclass(frozen=True)
+class Alert:
+    """What a notifier sends: one line, and the same pieces as plain text and as HTML."""
+
+    subject: str
+    pieces: tuple[Piece, ...]
+
+    @property
+    def text(self) -> str:
+        """The plain text, the subject first."""
+        return "\n".join([self.subject, "", *(piece.as_text() for piece in self.pieces)])
+
+    @property
+    def html(self) -> str:
+        """The HTML, the subject first; everything in it is escaped."""
+        return "\n".join([f"<p><b>{escape(self.subject)}</b></p>", *(piece.as_html() for piece in self.pieces)])
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def alert(subject: str, pieces: Iterable[Piece]) -> Alert:
+    """Return an alert, its subject made fit for a mail's header."""
+    line = " ".join(subject.split())
+    return Alert(line if len(line) <= LONGEST_SUBJECT else f"{line[: LONGEST_SUBJECT - 1]}…", tuple(pieces))
+
+
+def day(moment: datetime | None, zone: tzinfo) -> str:
+    """Return a run's date as the report's readers call it: a day, with the time if it isn't midnight."""
+    if moment is None:
+        return "an unknown date"
+    local = moment.astimezone(zone)
+    return f"{local:%Y-%m-%d}" if (local.hour, local.minute) == (0, 0) else f"{local:%Y-%m-%d %H:%M}"
+
+
+@dataclass(frozen=True)
+class Pages:
+    """Addresses in Airflow's UI.
+
+    :param base_url: `[api] base_url`.
+    """
+
+    base_url: str
+    dag_id: str
+
+    @property
+    def report(self) -> str:
+        """The report's page, with the grid of its runs."""
+        return f"{self.base_url.rstrip('/')}/dags/{quote(self.dag_id, safe='')}"
+
+    def run(self, run_id: str) -> str:
+        """Return the page of a run."""
+        return f"{self.report}/runs/{quote(run_id, safe='')}"
+
+    def log(self, run_id: str, task_id: str, map_index: int) -> str:
+        """Return the page of a task's log."""
+        mapped = f"/mapped/{map_index}" if map_index >= 0 else ""
+        return f"{self.run(run_id)}/tasks/{quote(task_id, safe='')}{mapped}"

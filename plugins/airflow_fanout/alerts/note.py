@@ -1,0 +1,109 @@
+"""What a task leaves behind when it fails, for the one message about its run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from traceback import extract_tb
+from typing import Any
+
+import msgspec
+
+from airflow_fanout.errors import FanoutError, ValidationFailed
+from airflow_fanout.masking import mask
+from airflow_fanout.outcome import Kind
+from airflow_fanout.progress import Progress
+
+# The name of the XCom: Airflow removes it by itself when the task is tried again.
+KEY = "failure"
+# A message is for people; the log has all of it.
+LONGEST = 6_000
+
+CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
+SECRET = re.compile(r"(?i)\b([\w-]*(?:token|secret|password|passwd|api_?key|signature)[\w-]*)(=|: )[^\s&,;]+")
+BEARER = re.compile(r"(?i)\b(bearer|basic) [\w.~+/=-]{8,}")
+MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+LONG_NUMBER = re.compile(r"\d{7,}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """How many parameters have no valid result, as far as a task knows.
+
+    :param total: the number of parameters of the whole list.
+    :param causes: the number of the missing ones, by cause.
+    """
+
+    total: int
+    causes: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def missing(self) -> int:
+        """The parameters without a valid result."""
+        return sum(self.causes.values())
+
+    @classmethod
+    def of_progress(cls, progress: Progress, total: int) -> Counts:
+        """Return what a fetch that has come so far still lacks, of a list of which it may be one shard."""
+        causes = {kind.value: progress.kinds[kind] for kind in Kind if kind is not Kind.OK and progress.kinds[kind]}
+        rest = progress.total - progress.done
+        return cls(total=total, causes=causes | ({Kind.NOT_TRIED.value: rest} if rest else {}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """The failure of one task: nothing in it is personal or secret.
+
+    :param error: the name of the error's type.
+    :param message: what happened, and what to do about it.
+    """
+
+    task_id: str
+    map_index: int
+    error: str
+    message: str
+    counts: Counts | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the note as plain JSON, for an XCom."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Note:
+        """Return the note that `as_json` described; raise `ValueError` if it described something else."""
+        return msgspec.convert(value, cls)
+
+
+def describe(error: BaseException) -> tuple[str, str]:
+    """Return the type and the message of an error, in which nothing is personal or secret.
+
+    Messages of this plugin's own are masked where they arise. Those of others may hold anything: of these, only the
+    type and the place are told.
+    """
+    own = next((found for found in (error, error.__cause__) if isinstance(found, FanoutError)), None)
+    if own is None:
+        said = f"{type(error).__name__}{_place(error)}. What it says is in the log, since it may hold personal data."
+        return type(error).__name__, said
+    # The samples of a validation are masked, or shown since their author said so.
+    text = without_secrets(str(own)) if isinstance(own, ValidationFailed) else redact(str(own))
+    return type(own).__name__, text if len(text) <= LONGEST else f"{text[:LONGEST]}… (the log has all of it)"
+
+
+def _place(error: BaseException) -> str:
+    frames = extract_tb(error.__traceback__)
+    return f" in {frames[-1].name}, {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+
+
+def without_secrets(text: str) -> str:
+    """Return a text without credentials in addresses, tokens and passwords."""
+    text = CREDENTIALS.sub("…@", text)
+    text = SECRET.sub(r"\1\2…", text)
+    return BEARER.sub(r"\1 …", text)
+
+
+def redact(text: str) -> str:
+    """Return a text without secrets, mail addresses, and numbers that may be somebody's telephone or account."""
+    text = MAIL.sub("…", without_secrets(text))
+    return LONG_NUMBER.sub(lambda found: mask(found[0]), text)

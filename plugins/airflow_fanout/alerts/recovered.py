@@ -1,0 +1,25 @@
+"""The message that a report is good again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import tzinfo
+
+from airflow_fanout.alerts.message import Alert, Link, Pages, Piece, Say, alert, day
+from airflow_fanout.alerts.open_failures import OpenFailure, Run
+
+
+def recovered(run: Run, failures: Sequence[OpenFailure], zone: tzinfo, pages: Pages) -> Alert:
+    """Return the message about a good run that ends failures, the oldest of them first; there is at least one."""
+    return alert(f"{pages.dag_id} is good again: {day(run.as_of, zone)} is loaded", _pieces(run, failures, zone, pages))
+
+
+def _pieces(run: Run, failures: Sequence[OpenFailure], zone: tzinfo, pages: Pages) -> Iterator[Piece]:
+    since = failures[0].since.astimezone(zone)
+    yield Say(f"It had failed since {since:%Y-%m-%d %H:%M} ({since.tzname()}).")
+    yield Link("Run", pages.run(run.run_id))
+    for failure in failures:
+        if not failure.is_completed_by(run):
+            yield Say(f"Still missing is {day(failure.as_of, zone)}: clear that run's failed task to have it, too.")
+            yield Link("Failed run", pages.run(failure.run_id))
+    yield Link("Report", pages.report)

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from airflow_fanout import codec
+from airflow_fanout.alerts.late import LateRun, late
+from airflow_fanout.alerts.live import Glimpse, Live, live
+from airflow_fanout.alerts.message import Pages
+from airflow_fanout.outcome import Kind
+from airflow_fanout.progress import Progress
+from airflow_fanout.staging.directory import ListDirectory, ReportDirectory, write_whole
+from airflow_fanout.staging.frozen import Manifest
+
+NOW = datetime(2026, 11, 22, 8, 0, 1, tzinfo=UTC)
+PAGES = Pages("http://airflow", "report")
+HALF = Glimpse(at=NOW, total=500, done=250, ok=240, rate_per_s=25.0)
+RUN = LateRun(
+    run_id="r",
+    as_of=datetime(2026, 11, 21, tzinfo=UTC),
+    due=datetime(2026, 11, 22, 8, tzinfo=UTC),
+    zone=UTC,
+    state="running",
+    reports=[Live(step="fetch", total=1_000, glimpses=(HALF, replace(HALF, done=500)))],
+)
+
+
+def listed(staging: Path, shards: int = 2) -> ListDirectory:
+    """Make the directory of a run whose list is frozen."""
+    directory = ReportDirectory.of(staging, dag_id="report", run_id="r", report="extract").new_list()
+    manifest = Manifest(
+        count=1_000, duplicates=0, digest="", as_of="2026-11-21T00:00:00+00:00", fields=(), shards=shards
+    )
+    write_whole(directory.manifest, codec.encode(asdict(manifest)))
+    for number in range(shards):
+        directory.shard(number).generation(1).new_try()
+    return directory
+
+
+def test_the_message_has_the_live_progress() -> None:
+    """Done of total, the rate and the time left are those of all shards that still run."""
+    alert = late(RUN, PAGES, NOW)
+    assert alert.subject == "report wasn't loaded by 08:00 (UTC) for 2026-11-21: 75 % fetched"
+    assert "fetch: 750 of 1,000 (75.0 %), 25/s, about 10 s left\n" in alert.text
+
+
+def test_progress_that_stands_still_is_told() -> None:
+    """Nothing was heard of it for minutes."""
+    alert = late(RUN, PAGES, NOW + timedelta(minutes=10))
+    assert "; nothing was heard of it for 10 min" in alert.text
+
+
+def test_a_run_that_hasnt_begun_has_no_progress() -> None:
+    """It waits for its turn; of one that has failed another message has told."""
+    assert "It waits" not in late(RUN, PAGES, NOW).text
+    assert "The run hasn't begun" in late(replace(RUN, state="queued", reports=[]), PAGES, NOW).text
+    assert "fetch:" not in late(replace(RUN, state="failed"), PAGES, NOW).text
+
+
+def test_a_run_is_seen_from_its_directory(tmp_path: Path) -> None:
+    """Each step of it, by the files that are there."""
+    assert live(tmp_path, "report", "r") == []
+    ReportDirectory.of(tmp_path, dag_id="report", run_id="r", report="extract").new_list()
+    assert live(tmp_path, "report", "r") == [Live(step="extract")]
+    directory = listed(tmp_path)
+    assert live(tmp_path, "report", "r") == [Live(step="fetch", as_of=RUN.as_of, total=1_000)]
+    progress = Progress(total=500, kinds=Counter({Kind.OK: 100, Kind.TIMEOUT: 20}), seconds=10.0)
+    Glimpse.of(progress, NOW).write(directory.shard(1).progress)
+    (seen,) = live(tmp_path, "report", "r")
+    assert (seen.done, seen.rate_per_s, seen.left_s) == (120, 12.0, 880 / 12.0)
+    for number in range(2):
+        directory.shard(number).generation(1).mark_complete({})
+    assert [found.step for found in live(tmp_path, "report", "r")] == ["validate"]
+    directory.mark_validated(directory.generations(2))
+    assert [found.step for found in live(tmp_path, "report", "r")] == ["load"]

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from airflow_fanout.alerts.note import Counts, Note, describe, redact
+from airflow_fanout.errors import BadSource, Tripped, ValidationFailed
+from airflow_fanout.outcome import Kind
+from airflow_fanout.progress import Progress
+
+TEL = "+12025550143"
+
+
+def lookup() -> None:
+    """Fail as an author's function does."""
+    raise KeyError(TEL)
+
+
+def test_a_message_of_ours_is_told_with_its_advice() -> None:
+    """What the plugin's own errors say stands in the alert, with the name of what happened."""
+    error = Tripped(sample=50, failed=50, cause="http_error 401", transient=False, saved=950)
+    kind, message = describe(error)
+    assert kind == "Tripped"
+    assert message == str(error)
+    assert "Mend the cause, then clear this task." in message
+
+
+def test_an_error_of_ours_is_found_behind_airflows() -> None:
+    """Airflow's exception that stops the retries is only the envelope."""
+    outer = RuntimeError("outer")
+    outer.__cause__ = BadSource("the list", "it is down")
+    assert describe(outer)[0] == "BadSource"
+
+
+def test_a_foreign_message_stays_in_the_log() -> None:
+    """What an author's function or a library says may be personal or secret: its type and its place are enough."""
+    with pytest.raises(KeyError) as raised:
+        lookup()
+    kind, message = describe(raised.value)
+    assert kind == "KeyError"
+    assert TEL not in message
+    assert message.startswith("KeyError in lookup, test_note.py:")
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("GET https://bot:hunter2@api.example.org/x failed", "GET https://…@api.example.org/x failed"),
+        ("/x?api_key=abc&day=1", "/x?api_key=…&day=1"),
+        ("access_token=abc; Bearer abcdefgh12345", "access_token=…; Bearer …"),
+        (f'dup key: {{ tel: "{TEL}" }}', 'dup key: { tel: "+…43" }'),
+        ("jane.doe@example.org is unknown", "… is unknown"),
+        ("After 1,000,000 parameters, code 11000, 2026-11-22", "After 1,000,000 parameters, code 11000, 2026-11-22"),
+    ],
+)
+def test_secrets_and_personal_data_are_masked(said: str, told: str) -> None:
+    """Credentials, tokens, mail addresses and long numbers; counts, codes and dates are no such things."""
+    assert redact(said) == told
+
+
+def test_the_samples_of_a_validation_are_as_their_author_wants_them() -> None:
+    """They are masked already, or shown because they are no personal data; secrets are masked all the same."""
+    error = ValidationFailed("1 of 2 parameters\n  #7 12345678: https://a:b@c.example/")
+    assert describe(error)[1] == "1 of 2 parameters\n  #7 12345678: https://…@c.example/"
+
+
+def test_what_a_fetch_lacks() -> None:
+    """The bad ones by kind, and those that it hadn't come to."""
+    progress = Progress(total=100, kinds=Counter({Kind.OK: 60, Kind.TIMEOUT: 10}))
+    assert Counts.of_progress(progress, 300) == Counts(total=300, causes={"timeout": 10, "not_tried": 30})
+    assert Counts.of_progress(progress, 300).missing == 40
+
+
+def test_a_note_survives_its_way_through_airflow() -> None:
+    """As JSON and back it is the same."""
+    note = Note(task_id="fetch", map_index=2, error="Tripped", message="…", counts=Counts(total=3, causes={"null": 1}))
+    assert Note.from_json(note.as_json()) == note

@@ -1,0 +1,219 @@
+"""One message for a run that fails, one when it is good again, one when it is late."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from html import unescape
+
+import pytest
+
+from demo.airflow import Airflow, AirflowClient
+from demo.numbers import number
+from demo.processes import free_port
+from demo.service import DemoService
+from tests.airflow_fixture import AddDag
+from tests.integration.receivers import HOST, Hook, Mailbox, html_of
+from tests.integration.runs import Run, until
+
+# The first test waits for Airflow's start, too.
+pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(300)]
+
+COUNT = 300
+DAY = datetime(2026, 11, 1, tzinfo=UTC)
+# Long enough for a second message to arrive, if there were one.
+QUIET_S = 3.0
+
+
+def connect(client: AirflowClient, name: str, kind: str, port: int, extra: str = "{}") -> None:
+    """Make a connection, as people do in the UI."""
+    wanted = {"connection_id": name, "conn_type": kind, "host": HOST, "port": port, "extra": extra}
+    client.request("POST", "/api/v2/connections", json=wanted)
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    """A mail server."""
+    with Mailbox().open() as opened:
+        yield opened
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    """A webhook."""
+    with Hook().open() as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def _connections(client: AirflowClient, mailbox: Mailbox, hook: Hook) -> Iterator[None]:
+    plain = '{"disable_tls": true, "disable_ssl": true, "retry_limit": 1, "timeout": 5}'
+    connect(client, "mail", "smtp", mailbox.port, plain)
+    connect(client, "dead_mail", "smtp", free_port(), plain)
+    connect(client, "hook", "http", int(hook.url.rpartition(":")[2]))
+    yield
+    for name in ("mail", "dead_mail", "hook"):
+        client.request("DELETE", f"/api/v2/connections/{name}")
+
+
+def arrived(hook: Hook, count: int) -> list[str]:
+    """Wait for so many posts, and a while for one too many."""
+    until(lambda: len(hook.texts) >= count, within_s=90, what=f"{count} posts, only {hook.texts}")
+    time.sleep(QUIET_S)
+    return hook.texts
+
+
+def link_of(text: str) -> str:
+    """Return the address of the run that a message is about."""
+    return next(line for line in text.splitlines() if line.startswith("Run: "))
+
+
+def lose_all(service: DemoService) -> None:
+    """Let the service know none of the subscribers."""
+    service.set_faults(missing=[number(index) for index in range(COUNT)])
+
+
+def test_three_failed_shards_are_one_message_and_their_completion_another(
+    client: AirflowClient, service: DemoService, mailbox: Mailbox, hook: Hook
+) -> None:
+    """Three shards fail: one mail, one post. The run is cleared and good: one mail, one post. Cleared again: none."""
+    lose_all(service)
+    run = Run.trigger(client, "alerted", {"count": COUNT})
+    assert run.ended() == "failed"
+    (text,) = arrived(hook, 1)
+    assert [run.states[f"fetch[{index}]"] for index in range(3)] == ["failed"] * 3
+    assert mailbox.subjects == [text.splitlines()[0]]
+    assert re.match(
+        r"alerted has failed for 20\d\d-\d\d-\d\d \d\d:\d\d: fetch, 300 of 300 missing$", text.splitlines()[0]
+    )
+    assert "fetch, 3 shards (0, 1, 2), failed with Tripped:" in text
+    assert f"/dags/alerted/runs/{run.run_id.replace(':', '%3A').replace('+', '%2B')}/tasks/fetch/mapped/0" in text
+    assert "Not run because of that: validate, load." in text
+    words = unescape(re.sub(r"<[^>]+>", " ", html_of(mailbox.mails[0]))).split()
+    assert words == text.split()
+    assert not any(number(index) in text for index in range(COUNT))
+
+    service.restore_faults()
+    run.clear("fetch")
+    run.succeeded()
+    _, good = arrived(hook, 2)
+    assert good.splitlines()[0].startswith("alerted is good again: ")
+    assert "It had failed since 20" in good
+    assert mailbox.subjects[1:] == [good.splitlines()[0]]
+
+    run.clear("validate")
+    run.succeeded()
+    assert len(arrived(hook, 2)) == len(mailbox.mails) == 2
+
+
+def test_whatever_fails_is_one_message_and_the_next_good_run_the_recovery(
+    client: AirflowClient, service: DemoService, mailbox: Mailbox, hook: Hook
+) -> None:
+    """Two empty lists at once and a killed task: a message each, its own; the next run, good, ends all with one."""
+    empty = [Run.trigger(client, "alerted", {"count": 0}) for _ in range(2)]
+    assert [run.ended() for run in empty] == ["failed", "failed"]
+    first, second = arrived(hook, 2)
+    assert ": extract" in first.splitlines()[0]
+    assert "gave no parameter at all" in first
+    assert link_of(first) != link_of(second)
+
+    service.set_faults(latency_ms=500)
+    killed = Run.trigger(client, "alerted", {"count": COUNT})
+    killed.fetching(10, map_index=1)
+    os.kill(killed.task("fetch", 1)["pid"], signal.SIGKILL)
+    service.restore_faults()
+    assert killed.ended() == "failed"
+    silent = arrived(hook, 3)[2]
+    assert "fetch, shard 1,:" in silent
+    assert "ended without a word" in silent
+
+    Run.trigger(client, "alerted", {"count": COUNT}).succeeded()
+    good = arrived(hook, 4)[3]
+    assert " is good again: " in good
+    assert good.count("Still missing is") == 3
+    assert len(mailbox.mails) == 4
+
+
+def test_a_run_that_takes_too_long_is_one_message(client: AirflowClient, service: DemoService, hook: Hook) -> None:
+    """The scheduler ends it, no task does: the message says so."""
+    service.set_faults(latency_ms=5_000)
+    assert Run.trigger(client, "alerted_in_time", {"count": COUNT}).ended() == "failed"
+    service.restore_faults()
+    (text,) = arrived(hook, 1)
+    assert text.splitlines()[0].endswith(": timed out")
+    assert "dagrun_timeout" in text
+
+
+def test_a_dead_mail_server_changes_nothing_else(
+    client: AirflowClient, airflow: Airflow, service: DemoService, mailbox: Mailbox, hook: Hook
+) -> None:
+    """The states are those of a run whose mail arrives; the webhook has its post, and the log has its failure."""
+    lose_all(service)
+    runs = [Run.trigger(client, dag_id, {"count": COUNT}) for dag_id in ("alerted_plainly", "alerted_in_vain")]
+    assert [run.ended() for run in runs] == ["failed", "failed"]
+    assert runs[0].states == runs[1].states
+    (text,) = arrived(hook, 1)
+    assert text.startswith("alerted_in_vain has failed")
+    logs = "".join(file.read_text() for file in airflow.home.logs.glob("dag_processor/**/alerting.py.log"))
+    assert "Channel(SmtpNotifier) could not be sent: alerted_in_vain has failed" in logs
+    # A notifier by itself has the macro, too.
+    assert [subject.split(" for ")[0] for subject in mailbox.subjects] == ["alerted_plainly has failed"]
+
+
+LATE = """
+    from datetime import datetime, UTC
+    from airflow.sdk import DAG
+    from airflow.providers.http.notifications.http import HttpNotifier
+    from airflow_fanout import Alerts, Channel, FanoutTaskGroup, Request
+    from subscribers import DAY, some
+
+    alerts = Alerts(Channel(HttpNotifier, http_conn_id="hook", json={{"text": "{{{{ macros.fanout.alert().text }}}}"}}))
+    with DAG(
+        "late_report",
+        schedule="@daily",
+        start_date=datetime(2026, 1, 1, tzinfo=UTC),
+        catchup=False,
+        params={{"first": 0, "count": 1200}},
+        deadline=alerts.not_loaded_by("{at}", timezone="{zone}"),
+    ):
+        FanoutTaskGroup(
+            "report",
+            prefix_group_id=False,
+            extract={{"source": some, "names": ("tel",)}},
+            fetch={{
+                "request": Request(endpoint="/calls/{{tel}}", query={{"day": DAY}}, result="calls"),
+                "http_conn_id": "call_api",
+                "concurrency": 20,
+            }},
+            load={{"database": "tests", "collection": "late_report", "key": ("tel",)}},
+        )
+"""
+
+
+def test_a_missed_deadline_is_told_while_the_run_goes_on(
+    client: AirflowClient, service: DemoService, hook: Hook, add_dag: AddDag
+) -> None:
+    """The message has the live progress, comes while fetch runs, and only for the scheduled run."""
+    service.set_faults(latency_ms=2_000)
+    at = datetime.now(UTC) + timedelta(seconds=25)
+    add_dag("late_report", LATE.format(at=f"{at:%H:%M:%S}", zone="UTC"))
+    (run_id,) = until(lambda: [run["dag_run_id"] for run in client.runs("late_report")], within_s=20, what="a run")
+    run = Run(client, "late_report", run_id)
+    text = arrived(hook, 1)[0]
+    assert run.states["fetch"] == "running"
+    assert re.match(rf"late_report wasn't loaded by {at:%H:%M} \(UTC\) for 20\d\d-\d\d-\d\d: \d+ % fetched\n", text)
+    assert re.search(r"fetch: \d+ of 1,200 \(\d+\.\d %\), \d+/s, about \d+ (s|min) left", text)
+    service.restore_faults()
+    run.succeeded()
+    # Its time is over, too: a run for which it counted would be told as soon as it is there.
+    Run.trigger(client, "late_report", {"count": 1}).succeeded()
+    client.create_backfill("late_report", DAY, DAY, conf={"count": 1})
+    until(lambda: len(client.runs("late_report")) == 3, within_s=20, what="a run of the backfill")
+    assert [Run(client, "late_report", run["dag_run_id"]).ended() for run in client.runs("late_report")] == [
+        "success"
+    ] * 3
+    assert len(arrived(hook, 1)) == 1
