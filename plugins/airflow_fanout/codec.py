@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
 # What JSON can hold. A recursive alias would be exact, and unreadable in every error of the type checker.
 Json: TypeAlias = Any
+Form = TypeVar("Form")
 
 BOM = b"\xef\xbb\xbf"
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder()
 _canonical = msgspec.json.Encoder(order="deterministic")
+_strict = json.JSONEncoder(allow_nan=False, ensure_ascii=False)
 
 
 class NotJson(ValueError):
@@ -38,6 +40,24 @@ def decode(text: bytes | str) -> Json:
         raise NotJson(str(error)) from error
 
 
+def decoder(form: type[Form]) -> Callable[[bytes], Form]:
+    """Return a function that parses a JSON object into a struct's fields; it raises `NotJson` for what doesn't fit.
+
+    Fields that the struct doesn't have are passed over, unread.
+    """
+    parse = msgspec.json.Decoder(form).decode
+
+    def decoded(text: bytes) -> Form:
+        try:
+            return parse(text)
+        except RecursionError as error:
+            raise NotJson("it is nested too deeply") from error
+        except (msgspec.DecodeError, UnicodeError) as error:
+            raise NotJson(str(error)) from error
+
+    return decoded
+
+
 # Writes a value that is known to be JSON, without line breaks.
 encode: Callable[[Json], bytes] = _encoder.encode
 
@@ -54,7 +74,6 @@ def plain(value: object) -> Json:
     turn into something else without a word.
     """
     try:
-        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
-        return decode(text)
+        return decode(_strict.encode(value))
     except (TypeError, ValueError, RecursionError) as error:
         raise NotJson(str(error)) from error

@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import IO, Any
 
 import bson
-from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 
 from airflow_fanout import parameter
@@ -27,11 +26,23 @@ DEEPEST = 100
 
 # As a key's value, MongoDB reads these as a query or as several keys.
 _NO_KEYS = (Mapping, list, tuple, re.Pattern, bson.Regex)
+# Of these, equal values have equal bytes: what most keys are is known without a closer look.
+_PLAIN_KEYS = frozenset({str, int, bool, bytes, datetime, bson.ObjectId})
+_NESTED = (dict, list, tuple)
 
 DocumentOf = Callable[[Json, Json], Mapping[str, Any] | Iterable[Mapping[str, Any]] | None]
 # What pymongo's messages quote of a document, which is personal data.
 _VALUES = re.compile(r"(?s)(?<=object): .*(?=, of type)|, doc:.*")
-_RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
+
+
+class Stored(RawBSONDocument):
+    """A document that is BSON already, and is sent as it is."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        # The driver asks this of every replacement; without an answer it decodes the document to count its fields.
+        return True
 
 
 def parameter_and_result(value: Json, result: Json) -> dict[str, Any]:
@@ -60,6 +71,11 @@ class Shape:
             if name == "_id" or not name.isidentifier():
                 raise BadSetting(field, name, "a field's name, such as 'tel'; `_id` is MongoDB's own")
 
+    @property
+    def whole_key(self) -> tuple[str, ...]:
+        """The fields that find one document of the collection, the date first."""
+        return (self.as_of_field, *self.key)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Encoded:
@@ -73,20 +89,21 @@ class Encoded:
     @property
     def key(self) -> tuple[str, ...]:
         """The fields that find one document of the collection, the date first."""
-        return (self.shape.as_of_field, *self.shape.key)
+        return self.shape.whole_key
 
     @property
     def date(self) -> dict[str, datetime]:
         """The filter that finds all documents of the run's date."""
         return {self.shape.as_of_field: self.shape.as_of}
 
-    def pairs(self) -> Iterator[tuple[RawBSONDocument, RawBSONDocument]]:
+    def pairs(self) -> Iterator[tuple[Stored, Stored]]:
         """Yield filter and document of each document."""
         return decode(self.spool)
 
     def holds(self, document: Mapping[str, Any]) -> bool:
         """Tell whether one of the documents has the key of this one, which is as MongoDB gives it."""
-        return _identity(bson.encode({name: document.get(name) for name in self.key})) in self.seen
+        key = {name: document.get(name) for name in self.key}
+        return _identity(key, bson.encode(key)) in self.seen
 
 
 @contextmanager
@@ -107,25 +124,34 @@ def _encode(records: Iterable[Record], shape: Shape, spool: IO[bytes], seen: See
         if record.outcome.kind is Kind.OK:
             for found in _made(record, shape):
                 key, document = _checked(record, found, shape)
-                if not seen.add(_identity(key)):
+                filtered = _bson(record, key)
+                if not seen.add(_identity(key, filtered)):
                     raise _bad(record, f"another document of this run has the same {' + '.join(shape.key)}")
-                spool.write(key)
+                spool.write(filtered)
                 spool.write(document)
                 count += 1
     spool.flush()
     return count
 
 
-def decode(spool: IO[bytes]) -> Iterator[tuple[RawBSONDocument, RawBSONDocument]]:
+def decode(spool: IO[bytes]) -> Iterator[tuple[Stored, Stored]]:
     """Yield filter and document of each document in a spool, without decoding them."""
     spool.seek(0)
-    documents = bson.decode_file_iter(spool, codec_options=_RAW)
-    return zip(documents, documents, strict=True)
+    while key := _next(spool):
+        yield Stored(key), Stored(_next(spool))
+
+
+def _next(spool: IO[bytes]) -> bytes:
+    # https://bsonspec.org: a document begins with its length, itself included.
+    length = spool.read(4)
+    return length + spool.read(int.from_bytes(length, "little") - 4) if length else b""
 
 
 def _made(record: Record, shape: Shape) -> Iterable[Mapping[str, Any]]:
     try:
         found = shape.document(record.parameter, record.outcome.result)
+        if type(found) is dict:
+            return [found]
         documents = [] if found is None else [found] if isinstance(found, Mapping) else list(found)
     except Exception as error:  # the author's function may raise anything
         said = scrub(str(error), record.parameter)
@@ -136,20 +162,22 @@ def _made(record: Record, shape: Shape) -> Iterable[Mapping[str, Any]]:
     return documents
 
 
-def _checked(record: Record, found: Mapping[str, Any], shape: Shape) -> tuple[bytes, bytes]:
+def _checked(record: Record, found: Mapping[str, Any], shape: Shape) -> tuple[dict[str, Any], bytes]:
     document = _with_key(record, dict(found), shape)
-    if _depth(document) > DEEPEST:
-        raise _bad(record, f"it is nested more than the {DEEPEST} levels deep that MongoDB allows")
-    key = {name: document[name] for name in (shape.as_of_field, *shape.key)}
     encoded = _bson(record, document)
+    # Whatever is nested is marked by one of these bytes: most documents have too few of them for any depth.
+    if encoded.count(b"\3") + encoded.count(b"\4") >= DEEPEST and _depth(document) > DEEPEST:
+        raise _too_deep(record)
     if len(encoded) > LARGEST_BYTES:
         raise _bad(record, f"it has {len(encoded):,} bytes, and MongoDB allows {LARGEST_BYTES:,}; make several of it")
-    return _bson(record, key), encoded
+    return {name: document[name] for name in shape.whole_key}, encoded
 
 
-def _identity(key: bytes) -> bytes:
+def _identity(key: Mapping[str, Any], encoded: bytes) -> bytes:
+    if _PLAIN_KEYS.issuperset(map(type, key.values())):
+        return encoded
     # MongoDB holds 1 and 1.0 for the same key.
-    return bson.encode({name: _whole(value) for name, value in bson.decode(key).items()})
+    return bson.encode({name: _whole(value) for name, value in bson.decode(encoded).items()})
 
 
 def _whole(value: Any) -> Any:
@@ -170,7 +198,7 @@ def _with_key(record: Record, document: dict[str, Any], shape: Shape) -> dict[st
         value = document.get(name, fields.get(name))
         if value is None:
             raise _bad(record, f"it has no key field {name!r}; it has: {', '.join(map(str, document))}")
-        if isinstance(value, _NO_KEYS):
+        if type(value) not in _PLAIN_KEYS and isinstance(value, _NO_KEYS):
             kind = type(value).__name__
             raise _bad(record, f"its key field {name!r} is a {kind}; a key is a text, a number or a date")
         document[name] = value
@@ -180,7 +208,9 @@ def _with_key(record: Record, document: dict[str, Any], shape: Shape) -> dict[st
 def _bson(record: Record, document: dict[str, Any]) -> bytes:
     try:
         return bson.encode(document)
-    except (bson.errors.BSONError, OverflowError, ValueError, TypeError, RecursionError) as error:
+    except RecursionError as error:
+        raise _too_deep(record) from error
+    except (bson.errors.BSONError, OverflowError, ValueError, TypeError) as error:
         raise _bad(record, _culprit(document) or str(error)) from error
 
 
@@ -197,12 +227,16 @@ def _depth(document: Any) -> int:
     depth, level = 0, [document]
     while level and depth <= DEEPEST:  # a value that holds itself has no end
         depth += 1
-        level = [part for value in level for part in _parts(value) if isinstance(part, dict | list | tuple)]
+        level = [part for value in level for part in _parts(value) if isinstance(part, _NESTED)]
     return depth
 
 
 def _parts(value: Any) -> Iterable[Any]:
     return value.values() if isinstance(value, dict) else value
+
+
+def _too_deep(record: Record) -> BadDocument:
+    return _bad(record, f"it is nested more than the {DEEPEST} levels deep that MongoDB allows")
 
 
 def _bad(record: Record, problem: str) -> BadDocument:

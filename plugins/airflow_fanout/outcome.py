@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+import msgspec
+
+from airflow_fanout import codec
 from airflow_fanout.codec import Json
 
 
@@ -31,8 +32,7 @@ class Failure(NamedTuple):
     where: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What one try gave.
 
     `retry_after_s` is for how long the server wants no requests, in seconds from now. `garbled` says that the answer is
@@ -47,8 +47,7 @@ class Outcome:
     garbled: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """A line of the journal: a parameter, its place in the list, and its outcome after all attempts.
 
     `ms` is the time of the last attempt, in milliseconds, from taking it up to having its result.
@@ -74,13 +73,37 @@ class Record:
         return line
 
     @classmethod
-    def from_json(cls, line: Mapping[str, Any]) -> Record:
-        """Return the record that a line of the journal holds."""
-        error = line.get("error")
-        outcome = Outcome(
-            kind=Kind(line["kind"]),
-            result=line.get("result"),
-            status=line.get("status"),
-            failure=Failure(**error) if error else None,
+    def from_line(cls, text: bytes) -> Record:
+        """Return the record that a line of the journal holds; raise `NotJson` for what is none."""
+        line = _line(text)
+        failure = Failure(**line.error) if line.error else None
+        return cls(
+            line.index, line.parameter, Outcome(line.kind, line.result, line.status, failure), line.attempts, line.ms
         )
-        return cls(line["index"], line["parameter"], outcome, line["attempts"], line["ms"])
+
+
+class Place(msgspec.Struct, frozen=True, gc=False):
+    """What of a record says whether it counts; much faster to read than all of it."""
+
+    index: int
+    kind: Kind
+
+    @classmethod
+    def from_line(cls, text: bytes) -> Place:
+        """Return the place that a line of the journal is about; raise `NotJson` for what is none."""
+        return _place(text)
+
+
+class _Line(msgspec.Struct, gc=False):
+    index: int
+    parameter: Json
+    kind: Kind
+    attempts: int
+    ms: float
+    status: int | None = None
+    result: Json = None
+    error: dict[str, Any] | None = None
+
+
+_line = codec.decoder(_Line)
+_place = codec.decoder(Place)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator
 
-from airflow_fanout.outcome import Record
+from airflow_fanout.outcome import Place, Record
 
 
 class Winners:
@@ -29,7 +29,7 @@ class Winners:
         return (index for index, ordinal in zip(self._indexes, self._ordinals, strict=True) if not ordinal)
 
 
-def winners(records: Iterable[Record], indexes: range) -> Winners:
+def winners(records: Iterable[Place | Record], indexes: range) -> Winners:
     """Return which records count."""
     found = Winners(indexes)
     for ordinal, record in enumerate(records):

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import gc
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -8,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import bson
 import pytest
 from pymongo import ASCENDING, MongoClient
-from pymongo.monitoring import CommandListener, CommandSucceededEvent
+from pymongo.monitoring import CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from airflow_fanout import documents
-from airflow_fanout.documents import DEEPEST, LARGEST_BYTES, Shape, encoded
+from airflow_fanout.documents import DEEPEST, LARGEST_BYTES, Shape, Stored, encoded
 from airflow_fanout.errors import CountMismatch, FanoutError, MongoFailed, NoUniqueIndex, WriteRefused
 from airflow_fanout.mongo import Written, write
-from airflow_fanout.mongo.batches import BATCH, BATCH_BYTES, Pair, batches
+from airflow_fanout.mongo.batches import AT_ONCE, BATCH, BATCH_BYTES, Pair, batches
 from airflow_fanout.outcome import Kind, Outcome, Record
 from tests.load.loads import AS_OF, load, stored
 
@@ -197,6 +200,72 @@ def test_a_lost_race_is_run_once_more(mongo_uri: str, collection: Collection[dic
             assert (caught.value.refused, caught.value.code) == (1, 11000)
     assert listener.updates == [10 - blockers, 1]
     assert collection.count_documents({"blocks": {"$exists": False}}) == 11 - blockers
+
+
+class Holds(CommandListener):
+    """Holds each update back until so many are on their way, or a moment has passed; notes what there is meanwhile."""
+
+    def __init__(self, number: int) -> None:
+        self._together = threading.Barrier(number)
+        self._lock = threading.Lock()
+        self._now = 0
+        self.most = 0
+        self.frozen: set[bool] = set()
+
+    def started(self, event: CommandStartedEvent) -> None:
+        if event.command_name == "update":
+            with self._lock:
+                self._now += 1
+                self.most = max(self.most, self._now)
+                self.frozen.add(gc.get_freeze_count() > 0)
+            with suppress(threading.BrokenBarrierError):
+                self._together.wait(5)
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        if event.command_name == "update":
+            with self._lock:
+                self._now -= 1
+
+    def failed(self, event: object) -> None: ...
+
+
+def test_the_next_batch_is_on_its_way_while_one_is_written(
+    mongo_uri: str, collection: Collection[dict[str, Any]]
+) -> None:
+    """MongoDB never waits for the client, and never has more than two batches at once; all of them count."""
+    listener = Holds(AT_ONCE)
+    many = [{"tel": f"{number:05d}"} for number in range(4 * BATCH)]
+    with MongoClient[dict[str, Any]](mongo_uri, event_listeners=[listener]) as watched:
+        assert load(watched.reports[collection.name], many) == Written(inserted=4 * BATCH, replaced=0)
+    assert listener.most == AT_ONCE == 2
+    assert collection.count_documents({}) == 4 * BATCH
+
+
+def test_after_a_failure_nothing_is_under_way(collection: Collection[dict[str, Any]]) -> None:
+    """Who gets the error may drop the collection: no batch comes late and makes it anew."""
+    collection.database.create_collection(collection.name, validator={"n": {"$type": "int"}})
+    bad = [{"tel": f"{number:05d}", "n": 1 if number else "one"} for number in range(6 * BATCH)]
+    with pytest.raises(WriteRefused):
+        load(collection, bad)
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("fanout-load")] == []
+    assert collection.count_documents({}) < 6 * BATCH - 1
+
+
+def test_the_garbage_collector_looks_at_a_loads_own_objects_only(
+    mongo_uri: str, collection: Collection[dict[str, Any]]
+) -> None:
+    """What was there before is passed over while a load writes, and no longer."""
+    listener = Holds(1)
+    with MongoClient[dict[str, Any]](mongo_uri, event_listeners=[listener]) as watched:
+        load(watched.reports[collection.name], [{"tel": "a"}])
+    assert listener.frozen == {True}
+    assert gc.get_freeze_count() == 0
+
+
+def test_an_encoded_document_is_not_decoded_again() -> None:
+    """The driver asks a replacement whether it is empty: the answer is there without looking into it."""
+    garbage = b"no fields at all"
+    assert Stored((len(garbage) + 5).to_bytes(4, "little") + garbage + b"\0")
 
 
 def _large(number: int) -> Iterator[Pair]:

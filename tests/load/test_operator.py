@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 import pytest
+from airflow.sdk import Asset
 
 from airflow_fanout import MongoLoadOperator
 from airflow_fanout.errors import BadSetting
@@ -34,3 +35,11 @@ def test_a_setting_that_cannot_work_is_refused_where_it_is_written(field: str, v
     with pytest.raises(BadSetting) as caught:
         MongoLoadOperator(**PLAIN, **{field: value})
     assert caught.value.field == field
+
+
+def test_the_asset_has_the_address_that_airflow_would_give_it() -> None:
+    """Made without the provider's help, it is the same asset that another DAG names by its address."""
+    uri = "mongodb://mongo_default:27017/reports/calls"
+    [asset] = MongoLoadOperator(**PLAIN).outlets
+    assert asset == Asset(name="reports.calls", uri=uri)
+    assert (asset.uri, Asset(uri).uri) == (uri, uri)

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from airflow_fanout.outcome import Kind, Outcome, Record
+from airflow_fanout.errors import JournalDamaged
+from airflow_fanout.outcome import Kind, Outcome, Place, Record
 from airflow_fanout.staging.directory import GenerationDirectory
 from airflow_fanout.staging.journal import PART_AGE_S, PART_BYTES, JournalWriter, Snapshot, read_records
+from airflow_fanout.staging.lines import LinesWriter
 
 
 class Clock:
@@ -127,3 +129,25 @@ def test_a_snapshot_reads_the_same_each_time(generation: GenerationDirectory) ->
     assert list(snapshot) == first
     assert [found.index for found in first] == [0, 1, 2, 3]
     assert [found.index for found in Snapshot(generation)] == [0, 1, 2, 4, 5, 3]
+
+
+def test_places_are_those_of_the_records(generation: GenerationDirectory) -> None:
+    """What each record is about can be read alone, in the same order and as of the same moment."""
+    write(generation, range(3))
+    snapshot = Snapshot(generation)
+    write(generation, range(1, 5), "newer")
+    assert list(snapshot.places()) == [Place(index, Kind.OK) for index in range(3)]
+    assert [place.index for place in Snapshot(generation).places()] == [0, 1, 2, 1, 2, 3, 4]
+
+
+def test_a_line_that_is_no_record_is_damage(generation: GenerationDirectory) -> None:
+    """What another program has written into the journal is told with the part's name."""
+    part = generation.new_try() / "part-00000.jsonl.zst"
+    with LinesWriter(part) as lines:
+        lines.append({"index": 0, "kind": "ok"})
+        lines.append({"index": 1})
+    with pytest.raises(JournalDamaged) as records:
+        list(read_records(generation))
+    with pytest.raises(JournalDamaged) as places:
+        list(Snapshot(generation).places())
+    assert records.value.part == places.value.part == str(part)

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import sqlite3
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_fanout.staging.seen import Seen
+from airflow_fanout.staging.seen import BUCKETS, Seen
 
 
 @given(st.lists(st.binary(max_size=3)))
@@ -27,10 +25,19 @@ def test_two_sets_do_not_share() -> None:
 
 
 def test_a_hundred_thousand_are_told_apart() -> None:
-    """Beyond its cache on disk the set is as exact as within it."""
+    """What lies in the file is as well known as what is still in memory."""
     with Seen() as seen:
         assert all(seen.add(b"%0200d" % number) for number in range(100_000))
         assert not any(seen.add(b"%0200d" % number) for number in range(0, 100_000, 1000))
+
+
+def test_what_shares_a_bucket_is_told_apart() -> None:
+    """Of so many members thousands share a bucket: each is found behind the others, and nothing else is."""
+    number = BUCKETS // 4
+    with Seen() as seen:
+        assert all(seen.add(b"%d" % member) for member in range(number))
+        assert all(b"%d" % member in seen for member in range(0, number, 1001))
+        assert not any(b"%d" % member in seen for member in range(number, 2 * number, 1001))
 
 
 def test_what_is_closed_is_gone() -> None:
@@ -39,7 +46,7 @@ def test_what_is_closed_is_gone() -> None:
     assert seen.add(b"a")
     seen.close()
     seen.close()
-    with pytest.raises(sqlite3.ProgrammingError):
+    with pytest.raises(ValueError, match="released"):
         seen.add(b"b")
 
 

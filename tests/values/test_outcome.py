@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_fanout import codec
-from airflow_fanout.outcome import Failure, Kind, Outcome, Record
+from airflow_fanout.outcome import Failure, Kind, Outcome, Place, Record
 
 NAMES = ["ok", "null", "http_error", "timeout", "connection_error", "invalid", "error", "not_tried"]
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -42,7 +42,21 @@ def test_the_kinds_are_a_closed_set_with_stable_names() -> None:
 @given(RECORDS)
 def test_a_record_is_read_as_it_was_written(record: Record) -> None:
     """A line of the journal has all of a record that counts later."""
-    assert Record.from_json(codec.decode(codec.encode(record.as_json()))) == record
+    assert Record.from_line(codec.encode(record.as_json())) == record
+
+
+@given(RECORDS)
+def test_a_place_is_what_its_record_is_about(record: Record) -> None:
+    """Index and kind can be had without reading the rest."""
+    assert Place.from_line(codec.encode(record.as_json())) == Place(record.index, record.outcome.kind)
+
+
+@pytest.mark.parametrize("line", [b"{}", b"[]", b'{"index": 1, "kind": "fine"}', b'{"index": "1", "kind": "ok"}', b"x"])
+def test_what_is_no_record_is_refused(line: bytes) -> None:
+    """A line without its fields, or with others of their names, isn't taken for a record."""
+    for form in (Record, Place):
+        with pytest.raises(codec.NotJson):
+            form.from_line(line)
 
 
 @pytest.mark.parametrize("result", [0, False, "", [], {}], ids=repr)

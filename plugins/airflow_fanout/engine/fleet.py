@@ -41,6 +41,7 @@ class Fleet:
         ]
         self._engines: list[EngineProcess] = []
         self._progress: dict[EngineProcess, Progress] = {}
+        self._begun: set[EngineProcess] = set()
         self._ends: dict[EngineProcess, Said | None] = {}
         self._stack = ExitStack()
 
@@ -51,6 +52,10 @@ class Fleet:
         with ExitStack() as stack:
             self._engines = [stack.enter_context(EngineProcess(job)) for job in self._jobs]
             self._stack = stack.pop_all()
+        # What they are about counts, even if one of them never comes to say it.
+        self._progress = {
+            engine: Progress(total=len(job.indexes)) for engine, job in zip(self._engines, self._jobs, strict=True)
+        }
         return self
 
     def __exit__(
@@ -100,7 +105,8 @@ class Fleet:
             yield final
 
     def _has_ended(self, engine: EngineProcess) -> None:
-        end = self._ends.setdefault(engine, None)
+        # One that is asked to stop while it is still starting knows no better way to end.
+        end = self._ends.setdefault(engine, Said("stopped", {}) if engine.ended_as_asked else None)
         if end is None or end.what != "done":
             # What the others have done is in the journal; the rest is the next try's.
             self.ask_to_stop()
@@ -111,13 +117,14 @@ class Fleet:
 
     def _added_up(self, engine: EngineProcess, said: Said) -> Iterator[Said]:
         self._note_progress(engine, said.value)
+        self._begun.add(engine)
         running = [other for other in self._engines if other not in self._ends]
         # All of them tell it each second: once is enough, when all have begun.
-        if engine is running[0] and len(self._progress) == len(self._engines):
+        if engine is running[0] and self._begun.issuperset(running):
             yield Said("progress", self._sum().as_json())
 
     def _sum(self) -> Progress:
-        return Progress.sum([self._progress[engine] for engine in self._engines if engine in self._progress])
+        return Progress.sum(list(self._progress.values()))
 
     @property
     def _worst(self) -> EngineProcess:

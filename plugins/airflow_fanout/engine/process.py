@@ -54,6 +54,7 @@ class EngineProcess:
         finally:
             os.close(job_out)
             os.close(told_in)
+        self._asked = False
         self._last_lines: deque[str] = deque(maxlen=20)
         with contextlib.suppress(BrokenPipeError):
             _write_all(self._job_in, job.encode())
@@ -119,9 +120,15 @@ class EngineProcess:
         """Wait for its end."""
         self._process.wait()
 
+    @property
+    def ended_as_asked(self) -> bool:
+        """Whether it was asked to stop, and has ended by that."""
+        return self._asked and self._process.poll() == -signal.SIGTERM
+
     def ask_to_stop(self) -> None:
         """Tell the engine to come to an end, without waiting for it."""
         if self._process.poll() is None:
+            self._asked = True
             self._process.terminate()
 
     def stop(self) -> None:

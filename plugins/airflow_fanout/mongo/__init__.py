@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from bson.codec_options import CodecOptions, DatetimeConversion
@@ -48,11 +50,28 @@ def write(
     name = collection.full_name
     safe = collection.with_options(PLAIN, ReadPreference.PRIMARY, SAFE)
     try:
-        return MODES[mode](safe, made, run, Patience(name, patience_s))
+        with _settled():
+            return MODES[mode](safe, made, run, Patience(name, patience_s))
     except BulkWriteError as error:
         raise _refused(name, error) from error
     except PyMongoError as error:
         raise MongoFailed(name, type(error).__name__, str(error)) from error
+
+
+@contextmanager
+def _settled() -> Iterator[None]:
+    """Let the garbage collector pass over what was there before.
+
+    A batch is thousands of objects; after each few of them it would look through all of Airflow's, which takes a
+    fifth of the time of a load.
+    """
+    was_frozen = gc.get_freeze_count()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        if not was_frozen:
+            gc.unfreeze()
 
 
 def _refused(name: str, error: BulkWriteError) -> WriteRefused:

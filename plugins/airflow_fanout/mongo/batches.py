@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bson.raw_bson import RawBSONDocument
 from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError
 
-from airflow_fanout.documents import Encoded
+from airflow_fanout.documents import Encoded, Stored
 from airflow_fanout.errors import CountMismatch
 from airflow_fanout.mongo.index import make_index
 from airflow_fanout.mongo.patience import DUPLICATE_KEY, Patience, codes_of
@@ -22,9 +22,18 @@ if TYPE_CHECKING:
 BATCH = 1000
 # A thousand documents of the largest size would take 16 GB of memory.
 BATCH_BYTES = 32 << 20
+# While MongoDB works at one batch, the next one is made and sent. With more, they wait for each other there.
+AT_ONCE = 2
 
-Pair = tuple[RawBSONDocument, RawBSONDocument]
+Pair = tuple[Stored, Stored]
 Batch = list[ReplaceOne[Any]]
+
+
+class Counts(NamedTuple):
+    """How many documents of a batch are new, and how many were there."""
+
+    new: int
+    old: int
 
 
 def upsert(collection: Collection[Any], made: Encoded, _run: str, patience: Patience) -> Written:
@@ -36,22 +45,36 @@ def upsert(collection: Collection[Any], made: Encoded, _run: str, patience: Pati
 def write_all(
     collection: Collection[Any], made: Encoded, patience: Patience, *, before_each: Callable[[], None] | None = None
 ) -> Written:
-    """Write all documents in batches; a batch that is broken off is sent again, which changes nothing.
+    """Write all documents in batches, two at once; one that is broken off is sent again, which changes nothing.
 
-    :param before_each: called before each batch.
+    :param before_each: called before each batch, in the caller's thread.
     :raises CountMismatch: when MongoDB confirms another number.
     """
+
+    def send(batch: Batch) -> Counts:
+        return patience.insist(lambda: _send(collection, batch))
+
     inserted = replaced = 0
-    for batch in batches(made.pairs()):
-        if before_each:
-            before_each()
-        new, old = patience.insist(partial(_send, collection, batch))
-        inserted += new
-        replaced += old
+    for counts in _sent(batches(made.pairs()), send, before_each or (lambda: None)):
+        inserted += counts.new
+        replaced += counts.old
     written = Written(inserted, replaced)
     if written.confirmed != made.count:
         raise CountMismatch(collection.full_name, made.count, written.confirmed)
     return written
+
+
+def _sent(given: Iterator[Batch], send: Callable[[Batch], Counts], before_each: Callable[[], None]) -> Iterator[Counts]:
+    """Send batches from threads, and yield their counts in order; at its end, however that comes, none is under way."""
+    under_way: deque[Future[Counts]] = deque()
+    with ThreadPoolExecutor(AT_ONCE, "fanout-load") as threads:
+        for batch in given:
+            if len(under_way) == AT_ONCE:
+                yield under_way.popleft().result()
+            before_each()
+            under_way.append(threads.submit(send, batch))
+        while under_way:
+            yield under_way.popleft().result()
 
 
 def batches(pairs: Iterator[Pair]) -> Iterator[Batch]:
@@ -68,7 +91,7 @@ def batches(pairs: Iterator[Pair]) -> Iterator[Batch]:
         yield batch
 
 
-def _send(collection: Collection[Any], batch: Batch) -> tuple[int, int]:
+def _send(collection: Collection[Any], batch: Batch) -> Counts:
     try:
         return _counts(collection.bulk_write(batch, ordered=False).bulk_api_result)
     except BulkWriteError as error:
@@ -78,8 +101,8 @@ def _send(collection: Collection[Any], batch: Batch) -> tuple[int, int]:
         new, old = _counts(error.details or {})
         late = [batch[found["index"]] for found in (error.details or {})["writeErrors"]]
     again = _counts(collection.bulk_write(late, ordered=False).bulk_api_result)
-    return new + again[0], old + again[1]
+    return Counts(new + again.new, old + again.old)
 
 
-def _counts(told: Mapping[str, Any]) -> tuple[int, int]:
-    return int(told["nUpserted"]), int(told["nMatched"])
+def _counts(told: Mapping[str, Any]) -> Counts:
+    return Counts(int(told["nUpserted"]), int(told["nMatched"]))

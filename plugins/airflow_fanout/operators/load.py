@@ -138,7 +138,11 @@ def collection_asset(mongo_conn_id: str, database: str, collection: str) -> Asse
 
     The connection's id stands for the host: the address isn't known when a DAG file is parsed.
     """
-    return Asset(name=f"{database}.{collection}", uri=f"mongodb://{mongo_conn_id}:27017/{database}/{collection}")
+    asset = Asset(name=f"{database}.{collection}")
+    # The address has its normal form already. Given to the constructor, it is normalised by the provider, for which
+    # Airflow loads its whole database layer, whenever a DAG file is parsed.
+    object.__setattr__(asset, "uri", f"mongodb://{mongo_conn_id}:27017/{database}/{collection}")
+    return asset
 
 
 def _name(context: Context) -> str:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import TypeVar
 
 from airflow_fanout import codec
-from airflow_fanout.outcome import Record
+from airflow_fanout.errors import JournalDamaged
+from airflow_fanout.outcome import Place, Record
 from airflow_fanout.staging.directory import GenerationDirectory
 from airflow_fanout.staging.lines import LinesWriter, read_lines
+
+Line = TypeVar("Line")
 
 PART_BYTES = 8 << 20
 PART_AGE_S = 60.0
@@ -87,16 +92,27 @@ class Snapshot:
 
     def __iter__(self) -> Iterator[Record]:
         for part, size in self._parts:
-            yield from read_part(part, size)
+            yield from _read(part, Record.from_line, size)
+
+    def places(self) -> Iterator[Place]:
+        """Yield what each record is about, in the same order."""
+        for part, size in self._parts:
+            yield from _read(part, Place.from_line, size)
 
 
-def read_part(part: Path, size: int | None = None) -> Iterator[Record]:
-    """Yield the records of a part, or of its first `size` bytes.
+def read_places(part: Path) -> Iterator[Place]:
+    """Yield what each record of a part is about.
 
     :raises JournalDamaged: when its bytes aren't those that were written.
     """
-    for line in read_lines(part) if size is None else read_lines(part, size):
-        yield Record.from_json(codec.decode(line))
+    return _read(part, Place.from_line)
+
+
+def _read(part: Path, parse: Callable[[bytes], Line], size: int = sys.maxsize) -> Iterator[Line]:
+    try:
+        yield from map(parse, read_lines(part, size))
+    except codec.NotJson as error:
+        raise JournalDamaged(str(part), str(error)) from error
 
 
 def read_records(generation: GenerationDirectory) -> Iterator[Record]:

@@ -14,6 +14,9 @@ from airflow_fanout.staging.journal import Snapshot
 class Results:
     """One run's results, whichever tries, generations and shards they come from.
 
+    Making it reads the journal's indexes: which record of a parameter is its last one is known at the journal's end
+    only. Each call of `records` reads all of it.
+
     :param directory: the frozen list's directory.
     :param manifest: its manifest.
     """
@@ -24,7 +27,7 @@ class Results:
             (manifest.range_of(number), Snapshot(directory.shard(number).generation(self.generations[str(number)])))
             for number in range(manifest.shards)
         ]
-        self._winners: list[Winners] = [winners(records, indexes) for indexes, records in self._shards]
+        self._winners: list[Winners] = [winners(records.places(), indexes) for indexes, records in self._shards]
 
     def records(self) -> Iterator[Record]:
         """Yield exactly one record for each parameter that has any, in the journal's order."""

@@ -6,10 +6,10 @@ from array import array
 from pathlib import Path
 
 from airflow_fanout.errors import JournalDamaged
-from airflow_fanout.outcome import Kind, Record
+from airflow_fanout.outcome import Kind, Place
 from airflow_fanout.reconcile import Done
 from airflow_fanout.staging.directory import GenerationDirectory
-from airflow_fanout.staging.journal import read_part
+from airflow_fanout.staging.journal import read_places
 
 
 def resume(generation: GenerationDirectory, indexes: range) -> tuple[Done, list[Path]]:
@@ -21,7 +21,7 @@ def resume(generation: GenerationDirectory, indexes: range) -> tuple[Done, list[
     for part in generation.parts():
         try:
             # All of a part, or nothing of it: the damage may show at its end only.
-            ended = array("q", (_ended(record) for record in read_part(part)))
+            ended = array("q", map(_ended, read_places(part)))
         except JournalDamaged:
             damaged += _put_aside(part)
             continue
@@ -41,6 +41,6 @@ def _put_aside(part: Path) -> list[Path]:
     return [part]
 
 
-def _ended(record: Record) -> int:
+def _ended(place: Place) -> int:
     # An index, or its complement (which is negative) if it has to be fetched again: eight bytes a record.
-    return record.index if record.outcome.kind is Kind.OK else ~record.index
+    return place.index if place.kind is Kind.OK else ~place.index

@@ -1,0 +1,117 @@
+"""What the package costs Airflow's own processes, in fresh interpreters and in processor time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PLUGIN = ROOT / "plugins" / "airflow_fanout_plugin.py"
+ROUNDS = 4
+PARSE_MS = 50
+PLUGIN_MS = 20
+
+EMPTY = """
+from datetime import datetime
+
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG
+
+with DAG("report", start_date=datetime(2026, 1, 1)):
+    tasks = [EmptyOperator(task_id=name) for name in ("extract", "fetch", "validate", "load")]
+    tasks[0] >> tasks[1] >> tasks[2] >> tasks[3]
+"""
+OURS = """
+from datetime import datetime
+
+from airflow.sdk import DAG
+from airflow_fanout import ExtractOperator, GeventFetchOperator, MongoLoadOperator, Request, ValidateOperator
+
+with DAG("report", start_date=datetime(2026, 1, 1)):
+    extract = ExtractOperator(task_id="extract", source=lambda: ["+12025550100"], names=("tel",))
+    listed = {"parameters": extract.output}
+    fetch = GeventFetchOperator(task_id="fetch", http_conn_id="api", request=Request(endpoint="/calls/{tel}"), **listed)
+    validate = ValidateOperator(task_id="validate", **listed)
+    load = MongoLoadOperator(task_id="load", database="reports", collection="calls", key=("tel",), **listed)
+    extract >> fetch >> validate >> load
+"""
+# What every one of Airflow's processes has loaded before is no part of the cost.
+TIMED = """
+import json, runpy, sys, time
+from airflow.sdk import DAG, BaseOperator
+from airflow.sdk.plugins_manager import AirflowPlugin
+
+before, begun = {*sys.modules}, time.process_time()
+runpy.run_path(sys.argv[1])
+ms = 1000 * (time.process_time() - begun)
+print(json.dumps([ms, sorted({*sys.modules} - before)]))
+"""
+
+
+def executed(file: Path, home: Path) -> tuple[float, set[str]]:
+    """Execute a file as Airflow does, in a fresh interpreter; return the milliseconds and the modules it has loaded."""
+    env = {
+        **os.environ,
+        "PYTHONPATH": f"{ROOT / 'plugins'}",
+        "AIRFLOW_HOME": str(home),
+        # Compiled once, as where it is installed; a shell may forbid that.
+        "PYTHONPYCACHEPREFIX": str(home / "compiled"),
+        "PYTHONDONTWRITEBYTECODE": "",
+    }
+    done = subprocess.run([sys.executable, "-c", TIMED, file], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    ms, modules = json.loads(done.stdout.splitlines()[-1])
+    return ms, {*modules}
+
+
+def written(folder: Path, **sources: str) -> list[Path]:
+    """Write files, and have all that they import compiled."""
+    files = []
+    for name, source in sources.items():
+        files.append(folder / f"{name}.py")
+        files[-1].write_text(source)
+        executed(files[-1], folder)
+    return files
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.slow
+def test_parsing_a_dag_file_with_the_operators_costs_little(tmp_path: Path) -> None:
+    """At most 50 ms more than the same DAG of four EmptyOperators."""
+    empty, ours = written(tmp_path, empty=EMPTY, ours=OURS)
+    rounds = [(executed(ours, tmp_path)[0], executed(empty, tmp_path)[0]) for _ in range(ROUNDS)]
+    # On a busy machine even processor time is stretched: the least disturbed of each.
+    more = min(ms for ms, _ in rounds) - min(ms for _, ms in rounds)
+    print(f"{more:.1f} ms more than empty operators, of {rounds}")
+    assert more <= PARSE_MS
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.slow
+def test_loading_the_plugin_costs_little(tmp_path: Path) -> None:
+    """At most 20 ms in each process of Airflow's."""
+    executed(PLUGIN, tmp_path)
+    found = min(executed(PLUGIN, tmp_path)[0] for _ in range(ROUNDS))
+    print(f"{found:.1f} ms for the plugin")
+    assert found <= PLUGIN_MS
+
+
+def test_a_dag_file_loads_hardly_more_than_the_package(tmp_path: Path) -> None:
+    """Of others' modules only a handful of small ones: neither Airflow's database layer nor a provider's."""
+    empty, ours = written(tmp_path, empty=EMPTY, ours=OURS)
+    more = executed(ours, tmp_path)[1] - executed(empty, tmp_path)[1]
+    others = {name for name in more if not name.startswith("airflow_fanout")}
+    assert {name for name in others if name.startswith(("airflow.", "sqlalchemy", "pydantic"))} <= {
+        "airflow.sdk.bases.hook"
+    }
+    assert len(others) <= 10, sorted(others)
+
+
+def test_the_plugin_loads_hardly_anything(tmp_path: Path) -> None:
+    """The package's own front, the function for templates, and nothing else."""
+    assert executed(PLUGIN, tmp_path)[1] == {"airflow_fanout", "airflow_fanout.as_of"}
