@@ -27,7 +27,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo ui test torture check format lock clean
+.PHONY: help setup demo ui test torture bench check format lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -45,6 +45,9 @@ test: $(READY) ## run the tests (make test ARGS="-k codec -x")
 
 torture: $(READY) ## the long torture tests (make torture SEED=7 repeats one that has failed)
 	@$(RUN) TORTURE=long TORTURE_SEED=$(SEED) $(BIN)/python -m pytest -s tests/torture $(ARGS)
+
+bench: $(READY) ## compare clients and the engine (a part: make bench ARGS="--rounds 1 --only plain")
+	@$(RUN) $(BIN)/python -m bench $(ARGS)
 
 check: $(READY) ## lint, format, types, import rules
 	$(BIN)/ruff check
