@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import psutil
 
+from airflow_fanout.as_of import AsOf
 from airflow_fanout.endpoint import Endpoint
 from airflow_fanout.engine.ending import progress_at_end
 from airflow_fanout.engine.fleet import Fleet
@@ -112,7 +113,7 @@ def _frozen(folder: Path, asked: Asked) -> ListDirectory:
     freeze(
         ({"number": number} for number in asked.ids),
         directory,
-        as_of=datetime(2026, 1, 1, tzinfo=UTC),
+        as_of=AsOf(moment=datetime(2026, 1, 1, tzinfo=UTC), day="2026-01-01", source="logical_date"),
         names=(),
         duplicates="drop",
         selection=Selection(),

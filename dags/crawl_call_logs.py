@@ -16,12 +16,11 @@ import requests
 from airflow.sdk import DAG, Param
 
 from airflow_fanout import FanoutTaskGroup, Timeouts
-from airflow_fanout.as_of import as_of
 
 
-def weeks(dag_run: Any, params: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def weeks(as_of: datetime, params: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the weeks before the run's date as ranges of days, each from its first day to the one after its last."""
-    end = as_of(dag_run).date()
+    end = as_of.date()
     for back in range(params["weeks"], 0, -1):
         start = end - timedelta(weeks=back)
         yield start.isoformat(), (start + timedelta(weeks=1)).isoformat()

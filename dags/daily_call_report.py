@@ -1,20 +1,29 @@
 """# Daily call report
 
-For each subscriber, the calls of the run's day: how many, how long, how many different numbers.
+For each subscriber, the calls of the day that has ended: how many, how long, how many different numbers.
 The subscriber list comes from the API; one request per subscriber goes to `/calls/{tel}`; one document per
 subscriber and day ends up in `reports.daily_calls`.
 
-Make it your own: change the two endpoints and their fields, and what `summarise` keeps of an answer.
+Triggered by hand, it is about the param `day`, else about the last day that has ended.
+
+A run that fails, one that is good again, and one that isn't loaded by 08:00 are told by mail (the connection `mail`).
+
+Make it your own: change the time zone, the addresses of the mail, the two endpoints and their fields, and what
+`summarise` keeps of an answer.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from airflow.sdk import DAG, Param
+from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param
 
 from airflow_fanout import (
+    Alerts,
+    Channel,
     ExtractOperator,
     GeventFetchOperator,
     HttpList,
@@ -23,6 +32,9 @@ from airflow_fanout import (
     Request,
     ValidateOperator,
 )
+
+# The time zone whose days the report is about.
+ZONE = "Europe/Berlin"
 
 
 def summarise(parameter: dict[str, Any], calls: list[dict[str, Any]]) -> dict[str, Any]:
@@ -35,23 +47,53 @@ def summarise(parameter: dict[str, Any], calls: list[dict[str, Any]]) -> dict[st
     }
 
 
+alerts = Alerts(
+    Channel(
+        SmtpNotifier,
+        smtp_conn_id="mail",
+        from_email="reports@example.org",
+        to="on-call@example.org",
+        subject="{{ macros.fanout.alert().subject }}",
+        html_content="{{ macros.fanout.alert().html }}",
+    ),
+)
+
 with DAG(
     "daily_call_report",
-    schedule="@daily",
-    start_date=datetime(2026, 1, 1),  # noqa: DTZ001 - Airflow takes it as UTC
+    schedule=CronDataIntervalTimetable("0 0 * * *", timezone=ZONE),
+    start_date=datetime(2026, 1, 1, tzinfo=ZoneInfo(ZONE)),
     catchup=False,
     tags=["fanout", "report"],
     doc_md=__doc__,
+    on_failure_callback=alerts.failed,
+    on_success_callback=alerts.recovered,
+    deadline=alerts.not_loaded_by("08:00", timezone=ZONE),
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     params={
+        "day": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            description="The day to report, for a run triggered by hand; without it, the last one that has ended.",
+        ),
         "limit": Param(
             None, type=["null", "integer"], minimum=1, description="Only so many subscribers, the first ones."
         ),
         "only": Param(
-            [], type="array", items={"type": "string"}, description='Only these subscribers: ["+12025550100"].'
+            None,
+            type=["null", "array"],
+            items={"type": "string"},
+            description="Only these subscribers, one a line, such as +12025550100.",
         ),
         "refetch": Param(
             default=False, type="boolean", description="Request everything anew, also what is there already."
+        ),
+        "concurrency": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            maximum=1000,
+            description="How many requests at once, at the most; 100 if it is left empty.",
         ),
     },
 ) as dag:
@@ -68,12 +110,8 @@ with DAG(
         task_id="fetch",
         parameters=extract.output,
         http_conn_id="call_api",
-        request=Request(
-            endpoint="/calls/{tel}",
-            query={"day": "{{ macros.fanout.as_of(dag_run) | ds }}"},
-            result="calls",
-        ),
-        concurrency=100,
+        request=Request(endpoint="/calls/{tel}", query={"day": "{{ macros.fanout.day() }}"}, result="calls"),
+        concurrency="{{ params.concurrency or 100 }}",
         refetch="{{ params.refetch }}",
         execution_timeout=timedelta(hours=2),
     )

@@ -3,6 +3,7 @@
 from demo.airflow.client import AirflowClient
 from demo.airflow.errors import (
     AirflowNotHealthy,
+    BackfillNotCompleted,
     ComponentEnded,
     DagImportFailed,
     DagNotParsed,
@@ -20,6 +21,7 @@ __all__ = [
     "AirflowClient",
     "AirflowHome",
     "AirflowNotHealthy",
+    "BackfillNotCompleted",
     "ComponentEnded",
     "DagImportFailed",
     "DagNotParsed",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -11,7 +10,14 @@ from urllib.parse import quote
 
 import requests
 
-from demo.airflow.errors import DagImportFailed, DagNotParsed, RequestRefused, RunNotFinished, TaskNotInState
+from demo.airflow.errors import (
+    BackfillNotCompleted,
+    DagImportFailed,
+    DagNotParsed,
+    RequestRefused,
+    RunNotFinished,
+    TaskNotInState,
+)
 from demo.airflow.task_log import log_line
 
 if TYPE_CHECKING:
@@ -31,7 +37,6 @@ REQUEST_TIMEOUT_S = 60.0
 
 _BACKFILLS = "/api/v2/backfills"
 _NOT_FOUND = 404
-_UNAVAILABLE = 503
 _JSON = {"Accept": "application/json"}
 
 
@@ -265,9 +270,10 @@ class AirflowClient:
         *,
         max_active_runs: int = 10,
         reprocess: str = "none",
+        backwards: bool = False,
         conf: Mapping[str, Any] | None = None,
     ) -> int:
-        """Create a backfill from start to end, both included, and return its id; the DAG is paused meanwhile.
+        """Create a backfill from start to end, both included, and return its id.
 
         Dates that have a run get another as ``reprocess`` says: "none", "failed" or "completed" ones.
         """
@@ -277,34 +283,25 @@ class AirflowClient:
             "to_date": end.isoformat(),
             "max_active_runs": max_active_runs,
             "reprocess_behavior": reprocess,
+            "run_backwards": backwards,
             "dag_run_conf": dict(conf or {}),
         }
-        with self._paused(dag_id):
-            made = self._wait(
-                lambda: _or_none(lambda: self.request("POST", _BACKFILLS, json=wanted), _UNAVAILABLE),
-                REQUEST_TIMEOUT_S,
-                lambda: RequestRefused("POST", _BACKFILLS, _UNAVAILABLE, "the metadata database is busy"),
-            )
-        return int(made["id"])
+        return int(self.request("POST", _BACKFILLS, json=wanted)["id"])
 
     def backfills(self, dag_id: str) -> list[Json]:
         """List the backfills of a DAG; its runs' states tell sooner than ``completed_at`` if one is done."""
         return list(self._pages(_BACKFILLS, "backfills", dag_id=dag_id))
 
-    @contextmanager
-    def _paused(self, dag_id: str) -> Iterator[None]:
-        """Keep the scheduler away from a backfill in the making.
+    def wait_backfills(self, dag_id: str, *, timeout_s: float = 300.0) -> None:
+        """Wait until all backfills of the DAG are completed, which the scheduler looks after every 30 s.
 
-        On SQLite its creation is refused at once whenever another process writes between its own reading and
-        writing. Airflow takes the half-made runs back; had the scheduler seen them, it would die of their loss.
+        Until then Airflow refuses to create another one.
         """
-        was_paused = self.request("GET", _dag(dag_id))["is_paused"]
-        self.pause(dag_id)
-        try:
-            yield
-        finally:
-            if not was_paused:
-                self.unpause(dag_id)
+
+        def completed() -> bool | None:
+            return all(backfill["completed_at"] for backfill in self.backfills(dag_id)) or None
+
+        self._wait(completed, timeout_s, lambda: BackfillNotCompleted(dag_id, timeout_s))
 
     def _pages(self, path: str, key: str, **params: Any) -> Iterator[Json]:
         offset = 0

@@ -66,6 +66,18 @@ class RunNotFinished(TimeoutError):
         return f"Run {self.run_id} of {self.dag_id} has not ended after {self.timeout_s} s: {dict(self.tasks)}"
 
 
+class BackfillNotCompleted(TimeoutError):
+    """A backfill of a DAG has not been completed in time."""
+
+    def __init__(self, dag_id: str, timeout_s: float) -> None:
+        super().__init__(dag_id, timeout_s)
+        self.dag_id = dag_id
+        self.timeout_s = timeout_s
+
+    def __str__(self) -> str:
+        return f"A backfill of {self.dag_id} is not completed after {self.timeout_s} s"
+
+
 class TaskNotInState(TimeoutError):
     """A task instance has not reached one of the wanted states in time."""
 

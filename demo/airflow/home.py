@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demo.airflow.keys import ROLES, HomeKeys, load_keys, write_private
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
+LOCAL_SETTINGS = Path(__file__).with_name("local_settings.py")
 # -P: the home is the working directory, and its folders are nothing to import.
 COMMAND = (sys.executable, "-P", "-m", "airflow")
 
@@ -157,6 +159,10 @@ def _addresses(port: int | None, execution_port: int | None) -> dict[str, str]:
 def _prepared(home: AirflowHome) -> Path:
     home.logs.mkdir(parents=True, exist_ok=True)
     home.directory.chmod(0o700)
+    # Airflow looks for it here, by this name.
+    settings = home.directory / "config" / "airflow_local_settings.py"
+    settings.parent.mkdir(exist_ok=True)
+    shutil.copyfile(LOCAL_SETTINGS, settings)
     return home.directory
 
 

@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from airflow_fanout.checks import Unique as Unique
     from airflow_fanout.notify.alerts import Alerts as Alerts
     from airflow_fanout.notify.channel import Channel as Channel
+    from airflow_fanout.operators.clean import CleanStagingOperator as CleanStagingOperator
     from airflow_fanout.operators.extract import ExtractOperator as ExtractOperator
     from airflow_fanout.operators.fetch import GeventFetchOperator as GeventFetchOperator
     from airflow_fanout.operators.group import FanoutTaskGroup as FanoutTaskGroup
     from airflow_fanout.operators.load import MongoLoadOperator as MongoLoadOperator
+    from airflow_fanout.operators.load import collection_asset as collection_asset
     from airflow_fanout.operators.validate import ValidateOperator as ValidateOperator
     from airflow_fanout.request import Request as Request
     from airflow_fanout.settings import Breaker as Breaker
@@ -35,6 +37,7 @@ _HOMES = {
     "Alerts": "airflow_fanout.notify.alerts",
     "Breaker": "airflow_fanout.settings",
     "Channel": "airflow_fanout.notify.channel",
+    "CleanStagingOperator": "airflow_fanout.operators.clean",
     "Cursor": "airflow_fanout.sources",
     "Drift": "airflow_fanout.checks",
     "ExtractOperator": "airflow_fanout.operators.extract",
@@ -53,6 +56,7 @@ _HOMES = {
     "Timeouts": "airflow_fanout.settings",
     "Unique": "airflow_fanout.checks",
     "ValidateOperator": "airflow_fanout.operators.validate",
+    "collection_asset": "airflow_fanout.operators.load",
 }
 __all__ = [*_HOMES]  # noqa: PLE0604 - the keys are strings
 

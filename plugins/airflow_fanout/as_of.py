@@ -1,9 +1,20 @@
-"""The run's one date."""
+"""What a run is about: its one date."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Any, Literal, Protocol
+
+from airflow_fanout.errors import BadSetting
+
+# The DAG's param that names a day, and makes the DAG's report one about days.
+PARAM = "day"
+# Kinds of runs whose day is their own, whatever their params say.
+OWN_DAY = ("scheduled", "backfill")
+
+Source = Literal["params.day", "data_interval", "logical_date", "run_after"]
 
 
 class Run(Protocol):
@@ -14,14 +25,89 @@ class Run(Protocol):
     @property
     def data_interval_start(self) -> datetime | None: ...  # noqa: D102
     @property
+    def data_interval_end(self) -> datetime | None: ...  # noqa: D102
+    @property
     def run_after(self) -> datetime: ...  # noqa: D102
+    @property
+    def run_type(self) -> str: ...  # noqa: D102
 
 
-def as_of(run: Run) -> datetime:
-    """Return the moment that a run is about, in UTC, to the millisecond, which is what MongoDB keeps.
+@dataclass(frozen=True, kw_only=True)
+class AsOf:
+    """The one date of a run, which is the same each time that the run is repeated.
 
-    The logical date; a run that has none (triggered by hand or by an asset) has its data interval's start;
-    one that has neither, the time at which it was triggered.
+    :param moment: in UTC, to the millisecond, which is what MongoDB keeps.
+    :param day: its day in the DAG's time zone, in ISO 8601.
+    :param source: what it was taken from.
     """
-    moment = run.logical_date or run.data_interval_start or run.run_after
-    return moment.astimezone(UTC).replace(microsecond=moment.microsecond // 1000 * 1000)
+
+    moment: datetime
+    day: str
+    source: Source
+
+
+def of_context(context: Mapping[str, Any]) -> AsOf:
+    """Return what the run of a task's context is about; see `of_run`."""
+    return of_run(context["dag_run"], context["params"], context["dag"].timezone)
+
+
+def of_run(run: Run, params: Mapping[str, Any], zone: tzinfo) -> AsOf:
+    """Return what a run is about.
+
+    A DAG that has a param `day` reports about days: its run's moment is the begin of a day in the DAG's time zone. The
+    day is the one that the param names, else the last that had ended when the run's data interval ended; a run without
+    one (triggered by hand without a logical date, or by an asset) takes the time at which it was triggered.
+
+    Any other run is about its logical date; without one, about the time at which it was triggered.
+
+    :raises BadSetting: when the param isn't a day that has ended, or is given to a scheduled or backfilled run.
+    """
+    if PARAM in params:
+        day, source = _day(run, params[PARAM], zone)
+        return AsOf(moment=datetime.combine(day, time(), zone).astimezone(UTC), day=day.isoformat(), source=source)
+    moment, source = _moment(run)
+    moment = moment.astimezone(UTC)
+    return AsOf(
+        moment=moment.replace(microsecond=moment.microsecond // 1000 * 1000),
+        day=moment.astimezone(zone).date().isoformat(),
+        source=source,
+    )
+
+
+def _moment(run: Run) -> tuple[datetime, Source]:
+    if run.logical_date:
+        return run.logical_date, "logical_date"
+    if run.data_interval_start:
+        return run.data_interval_start, "data_interval"
+    return run.run_after, "run_after"
+
+
+def _day(run: Run, asked: object, zone: tzinfo) -> tuple[date, Source]:
+    if asked is None:
+        source: Source = "data_interval" if run.data_interval_end else "run_after"
+        return _last_ended(run.data_interval_end or run.run_after, zone), source
+    for kind in OWN_DAY:
+        if run.run_type == kind:
+            # One value for all days of a backfill would load them all into one.
+            raise BadSetting("params.day", asked, f"null in a {kind} run, which is about a day of its own")
+    day = _parsed(asked)
+    last = _last_ended(run.run_after, zone)
+    if day > last:
+        raise BadSetting("params.day", asked, f"a day that has ended in {zone}, the last of which is {last}")
+    return day, "params.day"
+
+
+def _last_ended(moment: datetime, zone: tzinfo) -> date:
+    """Return the last day of a time zone that had ended at a moment; at midnight, the one that ends there."""
+    return moment.astimezone(zone).date() - timedelta(days=1)
+
+
+def _parsed(text: object) -> date:
+    try:
+        found = date.fromisoformat(str(text))
+    except ValueError:
+        found = None
+    # fromisoformat also reads 20261122 and 2026-W47-7.
+    if found is None or found.isoformat() != text:
+        raise BadSetting("params.day", text, "a date such as 2026-11-22, or null")
+    return found

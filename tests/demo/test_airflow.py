@@ -278,6 +278,21 @@ def test_backfill(add_dag: AddDag, airflow_client: AirflowClient) -> None:
 
 
 @pytest.mark.airflow
+def test_backfills_beside_running_tasks(add_dag: AddDag, airflow_client: AirflowClient) -> None:
+    """However much other tasks write meanwhile, a backfill is made at once, and keeps the runs that it repeats."""
+    add_dag("daily_busy", DAILY.replace("daily()", "daily_busy()"))
+    first, last = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 5, tzinfo=UTC)
+    for _ in range(3):
+        others = [airflow_client.trigger("daily_busy") for _ in range(3)]
+        made = airflow_client.create_backfill("daily_busy", first, last, max_active_runs=3, reprocess="completed")
+        runs = [run["dag_run_id"] for run in airflow_client.runs("daily_busy") if run["run_type"] == "backfill"]
+        assert len(runs) == 5
+        assert {airflow_client.wait_run("daily_busy", run_id)["state"] for run_id in [*others, *runs]} == {"success"}
+        # Else Airflow takes it for running for 30 s more, and refuses another one.
+        airflow_client.request("PUT", f"/api/v2/backfills/{made}/cancel")
+
+
+@pytest.mark.airflow
 def test_broken_dag_file(airflow: Airflow, airflow_client: AirflowClient) -> None:
     """A DAG file that can't be imported is reported with its exception, and not waited for."""
     file = airflow.home.dags / "broken.py"

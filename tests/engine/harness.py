@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_fanout.as_of import AsOf
 from airflow_fanout.endpoint import Endpoint
 from airflow_fanout.engine.job import Job
 from airflow_fanout.engine.process import EngineProcess, Said
@@ -44,7 +45,7 @@ def frozen(folder: Path, parameters: Iterable[object], names: tuple[str, ...] = 
     freeze(
         parameters,
         directory,
-        as_of=datetime(2026, 11, 22, tzinfo=UTC),
+        as_of=AsOf(moment=datetime(2026, 11, 22, tzinfo=UTC), day="2026-11-22", source="logical_date"),
         names=names,
         duplicates="drop",
         selection=Selection(),

@@ -37,6 +37,7 @@ UNSENT = (
     Refused("twins_refused", "extract", ("Parameter 10 of the source", "was there before", 'duplicates="drop"')),
     Refused("no_connection", "fetch", ("'nowhere' isn't there", "AIRFLOW_CONN_NOWHERE")),
     Refused("no_host", "fetch", ("'hostless' has no host", "Admin > Connections")),
+    Refused("not_a_number", "fetch", ("concurrency is 'plenty'", "a whole number from 1 on")),
     Refused("unknown_only", "extract", ("asks for 1 parameter(s) that the source doesn't have", "…00")),
 )
 UNWRITTEN = (

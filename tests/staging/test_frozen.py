@@ -9,12 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from airflow_fanout.as_of import AsOf
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadParameter, BadSetting, DuplicateParameter, StagingLost, UnknownSelection
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory, read_json, write_whole
 from airflow_fanout.staging.frozen import Manifest, Selection, freeze, read_manifest, read_parameters
 
-AS_OF = datetime(2026, 11, 22, tzinfo=UTC)
+AS_OF = AsOf(moment=datetime(2026, 11, 22, tzinfo=UTC), day="2026-11-22", source="data_interval")
 SAME_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -98,9 +99,10 @@ def test_the_digest_is_that_of_the_parameters(tmp_path: Path) -> None:
 
 
 def test_the_moment_of_the_run_is_kept(tmp_path: Path) -> None:
-    """The run's date comes back as the moment it was."""
+    """The run's date comes back as the moment it was, with its day and with what it was taken from."""
     directory, _ = frozen(tmp_path, ["a"])
-    assert read_manifest(directory).moment == AS_OF
+    kept = read_manifest(directory)
+    assert AsOf(moment=kept.moment, day=kept.day, source=kept.as_of_from) == AS_OF
 
 
 def counted(values: Iterable[object], taken: list[object]) -> Iterator[object]:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from airflow_fanout.as_of import AsOf
 from airflow_fanout.outcome import Kind, Outcome, Record
 from airflow_fanout.staging.directory import GenerationDirectory, ListDirectory, ReportDirectory
 from airflow_fanout.staging.frozen import Manifest, Selection, freeze
@@ -20,7 +21,7 @@ def frozen(folder: Path, count: int, shards: int = 1) -> tuple[ListDirectory, Ma
     manifest = freeze(
         (f"p{index}" for index in range(count)),
         directory,
-        as_of=datetime(2026, 11, 22, tzinfo=UTC),
+        as_of=AsOf(moment=datetime(2026, 11, 22, tzinfo=UTC), day="2026-11-22", source="logical_date"),
         names=(),
         duplicates="drop",
         selection=Selection(),

@@ -83,17 +83,17 @@ async def send_late(*, channels: Sequence[Mapping[str, Any]], timezone: str, con
 def _send_late(channels: Sequence[Mapping[str, Any]], timezone: str, context: Mapping[str, Any]) -> None:
     # Every process of Airflow's loads this file, with the plugin: what one message needs, only that one loads.
     from airflow_fanout.alerts.late import LateRun, late
-    from airflow_fanout.as_of import as_of
+    from airflow_fanout.as_of import of_run
     from airflow_fanout.notify.channel import Channel, send
     from airflow_fanout.notify.run import pages
 
-    run, now = context["dag_run"], datetime.now(UTC)
+    run, now, zone = context["dag_run"], datetime.now(UTC), to_zone("timezone", timezone)
     reports, problem = _reports(run["dag_id"], run["dag_run_id"])
     facts = LateRun(
         run_id=run["dag_run_id"],
-        as_of=next((report.as_of for report in reports if report.as_of), None) or as_of(_Told(run)),
+        as_of=next((report.as_of for report in reports if report.as_of), None) or of_run(_Told(run), {}, zone).moment,
         due=_moment(context["deadline"]["deadline_time"]) or now,
-        zone=to_zone("timezone", timezone),
+        zone=zone,
         state=str(run["state"]),
         reports=reports,
         problem=problem,

@@ -13,7 +13,7 @@ from airflow_fanout.alerts.failed import FailedRun, FailedTask, failed
 from airflow_fanout.alerts.message import Alert, Pages
 from airflow_fanout.alerts.note import KEY, Note
 from airflow_fanout.alerts.open_failures import OpenFailure, Run
-from airflow_fanout.as_of import as_of
+from airflow_fanout.as_of import of_context
 from airflow_fanout.errors import FanoutError
 
 log = logging.getLogger(__name__)
@@ -34,9 +34,8 @@ def zone_of(context: Mapping[str, Any]) -> tzinfo:
 
 def date_of(context: Mapping[str, Any]) -> datetime | None:
     """Return the one date of a context's run; `None` if Airflow doesn't tell of the run, or it has none."""
-    run = context.get("dag_run")
     try:
-        return as_of(run) if run else None
+        return of_context(context).moment if context.get("dag_run") else None
     except FanoutError:
         # A wrong date may be what the run has failed with.
         return None

@@ -70,6 +70,14 @@ def is_yes(field: str, value: bool | str) -> bool:  # noqa: FBT001 - the value i
     return text in ("true", "1")
 
 
+def whole_number(field: str, value: object) -> int:
+    """Return a number from 1 on, which a template may have made a text of."""
+    text = str(value).strip()
+    if isinstance(value, bool) or not (text.isascii() and text.isdecimal()) or int(text) < 1:
+        raise BadSetting(field, value, "a whole number from 1 on")
+    return int(text)
+
+
 def list_directory(reference: Reference | XComArg) -> ListDirectory:
     """Return the directory that extract's output refers to; a template has made its value of the `XComArg`."""
     one = reference[0] if isinstance(reference, Sequence) and reference else reference

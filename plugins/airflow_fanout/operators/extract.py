@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from airflow.sdk import BaseOperator, Context
 
 from airflow_fanout import codec
-from airflow_fanout.as_of import as_of
+from airflow_fanout.as_of import of_context
 from airflow_fanout.errors import BadSetting, EmptyList
-from airflow_fanout.operators.border import airflow_errors, staging_area
+from airflow_fanout.operators.border import airflow_errors, staging_area, whole_number
 from airflow_fanout.operators.connection import endpoint_of
 from airflow_fanout.operators.noting import noted
 from airflow_fanout.parameter import check_names
@@ -29,7 +29,7 @@ class ExtractOperator(BaseOperator):
     """Run the report's source and freeze its parameters, in order and without duplicates, for the tasks after it.
 
     :param source: a callable that returns a list or is a generator (it gets the values of Airflow's context that
-        its arguments name), or an `HttpList`.
+        its arguments name, and the run's `as_of` and `day`), or an `HttpList`.
     :param names: names for a value, or for a tuple's values; of an object, only these fields are kept.
     :param duplicates: "drop" keeps the first of equal parameters and counts the others; "refuse" fails.
     :param allow_empty: whether a list without parameters is right.
@@ -77,11 +77,13 @@ class ExtractOperator(BaseOperator):
         """Freeze the list."""
         with noted(context), airflow_errors():
             begun = time.monotonic()
+            about = of_context(context)
+            self.log.info("This run is about %s, as of %s, by its %s", about.day, about.moment, about.source)
             directory = self._new_list(context)
             manifest = freeze(
-                self._read(context),
+                self._read(cast("Context", {**context, "as_of": about.moment, "day": about.day})),
                 directory,
-                as_of=as_of(context["dag_run"]),
+                as_of=about,
                 names=self.names,
                 duplicates=self.duplicates,
                 selection=self._selection(context),
@@ -104,7 +106,7 @@ class ExtractOperator(BaseOperator):
         only = self.only
         if isinstance(only, str):
             only = _json_list("only", self.render_template(only, context))
-        return Selection(limit=_whole_number("limit", self.limit), only=only)
+        return Selection(limit=_limit(self.limit), only=only)
 
     def _reference(
         self, directory: ListDirectory, manifest: Manifest, seconds: float
@@ -116,6 +118,8 @@ class ExtractOperator(BaseOperator):
             "parameters": manifest.count,
             "duplicates": manifest.duplicates,
             "as_of": manifest.as_of,
+            "as_of_from": manifest.as_of_from,
+            "day": manifest.day,
             "seconds": round(seconds, 3),
             "rate_per_s": round(manifest.count / seconds, 1) if seconds else 0.0,
         }
@@ -143,12 +147,8 @@ def _called(source: Callable[..., Iterable[Any]], context: Context) -> Iterable[
     return found
 
 
-def _whole_number(field: str, value: object) -> int | None:
-    if value is None or str(value).strip() in ("", "None"):
-        return None
-    if not str(value).strip().isdecimal() or int(str(value)) < 1:
-        raise BadSetting(field, value, "a whole number from 1 on, or nothing")
-    return int(str(value))
+def _limit(value: object) -> int | None:
+    return None if value is None or str(value).strip() in ("", "None") else whole_number("limit", value)
 
 
 def _json_list(field: str, text: str) -> list[Any]:

@@ -20,7 +20,7 @@ from airflow_fanout.engine.fleet import Fleet
 from airflow_fanout.engine.job import Job
 from airflow_fanout.engine.limits import check_files
 from airflow_fanout.errors import BadSetting, LongWait
-from airflow_fanout.operators.border import Reference, airflow_errors, is_yes, list_directory
+from airflow_fanout.operators.border import Reference, airflow_errors, is_yes, list_directory, whole_number
 from airflow_fanout.operators.connection import endpoint_of
 from airflow_fanout.operators.noting import noted
 from airflow_fanout.progress import Progress
@@ -48,7 +48,8 @@ class GeventFetchOperator(BaseOperator):
     :param http_conn_id: the Airflow connection of the API.
     :param parameters: the output of an `ExtractOperator`: all of its list, or
     :param shard: one element of its output, where it cuts the list into shards; for `expand`.
-    :param concurrency: how many requests are under way at once, at the most.
+    :param concurrency: how many requests are under way at once, at the most; a number or a template that gives one,
+        such as `{{ params.concurrency or 100 }}`.
     :param timeouts: connect, read and total timeout of one try.
     :param retry: when a request is tried again within this task.
     :param throttle: how fast requests follow each other: it adapts to what the API can take.
@@ -64,7 +65,7 @@ class GeventFetchOperator(BaseOperator):
     they mean is validate's to say.
     """
 
-    template_fields: Sequence[str] = ("request_template", "parameters", "shard", "refetch")
+    template_fields: Sequence[str] = ("request_template", "parameters", "shard", "refetch", "concurrency")
     template_fields_renderers = {"request_template": "json"}  # noqa: RUF012 - an attribute of Airflow's
     ui_color = "#fbe3c8"
 
@@ -75,7 +76,7 @@ class GeventFetchOperator(BaseOperator):
         http_conn_id: str,
         parameters: Reference | XComArg | None = None,
         shard: Mapping[str, Any] | None = None,
-        concurrency: int = 32,
+        concurrency: int | str = 32,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
         retry: Retry = Retry(),  # noqa: B008 - a frozen value
         throttle: Throttle = Throttle(),  # noqa: B008 - a frozen value
@@ -96,16 +97,19 @@ class GeventFetchOperator(BaseOperator):
         self.http_conn_id = http_conn_id
         self.parameters = parameters
         self.shard = shard
+        self.concurrency = concurrency
         self.settings = FetchSettings(
-            concurrency=concurrency,
+            # What a template gives is known, and checked, when the task runs.
+            concurrency=1 if isinstance(concurrency, str) else concurrency,
             timeouts=timeouts,
             retry=retry,
             throttle=throttle,
             breaker=breaker,
             max_body_bytes=max_body_bytes,
             transport=transport,
-            processes=processes,
+            processes=None if isinstance(concurrency, str) else processes,
         )
+        self.processes = processes
         self.refetch = refetch
         self._fleet: Fleet | None = None
         self._part_of: _Part | None = None
@@ -179,13 +183,14 @@ class GeventFetchOperator(BaseOperator):
         )
 
     def _settings(self, part: _Part) -> FetchSettings:
+        concurrency = whole_number("concurrency", self.concurrency)
         useful = useful_processes(
-            concurrency=self.settings.concurrency,
+            concurrency=concurrency,
             declarative=self.function is None and self.settings.transport != "requests",
             parameters=len(part.indexes),
             cores=usable_cores(),
         )
-        return replace(self.settings, processes=self.settings.processes or useful)
+        return replace(self.settings, concurrency=concurrency, processes=self.processes or useful)
 
     def _fetch(self, job: Job, context: Context) -> Progress:
         if not job.indexes:

@@ -125,6 +125,7 @@ class MongoLoadOperator(BaseOperator):
             "collection": f"{self.database}.{self.collection}",
             "mode": self.mode,
             "as_of": manifest.as_of,
+            "day": manifest.day,
             "parameters": manifest.count,
             "documents": count,
             **written._asdict(),

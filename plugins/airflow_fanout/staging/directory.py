@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from airflow_fanout import codec
 from airflow_fanout.errors import StagingLost
@@ -40,6 +40,11 @@ def file_name(text: str) -> str:
         return name
     # A "!" is in no name that wasn't cut: `quote` escapes it.
     return f"{name[: LONGEST_NAME - 17]}!{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def text_of(name: str) -> str | None:
+    """Return the text that `file_name` has made a name of; `None` for one that was cut."""
+    return None if "!" in name else unquote(name)
 
 
 @dataclass(frozen=True)

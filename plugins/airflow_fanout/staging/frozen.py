@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from airflow_fanout import codec, parameter
+from airflow_fanout.as_of import AsOf
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadParameter, BadSetting, DuplicateParameter, StagingLost, UnknownSelection
 from airflow_fanout.masking import mask
@@ -28,7 +29,9 @@ class Manifest:
     :param count: the number of parameters.
     :param duplicates: how many were dropped because they were there before.
     :param digest: SHA-256 of the lines, so that two runs' lists can be compared.
-    :param as_of: the run's one date, in ISO 8601.
+    :param as_of: the run's one date, in UTC and ISO 8601.
+    :param as_of_from: what that was taken from: a param, the data interval, the logical date, or the trigger's time.
+    :param day: its day in the DAG's time zone, in ISO 8601.
     :param fields: the names of the fields that every parameter has.
     :param shards: into how many ranges of indexes the list is cut.
     :param partial: whether the run was triggered for a part of the source only, by `limit` or `only`.
@@ -41,6 +44,8 @@ class Manifest:
     fields: tuple[str, ...]
     shards: int
     partial: bool = False
+    as_of_from: str = ""
+    day: str = ""
 
     @property
     def moment(self) -> datetime:
@@ -69,7 +74,7 @@ def freeze(
     raw: Iterable[object],
     directory: ListDirectory,
     *,
-    as_of: datetime,
+    as_of: AsOf,
     names: tuple[str, ...],
     duplicates: Duplicates,
     selection: Selection,
@@ -111,12 +116,14 @@ class _Pen:
         elif self._fields.keys() != names.keys():
             self._fields = {name: None for name in self._fields if name in names}
 
-    def manifest(self, as_of: datetime, shards: int, *, partial: bool) -> Manifest:
+    def manifest(self, as_of: AsOf, shards: int, *, partial: bool) -> Manifest:
         return Manifest(
             count=self._count,
             duplicates=self.duplicates,
             digest=self._digest.hexdigest(),
-            as_of=as_of.isoformat(),
+            as_of=as_of.moment.isoformat(),
+            as_of_from=as_of.source,
+            day=as_of.day,
             fields=tuple(self._fields or ()),
             shards=min(shards, max(self._count, 1)),
             partial=partial,

@@ -1,0 +1,88 @@
+"""clean: the staging area without the runs that nobody will go on with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from airflow.sdk import BaseOperator, Context
+
+from airflow_fanout.operators.border import airflow_errors, is_yes, staging_area, whole_number
+from airflow_fanout.retention import Keep, Standing
+from airflow_fanout.staging.sweep import RunDirectory, finish_removals, run_directories
+
+DAY_S = 86_400
+
+
+class CleanStagingOperator(BaseOperator):
+    """Remove the directories of runs that are over from the staging area, of all DAGs.
+
+    The directory of a run that Airflow calls queued or running is never touched; the histories of good runs stay, too.
+
+    :param keep_days: for how many days after its last change a directory stays, when its run has succeeded or has been
+        deleted; a number, or a template that gives one.
+    :param keep_failed_days: the same for a run that has failed: after that it can't be completed by clearing fetch.
+    :param rehearsal: whether to say only what would be removed; a template, such as `{{ params.rehearsal }}`.
+
+    Returns how many runs it has found, how many of them it has removed (or would), and how many bytes they had.
+    """
+
+    template_fields: Sequence[str] = ("keep_days", "keep_failed_days", "rehearsal")
+    ui_color = "#e8e4d8"
+
+    def __init__(
+        self,
+        *,
+        keep_days: int | str = 7,
+        keep_failed_days: int | str = 30,
+        rehearsal: bool | str = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.keep_days = keep_days
+        self.keep_failed_days = keep_failed_days
+        self.rehearsal = rehearsal
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Remove what has had its time."""
+        with airflow_errors():
+            keep = Keep(
+                days=whole_number("keep_days", self.keep_days),
+                failed_days=whole_number("keep_failed_days", self.keep_failed_days),
+            )
+            rehearsal = is_yes("rehearsal", self.rehearsal)
+            staging = staging_area()
+            if not rehearsal:
+                finish_removals(staging)
+            summary = self._sweep(run_directories(staging), keep, context["ti"], rehearsal=rehearsal)
+            self.log.info("Cleaned %s", summary)
+            return summary
+
+    def _sweep(self, runs: Iterable[RunDirectory], keep: Keep, airflow: Airflow, *, rehearsal: bool) -> dict[str, int]:
+        summary = {"runs": 0, "removed": 0, "bytes": 0}
+        for run in runs:
+            summary["runs"] += 1
+            idle_days = (time.time() - run.changed()) / DAY_S
+            # Airflow is asked about old directories only.
+            if keep.may_go(idle_days) and keep.goes(standing := _standing(run, airflow), idle_days):
+                self.log.info("%s: %s, unchanged for %.1f days", run.path, standing, idle_days)
+                summary["removed"] += 1
+                summary["bytes"] += run.size() if rehearsal else run.remove()
+        return summary
+
+
+class Airflow(Protocol):
+    """The part of a task instance that knows of all runs."""
+
+    def get_dr_count(self, dag_id: str, *, run_ids: list[str], states: list[str]) -> int:
+        """Return how many of these runs are in one of these states."""
+
+
+def _standing(run: RunDirectory, airflow: Airflow) -> Standing:
+    if run.dag_id is None or run.run_id is None:
+        return Standing.UNKNOWN
+    for standing, states in ((Standing.ALIVE, ["queued", "running"]), (Standing.FAILED, ["failed"])):
+        if airflow.get_dr_count(run.dag_id, run_ids=[run.run_id], states=states):
+            return standing
+    return Standing.OVER
