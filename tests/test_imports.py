@@ -20,6 +20,7 @@ HEAVY = frozenset(
 MAY_LOAD = {
     "documents.py": {"bson"},
     "engine": {"cloudpickle", "gevent", "requests", "urllib3"},
+    "engine/curl": {"gevent", "pycurl", "requests", "urllib3"},
     "engine/pump.py": {"cloudpickle", "gevent", "pycurl", "requests", "urllib3"},
     "engine/sockets.py": {"pycurl"},
     "engine/transport/by_curl.py": {"gevent", "pycurl", "requests", "urllib3"},

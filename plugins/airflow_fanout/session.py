@@ -95,10 +95,14 @@ class FanoutSession(requests.Session):
         # `get` says True by itself, so a connection's False can't be a mere default.
         options["allow_redirects"] = options.get("allow_redirects", True) and self._endpoint.allow_redirects
         self._introduce(address, options)
-        response = super().request(method, address, **options)
+        response = self._ask(method, address, options)
         if options.get("stream"):
             self._streams().append(response)
         return response
+
+    def _ask(self, method: str, address: str, options: dict[str, Any]) -> requests.Response:
+        """Send a request to a whole address, with all that the connection has to say among its options."""
+        return super().request(method, address, **options)
 
     def follow(self, method: str, url: str, raw: HTTPResponse, **options: Any) -> requests.Response:
         """Follow a redirect that another client got as its answer to this request, as if it had been sent here.

@@ -147,8 +147,8 @@ class FetchSettings:
     :param throttle: how fast requests follow each other.
     :param breaker: when the run is stopped early.
     :param max_body_bytes: the largest answer, after decompression.
-    :param transport: what sends declarative requests: `curl`, `requests`, or `auto` for the first of them that can be
-        had on this machine.
+    :param transport: what sends the requests: `curl`, `requests`, or `auto` for the first of them that can be had on
+        this machine; a function's session leaves to `requests` what is unusual, whatever is set.
     :param processes: how many processes send them, each with its share of all limits; `None` for as many as are useful.
     """
 

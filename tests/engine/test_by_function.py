@@ -7,7 +7,7 @@ import pytest
 
 from airflow_fanout.outcome import Kind, Outcome
 from airflow_fanout.settings import MIB, Retry, Timeouts
-from tests.engine.harness import Run, frozen, job, run, settings
+from tests.engine.harness import Run, Sending, frozen, job, run
 from tests.http.dag_file import TEXT, loaded
 from tests.http.servers import Server, answer, as_json, drip, paths, serving
 
@@ -38,10 +38,10 @@ ROUTES: Routes = {
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+def done(tmp_path_factory: pytest.TempPathFactory, sending: Sending) -> Iterator[Run]:
     """Give the outcomes of a DAG file's function, for each thing that it can do."""
     folder = tmp_path_factory.mktemp("dags")
-    how = settings(
+    how = sending(
         len(CASES),
         retry=Retry(attempts=2, base_s=0.01, last_pass=False),
         timeouts=Timeouts(read_s=5, total_s=0.8),
@@ -145,7 +145,7 @@ def test_tuples_come_by_position_and_objects_by_keyword(tmp_path: Path) -> None:
     assert by_name.records[0].outcome.result == {"x": "a", "n": 1}
 
 
-def test_streams_that_are_left_open(tmp_path: Path) -> None:
+def test_streams_that_are_left_open(tmp_path: Path, sending: Sending) -> None:
     """A function that streams answers and never reads them doesn't use up the connections."""
 
     def look(session: object, number: int) -> int:
@@ -153,18 +153,18 @@ def test_streams_that_are_left_open(tmp_path: Path) -> None:
         return status
 
     with Server(paths(ROUTES)) as server:
-        how = settings(2, timeouts=Timeouts(total_s=2))
+        how = sending(2, timeouts=Timeouts(total_s=2))
         found = run(job(frozen(tmp_path, range(10)), look, server.origin, how))
     assert found.progress.kinds == {"ok": 10}
 
 
-def test_one_session_for_all(tmp_path: Path) -> None:
+def test_one_session_for_all(tmp_path: Path, sending: Sending) -> None:
     """Fifty calls by five workers share at most five connections."""
 
     def ask(session: object, number: int) -> object:
         return session.get("/good", params={"n": number}).json()  # type: ignore[attr-defined]
 
     with Server(paths(ROUTES)) as server:
-        found = run(job(frozen(tmp_path, range(50)), ask, server.origin, settings(5)))
+        found = run(job(frozen(tmp_path, range(50)), ask, server.origin, sending(5)))
     assert found.progress.kinds == {"ok": 50}
     assert server.connections <= 5

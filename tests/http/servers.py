@@ -62,7 +62,16 @@ class Connection:
         while line := self._file.readline().strip():
             name, _, value = line.decode("latin-1").partition(":")
             headers[name.lower()] = value.strip()
-        return Seen(method, target, headers, self._file.read(int(headers.get("content-length", 0))))
+        return Seen(method, target, headers, self._body(headers))
+
+    def _body(self, headers: dict[str, str]) -> bytes:
+        if headers.get("transfer-encoding") != "chunked":
+            return self._file.read(int(headers.get("content-length", 0)))
+        chunks = []
+        while length := int(self._file.readline(), 16):
+            chunks.append(self._file.read(length + 2)[:length])
+        self._file.readline()
+        return b"".join(chunks)
 
     def send(self, data: bytes) -> None:
         """Send bytes as they are."""

@@ -4,12 +4,14 @@ import base64
 import gc
 import threading
 import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 
 from airflow_fanout.endpoint import Endpoint
+from airflow_fanout.engine.curl.session import CurlSession
 from airflow_fanout.request import Request
 from airflow_fanout.session import BodyTooLarge, FanoutSession
 from airflow_fanout.settings import FetchSettings, Timeouts
@@ -72,22 +74,32 @@ def _digest(seen: Seen, _: Connection, reply: bytes | None = None) -> bytes:
     return reply or as_json("digested")
 
 
-def session(endpoint: Endpoint | Server, settings: FetchSettings = SETTINGS) -> FanoutSession:
-    """Return a session to be used with `with`."""
-    return FanoutSession(endpoint if isinstance(endpoint, Endpoint) else Endpoint(base_url=endpoint.origin), settings)
+Open = Callable[..., FanoutSession]
+
+
+@pytest.fixture(params=[FanoutSession, CurlSession])
+def session(request: pytest.FixtureRequest) -> Open:
+    """Give each way to a session in turn, to be used with `with`: what holds for one holds for the other."""
+
+    def opened(endpoint: Endpoint | Server, settings: FetchSettings = SETTINGS) -> FanoutSession:
+        where = endpoint if isinstance(endpoint, Endpoint) else Endpoint(base_url=endpoint.origin)
+        made: FanoutSession = request.param(where, settings)
+        return made
+
+    return opened
 
 
 # --- addresses --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("target", ["/plain", "plain", "{origin}/v1/plain"])
-def test_addresses(api: Server, target: str) -> None:
+def test_addresses(session: Open, api: Server, target: str) -> None:
     """A path is below the base address and its path, with and without a slash; a whole address stays as it is."""
     with session(Endpoint(base_url=f"{api.origin}/v1")) as http:
         assert http.get(target.format(origin=api.origin)).json() == "below the base"
 
 
-def test_address_that_looks_like_another_origin_is_a_path(api: Server, other: Server) -> None:
+def test_address_that_looks_like_another_origin_is_a_path(session: Open, api: Server, other: Server) -> None:
     """Neither `//host/` nor an address inside the query leads a request away from the connection's server."""
     with session(api) as http:
         http.get(f"//127.0.0.1:{other.port}/x")
@@ -109,14 +121,14 @@ def test_address_that_looks_like_another_origin_is_a_path(api: Server, other: Se
         ({}, None),
     ],
 )
-def test_credentials_are_sent(api: Server, given: dict[str, Any], sent: str | None) -> None:
+def test_credentials_are_sent(session: Open, api: Server, given: dict[str, Any], sent: str | None) -> None:
     """A login makes basic authentication, `bearer` sends the token, and without a login nothing is sent."""
     with session(Endpoint(base_url=api.origin, **given)) as http:
         http.get("/plain")
     assert api.seen[0].headers.get("authorization") == sent
 
 
-def test_digest(api: Server) -> None:
+def test_digest(session: Open, api: Server) -> None:
     """Digest authentication answers the challenge, and the password itself isn't sent."""
     with session(Endpoint(base_url=api.origin, login="ada", password="s3cr3t", auth="digest")) as http:
         assert http.get("/digest").json() == "digested"
@@ -125,7 +137,7 @@ def test_digest(api: Server) -> None:
     assert "s3cr3t" not in sent
 
 
-def test_own_headers_and_credentials_win(api: Server) -> None:
+def test_own_headers_and_credentials_win(session: Open, api: Server) -> None:
     """What a call gives itself replaces what the connection has."""
     endpoint = Endpoint(base_url=api.origin, login="ada", password="s3cr3t", headers={"X-Key": "conn", "X-More": "1"})
     with session(endpoint) as http:
@@ -137,7 +149,7 @@ def test_own_headers_and_credentials_win(api: Server) -> None:
 
 @pytest.mark.parametrize("auth", ["basic", "bearer", "digest"])
 @pytest.mark.parametrize("way", ["redirect", "address"])
-def test_secrets_stay_with_their_origin(api: Server, other: Server, auth: str, way: str) -> None:
+def test_secrets_stay_with_their_origin(session: Open, api: Server, other: Server, auth: str, way: str) -> None:
     """Neither a redirect nor a whole address takes the connection's credentials or headers to another origin."""
     endpoint = Endpoint(
         base_url=api.origin,
@@ -156,7 +168,7 @@ def test_secrets_stay_with_their_origin(api: Server, other: Server, auth: str, w
         assert "authorization" in api.seen[-1].headers
 
 
-def test_redirect_within_the_origin_keeps_them(api: Server) -> None:
+def test_redirect_within_the_origin_keeps_them(session: Open, api: Server) -> None:
     """A redirect on the same server takes credentials and headers along."""
     endpoint = Endpoint(base_url=api.origin, login="ada", password="s3cr3t", headers={"X-Api-Key": "k3y"})
     with session(endpoint) as http:
@@ -164,14 +176,14 @@ def test_redirect_within_the_origin_keeps_them(api: Server) -> None:
     assert [(seen.headers["authorization"], seen.headers["x-api-key"]) for seen in api.seen] == [(BASIC, "k3y")] * 2
 
 
-def test_digest_goes_on_after_a_redirect_away(api: Server, other: Server) -> None:
+def test_digest_goes_on_after_a_redirect_away(session: Open, api: Server, other: Server) -> None:
     """A redirect to another origin doesn't spoil the connection's authentication for the requests after it."""
     with session(Endpoint(base_url=api.origin, login="ada", password="s3cr3t", auth="digest")) as http:
         assert http.get("/digest-there").status_code == 401
         assert http.get("/digest").json() == "digested"
 
 
-def test_redirects_can_be_switched_off(api: Server) -> None:
+def test_redirects_can_be_switched_off(session: Open, api: Server) -> None:
     """A connection without redirects gets the redirect itself, for every method; so does a call that wants none."""
     with session(Endpoint(base_url=api.origin, allow_redirects=False)) as http:
         assert [http.get("/here").status_code, http.post("/here").status_code] == [302, 302]
@@ -183,7 +195,7 @@ def test_redirects_can_be_switched_off(api: Server) -> None:
 # --- cookies ----------------------------------------------------------------------------------------------
 
 
-def test_cookies_are_not_kept() -> None:
+def test_cookies_are_not_kept(session: Open) -> None:
     """A cookie that was set for one parameter isn't sent with the next, but counts within a chain of redirects."""
     routes: Routes = {
         "/login": answer(b"", "302 Found", "Location: /inside", "Set-Cookie: who=ada"),
@@ -201,7 +213,7 @@ def test_cookies_are_not_kept() -> None:
 # --- limits -----------------------------------------------------------------------------------------------
 
 
-def test_timeouts_are_set_without_asking() -> None:
+def test_timeouts_are_set_without_asking(session: Open) -> None:
     """A server that never answers runs into the read timeout, unless the call gives its own."""
     quick = FetchSettings(timeouts=Timeouts(read_s=0.2))
     with Server(lambda _, connection: connection.pause(30)) as server, session(server, quick) as http:
@@ -211,7 +223,7 @@ def test_timeouts_are_set_without_asking() -> None:
             http.get("/", timeout=0.1)
 
 
-def test_connections_are_no_more_than_the_concurrency(api: Server) -> None:
+def test_connections_are_no_more_than_the_concurrency(session: Open, api: Server) -> None:
     """Forty threads on a session for four share four connections, and wait for each other."""
     with session(api) as http:
         threads = [threading.Thread(target=http.get, args=("/slow",)) for _ in range(40)]
@@ -224,7 +236,7 @@ def test_connections_are_no_more_than_the_concurrency(api: Server) -> None:
 
 
 @pytest.mark.parametrize("read", ["content", "text", "json", "iter_content", "iter_lines"])
-def test_size_is_limited_on_every_way_to_the_body(read: str) -> None:
+def test_size_is_limited_on_every_way_to_the_body(session: Open, read: str) -> None:
     """However the body is read, it ends at the limit; at the limit exactly it is whole."""
     limited = FetchSettings(concurrency=1, max_body_bytes=100)
     routes: Routes = {"/fits": answer(b"1" * 100), "/large": answer(b"1" * 101)}
@@ -243,7 +255,7 @@ def _length(response: requests.Response, read: str) -> int:
     return len(got if read in ("content", "text") else b"".join(got()))
 
 
-def test_responses_go_when_nobody_needs_them(api: Server) -> None:
+def test_responses_go_when_nobody_needs_them(session: Open, api: Server) -> None:
     """A response is freed with its last reference: answers of megabytes don't wait for the garbage collector."""
     gc.collect()
     gc.disable()
@@ -257,7 +269,7 @@ def test_responses_go_when_nobody_needs_them(api: Server) -> None:
         gc.enable()
 
 
-def test_streams_are_closed_by_their_own_thread(api: Server) -> None:
+def test_streams_are_closed_by_their_own_thread(session: Open, api: Server) -> None:
     """Closing streams gives back what this thread has left open, and leaves other threads' streams alone."""
     with session(api) as http:
         theirs: list[requests.Response] = []
@@ -270,7 +282,7 @@ def test_streams_are_closed_by_their_own_thread(api: Server) -> None:
         assert theirs[0].json() == "plain"
 
 
-def test_drip_is_no_hang_for_the_session() -> None:
+def test_drip_is_no_hang_for_the_session(session: Open) -> None:
     """The read timeout is between two pieces: a drip passes it, and ends here only by its size."""
     quick = FetchSettings(timeouts=Timeouts(read_s=0.3), max_body_bytes=5)
     with (
@@ -284,7 +296,7 @@ def test_drip_is_no_hang_for_the_session() -> None:
 # --- the environment --------------------------------------------------------------------------------------
 
 
-def test_netrc_is_read_once(api: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_netrc_is_read_once(session: Open, api: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a login of the connection's own, netrc has one; it is read when the session is made."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login ada password s3cr3t\n")
@@ -297,7 +309,9 @@ def test_netrc_is_read_once(api: Server, tmp_path: Path, monkeypatch: pytest.Mon
     assert [seen.headers.get("authorization") for seen in api.seen] == [BASIC, None]
 
 
-def test_netrc_yields_to_the_connection(api: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_netrc_yields_to_the_connection(
+    session: Open, api: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A connection with a login of its own doesn't look into netrc, and another origin gets nothing of it."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login eve password e\n")
@@ -309,7 +323,7 @@ def test_netrc_yields_to_the_connection(api: Server, tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize("by", ["environment", "connection"])
-def test_proxy(other: Server, monkeypatch: pytest.MonkeyPatch, by: str) -> None:
+def test_proxy(session: Open, other: Server, monkeypatch: pytest.MonkeyPatch, by: str) -> None:
     """A proxy of the environment, settled when the session is made, or of the connection, gets the requests."""
     with Server(lambda *_: as_json("by proxy")) as proxy:
         proxies = {"http": proxy.origin} if by == "connection" else {}
@@ -323,7 +337,9 @@ def test_proxy(other: Server, monkeypatch: pytest.MonkeyPatch, by: str) -> None:
     assert proxy.seen[0].target == "http://api.example.com/v1/x"
 
 
-def test_proxy_of_the_environment_can_be_ignored(api: Server, other: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_of_the_environment_can_be_ignored(
+    session: Open, api: Server, other: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A connection that doesn't trust the environment goes straight to its server; so does one in `no_proxy`."""
     monkeypatch.setenv("http_proxy", other.origin)
     with session(Endpoint(base_url=api.origin, trust_env=False)) as http:
@@ -350,7 +366,7 @@ def secure(ca: tuple[Path, ssl.SSLContext]) -> Iterator[Server]:
         yield server
 
 
-def test_certificates_are_checked(secure: Server) -> None:
+def test_certificates_are_checked(session: Open, secure: Server) -> None:
     """A server whose authority nobody knows isn't talked to."""
     with session(secure) as http, pytest.raises(requests.exceptions.SSLError, match="CERTIFICATE_VERIFY_FAILED"):
         http.get("/x")
@@ -359,7 +375,7 @@ def test_certificates_are_checked(secure: Server) -> None:
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 def test_authority_of_the_environment(
-    secure: Server, ca: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch, variable: str
+    session: Open, secure: Server, ca: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     """The environment's CA bundle counts, unless the connection doesn't trust the environment."""
     monkeypatch.setenv(variable, str(ca[0]))
@@ -373,7 +389,7 @@ def test_authority_of_the_environment(
 
 
 def test_authority_of_the_connection_wins(
-    secure: Server, ca: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    session: Open, secure: Server, ca: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The connection's own CA file isn't overruled by the environment."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "nothing.pem"))

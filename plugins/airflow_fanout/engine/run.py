@@ -136,15 +136,14 @@ def _to_do(directory: ListDirectory, indexes: range, finished: Done) -> Iterator
 def driver_for(job: Job, known: tuple[str, ...], note: Callable[[str], None], **parts: Unpack[Parts]) -> Driver:
     """Return what sends the job's requests: libcurl where it can be had, else `requests` in a pool.
 
-    A function always gets a session of `requests`.
-
     :param known: the fields that every parameter has.
     :param note: takes a word about what can't be had.
     """
-    session = FanoutSession(job.endpoint, job.settings)
     total_s = job.settings.timeouts.total_s
     if job.request is None:
+        session = session_for(job, note)
         return Pool(transport=FunctionTransport(session, cloudpickle.loads(job.function), total_s), **parts)
+    session = FanoutSession(job.endpoint, job.settings)
     by_requests = RequestsTransport(session, job.request, known, total_s)
     if job.settings.transport == "requests":
         return Pool(transport=by_requests, **parts)
@@ -158,3 +157,20 @@ def driver_for(job: Job, known: tuple[str, ...], note: Callable[[str], None], **
         return Pool(transport=by_requests, **parts)
     by_curl = CurlTransport(settled(job.endpoint), job.request, known, job.settings)
     return Pump(transport=by_curl, others=by_requests, note=note, **parts)
+
+
+def session_for(job: Job, note: Callable[[str], None]) -> FanoutSession:
+    """Return the session for a function: one that sends by libcurl where it can be had, unless that isn't wanted.
+
+    :param note: takes a word about what can't be had.
+    """
+    if job.settings.transport == "requests":
+        return FanoutSession(job.endpoint, job.settings)
+    try:
+        from airflow_fanout.engine.curl.session import CurlSession
+    except ImportError as error:
+        if job.settings.transport == "curl":
+            raise
+        note(f"The session sends by requests, slower than by libcurl, which can't be had here: {error}")
+        return FanoutSession(job.endpoint, job.settings)
+    return CurlSession(job.endpoint, job.settings)

@@ -55,7 +55,7 @@ class GeventFetchOperator(BaseOperator):
     :param throttle: how fast requests follow each other: it adapts to what the API can take.
     :param breaker: when the run is stopped early, because the rest is doomed.
     :param max_body_bytes: the largest answer, after decompression.
-    :param transport: what sends a declarative request: `curl`, `requests`, or `auto`, the first that can be had.
+    :param transport: what sends the requests: `curl`, `requests`, or `auto`, the first that can be had.
     :param processes: how many processes send the requests, each with its share of the concurrency and of all limits;
         by default as many as are useful for the concurrency, never more than the cores that this worker may use.
     :param refetch: whether everything is requested anew, also what has good outcomes already; a template, such as

@@ -110,7 +110,7 @@ class Transfer:
 
     def look(self, now_s: float) -> None:
         """Look whether more of the request's body has gone out."""
-        gone = self.easy.getinfo(pycurl.SIZE_UPLOAD)
+        gone = self.easy.getinfo(pycurl.SIZE_UPLOAD_T)
         if gone != self.gone:
             self.gone, self.heard_s = gone, now_s
 
@@ -282,7 +282,7 @@ def _options(endpoint: Endpoint, request: Request, settings: FetchSettings) -> d
         pycurl.TIMEOUT_MS: _ms(settings.timeouts.total_s),
         pycurl.MAXFILESIZE_LARGE: settings.max_body_bytes,
         **_method_options(request),
-        **_tls_options(endpoint),
+        **tls_options(endpoint),
         **_auth_options(endpoint),
         **_proxy_options(endpoint),
     }
@@ -300,7 +300,8 @@ def _method_options(request: Request) -> dict[int, Any]:
     return options
 
 
-def _tls_options(endpoint: Endpoint) -> dict[int, Any]:
+def tls_options(endpoint: Endpoint) -> dict[int, Any]:
+    """Return what a handle is told of certificates: whose it believes, and its own."""
     if not endpoint.verify:
         checked: dict[int, Any] = {pycurl.SSL_VERIFYPEER: 0, pycurl.SSL_VERIFYHOST: 0}
     else:

@@ -1,0 +1,123 @@
+"""Requests and answers between requests and libcurl: what is told the one, and what is read from the other."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from http.client import HTTPMessage, parse_headers
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from urllib3 import HTTPHeaderDict
+
+if TYPE_CHECKING:
+    from requests import PreparedRequest
+
+METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "POST", "PATCH"})
+# What these ask for, libcurl would do in its own way, or not at all.
+_SPECIAL = frozenset({"expect", "te", "trailer", "transfer-encoding", "upgrade"})
+# Without these, urllib3 sends words of its own.
+_NEEDED = frozenset({"user-agent", "accept-encoding"})
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+:(?:[^\s\0][^\r\n\0]*)?")
+# RFC 3986, 2: what a URL may be made of.
+_URL = re.compile(r"[\w!#$&'()*+,/:;=?@\[\]~.%-]*", re.ASCII)
+# Whoever sends the same headers again needn't have them looked at again.
+_REMEMBERED = 256
+
+Seconds = float | None
+
+
+class Sending(NamedTuple):
+    """A request as libcurl is told it; a `body` of `None` is none, a time limit of `None` is for ever."""
+
+    method: str
+    url: str
+    lines: list[bytes]
+    body: bytes | None
+    connect_s: Seconds
+    read_s: Seconds
+
+
+class Head(NamedTuple):
+    """An answer's status line and headers.
+
+    `message` is what Python's own client makes of the headers, if there is more to them than names and values.
+    """
+
+    status: int
+    reason: str
+    version: str
+    headers: Mapping[str, str]
+    message: HTTPMessage | None = None
+
+
+def sending_of(request: PreparedRequest, timeout: Any) -> Sending | None:
+    """Return a request as libcurl is told it, `None` if it would send something else than requests."""
+    body = request.body.encode() if isinstance(request.body, str) else request.body
+    method, url, limits = request.method or "", request.url or "", _limits(timeout)
+    if limits is None or method not in METHODS or not _URL.fullmatch(url):
+        return None
+    if body is not None and (not isinstance(body, bytes) or not body or method == "HEAD"):
+        return None
+    lines = _lines(tuple(request.headers.items()), None if body is None else str(len(body)))
+    return None if lines is None else Sending(method, url, lines, body, *limits)
+
+
+def read_head(lines: list[bytes]) -> Head:
+    """Read an answer's status line and headers, up to the empty line: trailers are no part of them."""
+    end = lines.index(b"\r\n") if b"\r\n" in lines else len(lines)
+    version, status, reason = (*lines[0].decode("latin-1").split(None, 2), "", "")[:3]
+    headers: dict[str, tuple[str, str]] = {}
+    for line in lines[1:end]:
+        name, colon, value = line.decode("latin-1").partition(":")
+        key = name.lower()
+        if not colon or key in headers or key == "set-cookie" or name[0] in " \t":
+            message = parse_headers(io.BytesIO(b"".join(lines[1:end]) + b"\r\n"))
+            return Head(int(status), reason.strip(), version, HTTPHeaderDict(message.items()), message)
+        headers[key] = name, value.lstrip(" \t").rstrip("\r\n")
+    return Head(int(status), reason.strip(), version, dict(headers.values()))
+
+
+def _limits(timeout: Any) -> tuple[Seconds, Seconds] | None:
+    limits = timeout if isinstance(timeout, tuple) else (timeout, timeout)
+    if len(limits) != 2 or not all(limit is None or _is_limit(limit) for limit in limits):
+        return None
+    connect_s, read_s = limits
+    return connect_s, read_s
+
+
+def _is_limit(limit: object) -> bool:
+    return isinstance(limit, int | float) and not isinstance(limit, bool) and 0 < limit < math.inf
+
+
+@lru_cache(_REMEMBERED)
+def _lines(headers: tuple[tuple[str, str | bytes], ...], length: str | None) -> list[bytes] | None:
+    """Return the lines of these headers, `None` if libcurl can't be told them as they are.
+
+    :param length: the body's, in bytes; `None` for no body.
+    """
+    texts = {name.lower(): (name, _text(value)) for name, value in headers}
+    announced = texts.pop("content-length", ("", None))[1]
+    if announced not in (length, "0" if length is None else length):
+        return None
+    if not texts.keys() >= _NEEDED or texts.keys() & _SPECIAL:
+        return None
+    try:
+        lines = [_line(name, text) for name, text in texts.values()]
+    except ValueError:
+        return None
+    # What libcurl would say of its own accord.
+    return lines + [f"{name}:".encode() for name in ("Accept", "Content-Type", "Expect") if name.lower() not in texts]
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
+def _line(name: str, text: str) -> bytes:
+    if not _HEADER.fullmatch(f"{name}:{text}"):
+        raise ValueError(name)
+    # To libcurl a name without a text means that the header is not sent, but for a semicolon.
+    return (f"{name}: {text}" if text else f"{name};").encode("latin-1")
