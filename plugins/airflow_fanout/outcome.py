@@ -59,18 +59,12 @@ class Record(msgspec.Struct, frozen=True):
     attempts: int
     ms: float
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the record as the journal writes it; what doesn't apply is left out."""
-        outcome = self.outcome
-        line: dict[str, Any] = {"index": self.index, "parameter": self.parameter, "kind": outcome.kind}
-        if outcome.status is not None:
-            line["status"] = outcome.status
-        line |= {"attempts": self.attempts, "ms": round(self.ms, 1)}
-        if outcome.kind is Kind.OK:
-            line["result"] = outcome.result
-        if outcome.failure is not None:
-            line["error"] = outcome.failure._asdict()
-        return line
+    def line(self) -> bytes:
+        """Return the record as a line of the journal; what doesn't apply is left out."""
+        index, parameter, outcome, attempts, ms = self.index, self.parameter, self.outcome, self.attempts, self.ms
+        error = outcome.failure and outcome.failure._asdict()
+        ms = round(ms, 1)
+        return codec.encode(_Line(index, parameter, outcome.kind, attempts, ms, outcome.status, outcome.result, error))
 
     @classmethod
     def from_line(cls, text: bytes) -> Record:
@@ -94,7 +88,7 @@ class Place(msgspec.Struct, frozen=True, gc=False):
         return _place(text)
 
 
-class _Line(msgspec.Struct, gc=False):
+class _Line(msgspec.Struct, gc=False, omit_defaults=True):
     index: int
     parameter: Json
     kind: Kind

@@ -17,6 +17,8 @@ from airflow_fanout.template import Fill, Template, Tree, check_fields, text_of
 METHODS = ("GET", "PUT", "DELETE", "POST", "PATCH")
 # RFC 9110, section 9.2.2: sending one of these twice has the effect of sending it once.
 IDEMPOTENT = frozenset({"GET", "PUT", "DELETE"})
+# RFC 3986, 5.2.4: what a segment of a path must not be.
+_ELSEWHERE = ("", ".", "..")
 # RFC 3986, 2.1 and 2.3: everything but these is percent-encoded.
 _RESERVED = re.compile(r"[^A-Za-z0-9_.~-]")
 _ENCODED = {chr(code): f"%{code:02X}" for code in range(128)}
@@ -109,8 +111,15 @@ class Compiled:
 
         :raises ValueError: when the parameter's value can't stand where the request puts it.
         """
+        return Message(self._method, *self.parts(value))
+
+    def parts(self, value: Json) -> tuple[str, Mapping[str, str], bytes | None]:
+        """Return the target, headers and body of a parameter's message.
+
+        :raises ValueError: when the parameter's value can't stand where the request puts it.
+        """
         values = parameter.fields(value)
-        return Message(self._method, self._target(values), self._headers.of(values), self._body.of(values))
+        return self._target(values), self._headers.of(values), self._body.of(values)
 
     def _target(self, values: Mapping[str, Json]) -> str:
         path, query = self._path(values), self._query.text(values)
@@ -205,11 +214,12 @@ class _Headers:
         return _safe_headers(self._tree.fill(values)) if self._always is None else self._always
 
 
-def _segment(text: str) -> str:
+def _segment(value: Json) -> str:
+    text = value if isinstance(value, str) else text_of(value)
     # "/calls/.." is another resource for every client and server on the way, encoded or not.
-    if text in ("", ".", ".."):
+    if text in _ELSEWHERE:
         raise ValueError(f"a field of the endpoint is {text!r}, which would ask for another resource")
-    return _quoted(text)
+    return _RESERVED.sub(_encoded, text) if text.isascii() else quote(text, safe="")
 
 
 def _quoted(text: str) -> str:

@@ -27,14 +27,12 @@ class Part:
         for step in self._steps:
             if answer is None:
                 return None
-            answer = _step(answer, step)
+            answer = answer[step] if isinstance(answer, dict) and step in answer else _step(answer, step)
         return None if self._empty_is_null and answer in ([], {}, "") else answer
 
 
 def _step(answer: Json, step: str) -> Json:
     if isinstance(answer, dict):
-        if step in answer:
-            return answer[step]
         # Names of fields are the API's own words, not personal data; its values stay out of the message.
         more = f" and {len(answer) - MOST_NAMED:,} more" if len(answer) > MOST_NAMED else ""
         has = ", ".join(sorted(answer)[:MOST_NAMED]) or "none"

@@ -41,16 +41,20 @@ class Template:
         """What stands between the fields."""
         return self.parts[::2]
 
-    def filler(self, quote: Callable[[str], str] = str) -> Callable[[Mapping[str, Json]], str]:
-        """Return a function that gives the text with each field replaced by its quoted value."""
+    def filler(self, written: Callable[[Json], str] | None = None) -> Callable[[Mapping[str, Json]], str]:
+        """Return a function that gives the text with each field replaced by its value.
+
+        :param written: gives a value as it stands in the text; as JSON writes it if not given.
+        """
+        write = written or text_of
         if len(self.fields) == 1:
             # What most templates are, in the shortest way.
             before, name, after = self.parts
-            return lambda values: f"{before}{quote(text_of(values[name]))}{after}"
+            return lambda values: before + write(values[name]) + after
 
         def fill(values: Mapping[str, Json]) -> str:
             filled = list(self.parts)
-            filled[1::2] = [quote(text_of(values[name])) for name in self.fields]
+            filled[1::2] = [write(values[name]) for name in self.fields]
             return "".join(filled)
 
         return fill

@@ -17,7 +17,7 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from statistics import quantiles
-from typing import Any, NamedTuple
+from typing import Any
 
 from airflow_fanout.outcome import Kind, Outcome
 from airflow_fanout.settings import Throttle
@@ -54,13 +54,6 @@ _LATE = frozenset({429, 503})
 ANSWERS = frozenset({Kind.OK, Kind.NULL})
 
 
-class Sample(NamedTuple):
-    """One request's end, as the throttle sees it."""
-
-    ms: float
-    overload: bool
-
-
 class Window:
     """The requests that ended since the limit was last looked at."""
 
@@ -69,13 +62,15 @@ class Window:
         self.overloads = 0
         self.most_in_flight = 0
 
-    def add(self, samples: Sequence[Sample], in_flight: int) -> None:
-        """Note how requests have ended."""
-        if samples:
-            self.most_in_flight = max(self.most_in_flight, in_flight)
-            latencies = [sample.ms for sample in samples if not sample.overload]
-            self.latencies += latencies
-            self.overloads += len(samples) - len(latencies)
+    def add(self, latencies_ms: Sequence[float], in_flight: int) -> None:
+        """Note requests that were carried out."""
+        self.latencies += latencies_ms
+        self.most_in_flight = max(self.most_in_flight, in_flight)
+
+    def add_overload(self, in_flight: int) -> None:
+        """Note a request that was too much for the server."""
+        self.overloads += 1
+        self.most_in_flight = max(self.most_in_flight, in_flight)
 
     @property
     def size(self) -> int:
@@ -97,18 +92,29 @@ class Concurrency:
         self._window = Window()
         self._from_before = 0
 
-    def add(self, samples: Sequence[Sample], in_flight: int) -> None:
-        """Note how requests have ended; `in_flight` counts them, too."""
-        if not self._adaptive:
-            return
+    def add(self, latencies_ms: Sequence[float], in_flight: int) -> None:
+        """Note requests that were carried out; `in_flight` counts them, too."""
+        if self._adaptive and (news := latencies_ms[self._passed_over(len(latencies_ms)) :]):
+            self._window.add(news, in_flight)
+            self._look_if_full(in_flight - len(latencies_ms))
+
+    def add_overload(self, in_flight: int) -> None:
+        """Note a request that was too much for the server; `in_flight` counts it, too."""
+        if self._adaptive and not self._passed_over(1):
+            self._window.add_overload(in_flight)
+            self._look_if_full(in_flight - 1)
+
+    def _passed_over(self, ended: int) -> int:
         # Sent under the larger limit: one cause, one decrease.
-        from_before = min(self._from_before, len(samples))
+        from_before = min(self._from_before, ended)
         self._from_before -= from_before
-        self._window.add(samples[from_before:], in_flight)
+        return from_before
+
+    def _look_if_full(self, still_in_flight: int) -> None:
         if self._window.size >= max(SHORTEST_WINDOW, self.limit):
             before = self._limit
             self._look_at(self._window)
-            self._from_before = in_flight - len(samples) if self._limit < before else 0
+            self._from_before = still_in_flight if self._limit < before else 0
             self._window = Window()
 
     def restart(self) -> None:
@@ -253,7 +259,7 @@ class Gate:
 
     def answered(self, latencies_ms: Sequence[float], now_s: float) -> None:
         """Note that requests have had good answers, with nothing else to say."""
-        self._concurrency.add([Sample(ms, overload=False) for ms in latencies_ms], self.in_flight)
+        self._concurrency.add(latencies_ms, self.in_flight)
         self.in_flight -= len(latencies_ms)
         self._rate.accepted(now_s, now_s - min(latencies_ms) / 1000, len(latencies_ms))
 
@@ -263,8 +269,10 @@ class Gate:
         is_refused = outcome.status == 429
         is_known = is_refused and self._rate.is_repeated(begun_s)
         is_answer, overload = outcome.kind in ANSWERS, is_overload(outcome)
-        if not is_known and (overload or is_answer):
-            self._concurrency.add([Sample(ms, overload)], self.in_flight)
+        if overload and not is_known:
+            self._concurrency.add_overload(self.in_flight)
+        elif is_answer:
+            self._concurrency.add([ms], self.in_flight)
         self.in_flight -= 1
         if is_refused:
             self._rate.refused(now_s, begun_s, self.in_flight)

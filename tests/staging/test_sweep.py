@@ -97,6 +97,7 @@ def test_files_may_vanish_while_they_are_looked_at(tmp_path: Path) -> None:
     """A run that is alive renames its files: that is a change, and no error."""
     made = new_list(tmp_path)
     (run,) = run_directories(tmp_path)
+    write_whole(made.manifest, b"{}")
     over = threading.Event()
 
     def rewrite() -> None:

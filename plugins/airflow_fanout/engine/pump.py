@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, Unpack
+from typing import Any, TypeAlias, Unpack
 
 import gevent
 import pycurl
@@ -32,12 +32,8 @@ SILENCE_SHARE = 0.1
 SHORTEST_LOOK_S = 0.02
 
 
-class Sent(NamedTuple):
-    """A request under way."""
-
-    task: Task
-    transfer: Transfer
-    begun_s: float
+# A request under way: its task, its handle, and when it was begun.
+Sent: TypeAlias = tuple[Task, Transfer, float]
 
 
 class Pump(Driver):
@@ -110,7 +106,7 @@ class Pump(Driver):
         for easy in self._sent:
             self._multi.remove_handle(easy)
         self._multi.close()
-        for transfer in (*self._free, *(sent.transfer for sent in self._sent.values())):
+        for transfer in (*self._free, *(transfer for _, transfer, _ in self._sent.values())):
             transfer.easy.close()
         self._free.clear()
         self._sent.clear()
@@ -170,7 +166,7 @@ class Pump(Driver):
             self._free.append(transfer)
             self._settlement.add(task, outcome_of(error), now_s)
             return
-        self._sent[transfer.easy] = Sent(task, transfer, now_s)
+        self._sent[transfer.easy] = (task, transfer, now_s)
         self._multi.add_handle(transfer.easy)
 
     def _collect(self) -> int:
@@ -184,20 +180,19 @@ class Pump(Driver):
         return ended
 
     def _end(self, easy: pycurl.Curl, code: int, message: str) -> Attempt | None:
-        sent = self._sent[easy]
-        outcome = self._transport.outcome(sent.transfer, code, message)
+        task, transfer, begun_s = self._sent.pop(easy)
+        outcome = self._transport.outcome(transfer, code, message)
         if outcome is None:
-            self._follow(sent)
-        self._release(easy)
-        return None if outcome is None else Attempt(sent.task, outcome, sent.begun_s)
+            self._follow(task, begun_s, _Answer(transfer))
+        self._release(transfer)
+        return None if outcome is None else Attempt(task, outcome, begun_s)
 
-    def _release(self, easy: pycurl.Curl) -> None:
-        sent = self._sent.pop(easy)
+    def _release(self, transfer: Transfer) -> None:
         # If it hasn't ended, this closes its connection, too, on which its answer may still come.
-        self._multi.remove_handle(easy)
+        self._multi.remove_handle(transfer.easy)
         # A free handle keeps no answer: a hundred large ones would be a lot of memory.
-        sent.transfer.clear()
-        self._free.append(sent.transfer)
+        transfer.clear()
+        self._free.append(transfer)
 
     def _look_for_silence(self) -> int:
         """Settle the requests whose server says nothing for too long; return how many."""
@@ -206,18 +201,19 @@ class Pump(Driver):
             return 0
         self._next_look_s = now + self._look_s
         found = 0
-        for easy, sent in tuple(self._sent.items()):
-            if outcome := self._transport.silent(sent.transfer, sent.begun_s, now):
-                self._release(easy)
-                self._settlement.add(sent.task, outcome, sent.begun_s)
+        for easy, (task, transfer, begun_s) in tuple(self._sent.items()):
+            if outcome := self._transport.silent(transfer, begun_s, now):
+                del self._sent[easy]
+                self._release(transfer)
+                self._settlement.add(task, outcome, begun_s)
                 found += 1
         return found
 
-    def _follow(self, sent: Sent) -> None:
+    def _follow(self, task: Task, begun_s: float, answer: _Answer) -> None:
         if not self._has_followed:
             self._has_followed = True
             self._note("The API answers with redirects: they are followed by requests, each at its cost.")
-        follower = gevent.spawn(self._followed, sent.task, sent.begun_s, _Answer(sent.transfer))
+        follower = gevent.spawn(self._followed, task, begun_s, answer)
         self._following.add(follower)
         follower.link(self._has_come_back)
 

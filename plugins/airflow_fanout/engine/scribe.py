@@ -46,7 +46,7 @@ class Scribe:
             self._full.wait(BEAT_S)
             self._full.clear()
             self._room.set()
-            self._batch = self._thread.spawn(self._journal.write, self._journal.take())
+            self._batch = self._thread.spawn(self._journal.write, *self._journal.take())
             self._batch.get()
 
     def close(self) -> None:

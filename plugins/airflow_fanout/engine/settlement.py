@@ -6,7 +6,9 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from airflow_fanout.breaker import Tripped
 from airflow_fanout.engine.meter import Meter
@@ -32,7 +34,7 @@ class Stop:
     value: dict[str, Any]
 
 
-class Attempt(NamedTuple):
+class Attempt(msgspec.Struct, frozen=True):
     """What came of an attempt at a task that was begun at a moment of the monotonic clock."""
 
     task: Task
@@ -105,7 +107,7 @@ class Settlement:
         if len(good) < len(attempts):
             for attempt in attempts:
                 if not attempt.is_plain:
-                    self.add(*attempt)
+                    self.add(attempt.task, attempt.outcome, attempt.begun_s)
 
     def _add_good(self, attempts: Sequence[Attempt]) -> None:
         now = time.monotonic()
@@ -113,8 +115,9 @@ class Settlement:
         self._meter.answered(latencies)
         self._budget.sent(len(attempts))
         self._traffic.answered(latencies, now)
-        for (task, outcome, _), ms in zip(attempts, latencies, strict=True):
-            self._write(Record(task.index, task.parameter, outcome, task.attempt, ms))
+        for attempt, ms in zip(attempts, latencies, strict=True):
+            task = attempt.task
+            self._write(Record(task.index, task.parameter, attempt.outcome, task.attempt, ms))
         self._work.finish(len(attempts))
         # What the last pass brings was judged before.
         if first := sum(not attempt.task.last for attempt in attempts):

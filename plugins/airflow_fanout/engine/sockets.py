@@ -1,17 +1,16 @@
 """The sockets that libcurl wants watched, in an epoll of our own: gevent's loop watches only that one descriptor.
 
 Over HTTP/1.1 libcurl forgets a kept-alive socket after each transfer and asks for it again with the next. Forgetting
-is remembered here, and nothing else done: when it is wanted again it is only looked at, whether it is still the same
-socket. An event on one that nobody wants means that its server has closed it.
+is remembered here, and nothing else done: wanted again, the socket is only registered for the same events once more,
+by which the kernel says whether it is still the same one. An event on one that nobody wants means that its server has
+closed it.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from stat import S_ISSOCK
 from typing import Any
 
 import pycurl
@@ -21,6 +20,7 @@ if sys.platform != "linux":
 
 # EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP (epoll_ctl(2)); gevent's patch removes `select.epoll` and leaves its names.
 _IN, _OUT, _BROKEN = 0x001, 0x004, 0x008 | 0x010
+_READ = int(pycurl.CSELECT_IN)
 _WANTS = {pycurl.POLL_IN: _IN, pycurl.POLL_OUT: _OUT, pycurl.POLL_INOUT: _IN | _OUT}
 
 
@@ -34,12 +34,10 @@ class Sockets:
         from gevent.monkey import get_original
 
         self._epoll = get_original("select", "epoll")()
-        self._registered: dict[int, int] = {}
         self._wanted: set[int] = set()
-        self._inodes: dict[int, int] = {}
 
     def __repr__(self) -> str:
-        return f"Sockets({len(self._wanted)} wanted, {len(self._registered)} registered)"
+        return f"Sockets({len(self._wanted)} wanted)"
 
     def fileno(self) -> int:
         """The descriptor that is readable when a socket is ready."""
@@ -53,62 +51,33 @@ class Sockets:
         """Hear what libcurl wants to know of a socket (CURLMOPT_SOCKETFUNCTION)."""
         if what == pycurl.POLL_REMOVE:
             self._wanted.discard(socket)
-            if socket not in self._inodes or self._registered.get(socket) != _IN:
-                self._forget(socket)
             return
         self._wanted.add(socket)
         events = _WANTS.get(what, 0)
-        if self._registered.get(socket) != events or self._is_another(socket):
+        try:
+            self._epoll.modify(socket, events)
+        except FileNotFoundError:
+            # A new one; or libcurl has closed the old one without a word, and its number has come back.
             self._register(socket, events)
+        except OSError:
+            # Closed between libcurl's word and ours: libcurl finds out by itself.
+            return
 
     def ready(self, most: int) -> Iterator[tuple[int, int]]:
         """Yield the wanted sockets that are ready, at most so many, with libcurl's bits for what they are ready for."""
         for socket, events in self._epoll.poll(0, most):
             if socket in self._wanted:
-                yield socket, _bits(events)
+                yield socket, _READ if events == _IN else _bits(events)
             else:
-                self._forget(socket)
+                with suppress(OSError):
+                    self._epoll.unregister(socket)
 
     def _register(self, socket: int, events: int) -> None:
-        known = socket in self._registered
-        try:
-            (self._epoll.modify if known else self._epoll.register)(socket, events)
-        except FileExistsError:
-            self._epoll.modify(socket, events)
-        except FileNotFoundError:
+        with suppress(OSError):
             self._epoll.register(socket, events)
-        except OSError:
-            # Closed between libcurl's word and ours: libcurl finds out by itself.
-            return
-        self._registered[socket] = events
-        if (inode := _socket_inode(socket)) is not None:
-            self._inodes[socket] = inode
-        else:
-            self._inodes.pop(socket, None)
-
-    def _is_another(self, socket: int) -> bool:
-        # libcurl closes a socket without a word, which makes the kernel forget it, and its number may come back.
-        return socket in self._inodes and _socket_inode(socket) != self._inodes[socket]
-
-    def _forget(self, socket: int) -> None:
-        self._inodes.pop(socket, None)
-        if self._registered.pop(socket, None) is not None:
-            with suppress(OSError):
-                self._epoll.unregister(socket)
-
-
-def _socket_inode(descriptor: int) -> int | None:
-    """Return what tells one socket from another; `None` for what is no socket."""
-    try:
-        found = os.fstat(descriptor)
-    except OSError:
-        return None
-    return found.st_ino if S_ISSOCK(found.st_mode) else None
 
 
 def _bits(events: int) -> int:
-    if events == _IN:
-        return int(pycurl.CSELECT_IN)
     found = pycurl.CSELECT_IN if events & _IN else 0
     found |= pycurl.CSELECT_OUT if events & _OUT else 0
     return found | (pycurl.CSELECT_ERR if events & _BROKEN else 0)

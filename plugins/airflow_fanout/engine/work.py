@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count, islice
 
+import msgspec
 from gevent.event import Event
 
 from airflow_fanout.codec import Json
@@ -19,8 +20,7 @@ from airflow_fanout.codec import Json
 MOST_WAITING = 10_000
 
 
-@dataclass(slots=True)
-class Task:
+class Task(msgspec.Struct):
     """A parameter under way.
 
     `attempt` is the number of its next or present attempt, counted from 1; `last` says that it is the last pass's.

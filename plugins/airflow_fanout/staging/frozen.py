@@ -185,6 +185,6 @@ def read_parameters(directory: ListDirectory, indexes: range) -> Iterator[tuple[
     index = -1
     lines = enumerate(read_lines(directory.parameters))
     for index, line in islice(lines, indexes.start, indexes.stop, indexes.step):
-        yield index, codec.decode(line)
+        yield index, codec.decode_known(line)
     if indexes and index != indexes[-1]:
         raise StagingLost(str(directory.parameters), f"has fewer than the {indexes.stop:,} parameters it should have")

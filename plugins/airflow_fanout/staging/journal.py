@@ -44,31 +44,30 @@ class JournalWriter:
 
     def append(self, record: Record) -> None:
         """Add a record; `waiting` counts the bytes that are not written yet."""
-        line = codec.encode(record.as_json())
+        line = record.line()
         self._lines.append(line)
         self.waiting += len(line) + 1
 
-    def take(self) -> list[bytes]:
-        """Return the lines that wait; they are the caller's to write."""
-        lines, self._lines, self.waiting = self._lines, [], 0
-        return lines
+    def take(self) -> tuple[list[bytes], int]:
+        """Return the lines that wait, and how many bytes they are; they are the caller's to write."""
+        taken = self._lines, self.waiting
+        self._lines, self.waiting = [], 0
+        return taken
 
-    def write(self, lines: list[bytes]) -> None:
+    def write(self, lines: list[bytes], size: int) -> None:
         """Give lines to the operating system, and close a part that is large or old."""
         if lines and self._part is None:
             self._part = LinesWriter(self._directory / f"part-{next(self._numbers):05d}.jsonl.zst")
             self._begun = self._clock()
         if self._part is None:
             return
-        for line in lines:
-            self._part.append_line(line)
-        self._part.flush()
+        self._part.write(lines, size)
         if self._part.written >= PART_BYTES or self._clock() - self._begun >= PART_AGE_S:
             self._close_part()
 
     def flush(self) -> None:
         """Give all records to the operating system."""
-        self.write(self.take())
+        self.write(*self.take())
 
     def close(self) -> None:
         """Write what waits and close the open part; all records are on the disk then."""

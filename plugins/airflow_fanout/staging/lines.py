@@ -43,6 +43,13 @@ class LinesWriter:
         if self._waiting >= FRAME_BYTES:
             self.flush()
 
+    def write(self, lines: list[bytes], size: int) -> None:
+        """Write lines of so many bytes together, in frames of about 256 KiB."""
+        each = max(1, len(lines) * FRAME_BYTES // max(size, 1))
+        for start in range(0, len(lines), each):
+            self._lines += lines[start : start + each]
+            self.flush()
+
     def flush(self) -> None:
         """Write the lines that wait as one frame."""
         if not self._lines:

@@ -51,8 +51,7 @@ class Exchange:
 
     def is_silent(self, now_s: float) -> bool:
         """Return whether the server has said nothing for too long."""
-        if self.has_body:
-            self.transfer.look(now_s)
+        self.transfer.look(now_s)
         heard_s = max(self.begun_s, self.transfer.heard_s)
         if now_s - heard_s < self.read_s:
             return False

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Callable, Mapping
 from http.client import responses
 from pathlib import Path
@@ -24,14 +23,12 @@ from airflow_fanout.endpoint import Endpoint
 from airflow_fanout.engine.transport import timed_out
 from airflow_fanout.engine.transport.answer import Reading
 from airflow_fanout.outcome import Failure, Kind, Outcome
-from airflow_fanout.request import Compiled, Message, Request
+from airflow_fanout.request import Compiled, Request
 from airflow_fanout.settings import FetchSettings
 
 USER_AGENT = f"airflow-fanout (libcurl/{pycurl.version_info()[1]})"
 # Python's own http.client takes so many headers, and both transports shall take the same.
 MOST_HEADERS = 100
-# A status line and an empty one are no headers.
-_MOST_LINES = MOST_HEADERS + 2
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _AUTH = {"basic": pycurl.HTTPAUTH_BASIC, "digest": pycurl.HTTPAUTH_DIGEST}
@@ -66,11 +63,11 @@ class Transfer:
     :param easy: the handle.
     :param most: the largest body, in bytes.
 
-    `sent_lines` are the request's headers as the handle knows them. `heard_s` is the moment of the last piece of the
-    answer's body, or of the last look at which more of the request's had gone out.
+    `sent_lines` are the request's headers as the handle knows them. `heard_s` is the moment of the last look at which
+    more of the bodies had gone out or come in.
     """
 
-    __slots__ = ("body", "easy", "gone", "heard_s", "lines", "most", "sent_lines", "size")
+    __slots__ = ("body", "easy", "heard_s", "lines", "most", "moved", "sent_lines", "size")
 
     def __init__(self, easy: Any, most: int) -> None:
         self.easy = easy
@@ -79,7 +76,7 @@ class Transfer:
         self.size = 0
         self.most = most
         self.heard_s = 0.0
-        self.gone = 0.0
+        self.moved = 0
         self.sent_lines: list[bytes] | None = None
         self.easy.setopt(pycurl.WRITEFUNCTION, self._receive)
         self.easy.setopt(pycurl.HEADERFUNCTION, self.lines.append)
@@ -98,7 +95,8 @@ class Transfer:
     @property
     def is_flooded(self) -> bool:
         """Whether the answer has more headers than anybody needs."""
-        return len(self.lines) > _MOST_LINES and len(self.head) > _MOST_LINES
+        # A status line and an empty one are no headers.
+        return len(self.head) > MOST_HEADERS + 2
 
     def clear(self) -> None:
         """Forget the last answer."""
@@ -106,19 +104,18 @@ class Transfer:
         self.lines.clear()
         self.size = 0
         self.heard_s = 0.0
-        self.gone = 0.0
+        self.moved = 0
 
     def look(self, now_s: float) -> None:
-        """Look whether more of the request's body has gone out."""
-        gone = self.easy.getinfo(pycurl.SIZE_UPLOAD_T)
-        if gone != self.gone:
-            self.gone, self.heard_s = gone, now_s
+        """Look whether more of the bodies has gone out or come in."""
+        moved = self.easy.getinfo(pycurl.SIZE_UPLOAD_T) + self.size
+        if moved != self.moved:
+            self.moved, self.heard_s = moved, now_s
 
     def _receive(self, data: bytes) -> int | None:
         self.size += len(data)
         if self.size > self.most:
             return -1
-        self.heard_s = time.monotonic()
         self.body.append(data)
         return None
 
@@ -150,8 +147,7 @@ class CurlTransport:
         # Fields are encoded already; what the author has written into the path may be anything. (A literal "%4" before
         # a field isn't known to be right: no digit stands for the field.)
         self._is_right = _URL.fullmatch(self._base + "~".join(self._compiled.literals)) is not None
-        self._has_body = request.has_body
-        self._headers = _Headers(endpoint, has_body=self._has_body)
+        self._headers = _Headers(endpoint, has_body=request.has_body)
         self.repeatable = request.is_repeatable
         self._options = _options(endpoint, request, settings)
 
@@ -167,14 +163,17 @@ class CurlTransport:
 
         :raises ValueError: when the parameter's value can't stand where the request puts it.
         """
-        message = self._compiled.message(parameter)
-        lines = self._headers.lines(message)
-        transfer.easy.setopt(pycurl.URL, self._url(message.target))
+        target, headers, body = self._compiled.parts(parameter)
+        lines = self._headers.lines(headers)
+        url = self._base + target.removeprefix("/")
+        if not self._is_right and not _URL.fullmatch(url):
+            url = requote_uri(url)
+        transfer.easy.setopt(pycurl.URL, url.encode("ascii"))
         if lines is not transfer.sent_lines:
             transfer.easy.setopt(pycurl.HTTPHEADER, lines)
             transfer.sent_lines = lines
-        if message.body is not None:
-            transfer.easy.setopt(pycurl.POSTFIELDS, message.body)
+        if body is not None:
+            transfer.easy.setopt(pycurl.POSTFIELDS, body)
 
     def outcome(self, transfer: Transfer, code: int, message: str) -> Outcome | None:
         """Return what came of a transfer that ended with libcurl's code; 0 is an answer.
@@ -183,7 +182,8 @@ class CurlTransport:
         """
         if code:
             return self._failed(transfer, code, message)
-        if transfer.is_flooded:
+        # Most answers have few headers: the look is short before it is exact.
+        if len(transfer.lines) > MOST_HEADERS and transfer.is_flooded:
             failure = Failure("ConnectionError", f"got more than {MOST_HEADERS} headers")
             return Outcome(Kind.CONNECTION_ERROR, failure=failure)
         status = transfer.easy.getinfo(pycurl.RESPONSE_CODE)
@@ -203,8 +203,7 @@ class CurlTransport:
     def silent(self, transfer: Transfer, begun_s: float, now_s: float) -> Outcome | None:
         """Return the outcome of a transfer whose server says nothing for too long; `None` if it may still."""
         read_s = self._settings.timeouts.read_s
-        if self._has_body:
-            transfer.look(now_s)
+        transfer.look(now_s)
         if now_s - max(begun_s, transfer.heard_s) < read_s:
             return None
         asked_s = transfer.easy.getinfo(pycurl.PRETRANSFER_TIME)
@@ -229,10 +228,6 @@ class CurlTransport:
             return Outcome(Kind.TIMEOUT, failure=Failure("ConnectTimeout", message))
         return timed_out(timeouts.total_s)
 
-    def _url(self, target: str) -> bytes:
-        url = self._base + target.removeprefix("/")
-        return (url if self._is_right or _URL.fullmatch(url) else requote_uri(url)).encode("ascii")
-
 
 class _Headers:
     """The header lines of a request: the connection's and its own, which win, as `requests` would send them."""
@@ -248,10 +243,10 @@ class _Headers:
         self._lines: list[bytes] = []
         self._made_of: Mapping[str, str] | None = None
 
-    def lines(self, message: Message) -> list[bytes]:
-        """Return the lines; raise `ValueError` for a header that can't be one."""
-        if message.headers is not self._made_of:
-            self._lines, self._made_of = self._made(message.headers), message.headers
+    def lines(self, headers: Mapping[str, str]) -> list[bytes]:
+        """Return the lines for a request's own headers; raise `ValueError` for a header that can't be one."""
+        if headers is not self._made_of:
+            self._lines, self._made_of = self._made(headers), headers
         return self._lines
 
     def _made(self, headers: Mapping[str, str]) -> list[bytes]:
