@@ -14,6 +14,7 @@ import pytest
 from demo.connections import mongo_connection
 from demo.mongod import Mongod
 from demo.service import DemoService
+from tests.statsd import StatsdServer
 
 pytest_plugins = ["tests.airflow_fixture"]
 
@@ -52,3 +53,16 @@ def airflow_connections(call_service: DemoService, mongo_uri: str) -> Mapping[st
         "hostless": '{"conn_type": "http"}',
         "mongo_default": mongo_connection(mongo_uri),
     }
+
+
+@pytest.fixture(scope="session")
+def statsd() -> Iterator[StatsdServer]:
+    """The StatsD server that the session's Airflow tells its metrics."""
+    with StatsdServer() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def airflow_config(statsd: StatsdServer) -> Mapping[str, str]:
+    """What the session's Airflow is set to."""
+    return statsd.config

@@ -14,7 +14,19 @@ ROOT = Path(__file__).resolve().parent.parent
 PLUGINS = ROOT / "plugins"
 PACKAGE = PLUGINS / "airflow_fanout"
 HEAVY = frozenset(
-    {"airflow", "bson", "fastapi", "gevent", "pycurl", "pymongo", "requests", "sqlalchemy", "urllib3", "cloudpickle"}
+    {
+        "airflow",
+        "bson",
+        "fastapi",
+        "gevent",
+        "openlineage",
+        "pycurl",
+        "pymongo",
+        "requests",
+        "sqlalchemy",
+        "urllib3",
+        "cloudpickle",
+    }
 )
 # By file or folder, what a part may load of these; a part without a line may load none.
 MAY_LOAD = {

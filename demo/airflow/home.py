@@ -176,8 +176,9 @@ def _variable(key: str) -> str:
 
 
 def _is_foreign(name: str) -> bool:
-    # Airflow starts twice as slowly where it may not keep its compiled files.
-    return name.startswith("AIRFLOW") or name == "PYTHONDONTWRITEBYTECODE"
+    # Somebody's lineage service is no place for test runs. Airflow starts twice as slowly where it may not keep its
+    # compiled files.
+    return name.startswith(("AIRFLOW", "OPENLINEAGE")) or name == "PYTHONDONTWRITEBYTECODE"
 
 
 def _without_proxy(inherited: Mapping[str, str]) -> str:

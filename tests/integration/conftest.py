@@ -31,7 +31,10 @@ DAGS = {
     "days.py": ("days",),
     "functions.py": ("function_here", "function_imported", "function_lambda", "function_locked"),
     "many.py": ("many", "too_many"),
-    "slices.py": ("slice", "slice_limited", "slice_impatient", "slice_nowhere", "slice_sharded"),
+    "slices.py": (
+        *("slice", "slice_limited", "slice_impatient", "slice_metered", "slice_missing", "slice_nowhere"),
+        "slice_sharded",
+    ),
     "three_bad.py": ("three_bad",),
 }
 # A daily report begins to run by itself when it is unpaused, and `airflow dags test` wants the scheduler's hands off.

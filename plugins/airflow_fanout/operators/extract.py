@@ -14,6 +14,8 @@ from airflow_fanout.as_of import of_context
 from airflow_fanout.errors import BadSetting, EmptyList
 from airflow_fanout.operators.border import airflow_errors, staging_area, whole_number
 from airflow_fanout.operators.connection import endpoint_of
+from airflow_fanout.operators.lineage import HasLineage, Lineage, api_resource, frozen_list
+from airflow_fanout.operators.metrics import Metrics, of_list
 from airflow_fanout.operators.noting import noted
 from airflow_fanout.parameter import check_names
 from airflow_fanout.settings import check_whole
@@ -25,7 +27,7 @@ from airflow_fanout.staging.frozen import Duplicates, Manifest, Selection, freez
 Source = Callable[..., Iterable[Any]] | HttpList
 
 
-class ExtractOperator(BaseOperator):
+class ExtractOperator(BaseOperator, HasLineage):
     """Run the report's source and freeze its parameters, in order and without duplicates, for the tasks after it.
 
     :param source: a callable that returns a list or is a generator (it gets the values of Airflow's context that
@@ -91,10 +93,19 @@ class ExtractOperator(BaseOperator):
             )
             return self._reference(directory, manifest, time.monotonic() - begun)
 
+    def lineage(self) -> Lineage:
+        """Return the API's list, if it is one, and the frozen list."""
+        listed = (
+            [api_resource(self.source.http_conn_id, self.source.endpoint)] if isinstance(self.source, HttpList) else []
+        )
+        return Lineage(inputs=tuple(listed), outputs=(frozen_list(self._report("any").path),))
+
     def _new_list(self, context: Context) -> ListDirectory:
+        return self._report(context["dag_run"].run_id).new_list()
+
+    def _report(self, run_id: str) -> ReportDirectory:
         report = self.task_group.group_id if self.task_group and self.task_group.group_id else self.task_id
-        run = context["dag_run"]
-        return ReportDirectory.of(staging_area(), dag_id=self.dag_id, run_id=run.run_id, report=report).new_list()
+        return ReportDirectory.of(staging_area(), dag_id=self.dag_id, run_id=run_id, report=report)
 
     def _read(self, context: Context) -> Iterable[Any]:
         if isinstance(self.source, HttpList):
@@ -124,6 +135,7 @@ class ExtractOperator(BaseOperator):
             "rate_per_s": round(manifest.count / seconds, 1) if seconds else 0.0,
         }
         self.log.info("Frozen %s", summary)
+        Metrics(self).tell(of_list(summary))
         if self.shards is None:
             return summary
         ranges = [(shard, manifest.range_of(shard)) for shard in range(manifest.shards)]

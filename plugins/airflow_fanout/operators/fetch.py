@@ -22,6 +22,8 @@ from airflow_fanout.engine.limits import check_files
 from airflow_fanout.errors import BadSetting, LongWait
 from airflow_fanout.operators.border import Reference, airflow_errors, is_yes, list_directory, whole_number
 from airflow_fanout.operators.connection import endpoint_of
+from airflow_fanout.operators.lineage import HasLineage, Lineage, api_resource, frozen_list, journal, report_of
+from airflow_fanout.operators.metrics import FetchMeasures, Metrics, of_duration
 from airflow_fanout.operators.noting import noted
 from airflow_fanout.progress import Progress
 from airflow_fanout.request import Compiled, Request
@@ -36,7 +38,7 @@ LOGGED_EACH_SECOND = 10
 GLIMPSED_EACH_SECOND = 5
 
 
-class GeventFetchOperator(BaseOperator):
+class GeventFetchOperator(BaseOperator, HasLineage):
     """Request an API once for each parameter, many at a time, and keep every outcome in the run's journal.
 
     The requests are made by a gevent pool in an interpreter of its own: nothing of it touches Airflow's process.
@@ -94,6 +96,7 @@ class GeventFetchOperator(BaseOperator):
             raise BadSetting("parameters", parameters, "the output of an ExtractOperator here, or `shard` by expand()")
         self.function = None if isinstance(request, Request) else request
         self.request_template = request.as_json() if isinstance(request, Request) else None
+        self.endpoint = request.endpoint if isinstance(request, Request) else ""
         self.http_conn_id = http_conn_id
         self.parameters = parameters
         self.shard = shard
@@ -127,6 +130,7 @@ class GeventFetchOperator(BaseOperator):
                 self._hand_back(wait)
             part.directory.shard(part.shard).generation(job.generation).mark_complete(summary)
             self.log.info("Fetched %s", summary)
+            Metrics(self).tell([of_duration("fetch", summary)])
             return summary
 
     def resume(self, context: Context, event: Any = None) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
@@ -137,6 +141,12 @@ class GeventFetchOperator(BaseOperator):
         """End the engine with the task."""
         if self._fleet is not None:
             self._fleet.ask_to_stop()
+
+    def lineage(self) -> Lineage:
+        """Return the list and the API's resource, whose name is as the DAG has it, and the journal."""
+        report = report_of(self.shard or self.parameters or {})
+        asked = api_resource(self.http_conn_id, self.endpoint)
+        return Lineage(inputs=(frozen_list(report), asked), outputs=(journal(report),))
 
     def _hand_back(self, wait: LongWait) -> NoReturn:
         from airflow.providers.standard.triggers.temporal import DateTimeTrigger
@@ -197,11 +207,12 @@ class GeventFetchOperator(BaseOperator):
             # Nothing is sent, and the fields of an empty list are unknown: the engine would refuse the request's.
             return Progress(total=0)
         with Fleet(job) as self._fleet:
-            return self._listen(self._fleet, context)
+            return self._listen(self._fleet, FetchMeasures(job.shard), context)
 
-    def _listen(self, fleet: Fleet, context: Context) -> Progress:
-        final, seconds = None, 0
+    def _listen(self, fleet: Fleet, measures: FetchMeasures, context: Context) -> Progress:
+        final, seconds, metrics = None, 0, Metrics(self)
         for said in fleet.listen():
+            metrics.tell(measures.of_said(said.what, said.value))
             if said.what == "output":
                 self.log.info("[engine] %s", said.value)
             elif said.what == "note":

@@ -11,6 +11,8 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 from airflow_fanout.errors import BadConnection, BadSetting, NotValidated
 from airflow_fanout.operators.border import Reference, airflow_errors, list_directory
+from airflow_fanout.operators.lineage import HasLineage, Lineage, journal, mongo_collection, report_of
+from airflow_fanout.operators.metrics import Metrics, of_load
 from airflow_fanout.operators.noting import noted
 from airflow_fanout.parameter import check_names
 from airflow_fanout.staging.directory import ListDirectory
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 Mode = Literal["upsert", "replace_run", "swap"]
 
 
-class MongoLoadOperator(BaseOperator):
+class MongoLoadOperator(BaseOperator, HasLineage):
     """Write the results that validate has passed into a MongoDB collection, through `MongoHook`.
 
     Every document is made, checked and encoded before the first one is written. Writing is by key and date, so it
@@ -84,6 +86,7 @@ class MongoLoadOperator(BaseOperator):
         self.mongo_conn_id = mongo_conn_id
         self.mode = mode
         self.patience_s = patience_s
+        self._documents: int | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Load the results."""
@@ -96,7 +99,14 @@ class MongoLoadOperator(BaseOperator):
             summary = self._summary(count, written, manifest, time.monotonic() - begun)
             context["outlet_events"][self.asset].extra = summary
             self.log.info("Loaded %s", summary)
+            Metrics(self).tell(of_load(summary))
+            self._documents = count
             return summary
+
+    def lineage(self) -> Lineage:
+        """Return the journal and the collection, with the number of documents once they are there."""
+        target = mongo_collection(self.mongo_conn_id, self.database, self.collection)
+        return Lineage(inputs=(journal(report_of(self.parameters)),), outputs=(target,), rows=self._documents)
 
     def _load(self, results: Results, manifest: Manifest, run: str) -> tuple[int, Written]:
         from airflow_fanout.documents import Shape, encoded, parameter_and_result

@@ -13,6 +13,8 @@ from airflow_fanout.checks import Case, Check, Drift, Inspection, to_checks
 from airflow_fanout.errors import BadSetting, ValidationFailed
 from airflow_fanout.history import GoodRun, History
 from airflow_fanout.operators.border import Reference, airflow_errors, list_directory
+from airflow_fanout.operators.lineage import HasLineage, Lineage, journal, report_of
+from airflow_fanout.operators.metrics import Metrics, of_duration, of_verdict
 from airflow_fanout.operators.noting import noted
 from airflow_fanout.outcome import Kind
 from airflow_fanout.settings import check_whole
@@ -21,7 +23,7 @@ from airflow_fanout.staging.results import Results
 from airflow_fanout.verdict import Finding, Rules, Tally, account
 
 
-class ValidateOperator(BaseOperator):
+class ValidateOperator(BaseOperator, HasLineage):
     """Reconcile the journal with the frozen list, and fail the run, without retry, if results are missing or wrong.
 
     :param parameters: the output of the report's `ExtractOperator`.
@@ -69,6 +71,7 @@ class ValidateOperator(BaseOperator):
             history = History(directory.history)
             self._tally = tally = Tally(total=manifest.count, samples=self.samples, shown=self.show_parameters)
             findings = self._judge(results, history, tally, manifest)
+            Metrics(self).tell(of_verdict(tally, self.rules, findings))
             if findings or not self.rules.accept(tally):
                 text = account(tally, self.rules, str(directory.path), findings, len(self.checks))
                 raise ValidationFailed(text)
@@ -76,6 +79,10 @@ class ValidateOperator(BaseOperator):
             if not manifest.partial:
                 self._remember(history, _run(manifest, tally))
             return self._summary(tally, time.monotonic() - begun)
+
+    def lineage(self) -> Lineage:
+        """Return the journal."""
+        return Lineage(inputs=(journal(report_of(self.parameters)),))
 
     def _judge(self, results: Results, history: History, tally: Tally, manifest: Manifest) -> list[Finding]:
         """Count all records, and return the checks that fail."""
@@ -111,6 +118,7 @@ class ValidateOperator(BaseOperator):
             "rate_per_s": round(tally.total / seconds, 1),
         }
         self.log.info("Validated %s", summary)
+        Metrics(self).tell([of_duration("validate", summary)])
         return summary
 
 
