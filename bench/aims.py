@@ -7,7 +7,19 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from bench.cases import LATENCY_MS, LISTS
-from bench.clients import CURL_MULTI, FANOUT, FANOUT_FUNCTION, FANOUT_TWO, SHARED_SESSION, THREADS, UVLOOP, Client
+from bench.clients import (
+    CURL_EPOLL,
+    CURL_MULTI,
+    FANOUT,
+    FANOUT_FUNCTION,
+    FANOUT_REQUESTS,
+    FANOUT_REQUESTS_TWO,
+    FANOUT_TWO,
+    SHARED_SESSION,
+    THREADS,
+    UVLOOP,
+    Client,
+)
 from bench.row import Row
 
 FEW, MANY = LISTS[0], LISTS[-1]
@@ -53,9 +65,12 @@ def _ratio(case: str, client: Client, other: Client, least: float) -> Ratio:
 RATIOS = (
     _ratio("plain", FANOUT, THREADS, 15),
     _ratio("plain", FANOUT, UVLOOP, 3),
+    _ratio("plain", FANOUT, CURL_EPOLL, 1),
     _ratio("plain", FANOUT, CURL_MULTI, 1),
     _ratio("tls-h1", FANOUT, THREADS, 15),
     _ratio("plain", FANOUT_FUNCTION, SHARED_SESSION, 2),
+    # By requests the server needs a hundredth of a core, and leaves them the rest.
+    _ratio("plain", FANOUT_REQUESTS_TWO, FANOUT_REQUESTS, 1.8),
     Ratio("load, new", TASKS, "bulk_write", 0.8),
     Ratio("load, again", TASKS, "bulk_write", 0.8),
     Ratio(AIRFLOW_FETCH, IN_AIRFLOW[0], IN_AIRFLOW[1], 50),

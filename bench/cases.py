@@ -31,7 +31,7 @@ class Case:
     server: ServerName = "plain"
     size: str = "500"
     concurrency: int = 100
-    seconds: float = 2.0
+    seconds: float = 1.5
     count: int | None = None
     rounds: int = 100
 
@@ -43,8 +43,9 @@ class Case:
 
 def _latency(concurrency: int) -> Case:
     clients = (WRK, CURL_MULTI, UVLOOP, FANOUT, *((THREADS, FANOUT_FUNCTION) if concurrency == 100 else ()))
-    # The throttle finds the server's pace in the first second; a sample holds more of the time after it.
-    return Case(name=f"latency-{concurrency}", clients=clients, server="delayed", concurrency=concurrency, seconds=3.0)
+    # The canary and the throttle's start take half a second; a sample holds more of the time after it.
+    name = f"latency-{concurrency}"
+    return Case(name=name, clients=clients, server="delayed", concurrency=concurrency, seconds=10.0, rounds=3)
 
 
 def _step(concurrency: int) -> Case:

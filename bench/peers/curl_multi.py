@@ -18,26 +18,27 @@ def fetch(asked: Asked) -> list[float]:
     watch, urls = Stopwatch(), asked.urls()
     multi = pycurl.CurlMulti()
     multi.setopt(pycurl.M_MAXCONNECTS, asked.concurrency)
-    free = [_handle(asked) for _ in range(asked.concurrency)]
+    free = [handle(asked) for _ in range(asked.concurrency)]
     held, left = list(free), asked.count
     while left:
         while free and (url := next(urls, None)):
-            _begin(multi, free.pop(), url, watch.now())
+            begin(multi, free.pop(), url, watch.now())
         while multi.perform()[0] == pycurl.E_CALL_MULTI_PERFORM:
             pass
-        ended = _ended(multi)
-        for handle in ended:
-            _finish(multi, handle, watch)
-        free += ended
-        left -= len(ended)
+        done = ended(multi)
+        for each in done:
+            finish(multi, each, watch)
+        free += done
+        left -= len(done)
         multi.select(SELECT_S)
-    for handle in held:
-        handle.close()
+    for each in held:
+        each.close()
     multi.close()
     return watch.latencies
 
 
-def _handle(asked: Asked) -> pycurl.Curl:
+def handle(asked: Asked) -> pycurl.Curl:
+    """Return a handle that can be used again and again."""
     handle = pycurl.Curl()
     handle.setopt(pycurl.NOSIGNAL, 1)
     handle.setopt(pycurl.TIMEOUT, 60)
@@ -46,14 +47,16 @@ def _handle(asked: Asked) -> pycurl.Curl:
     return handle
 
 
-def _begin(multi: pycurl.CurlMulti, handle: pycurl.Curl, url: str, now: float) -> None:
+def begin(multi: pycurl.CurlMulti, handle: pycurl.Curl, url: str, now: float) -> None:
+    """Begin a request."""
     handle.body, handle.begun = BytesIO(), now
     handle.setopt(pycurl.URL, url)
     handle.setopt(pycurl.WRITEDATA, handle.body)
     multi.add_handle(handle)
 
 
-def _ended(multi: pycurl.CurlMulti) -> list[pycurl.Curl]:
+def ended(multi: pycurl.CurlMulti) -> list[pycurl.Curl]:
+    """Return the handles that have their answers."""
     ended = []
     while True:
         queued, good, bad = multi.info_read()
@@ -64,7 +67,8 @@ def _ended(multi: pycurl.CurlMulti) -> list[pycurl.Curl]:
             return ended
 
 
-def _finish(multi: pycurl.CurlMulti, handle: pycurl.Curl, watch: Stopwatch) -> None:
+def finish(multi: pycurl.CurlMulti, handle: pycurl.Curl, watch: Stopwatch) -> None:
+    """Take an answer."""
     multi.remove_handle(handle)
     if handle.getinfo(pycurl.RESPONSE_CODE) != 200:
         raise AssertionError(f"status {handle.getinfo(pycurl.RESPONSE_CODE)}")

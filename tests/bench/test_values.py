@@ -97,8 +97,8 @@ def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
 def test_two_processes_are_judged_only_with_a_core_for_each() -> None:
     """Where the server has to share their cores the ratio is told, and not judged."""
     rows = [row("plain", TWO.client, 19.0), row("plain", TWO.other, 10.0)]
-    assert [aim.met for aim in judged("2 processes", rows)] == [True]
-    assert [aim.met for aim in judged("2 processes", rows, cores_for_two=False)] == [None]
+    assert [aim.met for aim in judged("fanout, request, 2 processes", rows)] == [True]
+    assert [aim.met for aim in judged("fanout, request, 2 processes", rows, cores_for_two=False)] == [None]
 
 
 def test_a_latency_is_judged_by_the_share_of_what_it_allows() -> None:

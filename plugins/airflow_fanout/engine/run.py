@@ -36,6 +36,7 @@ from airflow_fanout.staging.journal import JournalWriter
 from airflow_fanout.staging.resume import resume
 
 TICK_S = 1.0
+GARBAGE = 5_000
 
 
 class Teller:
@@ -96,8 +97,10 @@ class _Fetch:
 
     def run(self) -> int:
         gevent.signal_handler(signal.SIGTERM, self._driver.stop, Stop("stopped", {}))
-        # What has been imported stays: the collector needn't look at it again and again.
+        # What has been imported stays: the collector needn't look at it again and again. And a handful of answers are
+        # hundreds of objects, which by themselves are no reason to look for cycles.
         gc.freeze()
+        gc.set_threshold(GARBAGE)
         running = [gevent.spawn(part) for part in (self._driver.run, self._tick, self._scribe.run)]
         try:
             # Whichever ends first: the last two never do, unless they can't write to the disk or to the parent.
