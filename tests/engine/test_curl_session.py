@@ -77,6 +77,23 @@ def is_by_libcurl(response: requests.Response) -> bool:
 # --- who sends --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("unusual", ["hook", "adapter"])
+def test_what_requests_sends_is_said_once(server: Server, unusual: str) -> None:
+    """Plain calls go without a word; the first that is sent by requests is told of, the others aren't."""
+    told: list[str] = []
+    endpoint = Endpoint(base_url=server.origin, trust_env=False)
+    with CurlSession(endpoint, FetchSettings(), told.append) as session:
+        assert is_by_libcurl(session.get("/x"))
+        assert told == []
+        if unusual == "adapter":
+            session.mount(server.origin, HTTPAdapter())
+        for _ in range(2):
+            hooks = {"response": lambda answer, **_: answer} if unusual == "hook" else None
+            assert not is_by_libcurl(session.get("/x", hooks=hooks))
+    [text] = told
+    assert "sent by requests" in text
+
+
 @pytest.mark.parametrize(
     ("options", "by_libcurl"),
     [

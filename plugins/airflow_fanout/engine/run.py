@@ -176,4 +176,4 @@ def session_for(job: Job, note: Callable[[str], None]) -> FanoutSession:
             raise
         note(f"The session sends by requests, slower than by libcurl, which can't be had here: {error}")
         return FanoutSession(job.endpoint, job.settings)
-    return CurlSession(job.endpoint, job.settings)
+    return CurlSession(job.endpoint, job.settings, note)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,11 +36,13 @@ class CurlAdapter(BoundedAdapter):
 
     :param endpoint: the connection; what the environment says of it is settled already.
     :param settings: the largest answer, and how many connections there may be.
+    :param note: takes a word about what is sent by requests, once.
     """
 
-    def __init__(self, endpoint: Endpoint, settings: FetchSettings) -> None:
+    def __init__(self, endpoint: Endpoint, settings: FetchSettings, note: Callable[[str], None]) -> None:
         super().__init__(settings.concurrency, settings.max_body_bytes)
         self._endpoint = endpoint
+        self._note: Callable[[str], None] | None = note
         self._most = settings.max_body_bytes
         self._origin = _origin(endpoint)
         self._exchanges = Exchanges(settings.concurrency)
@@ -74,7 +76,17 @@ class CurlAdapter(BoundedAdapter):
         answer = None if sending is None else self._exchanged(sending, request)
         if answer is not None:
             return answer
+        self.say_who_sends()
         return super().send(request, stream, timeout, verify, cert, proxies)
+
+    def say_who_sends(self) -> None:
+        """Say once that something is sent by requests."""
+        if self._note is not None:
+            self._note(
+                "A call that libcurl isn't given (an auth class, a hook, a stream, a file, the function's own adapter, "
+                "a proxy, digest, or another address) is sent by requests, at its cost."
+            )
+            self._note = None
 
     def close(self) -> None:
         """Close all connections."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +25,16 @@ class CurlSession(FanoutSession):
 
     A plain call goes to the connection's address and has params, data, json and headers without surprises. All others,
     and all while the session has settings of its own (`auth`, `params`, cookies, hooks, `stream`), requests prepares.
+
+    :param note: takes a word about what is sent by requests, once.
     """
 
-    def __init__(self, endpoint: Endpoint, settings: FetchSettings) -> None:
+    def __init__(
+        self, endpoint: Endpoint, settings: FetchSettings, note: Callable[[str], None] = lambda _text: None
+    ) -> None:
         endpoint = settled(endpoint)
         super().__init__(endpoint, settings)
-        self._adapter = CurlAdapter(endpoint, settings)
+        self._adapter = CurlAdapter(endpoint, settings, note)
         self.mount("https://", self._adapter)
         self.mount("http://", self._adapter)
         self._preparation = Preparation(endpoint.base_url)
@@ -39,7 +44,10 @@ class CurlSession(FanoutSession):
     def _ask(self, method: str, address: str, options: dict[str, Any]) -> Response:
         is_usual = self._has_no_settings_of_its_own() and self._has_no_auth_of_its_own(options)
         request = self._preparation.prepare(method, address, options, self.headers) if is_usual else None
-        if request is None or self.get_adapter(address) is not self._adapter:
+        is_ours = self.get_adapter(address) is self._adapter
+        if not is_ours:
+            self._adapter.say_who_sends()
+        if request is None or not is_ours:
             return super()._ask(method, address, options)
         return self._sent(request, timeout=options["timeout"], follow=options["allow_redirects"])
 
