@@ -132,14 +132,13 @@ def test_every_secret_comes_from_the_environment() -> None:
 
 def test_connections_are_the_json_that_airflow_reads() -> None:
     """With its variables filled in, each connection parses and says its kind and host."""
-    environment = SERVICES["scheduler"]["environment"]
     connections = {
-        name: json.loads(VARIABLE.sub("a-value", value))
-        for name, value in environment.items()
+        name: json.loads(VARIABLE.sub("25", value))
+        for name, value in (SERVICES["scheduler"]["environment"] | SERVICES["triggerer"]["environment"]).items()
         if name.startswith("AIRFLOW_CONN_")
     }
 
-    assert set(connections) == {"AIRFLOW_CONN_MONGO_DEFAULT", "AIRFLOW_CONN_CALL_API"}
+    assert set(connections) == {"AIRFLOW_CONN_MONGO_DEFAULT", "AIRFLOW_CONN_CALL_API", "AIRFLOW_CONN_MAIL"}
     assert all(connection["conn_type"] and connection["host"] for connection in connections.values())
 
 
@@ -150,6 +149,8 @@ def test_only_the_containers_that_need_a_secret_have_it() -> None:
         holders.setdefault(name, set()).add(service)
 
     assert holders["AIRFLOW_CONN_CALL_API"] == {"airflow-init", "scheduler"}
+    # What has failed is told by the DAG processor, what is late by the triggerer.
+    assert holders["AIRFLOW_CONN_MAIL"] == {"dag-processor", "triggerer"}
     assert holders["AIRFLOW__API_AUTH__JWT_SECRET"] == {"api-server", "scheduler"}
 
 
