@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,29 @@ README = (ROOT / "README.md").read_text()
 OPERATORS = (ROOT / "docs" / "operators.md").read_text()
 OPERATING = (ROOT / "docs" / "operating.md").read_text()
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
+CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
+MOST_BYTES_OF_AN_IMAGE = 80_000
+
+
+def _links(page: Path) -> list[str]:
+    """Return the targets of a page's links and images, those in code left out, and those to other sites."""
+    return [link for link in LINK.findall(CODE.sub("", page.read_text())) if "://" not in link]
+
+
+def _anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them of headings that differ from each other."""
+    headings = HEADING.findall(re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL))
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+def _leads_somewhere(page: Path, link: str) -> bool:
+    file, _, anchor = link.partition("#")
+    target = (page.parent / file).resolve() if file else page
+    return target.exists() and (not anchor or anchor in _anchors(target))
 
 
 def _arguments(name: str) -> list[str]:
@@ -37,6 +61,20 @@ def test_the_first_thirty_lines_say_what_it_is_what_it_is_not_and_the_two_comman
     """A newcomer needs no scrolling."""
     top = "\n".join(README.splitlines()[:30])
     assert all(word in top for word in ("Airflow plugin", "It isn't", "make demo", "make test"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_inside_the_repository_leads_somewhere(page: Path) -> None:
+    """To a file or an image that is there, and to a heading that the page has."""
+    assert [link for link in _links(page) if not _leads_somewhere(page, link)] == []
+
+
+def test_every_image_is_shown_and_small() -> None:
+    """None is left over from a page that was rewritten, and a page with ten of them still opens quickly."""
+    images = set((ROOT / "docs" / "images").iterdir())
+    shown = {(page.parent / link).resolve() for page in PAGES for link in _links(page)}
+    assert images - shown == set()
+    assert [image.name for image in images if image.stat().st_size > MOST_BYTES_OF_AN_IMAGE] == []
 
 
 @pytest.mark.parametrize("name", sorted(airflow_fanout.__all__))

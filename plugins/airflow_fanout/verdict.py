@@ -18,8 +18,8 @@ MOST_CAUSES = 20
 # An exception may say a whole answer; a message that people read has no room for it.
 LONGEST_TEXT = 400
 FAILED_CHECK = (
-    "If a check is wrong, mend it and clear the validate task; if the answers are, clear the fetch task with `refetch` "
-    "on, since it keeps what it has otherwise."
+    "If a check is wrong, mend it and clear the validate task; if the answers are, clear the run from its extract task "
+    "on, since fetch keeps what it has."
 )
 
 

@@ -58,6 +58,14 @@ def test_the_counts_of_validate_are_told_once() -> None:
     assert "#17 {tel: …43}" in alert.text
 
 
+def test_clearing_the_failed_task_is_advised_only_where_it_helps() -> None:
+    """Validate, cleared alone, would judge the same results again: its own words say what to clear."""
+    note = Note(task_id="validate", map_index=-1, error="ValidationFailed", message="Clear the fetch task.")
+    judged = failed(replace(RUN, tasks=(FailedTask(task_id="validate", note=note),)), PAGES)
+    broken = failed(replace(RUN, tasks=(shard(0, "After 50: 401."),)), PAGES)
+    assert [alert.text.count("clear the failed task") for alert in (judged, broken)] == [0, 1]
+
+
 def test_a_task_without_a_note_was_killed_or_is_somebody_elses() -> None:
     """Only of the plugin's own tasks does silence mean a violent end."""
     alert = failed(replace(RUN, tasks=(FailedTask(task_id="load"), FailedTask(task_id="own", ours=False))), PAGES)

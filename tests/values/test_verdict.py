@@ -213,8 +213,8 @@ def test_the_account_lists_the_checks_that_failed() -> None:
         "  Unique('tel'): 3 results repeat the value of an earlier one: #1 …43\n"
         "  Over(f): a\n"
         "      b\n"
-        "If a check is wrong, mend it and clear the validate task; if the answers are, clear the fetch task with "
-        "`refetch` on, since it keeps what it has otherwise. Every outcome is in the journal, staging/daily."
+        "If a check is wrong, mend it and clear the validate task; if the answers are, clear the run from its extract "
+        "task on, since fetch keeps what it has. Every outcome is in the journal, staging/daily."
     )
 
 

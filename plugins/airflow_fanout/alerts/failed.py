@@ -18,13 +18,13 @@ REASONS = {
     "all_tasks_deadlocked": "None of the tasks that were left could run any more.",
 }
 SILENT = (
-    "The task ended without a word: it was killed, or its worker was lost. The most frequent cause is the worker's "
-    "memory limit."
+    "The task ended without a word: somebody marked it as failed, it was killed, or its worker was lost. The most "
+    "frequent cause of a kill is the worker's memory limit."
 )
 STRANGE = "This task isn't one of the plugin's: what happened is in its log."
-NEXT = (
-    "What to do is in the message above; docs/operating.md has each failure. When the cause is gone, clear the failed "
-    "task with its downstream tasks: what was fetched isn't requested again."
+NEXT = "What to do is in the message above; docs/operating.md has each failure."
+CLEAR = (
+    "When the cause is gone, clear the failed task with its downstream tasks: what was fetched isn't requested again."
 )
 
 
@@ -127,7 +127,8 @@ def _pieces(run: FailedRun, pages: Pages) -> Iterator[Piece]:
         yield Say(f"{len(run.groups) - MOST_GROUPS} more failures are in the run's page.")
     if run.waiting:
         yield Say(f"Not run because of that: {', '.join(run.waiting)}.")
-    yield Say(NEXT)
+    # Validate says itself what is to be cleared: itself would judge the same results again.
+    yield Say(NEXT if _told_by_validate(run) else f"{NEXT} {CLEAR}")
     yield Link("Run", pages.run(run.run_id))
     yield Link("Report", pages.report)
 

@@ -56,7 +56,7 @@ class CleanStagingOperator(BaseOperator):
             if not rehearsal:
                 finish_removals(staging)
             summary = self._sweep(run_directories(staging), keep, context["ti"], rehearsal=rehearsal)
-            self.log.info("Cleaned %s", summary)
+            self.log.info("%s %s", "Would remove" if rehearsal else "Removed", summary)
             return summary
 
     def _sweep(self, runs: Iterable[RunDirectory], keep: Keep, airflow: Airflow, *, rehearsal: bool) -> dict[str, int]:
