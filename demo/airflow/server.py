@@ -85,6 +85,11 @@ class Airflow:
         """The process id of each running component."""
         return {name: kept.pid for name, kept in self._running.items()}
 
+    @property
+    def running(self) -> frozenset[str]:
+        """The names of the components that run."""
+        return frozenset(name for name, kept in self._running.items() if kept.poll() is None)
+
     def client(self, user: str = ROLES[0]) -> AirflowClient:
         """Return the user's session with the REST interface, logged in; ``stop()`` closes it.
 
@@ -97,17 +102,32 @@ class Airflow:
     def start(self, *, timeout_s: float = 120.0) -> None:
         """Start the components and wait until all are healthy; nothing is left running if one is not."""
         initialise(self.home)
-        env = environment(self.home, port=self.port, execution_port=self.execution_port)
         since = datetime.now(UTC)
         try:
-            for name, command in (self._servers | self._jobs).items():
-                self._running[name] = Kept.start(
-                    (*COMMAND, *command), env=env, cwd=self.home.directory, log=self.log(name)
-                )
+            for name in self._servers | self._jobs:
+                self._start(name)
             self._wait_healthy(since, timeout_s)
         except BaseException:
             self.stop()
             raise
+
+    def end(self, name: str, grace_s: float = STOP_GRACE_S) -> None:
+        """End one component and all it started, a scheduler's tasks too, as its machine's shutdown would."""
+        self._running[name].stop(grace_s)
+
+    def start_again(self) -> list[str]:
+        """Start the components that have ended, as a service manager does, and name them; they aren't healthy yet."""
+        ended = [name for name in self._running if name not in self.running]
+        for name in ended:
+            # Of what has ended, only pipes are left.
+            self._running[name].stop(0)
+            self._start(name)
+        return ended
+
+    def _start(self, name: str) -> None:
+        env = environment(self.home, port=self.port, execution_port=self.execution_port)
+        command = (*COMMAND, *(self._servers | self._jobs)[name])
+        self._running[name] = Kept.start(command, env=env, cwd=self.home.directory, log=self.log(name))
 
     def stop(self, grace_s: float = STOP_GRACE_S) -> None:
         """End the components and their tasks; stopping what is stopped does nothing."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -9,11 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from airflow_fanout.endpoint import Endpoint
 from airflow_fanout.engine.process import EngineProcess
 from airflow_fanout.outcome import Kind
+from airflow_fanout.progress import Progress
 from airflow_fanout.request import Request
 from demo.service import DemoService
 from tests.engine.harness import frozen, job, listened, run, settings
@@ -77,6 +80,16 @@ def leave_a_child(session: object, number: int) -> int:
     child = subprocess.Popen(["sleep", "300"])
     print("child", child.pid)
     return number
+
+
+def fill(engine: EngineProcess) -> None:
+    """Fill the pipe of an engine's messages, as if it had told many."""
+    told_in = psutil.Process(engine.pid).cmdline()[-1]
+    pipe = os.open(f"/proc/{engine.pid}/fd/{told_in}", os.O_WRONLY | os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(pipe, b'["note","told before"]\n')
+    os.close(pipe)
 
 
 def test_output_is_heard_when_it_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,6 +200,32 @@ def test_second_try_requests_only_the_rest(tmp_path: Path) -> None:
     assert (third.progress.resumed, third.progress.requests) == (20, 0)
     last = {record.index: record.outcome.kind for record in third.records}
     assert last == dict.fromkeys(range(20), Kind.OK)
+
+
+def test_a_listener_that_was_kept_waiting_hears_the_newest_progress(tmp_path: Path) -> None:
+    """Of the progress that was told while nobody listened, only the last is heard."""
+    with EngineProcess(job(frozen(tmp_path, range(1)), sleep)) as engine:
+        first = Progress.from_json(said_by(engine, "progress").value)
+        time.sleep(3.3)
+        then = Progress.from_json(said_by(engine, "progress").value)
+    assert then.seconds - first.seconds > 2.5
+
+
+def test_an_engine_that_nobody_listens_to_goes_on(tmp_path: Path) -> None:
+    """When the pipe of its messages is full, no request waits for that; its end is heard all the same."""
+
+    def slow(seen: Seen, connection: Connection) -> bytes:
+        connection.pause(0.3)
+        return as_json(seen.path)
+
+    with Server(slow) as server:
+        todo = job(frozen(tmp_path, range(12)), Request(endpoint="/{0}"), server.origin, settings(1))
+        with EngineProcess(todo) as engine:
+            assert until(lambda: server.seen, END_S)
+            fill(engine)
+            assert until(lambda: len(server.seen) == 12, 2 * END_S)
+            found = listened(engine, todo)
+    assert (found.last.what, found.progress.done) == ("done", 12)
 
 
 def test_child_that_the_author_left_behind(tmp_path: Path) -> None:

@@ -142,7 +142,10 @@ class EngineProcess:
 
 
 def heard(engines: Sequence[EngineProcess]) -> Iterator[tuple[EngineProcess, Said | None]]:
-    """Yield what each of several engines says as it is said, and `None` for one that has ended."""
+    """Yield what each of several engines says as it is said, and `None` for one that has ended.
+
+    Of the progress that was told while nobody listened, only the newest is heard.
+    """
     told = {engine.told: engine for engine in engines}
     streams = {pipe: (engine, _Lines()) for engine in engines for pipe in (engine.told, engine.output)}
     with selectors.DefaultSelector() as selector:
@@ -157,13 +160,19 @@ def heard(engines: Sequence[EngineProcess]) -> Iterator[tuple[EngineProcess, Sai
             for key, _ in ready:
                 data = os.read(key.fd, 1 << 16)
                 engine, lines = streams[key.fd]
-                for line in lines.feed(data):
-                    yield engine, engine.said(line, told=key.fd in told)
+                said = [engine.said(line, told=key.fd in told) for line in lines.feed(data)]
+                yield from ((engine, one) for one in _newest(said))
                 if not data:
                     selector.unregister(key.fd)
                     if key.fd in told:
                         engine.wait()
                         yield engine, None
+
+
+def _newest(said: Sequence[Said]) -> Iterator[Said]:
+    # Airflow may keep the listener waiting for each of them: what is over would hold up what is true.
+    progress = [at for at, one in enumerate(said) if one.what == "progress"]
+    return (one for at, one in enumerate(said) if at not in progress[:-1])
 
 
 class _Lines:

@@ -46,9 +46,25 @@ class Teller:
         self._pipe = pipe
 
     def tell(self, what: str, value: Any) -> None:
-        """Send one message."""
-        # Short enough for a pipe to take it in one piece, and the parent reads all the time.
-        os.write(self._pipe, codec.encode([what, value]) + b"\n")
+        """Send one message; wait for the parent if it has to read others first."""
+        os.write(self._pipe, _line(what, value))
+
+    def tell_if_heard(self, what: str, value: Any) -> None:
+        """Send one message, unless the pipe is full: a parent that waits for Airflow reads nothing."""
+        line = _line(what, value)
+        os.set_blocking(self._pipe, False)
+        try:
+            written = os.write(self._pipe, line)
+        except BlockingIOError:
+            return
+        finally:
+            os.set_blocking(self._pipe, True)
+        # A message longer than a page may have been cut.
+        os.write(self._pipe, line[written:])
+
+
+def _line(what: str, value: Any) -> bytes:
+    return codec.encode([what, value]) + b"\n"
 
 
 def run(line: bytes, job_pipe: int, told_pipe: int) -> int:
@@ -128,7 +144,7 @@ class _Fetch:
             if not self._shard.is_newest(self._try):
                 # No grace: the newer try asks for all that is under way here.
                 self._driver.stop(Stop("superseded", {}), grace_s=0.0)
-            self._teller.tell("progress", self._driver.progress().as_json())
+            self._teller.tell_if_heard("progress", self._driver.progress().as_json())
 
 
 def _to_do(directory: ListDirectory, indexes: range, finished: Done) -> Iterator[tuple[int, Json]]:

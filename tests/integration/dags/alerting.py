@@ -24,8 +24,8 @@ DEAD_MAIL = Channel(SmtpNotifier, smtp_conn_id="dead_mail", **MESSAGE)
 HOOK = Channel(HttpNotifier, http_conn_id="hook", endpoint="/alerts", json={"text": "{{ macros.fanout.alert().text }}"})
 
 
-def report(dag_id: str, **dag_arguments: Any) -> DAG:
-    """Make a DAG whose fetch is mapped over three shards."""
+def report(dag_id: str, *, shards: int | None = 3, **dag_arguments: Any) -> DAG:
+    """Make a DAG whose fetch is mapped over three shards, or over none."""
     with DAG(
         dag_id,
         schedule=None,
@@ -37,7 +37,7 @@ def report(dag_id: str, **dag_arguments: Any) -> DAG:
         FanoutTaskGroup(
             "report",
             prefix_group_id=False,
-            extract={"source": some, "names": ("tel",), "shards": 3},
+            extract={"source": some, "names": ("tel",), "shards": shards},
             fetch={"request": CALLS, "http_conn_id": "call_api", "concurrency": 10},
             load={"database": "tests", "collection": dag_id, "key": ("tel",)},
         )
@@ -53,3 +53,4 @@ alerted = report("alerted", **told(Alerts(MAIL, HOOK)))
 timed = report("alerted_in_time", dagrun_timeout=timedelta(seconds=8), **told(Alerts(HOOK)))
 in_vain = report("alerted_in_vain", **told(Alerts(DEAD_MAIL, HOOK)))
 plainly = report("alerted_plainly", on_failure_callback=SmtpNotifier(smtp_conn_id="mail", **MESSAGE))
+disturbed = report("disturbed", shards=None, **told(Alerts(HOOK)))
