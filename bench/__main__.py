@@ -22,7 +22,7 @@ from bench.plots import write_plots
 from bench.programs import NotInstalled
 from bench.report import Occasion, results
 from bench.rounds import Bench, ClientFailed, Pair, Server, in_rounds
-from bench.row import Row, rows_of, write_json
+from bench.row import Row, read_json, rows_of, write_json
 from bench.sample import Sample
 from bench.servers.lean import compiled, lean_server
 from bench.servers.nginx import nginx_server
@@ -46,7 +46,9 @@ def main() -> int:
     except (NotInstalled, TooFewCores) as error:
         print(error, file=sys.stderr)
         return 2
+    before = read_json(options.json) if options.add else []
     rows, failures = _measured(cases, cores, options)
+    rows = [*(row for row in before if row.group not in options.only), *rows]
     # Airflow takes longest: what is there by then is kept, whatever becomes of it.
     write_json(rows, options.json)
     rows += _further(options.only)
@@ -61,6 +63,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help="how long a sample lasts (default: as long as its case says)")
     parser.add_argument("--json", type=Path, default=JSON, help="where the rows go (default: build/bench.json)")
     groups = f"only these groups of cases: {', '.join(GROUPS)}"
+    parser.add_argument("--add", action="store_true", help="keep the rows of other groups that the JSON file has")
     parser.add_argument("--only", nargs="+", choices=GROUPS, default=list(GROUPS), metavar="GROUP", help=groups)
     seed = random.randrange(10_000)
     parser.add_argument("--seed", type=int, default=seed, help="decides the order (default: a new one each time)")
@@ -125,13 +128,14 @@ def _report(rows: Sequence[Row], failures: Sequence[ClientFailed], cores: Cores,
         rounds=options.rounds,
         seed=options.seed,
         failures=[f"{failure.case}, {failure.client}" for failure in failures],
+        added=sorted(options.only) if options.add else (),
     )
     page = results(rows, aims(rows, cores_for_two=cores.are_left_to_two), occasion)
-    if set(options.only) == set(GROUPS):
+    if {row.group for row in rows} == set(GROUPS):
         RESULTS.write_text(page)
         print("Written:", options.json, RESULTS, *write_plots(rows, ROOT / "docs"))
     else:
-        # Part of it: the results in the repository are always those of one whole run.
+        # Part of it: the results in the repository are always those of all groups.
         print(page)
         print("Written:", options.json)
 

@@ -28,13 +28,17 @@ SIZES = tuple(f"parameters-{count}" for count in LISTS)
 
 @dataclass(frozen=True, kw_only=True)
 class Occasion:
-    """When and how the numbers came about."""
+    """When and how the numbers came about.
+
+    :param added: the groups that were measured in this run, if the others weren't.
+    """
 
     moment: datetime
     machine: Sequence[str]
     rounds: int
     seed: int
     failures: Sequence[str] = ()
+    added: Sequence[str] = ()
 
 
 def results(rows: Sequence[Row], aims: Iterable[Aim], occasion: Occasion) -> str:
@@ -57,7 +61,8 @@ def results(rows: Sequence[Row], aims: Iterable[Aim], occasion: Occasion) -> str
 def _occasion(occasion: Occasion) -> str:
     rounds = f"{occasion.rounds} round{'s' if occasion.rounds > 1 else ''}, seed {occasion.seed}, medians"
     missing = [f"**samples that failed**: {'; '.join(occasion.failures)}"] if occasion.failures else []
-    lines = (f"{occasion.moment:%Y-%m-%d %H:%M} UTC; {rounds}", *occasion.machine, *missing)
+    added = [f"measured in this run: {', '.join(occasion.added)}; the rest in one before it"] if occasion.added else []
+    lines = (f"{occasion.moment:%Y-%m-%d %H:%M} UTC; {rounds}", *added, *occasion.machine, *missing)
     return "\n".join(f"- {line}" for line in lines)
 
 

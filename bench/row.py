@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,6 +32,11 @@ class Row:
     peak_mb: float | None = None
     p50_ms: float | None = None
     p99_ms: float | None = None
+
+    @property
+    def group(self) -> str:
+        """What `--only` calls its cases: the first word of the case."""
+        return re.split(r"\W", self.case, maxsplit=1)[0]
 
 
 def rows_of(case: str, client: str, samples: Sequence[Sample]) -> list[Row]:

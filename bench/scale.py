@@ -161,9 +161,10 @@ def extract(stage: Stage) -> Cost:
 
     from airflow_fanout import ExtractOperator
 
-    with DAG("bench", schedule=None):
+    with DAG("bench", schedule=None) as dag:
         operator = ExtractOperator(task_id="extract", source=lambda: subscribers(stage.number), names=("tel",))
-    return timed(stage.number, lambda: operator.execute({"dag_run": RUN}))
+    context = {"dag_run": RUN, "params": {}, "dag": dag}
+    return timed(stage.number, lambda: operator.execute(context))
 
 
 def fetch(stage: Stage) -> Cost:

@@ -89,6 +89,7 @@ class Concurrency:
         self._set(float(self._start if settings.adaptive else ceiling))
         self._doubling = True
         self._unloaded_ms: float | None = None
+        self._was_slow = False
         self._window = Window()
         self._from_before = 0
 
@@ -128,9 +129,14 @@ class Concurrency:
         if window.overloads > TOLERATED * window.size:
             self._shrink(BACK_OFF)
         elif (gradient := self._gradient(window)) < 1:
-            self._shrink(max(BACK_OFF, gradient))
+            # One slow window may be a stall of this machine's own: the limit rests, and shrinks when the next is slow.
+            if self._was_slow:
+                self._shrink(max(BACK_OFF, gradient))
+            self._was_slow = not self._was_slow
+            return
         elif window.most_in_flight >= self.limit * 0.8:
             self._grow()
+        self._was_slow = False
 
     def _gradient(self, window: Window) -> float:
         lower, ms, upper = quantiles(window.latencies, n=4)

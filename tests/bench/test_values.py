@@ -94,6 +94,15 @@ def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
     assert {(aim.found, aim.met) for aim in aims([], cores_for_two=True)} == {("not measured", None)}
 
 
+@pytest.mark.parametrize(
+    ("case", "group"),
+    [("plain+start", "plain"), ("5kB", "5kB"), ("tls-h1", "tls"), ("load, new", "load"), ("scale: load 10", "scale")],
+)
+def test_a_row_knows_its_group(case: str, group: str) -> None:
+    """The first word of a case is what `--only` calls it, whatever comes after it."""
+    assert row(case, "x", 1.0).group == group
+
+
 def test_two_processes_are_judged_only_with_a_core_for_each() -> None:
     """Where the server has to share their cores the ratio is told, and not judged."""
     rows = [row("plain", TWO.client, 19.0), row("plain", TWO.other, 10.0)]
