@@ -163,7 +163,7 @@ def extract(stage: Stage) -> Cost:
 
     with DAG("bench", schedule=None) as dag:
         operator = ExtractOperator(task_id="extract", source=lambda: subscribers(stage.number), names=("tel",))
-    context = {"dag_run": RUN, "params": {}, "dag": dag}
+    context: Any = {"dag_run": RUN, "params": {}, "dag": dag}
     return timed(stage.number, lambda: operator.execute(context))
 
 
