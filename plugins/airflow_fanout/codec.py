@@ -31,12 +31,14 @@ class NotJson(ValueError):
 def decode(text: bytes | str) -> Json:
     """Parse one JSON text; raise `NotJson` with the position of the fault."""
     try:
-        # RFC 8259, 8.1: a parser may ignore a byte order mark, which some servers send.
-        return _decoder.decode(text.removeprefix(BOM) if isinstance(text, bytes) else text)
+        return _decoder.decode(text)
     except RecursionError as error:
         # A thousand brackets are no reason for a whole run to end.
         raise NotJson("it is nested too deeply") from error
     except (msgspec.DecodeError, UnicodeError) as error:
+        # RFC 8259, 8.1: a parser may ignore a byte order mark, which some servers send.
+        if isinstance(text, bytes) and text.startswith(BOM) and not text.startswith(BOM + BOM):
+            return decode(text[len(BOM) :])
         raise NotJson(str(error)) from error
 
 
@@ -63,6 +65,9 @@ decode_known: Callable[[bytes], Json] = _decoder.decode
 
 # Writes a value that is known to be JSON, without line breaks.
 encode: Callable[[Json], bytes] = _encoder.encode
+
+# Writes several such values, each with a line break after it.
+encode_lines: Callable[[list[Any]], bytes] = _encoder.encode_lines
 
 
 def canonical(value: Json) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -59,12 +60,17 @@ class Record(msgspec.Struct, frozen=True):
     attempts: int
     ms: float
 
-    def line(self) -> bytes:
-        """Return the record as a line of the journal; what doesn't apply is left out."""
-        index, parameter, outcome, attempts, ms = self.index, self.parameter, self.outcome, self.attempts, self.ms
-        error = outcome.failure and outcome.failure._asdict()
-        ms = round(ms, 1)
-        return codec.encode(_Line(index, parameter, outcome.kind, attempts, ms, outcome.status, outcome.result, error))
+    @staticmethod
+    def lines(records: Iterable[Record]) -> bytes:
+        """Return the records as lines of the journal, each with its line break; what doesn't apply is left out."""
+        return codec.encode_lines([record._line() for record in records])
+
+    def _line(self) -> _Line:
+        out = self.outcome
+        error = out.failure and out.failure._asdict()
+        return _Line(
+            self.index, self.parameter, out.kind, self.attempts, round(self.ms, 1), out.status, out.result, error
+        )
 
     @classmethod
     def from_line(cls, text: bytes) -> Record:

@@ -103,6 +103,8 @@ class Compiled:
         check_fields("endpoint", path.fields, known)
         for part in (self._query, self._headers, self._body):
             check_fields(part.name, part.fields, known)
+        is_same = not (self._headers.fields or self._body.fields)
+        self._always = (self._headers.of({}), self._body.of({})) if is_same else None
         # What comes from the author; all else in a target is percent-encoded.
         self.literals = path.literals
 
@@ -119,7 +121,8 @@ class Compiled:
         :raises ValueError: when the parameter's value can't stand where the request puts it.
         """
         values = parameter.fields(value)
-        return self._target(values), self._headers.of(values), self._body.of(values)
+        headers, body = self._always or (self._headers.of(values), self._body.of(values))
+        return self._target(values), headers, body
 
     def _target(self, values: Mapping[str, Json]) -> str:
         path, query = self._path(values), self._query.text(values)

@@ -25,13 +25,16 @@ class Part:
         :raises PartMissing: when a step of the path isn't there. A null on the way is a null result.
         """
         for step in self._steps:
-            if answer is None:
-                return None
-            answer = answer[step] if isinstance(answer, dict) and step in answer else _step(answer, step)
+            try:
+                answer = answer[step]
+            except (LookupError, TypeError):
+                answer = _step(answer, step)
         return None if self._empty_is_null and answer in ([], {}, "") else answer
 
 
 def _step(answer: Json, step: str) -> Json:
+    if answer is None:
+        return None
     if isinstance(answer, dict):
         # Names of fields are the API's own words, not personal data; its values stay out of the message.
         more = f" and {len(answer) - MOST_NAMED:,} more" if len(answer) > MOST_NAMED else ""

@@ -56,7 +56,7 @@ def pump(folder: Path, count: int) -> Pump:
         traffic=traffic,
         settings=settings,
         meter=Meter(total=count, resumed=0),
-        write=scribe.append,
+        write=scribe.extend,
     )
 
 

@@ -21,7 +21,7 @@ from airflow_fanout.settings import Breaker, Retry
 from tests.engine.harness import ONCE, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from airflow_fanout.codec import Json
     from airflow_fanout.engine.transport import Transport
@@ -47,7 +47,7 @@ class Fetched:
             transport=transport,
             settings=how,
             meter=Meter(total=count, resumed=0),
-            write=self.records.append,
+            write=self.records.extend,
             uniform=lambda _, longest: longest,
         )
 
@@ -192,7 +192,7 @@ def test_crashed_worker_is_an_error_whatever_the_others_do(clings: bool) -> None
 def test_journal_that_cannot_be_written_is_an_error() -> None:
     """When a record can't be written, the pool ends with the reason instead of losing outcomes."""
 
-    def write(_: Record) -> None:
+    def write(_: Sequence[Record]) -> None:
         raise OSError("no space left on device")
 
     pool = Pool(
@@ -221,7 +221,7 @@ def test_list_that_breaks_is_an_error() -> None:
         transport=ScriptedTransport(),
         settings=settings(1),
         meter=Meter(total=9, resumed=0),
-        write=records.append,
+        write=records.extend,
     )
     with gevent.Timeout(LONGEST_S), pytest.raises(OSError, match="the list is cut"):
         pool.run()

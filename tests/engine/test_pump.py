@@ -13,7 +13,7 @@ import pytest
 from airflow_fanout.endpoint import Endpoint
 from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.pump import Pump
-from airflow_fanout.engine.settlement import Stop
+from airflow_fanout.engine.settlement import Stop, Write
 from airflow_fanout.engine.traffic import Traffic
 from airflow_fanout.engine.transport.by_curl import CurlTransport
 from airflow_fanout.engine.transport.by_requests import RequestsTransport
@@ -26,7 +26,7 @@ from tests.engine.harness import ONCE, settings
 from tests.http.servers import Server, answer, as_json, redirect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tests.http.servers import Connection, Seen
 
@@ -47,7 +47,7 @@ class Pumped:
         concurrency: int = 10,
         retry: Retry = ONCE,
         source: Iterable[tuple[int, int]] | None = None,
-        write: Callable[[Record], None] | None = None,
+        write: Write | None = None,
         **more: Any,
     ) -> None:
         self.records: list[Record] = []
@@ -63,7 +63,7 @@ class Pumped:
             traffic=traffic,
             settings=how,
             meter=Meter(total=count, resumed=0),
-            write=write or self.records.append,
+            write=write or self.records.extend,
             uniform=lambda _, longest: longest,
         )
 
@@ -150,7 +150,7 @@ def test_nothing_stays_open(quick: Server) -> None:
     assert len(os.listdir("/proc/self/fd")) <= before  # noqa: PTH208
 
 
-def _no_space(_: Record) -> None:
+def _no_space(_: Sequence[Record]) -> None:
     raise OSError("no space left on device")
 
 

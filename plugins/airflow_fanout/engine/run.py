@@ -108,7 +108,7 @@ class _Fetch:
             traffic=self._traffic,
             settings=job.settings,
             meter=Meter(total=len(job.indexes), resumed=finished.count),
-            write=self._scribe.append,
+            write=self._scribe.extend,
         )
 
     def run(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from gevent.event import Event
@@ -31,9 +32,9 @@ class Scribe:
         self._room.set()
         self._batch: Any = None
 
-    def append(self, record: Record) -> None:
-        """Take a record; waits only when too much is waiting already."""
-        self._journal.append(record)
+    def extend(self, records: Sequence[Record]) -> None:
+        """Take records; waits only when too much is waiting already."""
+        self._journal.extend(records)
         if self._journal.waiting >= FRAME_BYTES:
             self._full.set()
             if self._journal.waiting >= MOST_WAITING:
@@ -46,7 +47,7 @@ class Scribe:
             self._full.wait(BEAT_S)
             self._full.clear()
             self._room.set()
-            self._batch = self._thread.spawn(self._journal.write, *self._journal.take())
+            self._batch = self._thread.spawn(self._journal.write, self._journal.take())
             self._batch.get()
 
     def close(self) -> None:

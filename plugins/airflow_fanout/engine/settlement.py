@@ -18,7 +18,7 @@ from airflow_fanout.outcome import Kind, Outcome, Record
 from airflow_fanout.retry import Again, Budget, Verdict, decide
 from airflow_fanout.settings import FetchSettings
 
-Write = Callable[[Record], None]
+Write = Callable[[Sequence[Record]], None]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,11 @@ class Attempt(msgspec.Struct, frozen=True):
         """Whether there is a result, and nothing else to say."""
         return self.outcome.kind is Kind.OK and self.outcome.retry_after_s is None
 
+    def record(self, ms: float) -> Record:
+        """Return what is written down of a task that has ended with this attempt, after so many milliseconds."""
+        task = self.task
+        return Record(task.index, task.parameter, self.outcome, task.attempt, ms)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
@@ -68,7 +73,7 @@ class Settlement:
     :param traffic: learns from each outcome.
     :param rules: what to decide by.
     :param meter: counts.
-    :param write: takes the record of each parameter that has ended.
+    :param write: takes the records of parameters that have ended.
     :param stop: called when the rest is not to be sent, with the reason.
     """
 
@@ -115,13 +120,11 @@ class Settlement:
         self._meter.answered(latencies)
         self._budget.sent(len(attempts))
         self._traffic.answered(latencies, now)
-        for attempt, ms in zip(attempts, latencies, strict=True):
-            task = attempt.task
-            self._write(Record(task.index, task.parameter, attempt.outcome, task.attempt, ms))
+        self._write([attempt.record(ms) for attempt, ms in zip(attempts, latencies, strict=True)])
         self._work.finish(len(attempts))
         # What the last pass brings was judged before.
-        if first := sum(not attempt.task.last for attempt in attempts):
-            self._judge(attempts[0].outcome, first)
+        if first := [attempt for attempt in attempts if not attempt.task.last]:
+            self._judge(attempts[0].outcome, len(first))
 
     def look(self) -> None:
         """Look at what only time brings about; called about once a second."""
@@ -158,7 +161,7 @@ class Settlement:
         return Verdict.FINAL if task.last and decision is not Verdict.HAND_BACK else decision
 
     def _end(self, task: Task, outcome: Outcome, ms: float) -> None:
-        self._write(Record(task.index, task.parameter, outcome, task.attempt, ms))
+        self._write([Record(task.index, task.parameter, outcome, task.attempt, ms)])
         self._meter.ended(outcome.kind)
         self._work.finish()
         if not task.last:

@@ -20,8 +20,8 @@ if sys.platform != "linux":
 
 # EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP (epoll_ctl(2)); gevent's patch removes `select.epoll` and leaves its names.
 _IN, _OUT, _BROKEN = 0x001, 0x004, 0x008 | 0x010
-_READ = int(pycurl.CSELECT_IN)
-_WANTS = {pycurl.POLL_IN: _IN, pycurl.POLL_OUT: _OUT, pycurl.POLL_INOUT: _IN | _OUT}
+_READ, _GONE = int(pycurl.CSELECT_IN), pycurl.POLL_REMOVE
+_WANTS = {pycurl.POLL_NONE: 0, pycurl.POLL_IN: _IN, pycurl.POLL_OUT: _OUT, pycurl.POLL_INOUT: _IN | _OUT}
 
 
 class Sockets:
@@ -49,11 +49,11 @@ class Sockets:
 
     def want(self, what: int, socket: int, _multi: Any, _data: Any) -> None:
         """Hear what libcurl wants to know of a socket (CURLMOPT_SOCKETFUNCTION)."""
-        if what == pycurl.POLL_REMOVE:
+        if what == _GONE:
             self._wanted.discard(socket)
             return
         self._wanted.add(socket)
-        events = _WANTS.get(what, 0)
+        events = _WANTS[what]
         try:
             self._epoll.modify(socket, events)
         except FileNotFoundError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import TypeVar
@@ -24,7 +24,7 @@ PART_AGE_S = 60.0
 class JournalWriter:
     """Writes the records of one try into parts; a part is closed by size or by age, and is durable then.
 
-    Records are appended by one thread, and may be written by another: whoever takes the lines writes them.
+    Records are appended by one thread, and may be written by another: whoever takes their lines writes them.
 
     :param directory: the try's directory.
     :param clock: the time, in seconds.
@@ -37,37 +37,40 @@ class JournalWriter:
         self._directory = directory
         self._clock = clock
         self._numbers = numbers or count()
-        self._lines: list[bytes] = []
+        self._texts: list[bytes] = []
         self._part: LinesWriter | None = None
         self._begun = 0.0
         self.waiting = 0
 
     def append(self, record: Record) -> None:
-        """Add a record; `waiting` counts the bytes that are not written yet."""
-        line = record.line()
-        self._lines.append(line)
-        self.waiting += len(line) + 1
+        """Add a record."""
+        self.extend([record])
 
-    def take(self) -> tuple[list[bytes], int]:
-        """Return the lines that wait, and how many bytes they are; they are the caller's to write."""
-        taken = self._lines, self.waiting
-        self._lines, self.waiting = [], 0
-        return taken
+    def extend(self, records: Sequence[Record]) -> None:
+        """Add records; `waiting` counts the bytes that are not written yet."""
+        text = Record.lines(records)
+        self._texts.append(text)
+        self.waiting += len(text)
 
-    def write(self, lines: list[bytes], size: int) -> None:
+    def take(self) -> bytes:
+        """Return the lines that wait; they are the caller's to write."""
+        texts, self._texts, self.waiting = self._texts, [], 0
+        return b"".join(texts)
+
+    def write(self, lines: bytes) -> None:
         """Give lines to the operating system, and close a part that is large or old."""
         if lines and self._part is None:
             self._part = LinesWriter(self._directory / f"part-{next(self._numbers):05d}.jsonl.zst")
             self._begun = self._clock()
         if self._part is None:
             return
-        self._part.write(lines, size)
+        self._part.write(lines)
         if self._part.written >= PART_BYTES or self._clock() - self._begun >= PART_AGE_S:
             self._close_part()
 
     def flush(self) -> None:
         """Give all records to the operating system."""
-        self.write(*self.take())
+        self.write(self.take())
 
     def close(self) -> None:
         """Write what waits and close the open part; all records are on the disk then."""

@@ -43,25 +43,30 @@ class LinesWriter:
         if self._waiting >= FRAME_BYTES:
             self.flush()
 
-    def write(self, lines: list[bytes], size: int) -> None:
-        """Write lines of so many bytes together, in frames of about 256 KiB."""
-        each = max(1, len(lines) * FRAME_BYTES // max(size, 1))
-        for start in range(0, len(lines), each):
-            self._lines += lines[start : start + each]
-            self.flush()
+    def write(self, lines: bytes) -> None:
+        """Write whole lines, each with its line break, in frames of about 256 KiB."""
+        start = 0
+        while start < len(lines):
+            end = lines.find(b"\n", start + FRAME_BYTES) + 1 or len(lines)
+            self._write(memoryview(lines)[start:end])
+            start = end
 
     def flush(self) -> None:
         """Write the lines that wait as one frame."""
         if not self._lines:
             return
         self._lines.append(b"")
-        frame = self._compressor.compress(b"\n".join(self._lines))
+        lines = b"\n".join(self._lines)
         self._lines.clear()
         self._waiting = 0
-        self._write(frame)
+        self._write(lines)
+
+    def _write(self, lines: bytes | memoryview) -> None:
+        frame = self._compressor.compress(lines)
+        self._write_frame(frame)
         self.written += len(frame)
 
-    def _write(self, frame: bytes) -> None:
+    def _write_frame(self, frame: bytes) -> None:
         rest = memoryview(frame)
         try:
             while rest:

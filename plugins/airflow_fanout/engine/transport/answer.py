@@ -48,7 +48,7 @@ class Reading:
             return Outcome(Kind.INVALID, status=status, failure=failure, garbled=isinstance(error, codec.NotJson))
         # A good answer may say that it was the last one for a while.
         pause = reset_s(headers, datetime.now(UTC)) if headers else None
-        return Outcome(Kind.NULL if result is None else Kind.OK, result, status, retry_after_s=pause)
+        return Outcome(Kind.NULL if result is None else Kind.OK, result, status, None, pause)
 
     def bad(self, status: int, reason: str, headers: Headers) -> Outcome:
         """Return the outcome of an answer with any other status; a redirect that was not to be followed is one."""
