@@ -65,7 +65,7 @@ def bare(stage: Stage) -> Cost:
     directory = ListDirectory(Path(stage.reference["directory"]))
     manifest = read_manifest(directory)
     documents = [
-        {**parameter_and_result(record.parameter, record.outcome.result), "as_of": manifest.moment}
+        {**parameter_and_result(record.parameter, record.result), "as_of": manifest.moment}
         for record in Results(directory, manifest).records()
     ]
     # The list is the measurement's own: looking through it for garbage, again and again, is no part of the loop.

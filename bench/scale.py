@@ -181,7 +181,7 @@ def fetch(stage: Stage) -> Cost:
         journal = JournalWriter(generation.new_try())
         for index, value in read_parameters(directory, range(stage.number)):
             outcome = Outcome(Kind.OK, result=_calls(chance), status=200)
-            journal.append(Record(index, value, outcome, 1, chance.uniform(1, 50)))
+            journal.append(Record.of(index, value, outcome, 1, chance.uniform(1, 50)))
             if index % FLUSH_EVERY == 0:
                 journal.flush()
         journal.close()

@@ -33,6 +33,7 @@ MAY_LOAD = {
     "documents.py": {"bson"},
     "engine": {"cloudpickle", "gevent", "requests", "urllib3"},
     "engine/curl": {"gevent", "pycurl", "requests", "urllib3"},
+    "engine/multi.py": {"pycurl"},
     "engine/pump.py": {"cloudpickle", "gevent", "pycurl", "requests", "urllib3"},
     "engine/sockets.py": {"pycurl"},
     "engine/transport/by_curl.py": {"gevent", "pycurl", "requests", "urllib3"},

@@ -83,7 +83,7 @@ class Inspection:
 
     def add(self, record: Record) -> None:
         """Show a record to all checks."""
-        if record.outcome.kind is Kind.OK:
+        if record.kind is Kind.OK:
             for _, watch in self._watches:
                 watch.add(record)
 
@@ -163,7 +163,7 @@ class _SchemaWatch(Watch):
         self._found = _Samples(case)
 
     def add(self, record: Record) -> None:
-        result = record.outcome.result
+        result = record.result
         if not self._validator.is_valid(result):
             self._found.add(record, lambda: self._fault(result))
 
@@ -224,7 +224,7 @@ class _UniqueWatch(Watch):
 
     def add(self, record: Record) -> None:
         try:
-            value = self._part.of(record.outcome.result)
+            value = self._part.of(record.result)
         except PartMissing:
             return
         if value is not None and not self._seen.add(codec.canonical(value)):
@@ -270,7 +270,7 @@ class _EmptyWatch(Watch):
 
     def add(self, record: Record) -> None:
         self._good += 1
-        if record.outcome.result in ([], {}, ""):
+        if record.result in ([], {}, ""):
             self._found.add(record)
 
     def problem(self, now: GoodRun) -> str | None:  # noqa: ARG002 - other checks compare
@@ -400,7 +400,7 @@ class _OverWatch(Watch):
         message = _words(error)
         if last and not self._case.shown:
             # Most often it is about the result in hand, and quotes it.
-            message = scrub(message, [last.parameter, last.outcome.result])
+            message = scrub(message, [last.parameter, last.result])
         where = f" at {place}" if (place := _place(error, self._function)) else ""
         about = f", after #{last.index} {show(last.parameter, shown=self._case.shown)}" if last else ""
         return _printable(f"it raised {type(error).__name__}{where}{about}: {cut(message)}")
@@ -413,7 +413,7 @@ class _Stream:
     """
 
     def __init__(self, records: Iterable[Record]) -> None:
-        self._good = (record for record in records if record.outcome.kind is Kind.OK)
+        self._good = (record for record in records if record.kind is Kind.OK)
         self._error: Exception | None = None
         self.last: Record | None = None
 
@@ -428,7 +428,7 @@ class _Stream:
         except Exception as error:
             self._error = error
             raise
-        return self.last.parameter, self.last.outcome.result
+        return self.last.parameter, self.last.result
 
     def reraise(self) -> None:
         """Raise what reading has raised, also if the function has swallowed it: it hasn't seen all results then."""

@@ -7,7 +7,7 @@ an account number of twenty digits must not come back as a float.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
@@ -67,7 +67,7 @@ decode_known: Callable[[bytes], Json] = _decoder.decode
 encode: Callable[[Json], bytes] = _encoder.encode
 
 # Writes several such values, each with a line break after it.
-encode_lines: Callable[[list[Any]], bytes] = _encoder.encode_lines
+encode_lines: Callable[[Sequence[Any]], bytes] = _encoder.encode_lines
 
 
 def canonical(value: Json) -> bytes:

@@ -121,7 +121,7 @@ def _encode(records: Iterable[Record], shape: Shape, spool: IO[bytes], seen: See
     """Write each document after the filter that finds it; return their number."""
     count = 0
     for record in records:
-        if record.outcome.kind is Kind.OK:
+        if record.kind is Kind.OK:
             for found in _made(record, shape):
                 key, document = _checked(record, found, shape)
                 filtered = _bson(record, key)
@@ -149,7 +149,7 @@ def _next(spool: IO[bytes]) -> bytes:
 
 def _made(record: Record, shape: Shape) -> Iterable[Mapping[str, Any]]:
     try:
-        found = shape.document(record.parameter, record.outcome.result)
+        found = shape.document(record.parameter, record.result)
         if type(found) is dict:
             return [found]
         documents = [] if found is None else [found] if isinstance(found, Mapping) else list(found)

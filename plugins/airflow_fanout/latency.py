@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 # Buckets grow by 5 %, so a bucket's geometric middle is within 2.5 % of every value in it.
 GROWTH = math.log(1.05)
 SMALLEST_MS = 0.01
+# Where each bucket ends and the next begins; what takes longer than the last of them, four days, is in one more.
+_ENDS_MS = tuple(SMALLEST_MS * math.exp(GROWTH * bucket) for bucket in range(1, 500))
+_bucket = partial(bisect_right, _ENDS_MS)
 
 
 class Histogram:
@@ -31,7 +36,7 @@ class Histogram:
 
     def extend(self, durations_ms: Iterable[float]) -> None:
         """Count several durations."""
-        self._buckets.update([int(math.log(max(ms, SMALLEST_MS) / SMALLEST_MS) / GROWTH) for ms in durations_ms])
+        self._buckets.update(map(_bucket, durations_ms))
 
     def merge(self, other: Histogram) -> None:
         """Count all of another histogram's values, too."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any, NamedTuple
 
 import msgspec
 
@@ -25,7 +23,7 @@ class Kind(StrEnum):
     NOT_TRIED = "not_tried"
 
 
-class Failure(NamedTuple):
+class Failure(msgspec.Struct, frozen=True):
     """Why there is no result: the exception's type, what it says, and where in the author's code it arose."""
 
     type: str
@@ -33,7 +31,7 @@ class Failure(NamedTuple):
     where: str | None = None
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What one try gave.
 
     `retry_after_s` is for how long the server wants no requests, in seconds from now. `garbled` says that the answer is
@@ -48,38 +46,33 @@ class Outcome(msgspec.Struct, frozen=True):
     garbled: bool = False
 
 
-class Record(msgspec.Struct, frozen=True):
+class Record(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename={"failure": "error"}):
     """A line of the journal: a parameter, its place in the list, and its outcome after all attempts.
 
-    `ms` is the time of the last attempt, in milliseconds, from taking it up to having its result.
+    `ms` is the time of the last attempt, in milliseconds, from taking it up to having its result. What doesn't apply is
+    left out of the line.
     """
 
     index: int
     parameter: Json
-    outcome: Outcome
+    kind: Kind
     attempts: int
     ms: float
+    status: int | None = None
+    result: Json = None
+    failure: Failure | None = None
 
-    @staticmethod
-    def lines(records: Iterable[Record]) -> bytes:
-        """Return the records as lines of the journal, each with its line break; what doesn't apply is left out."""
-        return codec.encode_lines([record._line() for record in records])
-
-    def _line(self) -> _Line:
-        out = self.outcome
-        error = out.failure and out.failure._asdict()
-        return _Line(
-            self.index, self.parameter, out.kind, self.attempts, round(self.ms, 1), out.status, out.result, error
-        )
+    @classmethod
+    def of(cls, index: int, parameter: Json, outcome: Outcome, attempts: int, ms: float) -> Record:
+        """Return the record of a parameter that has ended; its time is rounded to a tenth of a millisecond."""
+        # `round` is right in the last bit, and takes twice as long.
+        tenths = int(ms * 10 + 0.5) / 10
+        return cls(index, parameter, outcome.kind, attempts, tenths, outcome.status, outcome.result, outcome.failure)
 
     @classmethod
     def from_line(cls, text: bytes) -> Record:
         """Return the record that a line of the journal holds; raise `NotJson` for what is none."""
-        line = _line(text)
-        failure = Failure(**line.error) if line.error else None
-        return cls(
-            line.index, line.parameter, Outcome(line.kind, line.result, line.status, failure), line.attempts, line.ms
-        )
+        return _record(text)
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):
@@ -94,16 +87,5 @@ class Place(msgspec.Struct, frozen=True, gc=False):
         return _place(text)
 
 
-class _Line(msgspec.Struct, gc=False, omit_defaults=True):
-    index: int
-    parameter: Json
-    kind: Kind
-    attempts: int
-    ms: float
-    status: int | None = None
-    result: Json = None
-    error: dict[str, Any] | None = None
-
-
-_line = codec.decoder(_Line)
+_record = codec.decoder(Record)
 _place = codec.decoder(Place)

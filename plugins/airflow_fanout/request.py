@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus
@@ -96,12 +96,12 @@ class Compiled:
     def __init__(self, request: Request, known: tuple[str, ...]) -> None:
         self._method = request.method
         path = Template(request.endpoint)
-        self._path = path.filler(_segment)
-        self._query = _Pairs("query", request.query)
+        query = _Pairs("query", request.query)
+        self._target = _target(path.filler(_segment), query)
         self._body = _body(request)
         self._headers = _Headers(request.headers, self._body.content_type)
         check_fields("endpoint", path.fields, known)
-        for part in (self._query, self._headers, self._body):
+        for part in (query, self._headers, self._body):
             check_fields(part.name, part.fields, known)
         is_same = not (self._headers.fields or self._body.fields)
         self._always = (self._headers.of({}), self._body.of({})) if is_same else None
@@ -123,10 +123,6 @@ class Compiled:
         values = parameter.fields(value)
         headers, body = self._always or (self._headers.of(values), self._body.of(values))
         return self._target(values), headers, body
-
-    def _target(self, values: Mapping[str, Json]) -> str:
-        path, query = self._path(values), self._query.text(values)
-        return f"{path}{'&' if '?' in path else '?'}{query}" if query else path
 
 
 class _Pairs:
@@ -151,6 +147,17 @@ class _Pairs:
     def of(self, values: Mapping[str, Json]) -> bytes:
         """Return the pairs as a body."""
         return self.text(values).encode()
+
+
+def _target(path: Callable[[Mapping[str, Json]], str], query: _Pairs) -> Callable[[Mapping[str, Json]], str]:
+    if not (query.fields or query.text({})):
+        return path
+
+    def written(values: Mapping[str, Json]) -> str:
+        before, after = path(values), query.text(values)
+        return f"{before}{'&' if '?' in before else '?'}{after}" if after else before
+
+    return written
 
 
 def _piece(prefix: str, tree: Tree) -> Fill:
@@ -219,6 +226,9 @@ class _Headers:
 
 def _segment(value: Json) -> str:
     text = value if isinstance(value, str) else text_of(value)
+    # Letters and digits stand for themselves, and most keys have nothing else.
+    if text.isascii() and text.isalnum():
+        return text
     # "/calls/.." is another resource for every client and server on the way, encoded or not.
     if text in _ELSEWHERE:
         raise ValueError(f"a field of the endpoint is {text!r}, which would ask for another resource")

@@ -85,10 +85,9 @@ class Tally:
 
     def add(self, record: Record) -> None:
         """Count one record."""
-        outcome = record.outcome
-        self.kinds[outcome.kind] += 1
-        if outcome.kind is Kind.OK:
-            self.rows += len(outcome.result) if isinstance(outcome.result, list) else 1
+        self.kinds[record.kind] += 1
+        if record.kind is Kind.OK:
+            self.rows += len(record.result) if isinstance(record.result, list) else 1
             return
         cause = self._counted(_cause(record), 1)
         if len(self._samples[cause]) < self._most:
@@ -111,7 +110,7 @@ class Tally:
         return cause
 
     def _sample(self, record: Record) -> str:
-        failure = record.outcome.failure
+        failure = record.failure
         name = f"#{record.index} {show(record.parameter, shown=self._shown)}"
         if failure is None:
             return name
@@ -144,9 +143,8 @@ class Tally:
 
 
 def _cause(record: Record) -> Cause:
-    outcome = record.outcome
-    failure = outcome.failure
-    return Cause(outcome.kind, outcome.status, failure and failure.type, failure and failure.where)
+    failure = record.failure
+    return Cause(record.kind, record.status, failure.type if failure else None, failure.where if failure else None)
 
 
 @dataclass(frozen=True, kw_only=True)

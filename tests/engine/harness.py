@@ -13,6 +13,7 @@ from airflow_fanout.as_of import AsOf
 from airflow_fanout.endpoint import Endpoint
 from airflow_fanout.engine.job import Job
 from airflow_fanout.engine.process import EngineProcess, Said
+from airflow_fanout.outcome import Outcome
 from airflow_fanout.progress import Progress
 from airflow_fanout.request import Request
 from airflow_fanout.settings import Breaker, FetchSettings, Retry, Throttle, Timeouts
@@ -24,7 +25,7 @@ from airflow_fanout.staging.journal import read_records
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from airflow_fanout.outcome import Outcome, Record
+    from airflow_fanout.outcome import Record
 
 # Makes settings for one of the transports.
 Sending = Callable[..., FetchSettings]
@@ -111,9 +112,12 @@ class Run:
 
     @property
     def outcomes(self) -> dict[str, Outcome]:
-        """Each parameter's outcome, by the parameter as text."""
+        """Each parameter's outcome, as far as the journal has it, by the parameter as text."""
         assert len({record.index for record in self.records}) == len(self.records), "two records for one parameter"
-        return {str(record.parameter): record.outcome for record in self.records}
+        return {
+            str(record.parameter): Outcome(record.kind, record.result, record.status, record.failure)
+            for record in self.records
+        }
 
 
 def journal(directory: ListDirectory) -> GenerationDirectory:

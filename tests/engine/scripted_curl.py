@@ -65,6 +65,10 @@ class ScriptedMulti:
             easy.answer()
         self._ended, self._added = self._ended + self._added, []
 
+    def socket_all(self) -> None:
+        """Let all transfers come to their end."""
+        self.socket_action(0, 0)
+
     def info_read(self) -> tuple[int, list[ScriptedEasy], list[Any]]:
         """Tell which have ended."""
         ended, self._ended = self._ended, []

@@ -141,8 +141,8 @@ def test_tuples_come_by_position_and_objects_by_keyword(tmp_path: Path) -> None:
     folder = tmp_path / "named"
     by_position = run(job(frozen(tmp_path, [(1, "a"), (2, "b")]), lambda _, *args: list(args)))
     by_name = run(job(frozen(folder, [(1, "a")], ("n", "x")), lambda _, *, x, n: {"x": x, "n": n}))
-    assert [record.outcome.result for record in by_position.records] == [[1, "a"], [2, "b"]]
-    assert by_name.records[0].outcome.result == {"x": "a", "n": 1}
+    assert [record.result for record in by_position.records] == [[1, "a"], [2, "b"]]
+    assert by_name.records[0].result == {"x": "a", "n": 1}
 
 
 def test_streams_that_are_left_open(tmp_path: Path, sending: Sending) -> None:

@@ -166,7 +166,7 @@ def test_message_is_filled(tmp_path: Path, sending: Sending) -> None:
     with Server(lambda *_: as_json("done")) as server:
         found = run(job(frozen(tmp_path, [parameter]), request, server.origin, sending()))
     [seen] = server.seen
-    assert found.records[0].outcome.result == "done"
+    assert found.records[0].result == "done"
     assert seen.target == "/calls/%2B1%202%2F3%3F%C3%A9/day?day=22%2611&size=5&tag=a&tag=b"
     assert (seen.method, seen.headers["x-size"]) == ("POST", "7 rows")
     assert seen.headers["content-type"] == "application/json"
@@ -188,9 +188,9 @@ def test_nobody_listens(tmp_path: Path, sending: Sending) -> None:
     how = sending(retry=Retry(attempts=3, base_s=0.01, last_pass=False))
     found = run(job(frozen(tmp_path, ["a"]), Request(endpoint="/{0}"), NOWHERE, how))
     [record] = found.records
-    assert (record.outcome.kind, record.attempts) == (Kind.CONNECTION_ERROR, 3)
-    assert record.outcome.failure is not None
-    assert "Connection refused" in record.outcome.failure.message
+    assert (record.kind, record.attempts) == (Kind.CONNECTION_ERROR, 3)
+    assert record.failure is not None
+    assert "Connection refused" in record.failure.message
 
 
 def test_endless_redirect(tmp_path: Path, sending: Sending) -> None:
@@ -210,7 +210,7 @@ def test_gzip_bomb_stays_small(tmp_path: Path, sending: Sending) -> None:
     with Server(lambda *_: bomb) as server:
         found = run(job(frozen(tmp_path, range(8)), _memory, server.origin, sending(8, max_body_bytes=MIB)))
     assert {outcome.kind for outcome in found.outcomes.values()} == {Kind.INVALID}
-    assert "larger than 1,048,576 bytes" in str(found.records[0].outcome.failure)
+    assert "larger than 1,048,576 bytes" in str(found.records[0].failure)
     assert max(int(line) for line in found.output) < 150
 
 
@@ -234,7 +234,7 @@ def test_endless_answers(tmp_path: Path, sending: Sending) -> None:
             watching.start()
             found = listened(engine, todo)
             watching.join()
-    ended = {(record.parameter["what"], record.outcome.kind) for record in found.records}
+    ended = {(record.parameter["what"], record.kind) for record in found.records}
     assert ended == {
         ("headers", Kind.CONNECTION_ERROR),
         ("header", Kind.CONNECTION_ERROR),
@@ -287,7 +287,7 @@ def test_server_error_then_fine(tmp_path: Path, sending: Sending) -> None:
     with Server(flaky) as server:
         how = sending(retry=Retry(attempts=5, base_s=0.01, last_pass=False))
         found = run(job(frozen(tmp_path, ["a", "b"]), Request(endpoint="/{0}"), server.origin, how))
-    assert {record.parameter: (record.outcome.result, record.attempts) for record in found.records} == {
+    assert {record.parameter: (record.result, record.attempts) for record in found.records} == {
         "a": ("a", 3),
         "b": ("b", 1),
     }
@@ -305,7 +305,7 @@ def test_retry_after_is_obeyed(tmp_path: Path, sending: Sending) -> None:
     with Server(busy) as server:
         how = sending(retry=Retry(attempts=2, base_s=0.01, last_pass=False))
         found = run(job(frozen(tmp_path, ["a"]), Request(endpoint="/{0}"), server.origin, how))
-    assert (found.records[0].outcome.kind, found.records[0].attempts) == (Kind.OK, 2)
+    assert (found.records[0].kind, found.records[0].attempts) == (Kind.OK, 2)
     assert times[1] - times[0] >= 1
 
 

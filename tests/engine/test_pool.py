@@ -101,7 +101,7 @@ def test_every_parameter_ends_in_one_record(seed: int) -> None:
     transport = ScriptedTransport(answer)
     found = Fetched(transport, 300, concurrency=17, retry=retry).run()
     assert found.indexes == list(range(300))
-    assert found.pool.progress().kinds == Counter(record.outcome.kind for record in found.records)
+    assert found.pool.progress().kinds == Counter(record.kind for record in found.records)
     assert {record.parameter: record.attempts for record in found.records} == {
         int(name): asked for name, asked in transport.asked.items()
     }
@@ -336,7 +336,7 @@ def test_outage_in_the_middle_costs_time_and_nothing_else() -> None:
     server = Flickering(first=100, gone_s=1.5)
     retry = Retry(attempts=2, base_s=0.001, last_pass=False)
     found = Fetched(server, 300, concurrency=20, retry=retry, breaker=Breaker(canary=0, outage_s=60)).run()
-    assert {record.outcome.kind for record in found.records} == {Kind.OK}
+    assert {record.kind for record in found.records} == {Kind.OK}
     assert found.indexes == list(range(300))
     assert max(record.attempts for record in found.records) <= 2
     # What was under way when it began, what followed before it was noticed, and a probe now and then.
@@ -430,7 +430,7 @@ def test_last_pass_asks_once_more() -> None:
         return Outcome(Kind.OK) if parameter > 1 or (parameter == 1 and time_ == 3) else Outcome(Kind.TIMEOUT)
 
     found = Fetched(ScriptedTransport(answer), 20, concurrency=1, retry=Retry(attempts=2, base_s=0.001)).run()
-    ended = {record.index: (record.outcome.kind, record.attempts) for record in found.records}
+    ended = {record.index: (record.kind, record.attempts) for record in found.records}
     assert sorted(order[-2:]) == [0, 1]
     assert (ended[0], ended[1], ended[2]) == ((Kind.TIMEOUT, 3), (Kind.OK, 3), (Kind.OK, 1))
 

@@ -198,7 +198,7 @@ def test_second_try_requests_only_the_rest(tmp_path: Path) -> None:
     assert asked == dict.fromkeys(tels[:4], 1)
     assert (second.progress.resumed, second.progress.kinds) == (16, {"ok": 20})
     assert (third.progress.resumed, third.progress.requests) == (20, 0)
-    last = {record.index: record.outcome.kind for record in third.records}
+    last = {record.index: record.kind for record in third.records}
     assert last == dict.fromkeys(range(20), Kind.OK)
 
 

@@ -134,8 +134,8 @@ def test_long_lists_keep_their_order_of_indexes(tmp_path: Path) -> None:
     directory = frozen(tmp_path, (f"p{number}" for number in range(5_000)))
     found = run(job(directory, lambda _, name: name, how=settings(50)))
     assert read_manifest(directory).count == len(found.records) == 5_000
-    assert all(record.parameter == record.outcome.result == f"p{record.index}" for record in found.records)
-    assert {record.outcome.kind for record in found.records} == {Kind.OK}
+    assert all(record.parameter == record.result == f"p{record.index}" for record in found.records)
+    assert {record.kind for record in found.records} == {Kind.OK}
 
 
 def test_open_files_of_a_real_engine(tmp_path: Path) -> None:

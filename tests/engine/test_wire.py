@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_fanout.endpoint import Endpoint
-from airflow_fanout.outcome import Failure, Kind, Outcome
+from airflow_fanout.outcome import Failure, Kind, Record
 from airflow_fanout.request import Request
 from airflow_fanout.settings import Retry, Timeouts
 from tests.engine.harness import Run, frozen, job, run, settings
@@ -70,10 +70,10 @@ def api() -> Iterator[Server]:
         yield server
 
 
-def only(found: Run) -> Outcome:
-    """Return the outcome of the only parameter."""
+def only(found: Run) -> Record:
+    """Return the record of the only parameter."""
     [record] = found.records
-    return record.outcome
+    return record
 
 
 # --- the request ------------------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ def test_digest(fetch: Fetch, method: str) -> None:
         endpoint = Endpoint(base_url=server.origin, login="ada", password="s3cr3t", auth="digest")
         body = None if method == "GET" else {"a": 1}
         found = fetch(endpoint, 1, 2, 3, request=Request(endpoint="/{0}", method=method, json=body), concurrency=1)
-    assert [record.outcome.result for record in found.records] == [method] * 3
+    assert [record.result for record in found.records] == [method] * 3
     assert all("s3cr3t" not in str(seen.headers) for seen in server.seen)
     # The body arrives once for each parameter with credentials.
     assert [seen.body for seen in server.seen if "authorization" in seen.headers] == [b'{"a":1}' if body else b""] * 3
@@ -207,7 +207,7 @@ def test_redirect_to_another_origin_takes_no_secrets(fetch: Fetch, auth: Any) ->
                 base_url=server.origin, login="ada", password="s3cr3t", auth=auth, headers={"X-Api-Key": "k3y"}
             )
             found = fetch(endpoint)
-    assert only(found) == Outcome(Kind.OK, result="there", status=200)
+    assert (only(found).kind, only(found).result, only(found).status) == (Kind.OK, "there", 200)
     assert [set(seen.headers) & SECRETS for seen in other.seen] == [set()]
     assert {seen.path for seen in server.seen} == {"/x", "/on"}
     assert server.seen[-1].headers["x-api-key"] == "k3y"
@@ -283,7 +283,7 @@ def test_chunked(fetch: Fetch) -> None:
     """An answer in chunks, with extensions and a trailer, is one answer, and its connection is used again."""
     with Server(lambda *_: chunked(b'{"a":', b"1", b"}")) as server:
         found = fetch(server, *range(5), concurrency=1)
-    assert [record.outcome.result for record in found.records] == [{"a": 1}] * 5
+    assert [record.result for record in found.records] == [{"a": 1}] * 5
     assert server.connections == 1
 
 
@@ -303,7 +303,7 @@ def test_quota_in_a_good_answer_is_heard(fetch: Fetch) -> None:
     with Server(lambda *_: as_json(1, "200 OK", "RateLimit-Remaining: 0", "RateLimit-Reset: 3600")) as server:
         found = fetch(server, *range(20), concurrency=1, retry=Retry())
     assert (found.last.what, found.last.value["seconds"]) == ("wait", 3600)
-    assert [record.outcome.kind for record in found.records] == [Kind.OK]
+    assert [record.kind for record in found.records] == [Kind.OK]
 
 
 # --- connections ------------------------------------------------------------------------------------------
@@ -387,8 +387,8 @@ def test_silence(fetch: Fetch, where: str) -> None:
     with Server(hangs) as server:
         found = fetch(server, where, timeouts=Timeouts(read_s=0.3, total_s=10))
     [record] = found.records
-    assert record.outcome.kind is Kind.TIMEOUT
-    assert "Read timed out." in str(record.outcome.failure)
+    assert record.kind is Kind.TIMEOUT
+    assert "Read timed out." in str(record.failure)
     assert 300 <= record.ms < 1000
 
 
@@ -396,7 +396,7 @@ def test_slow_answer_is_not_silence(fetch: Fetch) -> None:
     """A byte now and then is no silence: such an answer ends with the total time only."""
     with Server(lambda _, connection: drip(connection, 0.1)) as server:
         found = fetch(server, timeouts=Timeouts(read_s=0.3, total_s=1.0))
-    assert only(found).failure == ("TotalTimeout", "no answer within 1 s in total", None)
+    assert only(found).failure == Failure("TotalTimeout", "no answer within 1 s in total")
 
 
 # Not by requests: Python's own `sendall` has the read timeout for the whole of a body.
@@ -428,7 +428,7 @@ def test_slow_reader_is_not_silence(fetch: Fetch) -> None:
         )
         serving_it.join()
     [record] = found.records
-    assert (record.outcome.kind, record.ms > 2000) == (Kind.OK, True)
+    assert (record.kind, record.ms > 2000) == (Kind.OK, True)
 
 
 def test_connection_that_never_stands(fetch: Fetch) -> None:
@@ -437,7 +437,7 @@ def test_connection_that_never_stands(fetch: Fetch) -> None:
         endpoint = Endpoint(base_url=f"https://127.0.0.1:{silent.getsockname()[1]}")
         found = fetch(endpoint, timeouts=Timeouts(connect_s=0.3, read_s=0.4, total_s=10))
     [record] = found.records
-    assert record.outcome.kind is Kind.TIMEOUT
+    assert record.kind is Kind.TIMEOUT
     assert record.ms < 1500
 
 

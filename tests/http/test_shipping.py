@@ -30,8 +30,8 @@ def dag_file(tmp_path: Path) -> Iterator[ModuleType]:
 def result_of(tmp_path: Path, function: Callable[..., Any], parameter: object = "7a") -> object:
     """Return what a function gives in a real engine."""
     [record] = run(job(frozen(tmp_path, [parameter]), function)).records
-    assert record.outcome.kind is Kind.OK, record.outcome.failure
-    return record.outcome.result
+    assert record.kind is Kind.OK, record.failure
+    return record.result
 
 
 def load(data: bytes, *args: object) -> str:

@@ -35,7 +35,7 @@ def load(
     key: tuple[str, ...] = ("tel",),
 ) -> Written:
     """Load documents as one run does."""
-    records = (Record(index, "p", Outcome(Kind.OK, result=index), 1, 1.0) for index in range(sys.maxsize))
+    records = (Record.of(index, "p", Outcome(Kind.OK, result=index), 1, 1.0) for index in range(sys.maxsize))
     pairs = zip(given, records, strict=False)
     documents: list[Document] = []
 

@@ -29,7 +29,7 @@ TEL = {"tel": "+12025550100"}
 
 def good(index: int, parameter: Json, result: Json = 1) -> Record:
     """Return the record of a good result."""
-    return Record(index, parameter, Outcome(Kind.OK, result=result), 1, 1.0)
+    return Record.of(index, parameter, Outcome(Kind.OK, result=result), 1, 1.0)
 
 
 def shape(key: Sequence[str] = ("tel",), document: DocumentOf = parameter_and_result, **options: Any) -> Shape:
@@ -72,7 +72,7 @@ def test_a_parameter_without_names_is_a_field_of_its_own() -> None:
 
 def test_only_good_results_become_documents() -> None:
     """Kinds that a report allows besides ok are no documents."""
-    bad = [Record(1, {"tel": "b"}, Outcome(kind), 1, 1.0) for kind in Kind if kind is not Kind.OK]
+    bad = [Record.of(1, {"tel": "b"}, Outcome(kind), 1, 1.0) for kind in Kind if kind is not Kind.OK]
     assert len(encoded([good(0, TEL), *bad], shape())) == 1
 
 

@@ -18,7 +18,7 @@ from airflow_fanout.documents import DEEPEST, LARGEST_BYTES, Shape, Stored, enco
 from airflow_fanout.errors import CountMismatch, FanoutError, MongoFailed, NoUniqueIndex, WriteRefused
 from airflow_fanout.mongo import Written, write
 from airflow_fanout.mongo.batches import AT_ONCE, BATCH, BATCH_BYTES, Pair, batches
-from airflow_fanout.outcome import Kind, Outcome, Record
+from airflow_fanout.outcome import Kind, Record
 from tests.load.loads import AS_OF, load, stored
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def test_a_validator_of_the_collection_is_obeyed(collection: Collection[dict[str
 
 def test_counts_in_are_counts_out(collection: Collection[dict[str, Any]]) -> None:
     """A number that MongoDB doesn't confirm is an error with both numbers."""
-    records = [Record(0, {"tel": "a"}, Outcome(Kind.OK), 1, 1.0), Record(1, {"tel": "b"}, Outcome(Kind.OK), 1, 1.0)]
+    records = [Record(0, {"tel": "a"}, Kind.OK, 1, 1.0), Record(1, {"tel": "b"}, Kind.OK, 1, 1.0)]
     shape = Shape(key=("tel",), as_of=AS_OF, document=documents.parameter_and_result)
     with encoded(records, shape) as made, pytest.raises(CountMismatch) as caught:
         write(collection, replace(made, count=3), run="r")
@@ -270,8 +270,6 @@ def test_an_encoded_document_is_not_decoded_again() -> None:
 
 def _large(number: int) -> Iterator[Pair]:
     """Yield so many documents of a mebibyte."""
-    records = (
-        Record(index, {"tel": str(index)}, Outcome(Kind.OK, result="x" * (1 << 20)), 1, 1.0) for index in range(number)
-    )
+    records = (Record(index, {"tel": str(index)}, Kind.OK, 1, 1.0, result="x" * (1 << 20)) for index in range(number))
     with encoded(records, Shape(key=("tel",), as_of=AS_OF, document=documents.parameter_and_result)) as made:
         yield from made.pairs()

@@ -196,7 +196,7 @@ def test_validate_tells_what_is_missing_also_when_it_fails() -> None:
     """Of 4 parameters, 1 is good, 1 is allowed to be null, 1 timed out and 1 was never tried: 2 are missing."""
     tally = Tally(total=4)
     for index, kind in enumerate((Kind.OK, Kind.NULL, Kind.TIMEOUT)):
-        tally.add(Record(index=index, parameter=index, outcome=Outcome(kind), attempts=1, ms=1.0))
+        tally.add(Record.of(index=index, parameter=index, outcome=Outcome(kind), attempts=1, ms=1.0))
     tally.add_not_tried([3])
     rules = Rules(allow=frozenset({Kind.NULL}))
     assert by_name(of_verdict(tally, rules, [Finding("Unique", "twice")])) == {

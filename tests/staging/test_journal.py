@@ -23,7 +23,7 @@ class Clock:
 
 def record(index: int, result: object = "done") -> Record:
     """Return a good record."""
-    return Record(index, f"parameter {index}", Outcome(Kind.OK, result=result), 1, 1.5)
+    return Record.of(index, f"parameter {index}", Outcome(Kind.OK, result=result), 1, 1.5)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_a_newer_try_comes_after_an_older_one(generation: GenerationDirectory) -
     new.close()
     old.append(record(1, "old"))
     old.close()
-    assert [found.outcome.result for found in read_records(generation)] == ["old", "new"]
+    assert [found.result for found in read_records(generation)] == ["old", "new"]
 
 
 def test_flushed_records_can_be_read_before_the_part_is_closed(generation: GenerationDirectory) -> None:

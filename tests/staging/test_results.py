@@ -35,7 +35,7 @@ def write(generation: GenerationDirectory, *outcomes: tuple[int, Kind], result: 
     writer = JournalWriter(generation.new_try())
     for index, kind in outcomes:
         outcome = Outcome(kind, result=result if kind is Kind.OK else None)
-        writer.append(Record(index, f"p{index}", outcome, 1, 1.0))
+        writer.append(Record.of(index, f"p{index}", outcome, 1, 1.0))
     writer.close()
     return writer
 
@@ -45,7 +45,7 @@ def kinds(results: Results) -> dict[int, Kind]:
     found: dict[int, Kind] = {}
     for record in results.records():
         assert record.index not in found
-        found[record.index] = record.outcome.kind
+        found[record.index] = record.kind
     return found
 
 
@@ -98,7 +98,7 @@ def test_a_generation_counts_once_it_is_whole(tmp_path: Path) -> None:
     write(shard.generation(2), (0, Kind.OK), result="second")
     before = Results(directory, manifest)
     assert before.generations == {"0": 1}
-    assert {record.outcome.result for record in before.records()} == {"first"}
+    assert {record.result for record in before.records()} == {"first"}
     shard.generation(2).mark_complete({})
     after = Results(directory, manifest)
     assert after.generations == {"0": 2}
@@ -118,14 +118,14 @@ def test_who_still_writes_makes_nobody_lose_a_result(tmp_path: Path, closed: boo
     directory, manifest = frozen(tmp_path, 4)
     generation = directory.shard(0).generation(1)
     zombie = JournalWriter(generation.new_try())
-    zombie.append(Record(0, "p0", Outcome(Kind.OK, result="old"), 1, 1.0))
+    zombie.append(Record.of(0, "p0", Outcome(Kind.OK, result="old"), 1, 1.0))
     zombie.flush()
     if closed:
         zombie.close()
     write(generation, (1, Kind.OK), (2, Kind.OK), (3, Kind.OK))
     results = Results(directory, manifest)
     for index in range(4):
-        zombie.append(Record(index, f"p{index}", Outcome(Kind.ERROR), 1, 1.0))
+        zombie.append(Record.of(index, f"p{index}", Outcome(Kind.ERROR), 1, 1.0))
     zombie.close()
     assert kinds(results) == dict.fromkeys(range(4), Kind.OK)
     assert list(results.missing()) == []

@@ -41,7 +41,7 @@ def write(generation: GenerationDirectory, flushes: Iterable[Iterable[tuple[int,
     journal = JournalWriter(generation.new_try())
     for flush in flushes:
         for index, kind in flush:
-            journal.append(Record(index, f"p{index}", Outcome(kind, result="x"), 1, 1.0))
+            journal.append(Record.of(index, f"p{index}", Outcome(kind, result="x"), 1, 1.0))
         journal.flush()
     journal.close()
 
@@ -103,7 +103,7 @@ def test_a_torn_part_counts_to_its_last_whole_frame(folder: Path, data: st.DataO
         sizes = []
         for flush in flushes:
             for index, kind in flush:
-                journal.append(Record(index, f"p{index}", Outcome(kind), 1, 1.0))
+                journal.append(Record.of(index, f"p{index}", Outcome(kind), 1, 1.0))
             journal.flush()
             sizes.append(generation.parts()[0].stat().st_size)
         journal.close()

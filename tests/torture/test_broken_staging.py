@@ -64,7 +64,7 @@ def service() -> Iterator[DemoService]:
 def done(todo: Job) -> set[str]:
     """Return the numbers with a good outcome in the journal."""
     found = read_records(journal(ListDirectory(todo.directory)))
-    return {record.parameter["tel"] for record in found if record.outcome.kind is Kind.OK}
+    return {record.parameter["tel"] for record in found if record.kind is Kind.OK}
 
 
 def failure(todo: Job, meanwhile: Callable[[EngineProcess], object] = repr) -> str:

@@ -86,7 +86,7 @@ def count(service: DemoService, todo: Job) -> Count:
     while (stats := service.stats())["in_flight"]:
         time.sleep(0.05)
     faults, statuses = stats["by_fault"], stats["by_status"]
-    kept = {record.index for record in records(todo) if record.outcome.kind is Kind.OK}
+    kept = {record.index for record in records(todo) if record.kind is Kind.OK}
     return Count(
         good=statuses.get("200", 0) - faults.get("invalid", 0),
         cut=statuses.get("unanswered", 0) - faults.get("hang", 0) - faults.get("reset", 0),
@@ -159,7 +159,7 @@ def assert_whole(todo: Job, service: DemoService, before: Count) -> None:
     counting = list(results.records())
     assert not list(results.missing())
     assert len(counting) == len({record.index for record in counting}) == PARAMETERS
-    assert {record.outcome.kind for record in counting} == {Kind.OK}
+    assert {record.kind for record in counting} == {Kind.OK}
     end, asked, faults = count(service, todo), service.asked(), service.stats()["by_fault"]
     print(f"{sum(asked.values()):,} requests: {sum(faults.values()):,} faults {faults}, {end.wasted} for the kills")
     # What the service met as a fault is asked again anyway; nothing else is, but for the kills.

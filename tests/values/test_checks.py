@@ -40,7 +40,7 @@ ANY_RUN = GoodRun(as_of=NOW, parameters=1, rows=1, null_share=0.0)
 
 def record(index: int, result: Json, parameter: Json = PARAMETER) -> Record:
     """Return the record of a good result."""
-    return Record(index, parameter, Outcome(Kind.OK, result=result), 1, 10.0)
+    return Record.of(index, parameter, Outcome(Kind.OK, result=result), 1, 10.0)
 
 
 def findings(checks: Iterable[Check], records: Sequence[Record], now: GoodRun = ANY_RUN, **case: Any) -> list[Finding]:
@@ -201,7 +201,7 @@ def test_zero_and_false_are_not_empty() -> None:
 def test_only_good_results_are_looked_at() -> None:
     """Nulls and failures are the coverage's business, not that of a check."""
     bad = [Kind.NULL, Kind.HTTP_ERROR, Kind.ERROR]
-    records = [record(0, 1), *(Record(1, "x", Outcome(kind, failure=Failure("E", "e")), 1, 1.0) for kind in bad)]
+    records = [record(0, 1), *(Record.of(1, "x", Outcome(kind, failure=Failure("E", "e")), 1, 1.0) for kind in bad)]
     checks: list[Check] = [
         ResultSchema({"type": "integer"}),
         Unique("id"),
@@ -487,7 +487,7 @@ count = int(sys.argv[1])
 def records():
     for index in range(count):
         call = {"id": f"{index % (count // 2):032d}", "calls": [{"s": -1, "to": "x" * 50}] * 3}
-        yield Record(index, {"tel": f"+1202555{index:010d}"}, Outcome(Kind.OK, result=call), 1, 1.0)
+        yield Record.of(index, {"tel": f"+1202555{index:010d}"}, Outcome(Kind.OK, result=call), 1, 1.0)
 
 schema = {"properties": {"calls": {"items": {"properties": {"s": {"minimum": 0}}}}}}
 checks = (ResultSchema(schema), Unique("id"), MaxEmpty(0.1), Drift(), Over(lambda pairs: str(sum(1 for _ in pairs))))

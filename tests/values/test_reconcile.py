@@ -9,7 +9,7 @@ from airflow_fanout.reconcile import Done, counting, winners
 INDEXES = st.integers(0, 30)
 RANGES = st.tuples(INDEXES, INDEXES).map(lambda ends: range(min(ends), max(ends)))
 RECORDS = st.lists(st.tuples(INDEXES, st.sampled_from(Kind)), max_size=60).map(
-    lambda found: [Record(index, "x", Outcome(kind), place + 1, 1.0) for place, (index, kind) in enumerate(found)]
+    lambda found: [Record.of(index, "x", Outcome(kind), place + 1, 1.0) for place, (index, kind) in enumerate(found)]
 )
 
 

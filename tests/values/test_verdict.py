@@ -18,7 +18,7 @@ BROKEN = Outcome(Kind.HTTP_ERROR, status=500, failure=Failure("HTTPError", "HTTP
 
 def record(index: int, outcome: Outcome, parameter: Json = "+12025550100", attempts: int = 1) -> Record:
     """Return a record of a parameter that has ended."""
-    return Record(index, parameter, outcome, attempts, 10.0)
+    return Record.of(index, parameter, outcome, attempts, 10.0)
 
 
 def tally(outcomes: Iterable[Outcome], *, total: int | None = None, shown: bool = False) -> Tally:

@@ -16,8 +16,8 @@ import pycurl
 
 from airflow_fanout.engine.alarm import Alarm
 from airflow_fanout.engine.driver import Driver, Parts
+from airflow_fanout.engine.multi import BATCH, Multi
 from airflow_fanout.engine.settlement import Attempt
-from airflow_fanout.engine.sockets import Sockets
 from airflow_fanout.engine.transport import timed_out
 from airflow_fanout.engine.transport.by_curl import CurlTransport, Transfer
 from airflow_fanout.engine.transport.by_requests import RequestsTransport
@@ -25,8 +25,6 @@ from airflow_fanout.engine.work import Task
 from airflow_fanout.failures import outcome_of
 from airflow_fanout.outcome import Outcome
 
-# So many sockets at a time: it bounds for how long other greenlets wait, and how fast connections are opened.
-BATCH = 64
 # A server's silence is noticed within a tenth of the time that it may last, and looked for no more often than this.
 SILENCE_SHARE = 0.1
 SHORTEST_LOOK_S = 0.02
@@ -59,11 +57,8 @@ class Pump(Driver):
         self._transport = transport
         self._others = others
         self._note = note
-        self._sockets = Sockets()
-        self._alarm = Alarm(self._sockets.fileno())
-        self._multi = multi()
-        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._sockets.want)
-        self._multi.setopt(pycurl.M_MAXCONNECTS, self._settings.concurrency)
+        self._multi = Multi(self._settings.concurrency, multi)
+        self._alarm = Alarm(self._multi.fileno())
         self._free: list[Transfer] = []
         self._sent: dict[pycurl.Curl, Sent] = {}
         self._following: set[gevent.Greenlet] = set()
@@ -71,7 +66,6 @@ class Pump(Driver):
         self._failed: BaseException | None = None
         self._look_s = max(SHORTEST_LOOK_S, self._settings.timeouts.read_s * SILENCE_SHARE)
         self._next_look_s = -math.inf
-        self._timeout_at_s = math.inf
         self._given_up = False
 
     def run(self) -> None:
@@ -104,41 +98,26 @@ class Pump(Driver):
     def _close(self) -> None:
         gevent.killall(self._following, block=False)
         for easy in self._sent:
-            self._multi.remove_handle(easy)
+            self._multi.remove(easy)
+        self._alarm.close()
         self._multi.close()
         for transfer in (*self._free, *(transfer for _, transfer, _ in self._sent.values())):
             transfer.easy.close()
         self._free.clear()
         self._sent.clear()
-        self._alarm.close()
-        self._sockets.close()
 
     def _pump(self) -> float:
         """Do all that can be done now; return for how long there will be nothing more, unless a socket is ready."""
-        ready = self._go_on()
+        ready = self._multi.go_on(len(self._sent))
         if ready:
             self._collect()
         started, pause_s = self._start()
-        if started or not ready or time.monotonic() >= self._timeout_at_s:
-            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        if started or not ready or self._multi.is_late:
+            self._multi.begin()
         # What stands in the sockets isn't read yet after a full batch, and then silence is none.
         if self._collect() or (ready < BATCH and self._look_for_silence()):
             return 0.0
-        return min(pause_s, self._timeout_s(), self._look_s if self._sent else math.inf)
-
-    def _go_on(self) -> int:
-        """Let libcurl read and write where it can; return at how many sockets it could."""
-        ready = 0
-        for socket, bits in self._sockets.ready(BATCH):
-            self._multi.socket_action(socket, bits)
-            ready += 1
-        return ready
-
-    def _timeout_s(self) -> float:
-        # Asked once for all that was sent; libcurl's callback for it would be called twice for each request.
-        ms = self._multi.timeout()
-        self._timeout_at_s = math.inf if ms < 0 else time.monotonic() + ms / 1000
-        return math.inf if ms < 0 else ms / 1000
+        return min(pause_s, self._multi.timeout_s(), self._look_s if self._sent else math.inf)
 
     def _start(self) -> tuple[int, float]:
         """Start what may be sent; return how many requests, and when there may be more, in seconds."""
@@ -159,7 +138,7 @@ class Pump(Driver):
         return started, 0.0
 
     def _send(self, task: Task, now_s: float) -> None:
-        transfer = self._free.pop() if self._free else self._transport.new_transfer()
+        transfer = self._free.pop() if self._free else self._new_transfer()
         try:
             self._transport.prepare(transfer, task.parameter)
         except ValueError as error:
@@ -167,13 +146,17 @@ class Pump(Driver):
             self._settlement.add(task, outcome_of(error), now_s)
             return
         self._sent[transfer.easy] = (task, transfer, now_s)
-        self._multi.add_handle(transfer.easy)
+        self._multi.add(transfer.easy)
+
+    def _new_transfer(self) -> Transfer:
+        transfer = self._transport.new_transfer()
+        self._multi.know(transfer.easy)
+        return transfer
 
     def _collect(self) -> int:
         """Settle all that has ended; return how many requests."""
-        ended, left = 0, 1
-        while left:
-            left, answered, failed = self._multi.info_read()
+        ended = 0
+        for answered, failed in self._multi.ended():
             attempts = [self._end(easy, 0, "") for easy in answered] + [self._end(*failure) for failure in failed]
             self._settlement.add_all([attempt for attempt in attempts if attempt is not None])
             ended += len(attempts)
@@ -189,7 +172,7 @@ class Pump(Driver):
 
     def _release(self, transfer: Transfer) -> None:
         # If it hasn't ended, this closes its connection, too, on which its answer may still come.
-        self._multi.remove_handle(transfer.easy)
+        self._multi.remove(transfer.easy)
         # A free handle keeps no answer: a hundred large ones would be a lot of memory.
         transfer.clear()
         self._free.append(transfer)
@@ -200,6 +183,7 @@ class Pump(Driver):
         if now < self._next_look_s:
             return 0
         self._next_look_s = now + self._look_s
+        self._multi.check()
         found = 0
         for easy, (task, transfer, begun_s) in tuple(self._sent.items()):
             if outcome := self._transport.silent(transfer, begun_s, now):

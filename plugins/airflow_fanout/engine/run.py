@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any, Unpack
@@ -117,6 +118,8 @@ class _Fetch:
         # hundreds of objects, which by themselves are no reason to look for cycles.
         gc.freeze()
         gc.set_threshold(GARBAGE)
+        # Where PYTHONWARNINGS makes errors of them, pycurl's advice would end the fetch: see engine/multi.py.
+        warnings.filterwarnings("ignore", "socket_all is deprecated", DeprecationWarning)
         running = [gevent.spawn(part) for part in (self._driver.run, self._tick, self._scribe.run)]
         try:
             # Whichever ends first: the last two never do, unless they can't write to the disk or to the parent.

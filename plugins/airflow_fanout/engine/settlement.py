@@ -19,6 +19,7 @@ from airflow_fanout.retry import Again, Budget, Verdict, decide
 from airflow_fanout.settings import FetchSettings
 
 Write = Callable[[Sequence[Record]], None]
+_OK = Kind.OK
 
 
 @dataclass(frozen=True)
@@ -34,22 +35,12 @@ class Stop:
     value: dict[str, Any]
 
 
-class Attempt(msgspec.Struct, frozen=True):
+class Attempt(msgspec.Struct, frozen=True, gc=False):
     """What came of an attempt at a task that was begun at a moment of the monotonic clock."""
 
     task: Task
     outcome: Outcome
     begun_s: float
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether there is a result, and nothing else to say."""
-        return self.outcome.kind is Kind.OK and self.outcome.retry_after_s is None
-
-    def record(self, ms: float) -> Record:
-        """Return what is written down of a task that has ended with this attempt, after so many milliseconds."""
-        task = self.task
-        return Record(task.index, task.parameter, self.outcome, task.attempt, ms)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,13 +97,16 @@ class Settlement:
 
     def add_all(self, attempts: Sequence[Attempt]) -> None:
         """Settle the outcomes of attempts that have ended together; good ones, most of them, cost next to nothing."""
-        good = [attempt for attempt in attempts if attempt.is_plain]
+        good: list[Attempt] = []
+        others: list[Attempt] = []
+        for attempt in attempts:
+            # There is a result, and nothing else to say.
+            is_plain = attempt.outcome.kind is _OK and attempt.outcome.retry_after_s is None
+            (good if is_plain else others).append(attempt)
         if good:
             self._add_good(good)
-        if len(good) < len(attempts):
-            for attempt in attempts:
-                if not attempt.is_plain:
-                    self.add(attempt.task, attempt.outcome, attempt.begun_s)
+        for attempt in others:
+            self.add(attempt.task, attempt.outcome, attempt.begun_s)
 
     def _add_good(self, attempts: Sequence[Attempt]) -> None:
         now = time.monotonic()
@@ -120,7 +114,12 @@ class Settlement:
         self._meter.answered(latencies)
         self._budget.sent(len(attempts))
         self._traffic.answered(latencies, now)
-        self._write([attempt.record(ms) for attempt, ms in zip(attempts, latencies, strict=True)])
+        self._write(
+            [
+                Record.of(one.task.index, one.task.parameter, one.outcome, one.task.attempt, ms)
+                for one, ms in zip(attempts, latencies, strict=True)
+            ]
+        )
         self._work.finish(len(attempts))
         # What the last pass brings was judged before.
         if first := [attempt for attempt in attempts if not attempt.task.last]:
@@ -161,7 +160,7 @@ class Settlement:
         return Verdict.FINAL if task.last and decision is not Verdict.HAND_BACK else decision
 
     def _end(self, task: Task, outcome: Outcome, ms: float) -> None:
-        self._write([Record(task.index, task.parameter, outcome, task.attempt, ms)])
+        self._write([Record.of(task.index, task.parameter, outcome, task.attempt, ms)])
         self._meter.ended(outcome.kind)
         self._work.finish()
         if not task.last:

@@ -1,15 +1,13 @@
 """The sockets that libcurl wants watched, in an epoll of our own: gevent's loop watches only that one descriptor.
 
 Over HTTP/1.1 libcurl forgets a kept-alive socket after each transfer and asks for it again with the next. Forgetting
-is remembered here, and nothing else done: wanted again, the socket is only registered for the same events once more,
-by which the kernel says whether it is still the same one. An event on one that nobody wants means that its server has
-closed it.
+is remembered here, and nothing else done: wanted again, the socket is registered still, and the kernel isn't asked. An
+event on one that nobody wants means that its server has closed it.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -20,8 +18,8 @@ if sys.platform != "linux":
 
 # EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP (epoll_ctl(2)); gevent's patch removes `select.epoll` and leaves its names.
 _IN, _OUT, _BROKEN = 0x001, 0x004, 0x008 | 0x010
-_READ, _GONE = int(pycurl.CSELECT_IN), pycurl.POLL_REMOVE
-_WANTS = {pycurl.POLL_NONE: 0, pycurl.POLL_IN: _IN, pycurl.POLL_OUT: _OUT, pycurl.POLL_INOUT: _IN | _OUT}
+_GONE = pycurl.POLL_REMOVE
+_EVENTS = {pycurl.POLL_NONE: 0, pycurl.POLL_IN: _IN, pycurl.POLL_OUT: _OUT, pycurl.POLL_INOUT: _IN | _OUT}
 
 
 class Sockets:
@@ -35,9 +33,10 @@ class Sockets:
 
         self._epoll = get_original("select", "epoll")()
         self._wanted: set[int] = set()
+        self._registered: dict[int, int] = {}
 
     def __repr__(self) -> str:
-        return f"Sockets({len(self._wanted)} wanted)"
+        return f"Sockets({len(self._wanted)} wanted, {len(self._registered)} registered)"
 
     def fileno(self) -> int:
         """The descriptor that is readable when a socket is ready."""
@@ -47,37 +46,60 @@ class Sockets:
         """Close the epoll."""
         self._epoll.close()
 
+    def opened(self, socket: int, _purpose: int) -> int:
+        """Hear of a connection that libcurl opens (CURLOPT_SOCKOPTFUNCTION); return that it may."""
+        # It may have closed the last socket of this number without a word, and the kernel has forgotten that one.
+        self._registered.pop(socket, None)
+        return int(pycurl.SOCKOPT_OK)
+
     def want(self, what: int, socket: int, _multi: Any, _data: Any) -> None:
         """Hear what libcurl wants to know of a socket (CURLMOPT_SOCKETFUNCTION)."""
         if what == _GONE:
             self._wanted.discard(socket)
             return
         self._wanted.add(socket)
-        events = _WANTS[what]
-        try:
-            self._epoll.modify(socket, events)
-        except FileNotFoundError:
-            # A new one; or libcurl has closed the old one without a word, and its number has come back.
+        events = _EVENTS[what]
+        if self._registered.get(socket) != events:
             self._register(socket, events)
-        except OSError:
-            # Closed between libcurl's word and ours: libcurl finds out by itself.
-            return
 
-    def ready(self, most: int) -> Iterator[tuple[int, int]]:
-        """Yield the wanted sockets that are ready, at most so many, with libcurl's bits for what they are ready for."""
-        for socket, events in self._epoll.poll(0, most):
-            if socket in self._wanted:
-                yield socket, _READ if events == _IN else _bits(events)
-            else:
-                with suppress(OSError):
-                    self._epoll.unregister(socket)
+    def ready(self, most: int) -> list[tuple[int, int]]:
+        """Return the wanted sockets that are ready, at most so many, with the kernel's events."""
+        found: list[tuple[int, int]] = self._epoll.poll(0, most)
+        wanted = [pair for pair in found if pair[0] in self._wanted]
+        if len(wanted) < len(found):
+            for socket, _ in found:
+                self._forget_unless_wanted(socket)
+        return wanted
+
+    def check(self) -> None:
+        """Ask the kernel whether all that are wanted are still registered, and register those that aren't.
+
+        Not every descriptor is a connection's: an old libcurl opens some for looking up names, of which it says nothing
+        before it wants them, and whose numbers may be those of connections that it closed without a word.
+        """
+        for socket in self._wanted:
+            self._register(socket, self._registered[socket])
 
     def _register(self, socket: int, events: int) -> None:
+        self._registered[socket] = events
+        # A socket that was closed between libcurl's word and ours: libcurl finds out by itself.
         with suppress(OSError):
-            self._epoll.register(socket, events)
+            try:
+                self._epoll.modify(socket, events)
+            except FileNotFoundError:
+                self._epoll.register(socket, events)
+
+    def _forget_unless_wanted(self, socket: int) -> None:
+        if socket not in self._wanted:
+            self._registered.pop(socket, None)
+            with suppress(OSError):
+                self._epoll.unregister(socket)
 
 
-def _bits(events: int) -> int:
+def bits_of(events: int) -> int:
+    """Return the kernel's events as libcurl's bits (curl_multi_socket_action)."""
+    if events == _IN:
+        return int(pycurl.CSELECT_IN)
     found = pycurl.CSELECT_IN if events & _IN else 0
     found |= pycurl.CSELECT_OUT if events & _OUT else 0
-    return found | (pycurl.CSELECT_ERR if events & _BROKEN else 0)
+    return int(found | (pycurl.CSELECT_ERR if events & _BROKEN else 0))

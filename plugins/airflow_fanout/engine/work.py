@@ -20,7 +20,7 @@ from airflow_fanout.codec import Json
 MOST_WAITING = 10_000
 
 
-class Task(msgspec.Struct):
+class Task(msgspec.Struct, gc=False):
     """A parameter under way.
 
     `attempt` is the number of its next or present attempt, counted from 1; `last` says that it is the last pass's.

@@ -48,7 +48,7 @@ class JournalWriter:
 
     def extend(self, records: Sequence[Record]) -> None:
         """Add records; `waiting` counts the bytes that are not written yet."""
-        text = Record.lines(records)
+        text = codec.encode_lines(records)
         self._texts.append(text)
         self.waiting += len(text)
 

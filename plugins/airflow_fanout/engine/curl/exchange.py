@@ -13,11 +13,9 @@ from gevent import get_hub, getcurrent
 from gevent.lock import Semaphore
 
 from airflow_fanout.engine.alarm import Alarm
-from airflow_fanout.engine.sockets import Sockets
+from airflow_fanout.engine.multi import BATCH, Multi
 from airflow_fanout.engine.transport.by_curl import Transfer
 
-# So many sockets at a time: it bounds for how long other greenlets wait, and how fast connections are opened.
-BATCH = 64
 # A server's silence is noticed within a tenth of the time that it may last, and looked for no more often than this.
 SILENCE_SHARE = 0.1
 SHORTEST_LOOK_S = 0.02
@@ -105,15 +103,12 @@ class _Pump:
 
     def __init__(self, most_connections: int) -> None:
         self._hub = get_hub()
-        self._sockets = Sockets()
-        self._alarm = Alarm(self._sockets.fileno())
-        self._multi = pycurl.CurlMulti()
-        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._sockets.want)
-        self._multi.setopt(pycurl.M_MAXCONNECTS, most_connections)
-        self._multi.setopt(pycurl.M_MAX_TOTAL_CONNECTIONS, most_connections)
+        self._multi = Multi(most_connections)
+        self._multi.limit(most_connections)
+        self._alarm = Alarm(self._multi.fileno())
+        self._known: set[Transfer] = set()
         self._under_way: dict[pycurl.Curl, Exchange] = {}
         self._begun = False
-        self._timeout_at_s = math.inf
         self._look_s = math.inf
         self._next_look_s = math.inf
         self._greenlet = gevent.spawn(self._run)
@@ -136,13 +131,15 @@ class _Pump:
         """Close all connections."""
         self._greenlet.kill()
         self._fail(ConnectionAbortedError("the session was closed"))
-        self._multi.close()
         self._alarm.close()
-        self._sockets.close()
+        self._multi.close()
 
     def _begin(self, exchange: Exchange) -> None:
+        if exchange.transfer not in self._known:
+            self._known.add(exchange.transfer)
+            self._multi.know(exchange.transfer.easy)
         self._under_way[exchange.transfer.easy] = exchange
-        self._multi.add_handle(exchange.transfer.easy)
+        self._multi.add(exchange.transfer.easy)
         self._look_at_least_every(exchange.read_s * SILENCE_SHARE)
         if not self._begun:
             self._begun = True
@@ -156,7 +153,7 @@ class _Pump:
     def _leave(self, exchange: Exchange) -> None:
         # If it hasn't ended, this closes its connection, too, on which its answer may still come.
         del self._under_way[exchange.transfer.easy]
-        self._multi.remove_handle(exchange.transfer.easy)
+        self._multi.remove(exchange.transfer.easy)
 
     def _run(self) -> None:
         pause_s = 0.0
@@ -170,29 +167,18 @@ class _Pump:
 
     def _turn(self) -> float:
         """Do all that can be done now; return for how long there will be nothing more, unless a socket is ready."""
-        ready = 0
-        for socket, bits in self._sockets.ready(BATCH):
-            self._multi.socket_action(socket, bits)
-            ready += 1
-        if self._begun or not ready or time.monotonic() >= self._timeout_at_s:
+        ready = self._multi.go_on(len(self._under_way))
+        if self._begun or not ready or self._multi.is_late:
             self._begun = False
-            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+            self._multi.begin()
         self._collect()
         # What stands in the sockets isn't read yet after a full batch, and then silence is none.
         if ready < BATCH:
             self._end_the_silent()
-        return min(self._timeout_s(), self._look_s if self._under_way else math.inf)
-
-    def _timeout_s(self) -> float:
-        # Asked once for all; libcurl's callback for it would be called twice for each transfer.
-        ms = self._multi.timeout()
-        self._timeout_at_s = math.inf if ms < 0 else time.monotonic() + ms / 1000
-        return math.inf if ms < 0 else ms / 1000
+        return min(self._multi.timeout_s(), self._look_s if self._under_way else math.inf)
 
     def _collect(self) -> None:
-        left = 1
-        while left:
-            left, answered, failed = self._multi.info_read()
+        for answered, failed in self._multi.ended():
             for easy in answered:
                 self._end(self._under_way[easy], Ended(0))
             for easy, code, message in failed:
@@ -203,6 +189,7 @@ class _Pump:
         if now < self._next_look_s:
             return
         self._next_look_s = now + self._look_s
+        self._multi.check()
         for exchange in [one for one in self._under_way.values() if one.is_silent(now)]:
             self._end(exchange, Ended(pycurl.E_OPERATION_TIMEDOUT))
 

@@ -13,6 +13,8 @@ from airflow_fanout.request import Request
 from airflow_fanout.result import Part, PartMissing
 
 Headers = Mapping[str, str]
+# To look a member up costs more than to make an outcome of it.
+_OK, _NULL = Kind.OK, Kind.NULL
 
 
 class Reading:
@@ -48,7 +50,7 @@ class Reading:
             return Outcome(Kind.INVALID, status=status, failure=failure, garbled=isinstance(error, codec.NotJson))
         # A good answer may say that it was the last one for a while.
         pause = reset_s(headers, datetime.now(UTC)) if headers else None
-        return Outcome(Kind.NULL if result is None else Kind.OK, result, status, None, pause)
+        return Outcome(_NULL if result is None else _OK, result, status, None, pause)
 
     def bad(self, status: int, reason: str, headers: Headers) -> Outcome:
         """Return the outcome of an answer with any other status; a redirect that was not to be followed is one."""
