@@ -94,6 +94,7 @@ def aims(rows: Iterable[Row], *, cores_for_two: bool) -> list[Aim]:
         *(aim for concurrency in SHARES for aim in _latency(concurrency, found)),
         *_growth("fetch", *(found.get((f"parameters-{count}", FANOUT.name)) for count in (FEW, MANY))),
         *(aim for step in STEPS for aim in _growth(step, *(_scaled(step, count, found) for count in (FEW, MANY)))),
+        _together(found),
         _validated(_scaled("validate", MANY, found)),
     ]
 
@@ -138,6 +139,20 @@ def _growth(step: str, few: Row | None, many: Row | None) -> Iterator[Aim]:
     more_mb, slower = many.peak_mb - few.peak_mb, few.rate_per_s / many.rate_per_s
     yield Aim(memory, f"{more_mb:+.1f} MB", more_mb <= MOST_MORE_MB)
     yield Aim(time, f"{slower - 1:+.1%}", slower <= MOST_SLOWER)
+
+
+def _together(found: Found) -> Aim:
+    text = f"all four: the time per parameter for {MANY:,} at most {MOST_SLOWER - 1:.0%} above that for {FEW:,}"
+    few, many = (_us_each(count, found) for count in (FEW, MANY))
+    if few is None or many is None:
+        return Aim(text, "not measured", None)
+    return Aim(text, f"{few:.1f} µs and {many:.1f} µs, {many / few - 1:+.1%}", many / few <= MOST_SLOWER)
+
+
+def _us_each(count: int, found: Found) -> float | None:
+    rows = (found.get((f"parameters-{count}", FANOUT.name)), *(_scaled(step, count, found) for step in STEPS))
+    rates = [row.rate_per_s for row in rows if row and row.rate_per_s]
+    return sum(1e6 / rate for rate in rates) if len(rates) == len(rows) else None
 
 
 def _scaled(step: str, count: int, found: Found) -> Row | None:

@@ -54,7 +54,7 @@ def _step(concurrency: int) -> Case:
 
 
 def _list(count: int) -> Case:
-    return Case(name=f"parameters-{count}", clients=(FANOUT,), count=count, rounds=3 if count < LISTS[-1] else 1)
+    return Case(name=f"parameters-{count}", clients=(FANOUT,), count=count, rounds=3)
 
 
 SOME = (THREADS, UVLOOP, CURL_MULTI, FANOUT, FANOUT_FUNCTION)

@@ -98,7 +98,7 @@ def staged(number: int, uri: str) -> Iterator[Stage]:
         yield Stage(folder=folder, uri=uri, number=number)
 
 
-def measure(numbers: Sequence[int] = NUMBERS, steps: Sequence[str] = STEPS, rounds: int = 1) -> list[Row]:
+def measure(numbers: Sequence[int] = NUMBERS, steps: Sequence[str] = STEPS, rounds: int = 3) -> list[Row]:
     """Return the medians of each step at each number."""
     found: dict[str, list[Cost]] = {}
     with tempfile.TemporaryDirectory(prefix="fanout-bench-") as folder, Mongod.start(Path(folder)) as mongod:

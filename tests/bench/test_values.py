@@ -139,6 +139,19 @@ def test_the_other_tasks_are_judged_by_their_own_measurements() -> None:
     assert [aim.met for aim in judged("extract:", rows)] == [None, None]
 
 
+def test_all_four_tasks_are_judged_together() -> None:
+    """What a parameter costs in all of them may grow by a tenth; without one of them nothing can be said."""
+    rates = {LISTS[0]: 40_000.0, LISTS[-1]: 32_000.0}
+    rows = [row(f"parameters-{count}", FANOUT.name, rate) for count, rate in rates.items()]
+    rows += [
+        row(f"scale: {step} {count:,}", "airflow-fanout", 100_000.0)
+        for step in ("extract", "validate", "load")
+        for count in rates
+    ]
+    assert [(aim.found, aim.met) for aim in judged("all four", rows)] == [("55.0 µs and 61.2 µs, +11.4%", False)]
+    assert [aim.met for aim in judged("all four", rows[1:])] == [None]
+
+
 def test_a_round_has_everybody_once_in_an_order_of_its_own() -> None:
     """Nobody is left out, the orders differ, and the seed decides them."""
     cases = [case for case in CASES if case.group in {"plain", "5kB"}]

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
 from demo.airflow import Airflow, AirflowClient, environment
 from demo.airflow.home import COMMAND
-from demo.numbers import numbers
 from demo.service import DemoService
-from demo.service.calls import calls_of
 from tests.airflow_fixture import AddDag
+from tests.integration.daily import FEW, ZONE, all_ended, backfilled, changed, expected, midnight, report
 from tests.integration.runs import Run, until
 
 if TYPE_CHECKING:
@@ -25,18 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(900)]
 
-DAGS = Path(__file__).parents[2] / "dags"
-ZONE = ZoneInfo("Europe/Berlin")
 DAG = "few_calls_report"
-SEED = 7
-FEW = 6
-# The project's own two DAGs, by other names, for a few subscribers and into collections of the test's own.
-REPORT = {
-    '"daily_call_report"': f'"{DAG}"',
-    '"limit": Param(\n            None,': f'"limit": Param(\n            {FEW},',
-    'collection="daily_calls"': 'collection="few_calls"',
-    '"retries": 2': '"retries": 0',
-}
 # A summary takes longer than its neighbours' loads are apart, as with many more documents: Airflow tells its runs of a
 # few of the loads only.
 SUMMARY = {
@@ -47,35 +33,6 @@ SUMMARY = {
     '"daily_calls"': '"few_calls"',
     '"daily_summary"': '"few_summary"',
 }
-
-
-def changed(file: str, changes: Mapping[str, str]) -> str:
-    """Return a DAG file of the project with some of its texts replaced."""
-    source = (DAGS / file).read_text()
-    for old, new in changes.items():
-        assert old in source, old
-        source = source.replace(old, new)
-    return source
-
-
-def midnight(day: date) -> datetime:
-    """Return the moment at which a day begins in the report's time zone."""
-    return datetime(day.year, day.month, day.day, tzinfo=ZONE)
-
-
-def expected(day: date) -> list[dict[str, Any]]:
-    """Return a day's documents, as the service's own calls have them."""
-    of_day = {tel: calls_of(SEED, tel, day) for tel in numbers(FEW)}
-    return [
-        {
-            "as_of": midnight(day).astimezone(UTC),
-            "tel": tel,
-            "calls": len(calls),
-            "seconds": sum(call.seconds for call in calls),
-            "numbers": len({call.to for call in calls}),
-        }
-        for tel, calls in sorted(of_day.items())
-    ]
 
 
 def summed(day: date) -> dict[str, Any]:
@@ -117,12 +74,6 @@ def scheduled_run(client: AirflowClient) -> Run:
     return Run(client, DAG, run["dag_run_id"])
 
 
-def backfilled(client: AirflowClient, first: date, last: date, **options: Any) -> None:
-    """Backfill a range of days through the API, and wait for its end."""
-    client.create_backfill(DAG, midnight(first), midnight(last), **options)
-    ended(client)
-
-
 def backfilled_by_command(airflow: Airflow, first: date, last: date, *options: str) -> None:
     """Backfill a range of days by the command line, and wait for its end."""
     client = airflow.client()
@@ -131,14 +82,7 @@ def backfilled_by_command(airflow: Airflow, first: date, last: date, *options: s
     env = environment(airflow.home, port=airflow.port, execution_port=airflow.execution_port)
     ran = subprocess.run(command, env=env, cwd=airflow.home.directory, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    ended(client)
-
-
-def ended(client: AirflowClient) -> None:
-    """Wait until all backfills are completed, and all runs have succeeded."""
-    client.wait_backfills(DAG)
-    for run in client.runs(DAG):
-        Run(client, DAG, run["dag_run_id"]).succeeded()
+    all_ended(client, DAG)
 
 
 def spoil(reports: Database[dict[str, Any]], days: list[date]) -> None:
@@ -163,7 +107,7 @@ def test_every_night_and_backfilled_by_hand(
     Each time MongoDB has exactly the documents of each day, and the summary DAG has made each day's sums of them.
     """
     add_dag("few_calls_summary", changed("daily_call_summary.py", SUMMARY))
-    add_dag(DAG, changed("daily_call_report.py", REPORT))
+    add_dag(DAG, report(DAG, "few_calls"))
     run = scheduled_run(client)
     run.succeeded()
     listed = run.returned("extract")
@@ -175,7 +119,7 @@ def test_every_night_and_backfilled_by_hand(
     days = [yesterday - timedelta(days=back) for back in range(5, -1, -1)]
     five = (days[0], days[4])
     everything = [document for day in days for document in expected(day)]
-    backfilled(client, *five, max_active_runs=3)
+    backfilled(client, DAG, *five, max_active_runs=3)
     assert documents(reports) == everything
     has_summaries(reports, days)
     assert asked(service) == len(everything)
@@ -189,7 +133,7 @@ def test_every_night_and_backfilled_by_hand(
     assert asked(service) == FEW
 
     spoil(reports, days[:5])
-    backfilled(client, *five, reprocess="completed", max_active_runs=5, backwards=True)
+    backfilled(client, DAG, *five, reprocess="completed", max_active_runs=5, backwards=True)
     assert documents(reports) == everything
     has_summaries(reports, days)
     assert asked(service) == 5 * FEW
