@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pymongo.collection import Collection
 
 AS_OF = datetime(2026, 11, 22, tzinfo=UTC)
+# What documents are sent by: the first load of a date inserts them, a later one replaces.
+WRITES = frozenset({"insert", "update"})
 
 Document = dict[str, Any]
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -19,7 +19,7 @@ from airflow_fanout.errors import CountMismatch, FanoutError, MongoFailed, NoUni
 from airflow_fanout.mongo import Written, write
 from airflow_fanout.mongo.batches import AT_ONCE, BATCH, BATCH_BYTES, Pair, batches
 from airflow_fanout.outcome import Kind, Record
-from tests.load.loads import AS_OF, load, stored
+from tests.load.loads import AS_OF, WRITES, load, stored
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
@@ -162,16 +162,16 @@ def test_a_server_that_is_not_there_is_an_error_to_try_again() -> None:
 
 
 class Unblocks(CommandListener):
-    """Removes a document as soon as an update has met it; as another client would, between two sends."""
+    """Removes a document as soon as a write has met it; as another client would, between two sends."""
 
     def __init__(self, blocked: Collection[dict[str, Any]], times: int) -> None:
         self.blocked = blocked
         self.left = times
-        self.updates: list[int] = []
+        self.written: list[int] = []
 
     def succeeded(self, event: CommandSucceededEvent) -> None:
-        if event.command_name == "update":
-            self.updates.append(event.reply["n"])
+        if event.command_name in WRITES:
+            self.written.append(event.reply["n"])
             if event.reply.get("writeErrors") and self.left:
                 self.left -= 1
                 self.blocked.delete_one({"blocks": True})
@@ -181,9 +181,54 @@ class Unblocks(CommandListener):
     def failed(self, event: object) -> None: ...
 
 
+class Sent(CommandListener):
+    """Notes by which commands documents are written, and does something once they have been looked for."""
+
+    def __init__(self, after_the_look: Callable[[], object] = lambda: None) -> None:
+        self._act = after_the_look
+        self.writes: list[str] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        if event.command_name in WRITES:
+            self.writes.append(event.command_name)
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        if event.command_name == "find":
+            self._act()
+
+    def failed(self, event: object) -> None: ...
+
+
+def test_the_first_load_of_a_date_inserts(mongo_uri: str, collection: Collection[dict[str, Any]]) -> None:
+    """Nothing is there to be replaced, and MongoDB needn't look for it; the next load replaces."""
+    load(collection, [{"tel": "a"}], as_of=AS_OF - timedelta(days=1))
+    listener = Sent()
+    many = [{"tel": f"{number:05d}"} for number in range(BATCH + 1)]
+    with MongoClient[dict[str, Any]](mongo_uri, event_listeners=[listener]) as watched:
+        assert load(watched.reports[collection.name], many) == Written(inserted=BATCH + 1, replaced=0)
+        assert load(watched.reports[collection.name], many) == Written(inserted=0, replaced=BATCH + 1)
+    assert listener.writes == ["insert"] * 2 + ["update"] * 2
+
+
+def test_what_is_there_after_all_is_replaced(mongo_uri: str, collection: Collection[dict[str, Any]]) -> None:
+    """Another load of the same date may be as fast as this one: no document is doubled, and none is lost."""
+    listener = Sent(lambda: load(collection, [{"tel": tel, "n": 1} for tel in "abx"]))
+    with MongoClient[dict[str, Any]](mongo_uri, event_listeners=[listener]) as watched:
+        mine = [{"tel": tel, "n": 2} for tel in "abcd"]
+        assert load(watched.reports[collection.name], mine) == Written(inserted=2, replaced=2)
+    assert listener.writes == ["insert", "update"]
+    assert [(found["tel"], found["n"]) for found in stored(collection)] == [
+        ("a", 2),
+        ("b", 2),
+        ("c", 2),
+        ("d", 2),
+        ("x", 1),
+    ]
+
+
 @pytest.mark.parametrize("blockers", [1, 2])
 def test_a_lost_race_is_run_once_more(mongo_uri: str, collection: Collection[dict[str, Any]], blockers: int) -> None:
-    """What E11000 has met is sent again, and only that; the second time it is refused."""
+    """What E11000 has met is sent again, and only that, and is refused when nothing has changed."""
     collection.create_index("number", unique=True)
     collection.insert_many(
         [{"tel": f"blocks {number}", "number": number, "blocks": True} for number in range(blockers)]
@@ -198,12 +243,12 @@ def test_a_lost_race_is_run_once_more(mongo_uri: str, collection: Collection[dic
             with pytest.raises(WriteRefused) as caught:
                 load(mine, given)
             assert (caught.value.refused, caught.value.code) == (1, 11000)
-    assert listener.updates == [10 - blockers, 1]
+    assert listener.written == ([9, 1] if blockers == 1 else [8, 1, 0])
     assert collection.count_documents({"blocks": {"$exists": False}}) == 11 - blockers
 
 
 class Holds(CommandListener):
-    """Holds each update back until so many are on their way, or a moment has passed; notes what there is meanwhile."""
+    """Holds each write back until so many are on their way, or a moment has passed; notes what there is meanwhile."""
 
     def __init__(self, number: int) -> None:
         self._together = threading.Barrier(number)
@@ -213,7 +258,7 @@ class Holds(CommandListener):
         self.frozen: set[bool] = set()
 
     def started(self, event: CommandStartedEvent) -> None:
-        if event.command_name == "update":
+        if event.command_name in WRITES:
             with self._lock:
                 self._now += 1
                 self.most = max(self.most, self._now)
@@ -222,7 +267,7 @@ class Holds(CommandListener):
                 self._together.wait(5)
 
     def succeeded(self, event: CommandSucceededEvent) -> None:
-        if event.command_name == "update":
+        if event.command_name in WRITES:
             with self._lock:
                 self._now -= 1
 

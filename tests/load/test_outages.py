@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from pymongo.monitoring import CommandListener, CommandStartedEvent
 from airflow_fanout.errors import MongoFailed
 from airflow_fanout.mongo import MODES
 from demo.mongod import Mongod, ReplicaSet
-from tests.load.loads import Document, load, numbered, state, temporary
+from tests.load.loads import WRITES, Document, load, numbered, state, temporary
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
@@ -31,8 +31,10 @@ MODE = pytest.mark.parametrize("mode", sorted(MODES))
 class Nth(CommandListener):
     """Does something in a thread when the n-th command of a name is about to be sent; notes who is sent commands."""
 
-    def __init__(self, command: str, at: set[int], act: Callable[[], object], *, first: bool = False) -> None:
-        self._command, self._at, self._act = command, at, act
+    def __init__(
+        self, commands: Iterable[str], at: set[int], act: Callable[[], object], *, first: bool = False
+    ) -> None:
+        self._commands, self._at, self._act = frozenset(commands), at, act
         self._first = first
         self._count = 0
         self._threads = ThreadPoolExecutor(1)
@@ -41,7 +43,7 @@ class Nth(CommandListener):
 
     def started(self, event: CommandStartedEvent) -> None:
         self.servers.add(event.connection_id)
-        if event.command_name == self._command:
+        if event.command_name in self._commands:
             self._count += 1
             if self._count in self._at:
                 self.acts.append(self._threads.submit(self._act))
@@ -102,7 +104,7 @@ def load_over(uri: str, mode: str, listener: Nth, *, retry_writes: bool = True) 
 @pytest.mark.parametrize("retry_writes", [True, False], ids=["driver-retries", "driver-does-not"])
 def test_a_primary_that_steps_down_is_survived(replica_set: ReplicaSet, mode: str, retry_writes: bool) -> None:
     """In the middle of a load the primary steps down: the load ends complete on the next one."""
-    listener = Nth("update", {4}, replica_set.step_down, first=True)
+    listener = Nth(WRITES, {4}, replica_set.step_down, first=True)
     seconds = load_over(replica_set.uri, mode, listener, retry_writes=retry_writes)
     print(f"{mode}: {COUNT} documents in {seconds:.1f} s with a step down")
 
@@ -110,7 +112,7 @@ def test_a_primary_that_steps_down_is_survived(replica_set: ReplicaSet, mode: st
 @MODE
 def test_a_primary_that_is_killed_is_survived(replica_set: ReplicaSet, mode: str) -> None:
     """SIGKILL of the primary in the middle of a load loses nothing that was confirmed, and doubles nothing."""
-    listener = Nth("update", {2}, lambda: kill_and_start_again(replica_set))
+    listener = Nth(WRITES, {2}, lambda: kill_and_start_again(replica_set))
     seconds = load_over(replica_set.uri, mode, listener)
     print(f"{mode}: {COUNT} documents in {seconds:.1f} s with a killed primary")
 
@@ -128,7 +130,7 @@ def test_each_other_step_survives_the_primarys_death(replica_set: ReplicaSet, mo
         dead[0].kill()
 
     # Dead before the command is sent: what comes last in a load would be over otherwise.
-    listener = Nth(command, {1}, kill, first=True)
+    listener = Nth({command}, {1}, kill, first=True)
     try:
         load_over(replica_set.uri, mode, listener)
     finally:
@@ -142,7 +144,7 @@ def test_a_mongodb_that_is_gone_is_told_in_time_and_the_next_try_completes(tmp_p
     server = Mongod.start(tmp_path)
     port = server.port
     try:
-        listener = Nth("update", {4}, server.kill)
+        listener = Nth(WRITES, {4}, server.kill)
         with MongoClient[Document](server.uri, event_listeners=[listener]) as client:
             collection = client.reports.calls
             begun = time.monotonic()
@@ -169,7 +171,7 @@ def test_a_server_that_is_back_within_the_patience_is_waited_for(tmp_path: Path)
         servers.append(Mongod.start(tmp_path, servers[-1].port))
 
     try:
-        listener = Nth("update", {3, 6}, restart)
+        listener = Nth(WRITES, {3, 6}, restart)
         with MongoClient[Document](servers[0].uri, event_listeners=[listener]) as client:
             collection: Collection[Document] = client.reports.calls
             assert load(collection, numbered(COUNT, 1)).confirmed == COUNT
@@ -183,7 +185,7 @@ def test_a_server_that_hangs_is_given_up(tmp_path: Path) -> None:
     """A server that takes a batch and never answers is no reason to wait for ever."""
     with Mongod.start(tmp_path) as server:
         process = psutil.Process(server.pid)
-        listener = Nth("update", {3}, process.suspend)
+        listener = Nth(WRITES, {3}, process.suspend)
         with MongoClient[Document](server.uri, event_listeners=[listener]) as client:
             begun = time.monotonic()
             try:

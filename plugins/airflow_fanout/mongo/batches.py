@@ -1,13 +1,17 @@
-"""Documents in batches, each over the one with the same key."""
+"""Documents in batches, each over the one with the same key.
+
+The first load of a date finds none of its documents. It inserts them, which takes MongoDB half as long; what is there
+after all, because a batch was broken off or another load was as fast, is replaced as in any other load.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pymongo import ReplaceOne
+from pymongo import InsertOne, ReplaceOne
 from pymongo.errors import BulkWriteError
 
 from airflow_fanout.documents import Encoded, Stored
@@ -26,7 +30,7 @@ BATCH_BYTES = 32 << 20
 AT_ONCE = 2
 
 Pair = tuple[Stored, Stored]
-Batch = list[ReplaceOne[Any]]
+Batch = list[Pair]
 
 
 class Counts(NamedTuple):
@@ -50,9 +54,10 @@ def write_all(
     :param before_each: called before each batch, in the caller's thread.
     :raises CountMismatch: when MongoDB confirms another number.
     """
+    step = _replace if patience.insist(lambda: collection.find_one(made.date, {"_id": True})) else _insert
 
     def send(batch: Batch) -> Counts:
-        return patience.insist(lambda: _send(collection, batch))
+        return patience.insist(lambda: step(collection, batch))
 
     inserted = replaced = 0
     for counts in _sent(batches(made.pairs()), send, before_each or (lambda: None)):
@@ -82,7 +87,7 @@ def batches(pairs: Iterator[Pair]) -> Iterator[Batch]:
     batch: Batch = []
     size = 0
     for key, document in pairs:
-        batch.append(ReplaceOne(key, document, upsert=True))
+        batch.append((key, document))
         size += len(document.raw)
         if len(batch) >= BATCH or size >= BATCH_BYTES:
             yield batch
@@ -91,18 +96,38 @@ def batches(pairs: Iterator[Pair]) -> Iterator[Batch]:
         yield batch
 
 
-def _send(collection: Collection[Any], batch: Batch) -> Counts:
+def _insert(collection: Collection[Any], batch: Batch) -> Counts:
+    counts, there = _written(collection, [InsertOne(document) for _, document in batch])
+    return _sum(counts, _replace(collection, [batch[place] for place in there])) if there else counts
+
+
+def _replace(collection: Collection[Any], batch: Batch) -> Counts:
+    counts, late = _written(collection, _upserts(batch))
+    if not late:
+        return counts
+    # Of two upserts that both found nothing, one comes second: now it finds the other's document.
+    again = collection.bulk_write(_upserts([batch[place] for place in late]), ordered=False)
+    return _sum(counts, _counts(again.bulk_api_result))
+
+
+def _upserts(batch: Batch) -> list[ReplaceOne[Any]]:
+    return [ReplaceOne(key, document, upsert=True) for key, document in batch]
+
+
+def _written(collection: Collection[Any], writes: Sequence[Any]) -> tuple[Counts, list[int]]:
+    """Return what MongoDB has written, and the places of those writes that met another document with the same key."""
     try:
-        return _counts(collection.bulk_write(batch, ordered=False).bulk_api_result)
+        return _counts(collection.bulk_write(writes, ordered=False).bulk_api_result), []
     except BulkWriteError as error:
-        # Of two upserts that both found nothing, one comes second: now it finds the other's document.
         if codes_of(error) != {DUPLICATE_KEY}:
             raise
-        new, old = _counts(error.details or {})
-        late = [batch[found["index"]] for found in (error.details or {})["writeErrors"]]
-    again = _counts(collection.bulk_write(late, ordered=False).bulk_api_result)
-    return Counts(new + again.new, old + again.old)
+        details: Mapping[str, Any] = error.details or {}
+        return _counts(details), [int(found["index"]) for found in details["writeErrors"]]
 
 
 def _counts(told: Mapping[str, Any]) -> Counts:
-    return Counts(int(told["nUpserted"]), int(told["nMatched"]))
+    return Counts(int(told["nInserted"]) + int(told["nUpserted"]), int(told["nMatched"]))
+
+
+def _sum(one: Counts, other: Counts) -> Counts:
+    return Counts(one.new + other.new, one.old + other.old)
