@@ -306,7 +306,7 @@ def test_a_fetch_that_outlives_its_scheduler_gives_way_to_the_next_try(
     with left_alone(own):
         until(lambda: report.run.tries("fetch") == 2, within_s=60, what="a second try")
         assert older.is_running()
-        engine_of(report.run)
+        engine_of(report.run, other_than=older)
         psutil.wait_procs([older], timeout=10)
         assert not older.is_running()
         service.restore_faults()
