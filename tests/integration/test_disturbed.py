@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -51,6 +53,14 @@ OUTAGE_S = 20.0
 QUIET_S = 3.0
 # How often a scheduler looks for the tasks of one that hasn't been heard of for half a minute.
 SOON = {"scheduler.orphaned_tasks_check_interval": "3"}
+# Ends processes when nobody holds the other end of its input any more.
+END_AFTERWARDS = """
+import sys, psutil
+orphans = [psutil.Process(int(pid)) for pid in sys.argv[1:]]
+sys.stdin.read()
+for orphan in filter(psutil.Process.is_running, orphans):
+    orphan.kill()
+"""
 FAILED = f"{DAG_ID} has failed for "
 GOOD_AGAIN = f"{DAG_ID} is good again: "
 
@@ -286,13 +296,12 @@ def left_alone(own: Own) -> Iterator[None]:
     # The keeper's duty is to leave nothing behind: it goes first, while the scheduler can't hear of it.
     scheduler.suspend()
     assert keeper
-    keeper.kill()
-    scheduler.kill()
-    try:
+    # Who ends the orphans instead hears of this process's end, too, however that comes.
+    command = [sys.executable, "-c", END_AFTERWARDS, *(str(orphan.pid) for orphan in orphans)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE):
+        keeper.kill()
+        scheduler.kill()
         yield
-    finally:
-        for orphan in filter(psutil.Process.is_running, orphans):
-            orphan.kill()
 
 
 @contextmanager
