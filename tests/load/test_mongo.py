@@ -226,6 +226,18 @@ def test_what_is_there_after_all_is_replaced(mongo_uri: str, collection: Collect
     ]
 
 
+def test_only_what_is_refused_is_told_as_refused(mongo_uri: str, collection: Collection[dict[str, Any]]) -> None:
+    """A document that is there after all is none of those; the message is about the other one, which doesn't fit."""
+    collection.database.create_collection(collection.name, validator={"n": {"$type": "int"}})
+    listener = Sent(lambda: load(collection, [{"tel": "a", "n": 1}]))
+    with (
+        MongoClient[dict[str, Any]](mongo_uri, event_listeners=[listener]) as watched,
+        pytest.raises(WriteRefused) as caught,
+    ):
+        load(watched.reports[collection.name], [{"tel": "a", "n": 2}, {"tel": "b", "n": "one"}])
+    assert (caught.value.refused, caught.value.code) == (1, 121)
+
+
 @pytest.mark.parametrize("blockers", [1, 2])
 def test_a_lost_race_is_run_once_more(mongo_uri: str, collection: Collection[dict[str, Any]], blockers: int) -> None:
     """What E11000 has met is sent again, and only that, and is refused when nothing has changed."""

@@ -17,7 +17,7 @@ from pymongo.errors import BulkWriteError
 from airflow_fanout.documents import Encoded, Stored
 from airflow_fanout.errors import CountMismatch
 from airflow_fanout.mongo.index import make_index
-from airflow_fanout.mongo.patience import DUPLICATE_KEY, Patience, codes_of
+from airflow_fanout.mongo.patience import DUPLICATE_KEY, Patience, codes_of, passes
 from airflow_fanout.mongo.written import Written
 
 if TYPE_CHECKING:
@@ -97,7 +97,13 @@ def batches(pairs: Iterator[Pair]) -> Iterator[Batch]:
 
 
 def _insert(collection: Collection[Any], batch: Batch) -> Counts:
-    counts, there = _written(collection, [InsertOne(document) for _, document in batch])
+    try:
+        counts, there = _written(collection, [InsertOne(document) for _, document in batch])
+    except BulkWriteError as error:
+        if passes(error) or DUPLICATE_KEY not in codes_of(error):
+            raise
+        # What is there already isn't refused: replacing it tells what is.
+        return _replace(collection, batch)
     return _sum(counts, _replace(collection, [batch[place] for place in there])) if there else counts
 
 
