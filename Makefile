@@ -27,10 +27,10 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo ui test torture bench check format lock clean
+.PHONY: help setup demo ui unit test test-long torture bench check format lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY) ## make .venv ready (every other target does it, too)
 
@@ -40,8 +40,14 @@ demo: $(READY) ## run the daily report end to end: a service, a MongoDB, an Airf
 ui: $(READY) ## the same with Airflow's UI on 127.0.0.1, until Ctrl-C
 	@$(RUN) $(BIN)/python -m demo --ui $(ARGS)
 
-test: $(READY) ## run the tests (make test ARGS="-k codec -x")
-	@$(RUN) $(BIN)/python -m pytest $(ARGS)
+unit: $(READY) ## run the quick tests: values, control, staging
+	@$(RUN) $(BIN)/python -m pytest -m "not long" tests/values tests/control tests/staging $(ARGS)
+
+test: $(READY) ## run the tests, all but the long ones (make test ARGS="-k codec -x")
+	@$(RUN) $(BIN)/python -m pytest -m "not long" $(ARGS)
+
+test-long: $(READY) torture ## run the long tests, and the torture tests in their long form
+	@$(RUN) $(BIN)/python -m pytest -m long $(ARGS)
 
 torture: $(READY) ## the long torture tests (make torture SEED=7 repeats one that has failed)
 	@$(RUN) TORTURE=long TORTURE_SEED=$(SEED) $(BIN)/python -m pytest -s tests/torture $(ARGS)
