@@ -10,6 +10,12 @@ from typing import Any
 
 import pytest
 import yaml
+from airflow.sdk import Connection
+
+from airflow_fanout.operators.connection import to_endpoint
+from airflow_fanout.session import FanoutSession
+from airflow_fanout.settings import FetchSettings
+from demo.service import DemoService
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPOSE_TEXT = (ROOT / "docker-compose.yaml").read_text()
@@ -140,6 +146,21 @@ def test_connections_are_the_json_that_airflow_reads() -> None:
 
     assert set(connections) == {"AIRFLOW_CONN_MONGO_DEFAULT", "AIRFLOW_CONN_CALL_API", "AIRFLOW_CONN_MAIL"}
     assert all(connection["conn_type"] and connection["host"] for connection in connections.values())
+
+
+def filled(name: str, **variables: str) -> Connection:
+    """Return a connection of the scheduler's as Airflow reads it, with its variables filled in."""
+    text = VARIABLE.sub(lambda found: variables[found[1]], SERVICES["scheduler"]["environment"][name])
+    return Connection.from_json(text, conn_id=name.removeprefix("AIRFLOW_CONN_").lower())
+
+
+def test_the_api_gets_its_token() -> None:
+    """A service that demands the token answers; with another token it doesn't."""
+    with DemoService.start(subscribers=3, token="t0ken") as service:
+        for token, status in (("t0ken", 200), ("another", 401)):
+            made = filled("AIRFLOW_CONN_CALL_API", CALL_API_URL=service.url, CALL_API_TOKEN=token)
+            with FanoutSession(to_endpoint("call_api", made), FetchSettings(concurrency=1)) as session:
+                assert session.get("/subscribers").status_code == status
 
 
 def test_only_the_containers_that_need_a_secret_have_it() -> None:

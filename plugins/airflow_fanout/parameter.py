@@ -46,15 +46,17 @@ def _named(value: Json, index: int, names: Names) -> Json:
     return dict(zip(names, values, strict=True))
 
 
-def check_names(names: Names) -> tuple[str, ...]:
+def check_names(names: Names, field: str = "names") -> tuple[str, ...]:
     """Return the names as a tuple; raise `BadSetting` unless they are different Python identifiers."""
     if isinstance(names, str):
-        raise BadSetting("names", names, f'a tuple of names, such as ("{names}",)')
+        raise BadSetting(field, names, f'a tuple of names, such as ("{names}",)')
+    if not isinstance(names, list | tuple):
+        raise BadSetting(field, names, 'a tuple of names, such as ("tel",)')
     for name in names:
         if not isinstance(name, str) or not name.isidentifier():
-            raise BadSetting("names", name, "names that are Python identifiers, such as ('tel',)")
+            raise BadSetting(field, name, "names that are Python identifiers, such as ('tel',)")
     if len(set(names)) != len(names):
-        raise BadSetting("names", tuple(names), "names that differ from each other")
+        raise BadSetting(field, tuple(names), "names that differ from each other")
     return tuple(names)
 
 

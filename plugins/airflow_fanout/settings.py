@@ -34,13 +34,26 @@ def check_statuses(field: str, value: object) -> None:
 
 
 def _is_status(value: object) -> bool:
-    return isinstance(value, int) and 100 <= value <= 599
+    return isinstance(value, int) and not isinstance(value, bool) and 100 <= value <= 599
 
 
 def check_share(field: str, value: object) -> None:
     """Raise `BadSetting` unless the value is a share from 0 to 1."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise BadSetting(field, value, "a share from 0 to 1")
+
+
+def check_flag(field: str, value: object) -> None:
+    """Raise `BadSetting` unless the value is True or False."""
+    if not isinstance(value, bool):
+        raise BadSetting(field, value, "True or False")
+
+
+def check_kind(field: str, value: object, kind: type, example: str) -> None:
+    """Raise `BadSetting`, which shows how such a value is written, unless the value is of a kind."""
+    if not isinstance(value, kind):
+        article = "an" if kind.__name__[0] in "AEIO" else "a"
+        raise BadSetting(field, value, f"{article} {kind.__name__}, such as {example}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +103,7 @@ class Retry:
         for name in ("base_s", "cap_s", "longest_s"):
             check_at_least(f"retry.{name}", getattr(self, name), 0, "seconds")
         check_share("retry.budget", self.budget)
+        check_flag("retry.last_pass", self.last_pass)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +122,7 @@ class Throttle:
     rate_per_s: float | None = None
 
     def __post_init__(self) -> None:
+        check_flag("throttle.adaptive", self.adaptive)
         check_whole("throttle.floor", self.floor)
         check_whole("throttle.start", self.start)
         if self.rate_per_s is not None:
@@ -162,6 +177,10 @@ class FetchSettings:
     processes: int | None = None
 
     def __post_init__(self) -> None:
+        check_kind("timeouts", self.timeouts, Timeouts, "Timeouts(total_s=30)")
+        check_kind("retry", self.retry, Retry, "Retry(attempts=3)")
+        check_kind("throttle", self.throttle, Throttle, "Throttle(rate_per_s=10)")
+        check_kind("breaker", self.breaker, Breaker, "Breaker(max_failures=0.2)")
         if self.transport not in get_args(Transport):
             raise BadSetting("transport", self.transport, f"one of {', '.join(get_args(Transport))}")
         check_whole("concurrency", self.concurrency)

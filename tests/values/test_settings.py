@@ -184,3 +184,29 @@ def test_more_processes_than_requests_are_refused() -> None:
         FetchSettings(concurrency=2, processes=3)
     with pytest.raises(BadSetting, match="processes"):
         FetchSettings(processes=0)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "example"),
+    [
+        ("retry", 3, "a Retry, such as Retry(attempts=3)"),
+        ("retry", Retry, "a Retry, such as Retry(attempts=3)"),
+        ("retry", {"attempts": 3}, "a Retry, such as Retry(attempts=3)"),
+        ("timeouts", 30, "a Timeouts, such as Timeouts(total_s=30)"),
+        ("throttle", 10, "a Throttle, such as Throttle(rate_per_s=10)"),
+        ("breaker", None, "a Breaker, such as Breaker(max_failures=0.2)"),
+    ],
+)
+def test_a_setting_of_another_kind_is_refused_with_an_example(field: str, value: Any, example: str) -> None:
+    """Where it is written, not in the engine."""
+    with pytest.raises(BadSetting) as caught:
+        FetchSettings(**{field: value})
+    assert (caught.value.field, caught.value.expected) == (field, example)
+
+
+@pytest.mark.parametrize("value", ["no", 1, None], ids=repr)
+def test_a_switch_is_true_or_false(value: Any) -> None:
+    """A text would always be true."""
+    for make in (lambda: Retry(last_pass=value), lambda: Throttle(adaptive=value)):
+        with pytest.raises(BadSetting, match="expected True or False"):
+            make()
