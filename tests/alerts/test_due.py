@@ -42,11 +42,19 @@ def test_a_time_that_the_clock_leaves_out_is_the_one_after_the_gap() -> None:
     assert due(at("2026-03-28T23:00"), time(2, 30), BERLIN, now=at("2026-03-28T23:00")) == at("2026-03-29T01:30")
 
 
-def test_days_that_are_made_up_for_have_no_deadline() -> None:
-    """After an outage of days only the newest run is late; a run that begins an hour too late is late at once."""
-    now = at("2026-11-22T08:00")
-    assert due(at("2026-11-20T23:00"), EIGHT, BERLIN, now) is None
-    assert due(at("2026-11-21T23:00"), EIGHT, BERLIN, now) == at("2026-11-22T07:00")
+@pytest.mark.parametrize(
+    ("created", "moment"),
+    [
+        ("2026-11-22T06:59:59", "2026-11-22T07:00"),
+        ("2026-11-22T07:00", None),
+        ("2026-11-22T07:04", None),
+        ("2026-11-22T22:59", None),
+        ("2026-11-25T08:00", None),
+    ],
+)
+def test_a_run_that_is_created_after_its_deadline_has_none(created: str, moment: str | None) -> None:
+    """Nobody could have loaded it by then, be it the first run of a DAG that was just unpaused or that of a lost day."""
+    assert due(at("2026-11-21T23:00"), EIGHT, BERLIN, now=at(created)) == (moment and at(moment))
 
 
 @pytest.mark.parametrize("value", ["8 o'clock", "08:00+01:00", "25:00"])

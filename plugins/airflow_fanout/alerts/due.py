@@ -7,9 +7,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from airflow_fanout.errors import BadSetting
 
-# A run that comes later than this after its deadline makes up for lost days: nobody waits for it.
-LATEST = timedelta(hours=24)
-
 
 def to_time(field: str, value: str | time) -> time:
     """Return a time of the day, which may be written as "08:00"."""
@@ -33,13 +30,14 @@ def to_zone(field: str, name: str) -> ZoneInfo:
 def due(run_after: datetime, at: time, zone: ZoneInfo, now: datetime) -> datetime | None:
     """Return the moment by which a run should be done, in UTC: the first such time of the day after it could begin.
 
-    By the clock on the wall, also when the day has 23 or 25 hours. `None` if that was more than a day ago.
+    By the clock on the wall, also when the day has 23 or 25 hours. `None` if that moment has passed: a run that is
+    created after its deadline can't meet it, so a message about it would be false.
     """
     begin = run_after.astimezone(zone)
     moment = _on(begin, at, zone, days=0)
     if moment <= run_after:
         moment = _on(begin, at, zone, days=1)
-    return moment if moment + LATEST > now else None
+    return moment if moment > now else None
 
 
 def _on(begin: datetime, at: time, zone: ZoneInfo, *, days: int) -> datetime:

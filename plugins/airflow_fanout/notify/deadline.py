@@ -26,8 +26,9 @@ log = logging.getLogger(__name__)
 class LoadedBy(BaseDeadlineReference):
     """The first such time of the day after a scheduled run could begin.
 
-    A run of a backfill, or one that was triggered by hand, has no deadline; nor has one that comes more than a day
-    late, when lost days are made up for. Airflow knows this class by the plugin.
+    A run of a backfill, or one that was triggered by hand, has no deadline; nor has one that is created after that
+    time: the first run of a DAG that is unpaused at nine, or one that makes up for a lost day. Airflow knows this class
+    by the plugin.
 
     :param at: the time of the day, such as "08:00".
     :param timezone: its zone, by name.
