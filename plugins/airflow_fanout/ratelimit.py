@@ -5,6 +5,9 @@
   reset=30`, or three headers `RateLimit-Limit`, `-Remaining`, `-Reset`.
 - `X-RateLimit-Remaining` and `X-RateLimit-Reset`, which nobody has written down: the reset is in seconds, or, when it
   is too large for that, the moment as a Unix time.
+
+A moment is one of the server's clock: it is compared with the answer's own `Date` (RFC 9110, 6.6.1), so that a clock
+that is wrong, here or there, makes no wait longer or shorter.
 """
 
 from __future__ import annotations
@@ -23,39 +26,49 @@ _ITEM = re.compile(r"(?:^|[;,\s])(r|t|remaining|reset)\s*=\s*(\d+)")
 
 
 def pause_s(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return for how long the server wants no requests, in seconds from `now`; `None` if it doesn't say.
+    """Return for how long the server wants no requests, in seconds; `None` if it doesn't say.
 
     :param headers: the answer's headers; their names in any case.
+    :param now: the time here, for an answer without a `Date`.
     """
     asked = [found for found in (retry_after_s(headers, now), reset_s(headers, now)) if found is not None]
     return max(asked, default=None)
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return `Retry-After` in seconds from `now`; `None` if it isn't there or can't be read."""
+    """Return `Retry-After` in seconds; `None` if it isn't there or can't be read."""
     text = (headers.get("Retry-After") or "").strip()
     seconds = _number(text)
     if seconds is not None:
-        return _from_now(seconds, now)
-    try:
-        at = parsedate_to_datetime(text)
-        aware = at if at.tzinfo else at.replace(tzinfo=UTC)
-        return _sensible((aware - now).total_seconds())
-    except (ValueError, OverflowError):
-        return None
+        return _from_now(seconds, headers, now)
+    until = _moment(text)
+    return None if until is None else _sensible((until - _server_time(headers, now)).total_seconds())
 
 
 def reset_s(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return when the quota is full again, in seconds from `now`, if nothing is left of it; else `None`."""
+    """Return after how many seconds the quota is full again, if nothing is left of it; else `None`."""
     quotas = [*_combined(headers), _single(headers, "RateLimit"), _single(headers, "X-RateLimit")]
-    resets = (_from_now(reset, now) for remaining, reset in quotas if remaining == 0 and reset is not None)
+    resets = (_from_now(reset, headers, now) for remaining, reset in quotas if remaining == 0 and reset is not None)
     return max((found for found in resets if found is not None), default=None)
 
 
-def _from_now(number: int, now: datetime) -> float | None:
+def _from_now(number: int, headers: Mapping[str, str], now: datetime) -> float | None:
     if number <= LONGEST_S:
         return float(number)
-    return _sensible((number if number <= LAST_MOMENT_S else number / 1000) - now.timestamp())
+    moment = number if number <= LAST_MOMENT_S else number / 1000
+    return _sensible(moment - _server_time(headers, now).timestamp())
+
+
+def _server_time(headers: Mapping[str, str], now: datetime) -> datetime:
+    return _moment(headers.get("Date") or "") or now
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(text.strip())
+    except (ValueError, OverflowError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _sensible(seconds: float) -> float | None:

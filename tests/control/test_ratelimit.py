@@ -13,6 +13,7 @@ from airflow_fanout.ratelimit import LONGEST_S, pause_s, reset_s, retry_after_s
 NOW = datetime(2026, 11, 23, 6, 0, 0, tzinfo=UTC)
 UNIX = int(NOW.timestamp())
 NAMES = (
+    "Date",
     "Retry-After",
     "RateLimit",
     "RateLimit-Remaining",
@@ -102,7 +103,29 @@ def test_of_two_words_the_longer_one_counts(after: str, reset: str, seconds: flo
     assert pause_s(headers, NOW) == seconds
 
 
+@pytest.mark.parametrize("clock", [timedelta(0), timedelta(hours=1), timedelta(hours=-1), timedelta(days=-20_000)])
+def test_a_moment_is_one_of_the_servers_clock(clock: timedelta) -> None:
+    """Whatever the server's clock says, two seconds after its own `Date` are two seconds."""
+    there = NOW + clock
+    soon = there + timedelta(seconds=2)
+    date = {"Date": format_datetime(there, usegmt=True)}
+    assert retry_after_s({**date, "Retry-After": format_datetime(soon, usegmt=True)}, NOW) == 2.0
+    assert retry_after_s({**date, "Retry-After": "7"}, NOW) == 7.0
+    if soon.timestamp() > LONGEST_S:
+        reset = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(soon.timestamp()))}
+        assert reset_s({**date, **reset}, NOW) == 2.0
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Mon, 23 Nov 2026"])
+def test_without_a_date_that_can_be_read_the_clock_here_counts(date: str) -> None:
+    """An answer needn't have a `Date`, and a proxy may have spoilt it."""
+    headers = {"Date": date, "Retry-After": "Mon, 23 Nov 2026 06:01:30 GMT"}
+    assert retry_after_s(headers, NOW) == 90.0
+
+
 @given(st.dictionaries(st.sampled_from(NAMES), TEXTS))
+@example({"Date": "Sat, 01 Jan 0001 00:00:00 +2300", "Retry-After": "Mon, 23 Nov 2026 06:01:30 GMT"})
+@example({"Date": "Fri, 31 Dec 9999 23:59:59 -2300", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1800000000"})
 @example({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "9" * 5000})
 @example({"RateLimit": f'"x";r=0;t={"9" * 5000}'})
 def test_no_header_raises(headers: dict[str, str]) -> None:
