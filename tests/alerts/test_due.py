@@ -53,7 +53,7 @@ def test_a_time_that_the_clock_leaves_out_is_the_one_after_the_gap() -> None:
     ],
 )
 def test_a_run_that_is_created_after_its_deadline_has_none(created: str, moment: str | None) -> None:
-    """Nobody could have loaded it by then, be it the first run of a DAG that was just unpaused or that of a lost day."""
+    """Nobody could have loaded it by then: the first run of a DAG that was just unpaused, or that of a lost day."""
     assert due(at("2026-11-21T23:00"), EIGHT, BERLIN, now=at(created)) == (moment and at(moment))
 
 
