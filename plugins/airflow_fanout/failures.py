@@ -47,12 +47,13 @@ def outcome_of(error: BaseException, *, author: str | None = None) -> Outcome:
     :param author: the file of the author's function, to say at which line it failed.
     """
     where = _line(error, author)
-    if isinstance(error, requests.HTTPError) and error.response is not None:
+    # An author may raise an HTTPError with anything for a response, and what has no status is no answer.
+    if isinstance(error, requests.HTTPError) and isinstance(getattr(error.response, "status_code", None), int):
         return outcome_of_status(error.response, where=where)
     kind = next((kind for family, kind in _KINDS if isinstance(error, family)), Kind.ERROR)
     inner = _inner(error)
     kind = next((kind for family, kind in _INNER_KINDS if isinstance(inner, family)), kind)
-    failure = Failure(type(error).__name__, _words(inner or error), where)
+    failure = Failure(short(type(error).__name__), _words(inner or error), where)
     return Outcome(kind, failure=failure, garbled=isinstance(error, _GARBLED))
 
 
@@ -61,7 +62,7 @@ def outcome_of_status(response: requests.Response, where: str | None = None) -> 
     return Outcome(
         Kind.HTTP_ERROR,
         status=response.status_code,
-        failure=Failure("HTTPError", f"HTTP {response.status_code} {response.reason or ''}".rstrip(), where),
+        failure=Failure("HTTPError", short(f"HTTP {response.status_code} {response.reason or ''}".rstrip()), where),
         retry_after_s=pause_s(response.headers, datetime.now(UTC)),
     )
 
@@ -78,15 +79,21 @@ def _inner(error: BaseException) -> BaseException | None:
 def _words(error: BaseException) -> str:
     try:
         text = str(error)
-    except Exception as unspeakable:  # noqa: BLE001 - an author's exception may fail at saying what it is
+    except BaseException as unspeakable:  # noqa: BLE001 - an author's exception may fail at saying what it is
         text = f"its own text can't be had ({type(unspeakable).__name__})"
-    # What UTF-8 can't hold (a lone surrogate out of broken bytes) can't stand in the journal.
-    text = text.encode(errors="backslashreplace").decode()
-    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}… ({len(text):,} characters)"
+    return short(text)
+
+
+def short(text: str) -> str:
+    """Return a text as the journal can hold it: UTF-8, and cut if nobody would read all of it."""
+    # A lone surrogate, out of broken bytes, is no UTF-8. Cut first: a text may be a hundred megabytes.
+    safe = text[:LONGEST_TEXT].encode(errors="backslashreplace").decode()
+    return safe if len(text) <= LONGEST_TEXT else f"{safe}… ({len(text):,} characters)"
 
 
 def _line(error: BaseException, author: str | None) -> str | None:
     if author is None:
         return None
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == author]
+    frames = traceback.walk_tb(error.__traceback__)
+    lines = [number for frame, number in frames if frame.f_code.co_filename == author]
     return f"{Path(author).name}:{lines[-1]}" if lines else None

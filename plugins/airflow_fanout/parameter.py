@@ -69,7 +69,17 @@ def fields(parameter: Json) -> Mapping[str, Json]:
 
 
 def arguments(parameter: Json) -> tuple[list[Any], dict[str, Any]]:
-    """Return a parameter as a call's arguments: an object by keyword, a list by position, else the one value."""
+    """Return a parameter as a call's arguments: an object by keyword, a list by position, else the one value.
+
+    They are the caller's own: whatever a function does to them, the parameter stays as it is.
+    """
     if isinstance(parameter, dict):
-        return [], parameter
-    return (parameter if isinstance(parameter, list) else [parameter]), {}
+        return [], _copy(parameter)
+    return (_copy(parameter) if isinstance(parameter, list) else [parameter]), {}
+
+
+def _copy(value: Json) -> Json:
+    # A value of JSON has no cycles, and its texts and numbers can't be changed.
+    if isinstance(value, dict):
+        return {name: _copy(part) for name, part in value.items()}
+    return [_copy(part) for part in value] if isinstance(value, list) else value

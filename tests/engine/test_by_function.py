@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_fanout.outcome import Kind, Outcome
 from airflow_fanout.settings import MIB, Retry, Timeouts
-from tests.engine.harness import Run, Sending, frozen, job, run
+from tests.engine.harness import Run, Sending, frozen, job, run, settings
 from tests.http.dag_file import TEXT, loaded
 from tests.http.servers import Server, answer, as_json, drip, paths, serving
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tests.http.servers import Connection, Routes, Seen
 
+THRICE = Retry(attempts=3, base_s=0.001, last_pass=False)
 CASES = re.findall(r"^    def (\w+)\(session\)", TEXT, re.MULTILINE)
 
 
@@ -44,7 +45,7 @@ def done(tmp_path_factory: pytest.TempPathFactory, sending: Sending) -> Iterator
     how = sending(
         len(CASES),
         retry=Retry(attempts=2, base_s=0.01, last_pass=False),
-        timeouts=Timeouts(read_s=5, total_s=0.8),
+        timeouts=Timeouts(read_s=5, total_s=3),
         max_body_bytes=MIB,
     )
     with serving(ROUTES) as server, loaded(folder) as dag_file:
@@ -80,9 +81,19 @@ def test_none_is_null(done: Run) -> None:
 @pytest.mark.parametrize(
     ("case", "kind", "type_", "said"),
     [
-        ("moment", Kind.ERROR, "NotJson", "the function's result isn't JSON: Object of type datetime"),
-        ("nan", Kind.ERROR, "NotJson", "the function's result isn't JSON"),
-        ("surrogate", Kind.ERROR, "NotJson", "the function's result isn't JSON"),
+        (
+            "moment",
+            Kind.ERROR,
+            "NotJson",
+            "result['at'] is of type datetime.datetime; write it as text: value.isofo",
+        ),
+        ("nan", Kind.ERROR, "NotJson", "the function's result isn't JSON: result is NaN or infinite; return None"),
+        ("surrogate", Kind.ERROR, "NotJson", "the function's result isn't JSON: result is text with a lone surrogate"),
+        ("response", Kind.ERROR, "NotJson", "return what is in the answer: response.json(), or response.text"),
+        ("day", Kind.ERROR, "NotJson", "result['rows'][0]['at'] is of type datetime.date"),
+        ("amount", Kind.ERROR, "NotJson", "result[0] is of type decimal.Decimal; write it as text, which keeps all"),
+        ("awaitable", Kind.ERROR, "NotJson", "the engine awaits nothing: call session.get(…) from a plain `def`"),
+        ("circle", Kind.ERROR, "NotJson", "Circular reference detected"),
         ("raises", Kind.ERROR, "KeyError", "'calls'"),
         ("helped", Kind.ERROR, "AttributeError", "'NoneType' object has no attribute 'upper'"),
         ("leaves", Kind.ERROR, "SystemExit", "3"),
@@ -93,10 +104,16 @@ def test_none_is_null(done: Run) -> None:
         ("large", Kind.INVALID, "BodyTooLarge", "larger than 1,048,576 bytes"),
         ("streamed", Kind.INVALID, "BodyTooLarge", "larger than 1,048,576 bytes"),
         ("refused", Kind.CONNECTION_ERROR, "ConnectionError", "Connection refused"),
-        ("late", Kind.TIMEOUT, "TotalTimeout", "no answer within 0.8 s in total"),
+        ("late", Kind.TIMEOUT, "TotalTimeout", "no answer within 3 s in total"),
         ("late_read", Kind.TIMEOUT, "ReadTimeout", "read timeout=0.2"),
         ("late_body", Kind.TIMEOUT, "ConnectionError", "Read timed out"),
-        ("swallows", Kind.TIMEOUT, "TotalTimeout", "no answer within 0.8 s in total"),
+        ("swallows", Kind.TIMEOUT, "TotalTimeout", "no answer within 3 s in total"),
+        ("disguises", Kind.TIMEOUT, "TotalTimeout", "no answer within 3 s in total"),
+        ("own_limit", Kind.TIMEOUT, "Timeout", "a time limit of the function's own: 0.05 second"),
+        ("nameless", Kind.ERROR, "X" * 1_000 + "… (2,000 characters)", "x"),
+        ("huge", Kind.ERROR, "ValueError", "xxx… (100,000,000 characters)"),
+        ("false_response", Kind.ERROR, "HTTPError", "no"),
+        ("empty_response", Kind.ERROR, "HTTPError", "no"),
     ],
 )
 def test_failures_say_what_happened(done: Run, case: str, kind: Kind, type_: str, said: str) -> None:
@@ -106,6 +123,32 @@ def test_failures_say_what_happened(done: Run, case: str, kind: Kind, type_: str
     assert (outcome.kind, outcome.failure.type) == (kind, type_)
     assert said in outcome.failure.message
     assert len(outcome.failure.message) < 1_100
+
+
+@pytest.mark.parametrize(
+    ("case", "type_"),
+    [
+        ("greenlet_exit", "GreenletExit"),
+        ("interrupts", "KeyboardInterrupt"),
+        ("base", "BaseException"),
+        ("system_error", "SystemError"),
+        ("generator_exit", "GeneratorExit"),
+        ("ends_lazily", "SystemExit"),
+        ("ends_in_items", "GreenletExit"),
+        ("ends_in_str", "Ending"),
+    ],
+)
+def test_whatever_a_function_raises_is_the_error_of_its_parameter(done: Run, case: str, type_: str) -> None:
+    """Exceptions that end greenlets, threads or programs end nothing here, wherever a function raises them."""
+    outcome = done.outcomes[case]
+    assert outcome.failure is not None
+    assert (outcome.kind, outcome.failure.type) == (Kind.ERROR, type_)
+
+
+def test_what_a_function_leaves_behind_costs_no_other_parameter_its_record(done: Run) -> None:
+    """A greenlet of the function's that ends by SystemExit, or kills the worker later, ends neither engine nor pool."""
+    assert done.outcomes["spawned_exit"] == Outcome(Kind.OK, result="SystemExit")
+    assert done.outcomes["killed_later"] == Outcome(Kind.OK, result="killed later")
 
 
 @pytest.mark.parametrize(
@@ -132,7 +175,7 @@ def test_only_what_may_pass_is_tried_again(done: Run) -> None:
     """Timeouts, lost connections and garbled answers are tried again, the author's own errors aren't."""
     attempts = {record.parameter: record.attempts for record in done.records}
     assert {case for case, times in attempts.items() if times == 2} == {
-        *("status", "refused", "late", "late_read", "late_body", "swallows", "not_json")
+        *("status", "refused", "late", "late_read", "late_body", "swallows", "disguises", "own_limit", "not_json")
     }
 
 
@@ -143,6 +186,28 @@ def test_tuples_come_by_position_and_objects_by_keyword(tmp_path: Path) -> None:
     by_name = run(job(frozen(folder, [(1, "a")], ("n", "x")), lambda _, *, x, n: {"x": x, "n": n}))
     assert [record.result for record in by_position.records] == [[1, "a"], [2, "b"]]
     assert by_name.records[0].result == {"x": "a", "n": 1}
+
+
+def test_every_attempt_has_the_frozen_parameter(tmp_path: Path) -> None:
+    """A function that changes its parameter gets a new one at each attempt, and the record has what was frozen."""
+
+    def fetch(session: Any, tags: list[str], deep: dict[str, list[int]]) -> None:
+        import requests
+
+        seen = repr([tags, deep])
+        tags.append("seen")
+        deep["a"].append(2)
+        deep["b"] = []
+        raise requests.ConnectionError(seen)
+
+    given = {"tags": ["new"], "deep": {"a": [1]}}
+    by_name = run(job(frozen(tmp_path / "names", [given]), fetch, how=settings(retry=THRICE)))
+    by_place = run(job(frozen(tmp_path / "places", [(["new"], {"a": [1]})]), fetch, how=settings(retry=THRICE)))
+    for found, parameter in ((by_name, given), (by_place, list(given.values()))):
+        [record] = found.records
+        assert (record.attempts, record.parameter) == (3, parameter)
+        assert record.failure is not None
+        assert record.failure.message == "[['new'], {'a': [1]}]"
 
 
 def test_streams_that_are_left_open(tmp_path: Path, sending: Sending) -> None:

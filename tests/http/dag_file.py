@@ -22,7 +22,9 @@ import threading
 from collections import namedtuple
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 
+import gevent
 import requests
 
 LIMIT = 3
@@ -115,6 +117,41 @@ class Wrong(Exception):
         raise RuntimeError("no words")
 
 
+class Ending(Exception):
+    def __str__(self):
+        raise gevent.GreenletExit
+
+    __repr__ = __str__
+
+
+class Lazy(dict):
+    def items(self):
+        raise gevent.GreenletExit
+
+
+def ending_generator():
+    yield 1
+    raise SystemExit
+
+
+def spawned_exit():
+    child = gevent.spawn(lambda: (_ for _ in ()).throw(SystemExit(3)))
+    child.join()
+    return type(child.exception or child.value).__name__
+
+
+def late_kill():
+    me = gevent.getcurrent()
+    gevent.spawn_later(0.05, lambda: me.kill(block=False))
+    return "killed later"
+
+
+def circle():
+    one = []
+    one.extend([one] * 50)
+    return one
+
+
 class CASES:
     """What a function may do; the parameter is the case's name."""
 
@@ -141,6 +178,33 @@ class CASES:
     def late(session): return session.get("/drip").text
     def late_read(session): return session.get("/hang", timeout=0.2).text
     def late_body(session): return session.get("/stuck", timeout=0.2).text
+    def greenlet_exit(session): raise gevent.GreenletExit
+    def interrupts(session): raise KeyboardInterrupt
+    def base(session): raise BaseException("of the family's root")
+    def system_error(session): raise SystemError("inside")
+    def generator_exit(session): raise GeneratorExit
+    def ends_lazily(session): return ending_generator()
+    def ends_in_items(session): return Lazy(a=1)
+    def ends_in_str(session): raise Ending
+    def own_limit(session):
+        with gevent.Timeout(0.05):
+            gevent.sleep(1)
+    def nameless(session): raise type("X" * 2000, (Exception,), {})("x")
+    def huge(session): raise ValueError("x" * 100_000_000)
+    def false_response(session): raise requests.HTTPError("no", response="x")
+    def empty_response(session): raise requests.HTTPError("no", response=requests.Response())
+    def response(session): return session.get("/good")
+    def day(session): return {"rows": [{"tel": "+12025550100", "at": date(2026, 11, 22)}]}
+    def amount(session): return [Decimal("1.10")]
+    def awaitable(session): return awaited(session, "x")
+    def circle(session): return circle()
+    def spawned_exit(session): return spawned_exit()
+    def killed_later(session): return late_kill()
+    def disguises(session):
+        try:
+            session.get("/hang")
+        except BaseException as error:
+            raise ValueError("disguised") from error
     def swallows(session):
         try:
             session.get("/hang")

@@ -21,6 +21,13 @@ from airflow_fanout.settings import FetchSettings
 GRACE_S = 2.0
 
 
+class PartEnded(Exception):
+    """A greenlet of the engine's own was killed, by code that kills greenlets that aren't its own."""
+
+    def __str__(self) -> str:
+        return "a function of the report has killed greenlets that belong to the engine"
+
+
 class Parts(TypedDict):
     """What every driver is given.
 

@@ -9,7 +9,7 @@ import gevent
 from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 
-from airflow_fanout.engine.driver import Driver, Parts
+from airflow_fanout.engine.driver import Driver, PartEnded, Parts
 from airflow_fanout.engine.transport import Transport
 
 # How long the pool waits for workers that it has ended.
@@ -36,7 +36,8 @@ class Pool(Driver):
         self._workers = [gevent.spawn(self._work_on) for _ in range(self._settings.concurrency)]
         try:
             for worker in gevent.iwait(self._workers):
-                worker.get()
+                if isinstance(worker.get(), gevent.GreenletExit) and not self._given_up:
+                    raise PartEnded
         finally:
             self._give_up()
 

@@ -17,7 +17,7 @@ import gevent
 
 from airflow_fanout import codec
 from airflow_fanout.codec import Json
-from airflow_fanout.engine.driver import Driver, Parts
+from airflow_fanout.engine.driver import Driver, PartEnded, Parts
 from airflow_fanout.engine.job import Job
 from airflow_fanout.engine.limits import allow_files
 from airflow_fanout.engine.meter import Meter
@@ -113,7 +113,10 @@ class _Fetch:
         )
 
     def run(self) -> int:
-        gevent.signal_handler(signal.SIGTERM, self._driver.stop, Stop("stopped", {}))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            gevent.signal_handler(number, self._driver.stop, Stop("stopped", {}))
+        # What a greenlet of an author's raises (SystemExit, say) ends that greenlet, and not the engine.
+        gevent.get_hub().SYSTEM_ERROR = ()
         # What has been imported stays: the collector needn't look at it again and again. And a handful of answers are
         # hundreds of objects, which by themselves are no reason to look for cycles.
         gc.freeze()
@@ -124,7 +127,8 @@ class _Fetch:
         try:
             # Whichever ends first: the last two never do, unless they can't write to the disk or to the parent.
             for ended in gevent.iwait(running, count=1):
-                ended.get()
+                if isinstance(ended.get(), gevent.GreenletExit):
+                    raise PartEnded
         finally:
             gevent.killall(running)
             self._scribe.close()
