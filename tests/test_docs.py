@@ -135,7 +135,6 @@ OPENINGS = {
     "CountMismatch": "and MongoDB confirms",
     "WriteRefused": "MongoDB refused",
     "NoUniqueIndex": "can't have a unique index",
-    "NotSwappable": "renames a new collection over a plain one",
     "SwapLost": "A newer load of",
     "MongoFailed": "MongoDB failed",
 }

@@ -428,20 +428,6 @@ class NoUniqueIndex(FanoutError):
 
 
 @dataclass(eq=False)
-class NotSwappable(FanoutError):
-    """`swap` was asked for of something that nothing can be renamed over."""
-
-    collection: str
-    what: str
-
-    def __str__(self) -> str:
-        return (
-            f'{self.collection} is {self.what}, and mode="swap" renames a new collection over a plain one. '
-            "Nothing was written; give the report another collection or another mode."
-        )
-
-
-@dataclass(eq=False)
 class SwapLost(FanoutError):
     """The temporary collection of a swap was taken away from the load that filled it."""
 

@@ -105,15 +105,6 @@ def test_a_collection_with_double_keys_is_not_written(collection: Collection[dic
     assert not NoUniqueIndex.retry
 
 
-def test_an_index_that_is_not_unique_is_told(collection: Collection[dict[str, Any]]) -> None:
-    """Another index on the same fields stands in the way, and the server's own words say so."""
-    collection.create_index([("as_of", ASCENDING), ("tel", ASCENDING)])
-    with pytest.raises(NoUniqueIndex, match="index") as caught:
-        load(collection, [{"tel": "b"}])
-    assert caught.value.key == ("as_of", "tel")
-    assert collection.count_documents({}) == 0
-
-
 def test_a_unique_index_of_another_name_will_do(collection: Collection[dict[str, Any]]) -> None:
     """Who has made the index by hand, under a name of their own, needs no second one."""
     collection.create_index([("as_of", ASCENDING), ("tel", ASCENDING)], unique=True, name="by_hand")

@@ -9,10 +9,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pymongo import ASCENDING, MongoClient
+from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from airflow_fanout.errors import NotSwappable, NoUniqueIndex, SwapLost, WriteRefused
+from airflow_fanout.errors import SwapLost, WriteRefused
 from airflow_fanout.mongo import Written, lease
 from airflow_fanout.mongo.lease import Leases
 from airflow_fanout.mongo.patience import Patience
@@ -75,29 +75,6 @@ def test_indexes_and_options_are_carried_over(collection: Collection[dict[str, A
     with pytest.raises(WriteRefused):
         swap(collection, [{"tel": "c", "v": "no number"}])
     assert [tel for _, tel, _ in state(collection)] == ["b"]
-    assert temporary(collection) == leases(collection) == []
-
-
-def test_an_index_in_the_way_is_told(collection: Collection[dict[str, Any]]) -> None:
-    """The report's collection is named, not the temporary one, which is gone."""
-    collection.create_index([("as_of", ASCENDING), ("tel", ASCENDING)])
-    with pytest.raises(NoUniqueIndex) as caught:
-        swap(collection, [{"tel": "a"}])
-    assert caught.value.collection == collection.full_name
-    assert temporary(collection) == leases(collection) == []
-
-
-@pytest.mark.parametrize(
-    "options", [{"viewOn": "calls"}, {"timeseries": {"timeField": "as_of"}}, {"capped": True, "size": 4096}], ids=str
-)
-def test_what_is_no_plain_collection_is_refused(
-    collection: Collection[dict[str, Any]], options: dict[str, Any]
-) -> None:
-    """A view can't be renamed over, and what is capped would forget documents."""
-    collection.database.create_collection(collection.name, **options)
-    with pytest.raises(NotSwappable) as caught:
-        swap(collection, [{"tel": "a"}])
-    assert not caught.value.retry
     assert temporary(collection) == leases(collection) == []
 
 

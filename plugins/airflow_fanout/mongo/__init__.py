@@ -17,6 +17,7 @@ from airflow_fanout.mongo.batches import upsert
 from airflow_fanout.mongo.patience import Patience
 from airflow_fanout.mongo.removal import replace_run
 from airflow_fanout.mongo.swap import swap
+from airflow_fanout.mongo.target import BadTarget, Target, look, problems
 from airflow_fanout.mongo.written import Written
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ SAFE = WriteConcern("majority", j=True)
 # Another program's documents may have dates that Python doesn't know.
 PLAIN: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 
-Mode = Callable[["Collection[Any]", Encoded, str, Patience], Written]
+Mode = Callable[["Collection[Any]", Target, Encoded, str, Patience], Written]
 MODES: Mapping[str, Mode] = {"upsert": upsert, "replace_run": replace_run, "swap": swap}
 
 
@@ -43,15 +44,19 @@ def write(
     :raises CountMismatch: when MongoDB confirms another number than were given.
     :raises WriteRefused: when it refuses a document.
     :raises NoUniqueIndex: when the collection can't have the index that upserts rest on.
-    :raises NotSwappable: when `swap` is asked for of something that isn't a plain collection.
+    :raises BadTarget: when the collection is one that load can't write to as the report asks.
     :raises SwapLost: when a newer try of the same run has taken over.
     :raises MongoFailed: when it can't be reached, or refuses the operation.
     """
     name = collection.full_name
     safe = collection.with_options(PLAIN, ReadPreference.PRIMARY, SAFE)
+    patience = Patience(name, patience_s)
     try:
+        target = look(safe, patience.insist)
+        if found := problems(target, mode=mode, key=made.key):
+            raise BadTarget(name, tuple(found))
         with _settled():
-            return MODES[mode](safe, made, run, Patience(name, patience_s))
+            return MODES[mode](safe, target, made, run, patience)
     except BulkWriteError as error:
         raise _refused(name, error) from error
     except PyMongoError as error:

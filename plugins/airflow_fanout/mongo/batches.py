@@ -18,6 +18,7 @@ from airflow_fanout.documents import Encoded, Stored
 from airflow_fanout.errors import CountMismatch
 from airflow_fanout.mongo.index import make_index
 from airflow_fanout.mongo.patience import DUPLICATE_KEY, Patience, codes_of, passes
+from airflow_fanout.mongo.target import Target
 from airflow_fanout.mongo.written import Written
 
 if TYPE_CHECKING:
@@ -40,9 +41,9 @@ class Counts(NamedTuple):
     old: int
 
 
-def upsert(collection: Collection[Any], made: Encoded, _run: str, patience: Patience) -> Written:
+def upsert(collection: Collection[Any], target: Target, made: Encoded, _run: str, patience: Patience) -> Written:
     """Write the documents, and leave all others as they are."""
-    make_index(collection, made.key, patience)
+    make_index(collection, target, made.key, patience)
     return write_all(collection, made, patience)
 
 

@@ -2,42 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pymongo import ASCENDING
-from pymongo.errors import OperationFailure
+from pymongo.errors import OperationFailure, PyMongoError
 
 from airflow_fanout.errors import NoUniqueIndex
 from airflow_fanout.mongo.patience import DUPLICATE_KEY, Patience
+from airflow_fanout.mongo.target import UNAUTHORIZED, Target, serving
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
 
 # CannotCreateIndex, IndexOptionsConflict, IndexKeySpecsConflict.
 IN_THE_WAY = frozenset({67, 85, 86})
+# Looking for the reason reads the whole collection; without one, the message is shorter.
+LOOK_LIMIT_S = 30.0
 
 
-def make_index(collection: Collection[Any], key: tuple[str, ...], patience: Patience) -> None:
-    """Make the unique index on a key's fields, unless there is one, whatever its name.
+def make_index(collection: Collection[Any], target: Target, key: tuple[str, ...], patience: Patience) -> str:
+    """Make the unique index on a key's fields, unless the target has one, whatever its name; return its name.
 
+    :param collection: the target itself, or a collection with its indexes and options.
     :raises NoUniqueIndex: when the collection's documents, or another index, stand in the way.
     """
+    if (there := serving(target, key)) is not None:
+        return str(there["name"])
     wanted = [(name, ASCENDING) for name in key]
-    present = patience.insist(collection.index_information)
-    if any(_serves(index, wanted) for index in present.values()):
-        return
+    name = _name(target, key)
+    why = None
     try:
-        patience.insist(lambda: collection.create_index(wanted, unique=True), timed=False)
+        patience.insist(lambda: collection.create_index(wanted, unique=True, name=name), timed=False)
     except OperationFailure as error:
         if error.code == DUPLICATE_KEY:
-            raise NoUniqueIndex(patience.collection, key, "it holds several documents with the same key") from error
-        if error.code in IN_THE_WAY:
-            said = str((error.details or {}).get("errmsg", error))
-            raise NoUniqueIndex(patience.collection, key, said) from error
-        raise
+            why = _of_documents(collection, key)
+        elif error.code in IN_THE_WAY:
+            why = str((error.details or {}).get("errmsg", error))
+        elif error.code == UNAUTHORIZED:
+            why = "the user of the connection has no right to make one (createIndex)"
+        else:
+            raise
+    if why is not None:
+        raise NoUniqueIndex(patience.collection, key, why)
+    return name
 
 
-def _serves(index: Mapping[str, Any], wanted: list[tuple[str, int]]) -> bool:
-    partial = {"partialFilterExpression", "sparse", "hidden"} & index.keys()
-    return bool(index.get("unique")) and not partial and list(index["key"]) == wanted
+def _name(target: Target, key: Sequence[str]) -> str:
+    """Return the name that MongoDB would give, or another one if an index that doesn't serve has that."""
+    name = "_".join(f"{field}_{ASCENDING}" for field in key)
+    taken = {index["name"] for index in target.indexes}
+    return f"{name}_fanout" if name in taken else name
+
+
+def _of_documents(collection: Collection[Any], key: Sequence[str]) -> str:
+    """Return why the documents that are there can't be told apart by a key."""
+    try:
+        for name in key:
+            without = collection.count_documents({name: None}, maxTimeMS=int(1000 * LOOK_LIMIT_S))
+            if without > 1:
+                return f"{without:,} of its documents have no field {name!r}: give them the field, or remove them"
+        keys = {name: f"${name}" for name in key}
+        several: list[dict[str, Any]] = [
+            {"$group": {"_id": keys, "n": {"$sum": 1}}},
+            {"$match": {"n": {"$gt": 1}}},
+            {"$group": {"_id": None, "keys": {"$sum": 1}, "documents": {"$sum": "$n"}}},
+        ]
+        [found] = collection.aggregate(several, allowDiskUse=True, maxTimeMS=int(1000 * LOOK_LIMIT_S))
+        return f"it holds several documents with the same key: {found['documents']:,} share {found['keys']:,} keys"
+    except (PyMongoError, ValueError):
+        return "it holds several documents with the same key"

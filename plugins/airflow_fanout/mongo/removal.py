@@ -10,8 +10,10 @@ from pymongo import ASCENDING
 
 from airflow_fanout.documents import Encoded
 from airflow_fanout.errors import CountMismatch
-from airflow_fanout.mongo.batches import upsert
+from airflow_fanout.mongo.batches import write_all
+from airflow_fanout.mongo.index import make_index
 from airflow_fanout.mongo.patience import Patience
+from airflow_fanout.mongo.target import Target
 from airflow_fanout.mongo.written import Written
 
 if TYPE_CHECKING:
@@ -22,14 +24,15 @@ PAGE = 1000
 Page = list[Mapping[str, Any]]
 
 
-def replace_run(collection: Collection[Any], made: Encoded, run: str, patience: Patience) -> Written:
+def replace_run(collection: Collection[Any], target: Target, made: Encoded, _run: str, patience: Patience) -> Written:
     """Write the documents, then remove those of the same date that the run doesn't have.
 
     :raises CountMismatch: when the date then has another number of documents: another load removed some of these.
     """
-    written = upsert(collection, made, run, patience)
+    index = make_index(collection, target, made.key, patience)
+    written = write_all(collection, made, patience)
     removed = 0
-    for page in _pages(collection, made, patience):
+    for page in _pages(collection, index, made, patience):
         others = [document["_id"] for document in page if not made.holds(document)]
         if others:
             # The date, too: whatever has become of a document since it was read, another day's is never removed.
@@ -42,22 +45,22 @@ def replace_run(collection: Collection[Any], made: Encoded, run: str, patience: 
     return written._replace(removed=removed)
 
 
-def _pages(collection: Collection[Any], made: Encoded, patience: Patience) -> Iterator[Page]:
+def _pages(collection: Collection[Any], index: str, made: Encoded, patience: Patience) -> Iterator[Page]:
     # Each page begins where the one before ended, by the unique index: a cursor wouldn't outlive a primary.
     after: Mapping[str, Any] | None = None
     while True:
-        page = patience.insist(partial(_page, collection, made, after))
+        page = patience.insist(partial(_page, collection, index, made, after))
         yield page if after is None else page[1:] if page and page[0]["_id"] == after["_id"] else page
         if len(page) <= PAGE:
             return
         after = page[-1]
 
 
-def _page(collection: Collection[Any], made: Encoded, after: Mapping[str, Any] | None) -> Page:
+def _page(collection: Collection[Any], index: str, made: Encoded, after: Mapping[str, Any] | None) -> Page:
     """Return the keys of one document more than a page, in their order, beginning with the one named."""
-    index = [(name, ASCENDING) for name in made.key]
+    order = [(name, ASCENDING) for name in made.key]
     found = collection.find(made.date, dict.fromkeys(made.key, True), limit=PAGE + 1, batch_size=PAGE + 2)
     if after is not None:
         begin: list[Any] = [(name, after.get(name)) for name in made.key]
         found = found.min(begin)
-    return list(found.hint(index).sort(index))
+    return list(found.hint(index).sort(order))

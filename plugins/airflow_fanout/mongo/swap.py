@@ -14,11 +14,12 @@ from pymongo import ReadPreference
 from pymongo.errors import OperationFailure, PyMongoError
 
 from airflow_fanout.documents import Encoded
-from airflow_fanout.errors import CountMismatch, MongoFailed, NotSwappable, SwapLost
+from airflow_fanout.errors import CountMismatch, MongoFailed, SwapLost
 from airflow_fanout.mongo.batches import write_all
 from airflow_fanout.mongo.index import make_index
 from airflow_fanout.mongo.lease import Lease, Leases
 from airflow_fanout.mongo.patience import Patience
+from airflow_fanout.mongo.target import Target
 from airflow_fanout.mongo.written import Written
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ NAMESPACE_EXISTS = 48
 HASTY_S = 1.0
 
 
-def swap(collection: Collection[Any], made: Encoded, run: str, patience: Patience) -> Written:
+def swap(collection: Collection[Any], target: Target, made: Encoded, run: str, patience: Patience) -> Written:
     """Put a collection of exactly these documents in the place of the old one, in one step.
 
     Readers see all of the old or all of the new. The old one's indexes and options are carried over; what else
@@ -37,7 +38,6 @@ def swap(collection: Collection[Any], made: Encoded, run: str, patience: Patienc
     """
     leases = Leases(collection, patience)
     _clear_away(collection, leases, run, patience)
-    options = _options(collection, patience)
     temporary = collection.database.get_collection(
         _temporary_name(collection.name, run),
         collection.codec_options,
@@ -46,8 +46,8 @@ def swap(collection: Collection[Any], made: Encoded, run: str, patience: Patienc
     )
     lease = leases.take(temporary.name, run)
     try:
-        _make_like(collection, temporary, options, patience)
-        make_index(temporary, made.key, patience)
+        _make_like(target, temporary, patience)
+        make_index(temporary, target, made.key, patience)
         written = write_all(temporary, made, patience, before_each=lease.keep)
         _verify(temporary, made, lease, patience)
         removed = patience.insist(collection.estimated_document_count)
@@ -89,41 +89,30 @@ def _clear_away(collection: Collection[Any], leases: Leases, run: str, patience:
             leases.forget(name)
 
 
-def _options(collection: Collection[Any], patience: Patience) -> Mapping[str, Any]:
-    found = patience.insist(lambda: list(collection.database.list_collections(filter={"name": collection.name})))
-    if found and found[0]["type"] != "collection":
-        raise NotSwappable(collection.full_name, f"a {found[0]['type']}")
-    options: Mapping[str, Any] = found[0]["options"] if found else {}
-    if options.get("capped"):
-        raise NotSwappable(collection.full_name, "a capped collection")
-    return options
-
-
-def _make_like(
-    collection: Collection[Any], temporary: Collection[Any], options: Mapping[str, Any], patience: Patience
-) -> None:
+def _make_like(target: Target, temporary: Collection[Any], patience: Patience) -> None:
     """Make the temporary collection with the options and the indexes of the one that it shall replace."""
     concern = temporary.write_concern.document
     database = temporary.database
 
     def create() -> None:
         try:
-            database.command("create", temporary.name, **options, writeConcern=concern)
+            database.command("create", temporary.name, **target.options, writeConcern=concern)
         except OperationFailure as error:
             # Its name is nobody else's: an earlier attempt made it, and its answer was lost.
             if error.code != NAMESPACE_EXISTS:
                 raise
 
     patience.insist(create)
-    if indexes := patience.insist(lambda: _indexes(collection)):
+    if indexes := _indexes(target):
         patience.insist(
             lambda: database.command("createIndexes", temporary.name, indexes=indexes, writeConcern=concern)
         )
 
 
-def _indexes(collection: Collection[Any]) -> list[dict[str, Any]]:
+def _indexes(target: Target) -> list[dict[str, Any]]:
     """Return how to make a collection's indexes, but for that on `_id`, which is there by itself."""
-    return [_specification(index) for index in collection.list_indexes() if index["name"] != "_id_"]
+    own = (index for index in target.indexes if index["name"] != "_id_" and not index.get("clustered"))
+    return [_specification(index) for index in own]
 
 
 def _specification(index: Mapping[str, Any]) -> dict[str, Any]:

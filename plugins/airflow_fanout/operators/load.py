@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
+from urllib.parse import quote
 
 from airflow.sdk import Asset, BaseOperator, Context, XComArg
-from airflow.sdk.exceptions import AirflowNotFoundException
 
-from airflow_fanout.errors import BadConnection, BadSetting, NotValidated
+from airflow_fanout.errors import BadSetting, NotValidated
+from airflow_fanout.namespaces import collection_problem, database_problem
 from airflow_fanout.operators.border import Reference, airflow_errors, list_directory
 from airflow_fanout.operators.lineage import HasLineage, Lineage, journal, mongo_collection, report_of
 from airflow_fanout.operators.metrics import Metrics, of_load
+from airflow_fanout.operators.mongo import mongo_login
 from airflow_fanout.operators.noting import noted
 from airflow_fanout.parameter import check_names
 from airflow_fanout.staging.directory import ListDirectory
@@ -20,11 +22,10 @@ from airflow_fanout.staging.frozen import Manifest, read_manifest
 from airflow_fanout.staging.results import Results
 
 if TYPE_CHECKING:
-    # Imported in `execute`: a DAG file that names this operator shall not load MongoDB's driver.
-    from airflow.providers.mongo.hooks.mongo import MongoHook
-
     from airflow_fanout.documents import DocumentOf
     from airflow_fanout.mongo import Written
+
+NAMES = "a name that MongoDB allows (https://www.mongodb.com/docs/manual/reference/limits/)"
 
 Mode = Literal["upsert", "replace_run", "swap"]
 
@@ -69,6 +70,7 @@ class MongoLoadOperator(BaseOperator, HasLineage):
         patience_s: float = 60.0,
         **kwargs: Any,
     ) -> None:
+        _check_names(database, collection)
         self.asset = collection_asset(mongo_conn_id, database, collection)
         super().__init__(**{**kwargs, "outlets": [*(kwargs.get("outlets") or []), self.asset]})
         self.parameters = parameters
@@ -118,17 +120,9 @@ class MongoLoadOperator(BaseOperator, HasLineage):
             as_of_field=self.as_of_field,
             document=self.document or parameter_and_result,
         )
-        with encoded(results.records(), shape) as made, self._hook() as hook:
-            collection = hook.get_collection(self.collection, mongo_db=self.database)
+        with encoded(results.records(), shape) as made, mongo_login(self.mongo_conn_id) as login:
+            collection = login.client.get_database(self.database).get_collection(self.collection)
             return made.count, write(collection, made, run=run, mode=self.mode, patience_s=self.patience_s)
-
-    def _hook(self) -> MongoHook:
-        from airflow.providers.mongo.hooks.mongo import MongoHook
-
-        try:
-            return MongoHook(mongo_conn_id=self.mongo_conn_id)
-        except AirflowNotFoundException as error:
-            raise BadConnection(self.mongo_conn_id, "isn't there") from error
 
     def _summary(self, count: int, written: Written, manifest: Manifest, seconds: float) -> dict[str, Any]:
         return {
@@ -144,15 +138,26 @@ class MongoLoadOperator(BaseOperator, HasLineage):
         }
 
 
+def _check_names(database: str, collection: str) -> None:
+    """Refuse a name that MongoDB wouldn't take; what a template gives is known, and checked, when the task runs."""
+    checks = (("database", database, database_problem), ("collection", collection, collection_problem))
+    for field, name, problem_of in checks:
+        is_template = isinstance(name, str) and "{" in name
+        if not is_template and problem_of(name) is not None:
+            raise BadSetting(field, name, NAMES)
+
+
 def collection_asset(mongo_conn_id: str, database: str, collection: str) -> Asset:
     """Return the asset of a collection, which other DAGs can be scheduled on.
 
     The connection's id stands for the host: the address isn't known when a DAG file is parsed.
     """
-    asset = Asset(name=f"{database}.{collection}")
+    # Signs that an address can't have; a template keeps its braces.
+    place = [quote(str(part), safe="{} ") for part in (database, collection)]
+    asset = Asset(name=f"{mongo_conn_id}/{'.'.join(place)}")
     # The address has its normal form already. Given to the constructor, it is normalised by the provider, for which
     # Airflow loads its whole database layer, whenever a DAG file is parsed.
-    object.__setattr__(asset, "uri", f"mongodb://{mongo_conn_id}:27017/{database}/{collection}")
+    object.__setattr__(asset, "uri", f"mongodb://{mongo_conn_id}:27017/{'/'.join(place)}")
     return asset
 
 

@@ -1,0 +1,174 @@
+"""Whether a connection leads to a MongoDB that lets its user load: asked before anything is requested or written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
+
+from airflow_fanout.errors import BadConnection, FanoutError
+
+if TYPE_CHECKING:
+    from pymongo import MongoClient
+
+UNAUTHORIZED = 13
+AUTHENTICATION_FAILED = 18
+
+WRITES = frozenset({"find", "insert", "update", "listIndexes"})
+# By https://www.mongodb.com/docs/manual/reference/privilege-actions/.
+ACTIONS: Mapping[str, frozenset[str]] = {
+    "upsert": WRITES,
+    "replace_run": WRITES | {"remove"},
+    "swap": WRITES | {"remove", "createCollection", "createIndex", "dropCollection", "renameCollectionSameDB"},
+}
+# What the driver appends to the cause of a failure: its own time limits, and all that it knows of the servers.
+DUMP = re.compile(r"(?s) \(configured timeouts:.*|, Timeout: .*|, full error: .*")
+
+
+@dataclass(eq=False)
+class MongoUnreachable(FanoutError):
+    """No MongoDB answers at the address of a connection."""
+
+    retry: ClassVar[bool] = True
+
+    conn_id: str
+    address: str
+    why: str
+
+    def __str__(self) -> str:
+        return (
+            f"The MongoDB of the connection {self.conn_id!r} can't be reached at {self.address}: {self.why}. "
+            "Check that it runs and that this worker may connect to it, then clear this task."
+        )
+
+
+@dataclass(eq=False)
+class MongoDenied(FanoutError):
+    """MongoDB answers, and doesn't let the user of the connection do what load needs."""
+
+    conn_id: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"The connection {self.conn_id!r} {self.problem}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """What a MongoDB says of the user of a connection.
+
+    :param user: its name and the database where it was made; `None` where nobody has to log in.
+    :param privileges: as `connectionStatus` gives them; `None` if the server doesn't tell them.
+    """
+
+    user: tuple[str, str] | None = None
+    privileges: Sequence[Mapping[str, Any]] | None = None
+
+    def missing(self, database: str, collection: str, mode: str) -> list[str]:
+        """Return what the user may not do that a mode needs, by the names of MongoDB's privilege actions."""
+        # The name of a temporary collection isn't known to any privilege but one on the whole database.
+        return sorted(action for action in ACTIONS[mode] if not self.may(action, database, collection, mode))
+
+    def may(self, action: str, database: str, collection: str, mode: str) -> bool:
+        """Tell whether the user may do something, as far as the server tells."""
+        if self.user is None or self.privileges is None:
+            return True
+        place = None if mode == "swap" else collection
+        return any(
+            _covers(privilege["resource"], database, place) and {action, "anyAction"} & set(privilege["actions"])
+            for privilege in self.privileges
+        )
+
+    def problems(self, database: str, collection: str, mode: str, *, needs_index: bool) -> list[str]:
+        """Return in words what the user may not do; none if nothing is missing.
+
+        :param needs_index: whether load has to make the unique index.
+        """
+        missing = self.missing(database, collection, mode)
+        if needs_index and not self.may("createIndex", database, collection, mode):
+            missing = sorted({*missing, "createIndex"})
+        if self.user is None or not missing:
+            return []
+        user, made_in = self.user
+        place = f"the whole database {database}" if mode == "swap" else f"{database}.{collection}"
+        grant = f'db.grantRolesToUser("{user}", [{{role: "readWrite", db: "{database}"}}])'
+        lacks = f"has no right to {', '.join(missing)} in {place}, and mode={mode!r} needs that"
+        return [f"logs in as {user!r}, who {lacks}. Grant the role: use {made_in}; {grant}."]
+
+
+def _covers(resource: Mapping[str, Any], database: str, collection: str | None) -> bool:
+    if resource.get("anyResource"):
+        return True
+    # Of a cluster, it has no database.
+    return resource.get("db") in ("", database) and resource.get("collection") in ("", collection or "")
+
+
+def access_of(client: MongoClient[Any], database: str) -> Access:
+    """Ask MongoDB who we are there, and what we may do.
+
+    :raises PyMongoError: when it doesn't answer, or refuses the login.
+    """
+    try:
+        told = client.admin.command("connectionStatus", showPrivileges=True)["authInfo"]
+    except OperationFailure as error:
+        if error.code == AUTHENTICATION_FAILED:
+            raise
+        # Servers that only speak MongoDB's protocol needn't know this; what they refuse, they refuse later.
+        return Access()
+    users = told["authenticatedUsers"]
+    if users:
+        return Access(user=(users[0]["user"], users[0]["db"]), privileges=told.get("authenticatedUserPrivileges"))
+    # Anybody is answered this. Where a login is needed, the next question isn't answered without.
+    client.get_database(database).list_collection_names(authorizedCollections=True, nameOnly=True)
+    return Access()
+
+
+def refusal(error: PyMongoError, client: MongoClient[Any], conn_id: str, auth_source: str) -> FanoutError | None:
+    """Return in words why MongoDB doesn't answer or refuses the login; `None` if an error is about something else.
+
+    :param auth_source: the database where the server looks for the user.
+    """
+    code = error.code if isinstance(error, OperationFailure) else None
+    if code == AUTHENTICATION_FAILED:
+        other = "admin" if auth_source != "admin" else "the database that it was made in"
+        return MongoDenied(
+            conn_id,
+            "is refused by its MongoDB: the login or the password is wrong, or the user isn't one of the database "
+            f"{auth_source!r}, where MongoDB looked for it. Correct the password, or say where the user was made by "
+            f'"authSource" in the connection\'s extra (here perhaps {other}).',
+        )
+    if code == UNAUTHORIZED and "requires authentication" in str(error):
+        return MongoDenied(conn_id, "has no login, and its MongoDB wants one. Enter login and password there.")
+    if isinstance(error, ConnectionFailure):
+        return MongoUnreachable(conn_id, address_of(client), cause_of(error, client))
+    return None
+
+
+def client_of(make: Callable[[], MongoClient[Any]], conn_id: str) -> MongoClient[Any]:
+    """Return the client that a hook makes of a connection.
+
+    :raises BadConnection: when the driver doesn't take what the connection says.
+    """
+    try:
+        return make()
+    except (PyMongoError, OSError, ValueError, TypeError) as error:
+        # Of a file, it says which; of an option, its name. What stands before an "@" may be a password.
+        words = re.sub(r"\S*@", "…@", DUMP.sub("", str(error)))
+        problem = f"can't be used by MongoDB's driver ({type(error).__name__}: {words})"
+    raise BadConnection(conn_id, problem)
+
+
+def address_of(client: MongoClient[Any]) -> str:
+    """Return the hosts and ports that a client knows, without credentials."""
+    known = client.topology_description.server_descriptions()
+    return ", ".join(sorted(f"{host}:{port}" if port else str(host) for host, port in known)) or "its hosts"
+
+
+def cause_of(error: PyMongoError, client: MongoClient[Any]) -> str:
+    """Return why MongoDB doesn't answer: the driver's own words, without its description of the whole topology."""
+    known = client.topology_description.server_descriptions()
+    told = [str(server.error) for server in known.values() if server.error is not None] or [str(error)]
+    return "; ".join(dict.fromkeys(DUMP.sub("", text) for text in told)) or type(error).__name__

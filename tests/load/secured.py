@@ -1,0 +1,58 @@
+"""A MongoDB that wants a login, with users of several rights."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from demo.mongod import Mongod, find_mongod
+from demo.processes import Kept, free_port
+
+PASSWORD = "a password"
+# name: where it was made, and its roles
+USERS: dict[str, tuple[str, list[Any]]] = {
+    "reader": ("admin", [{"role": "read", "db": "reports"}]),
+    "writer": ("admin", [{"role": "readWrite", "db": "reports"}]),
+    "local": ("reports", [{"role": "readWrite", "db": "reports"}]),
+    "narrow": ("admin", ["calls_only"]),
+    "root": ("admin", ["root"]),
+}
+CALLS_ONLY = {
+    "resource": {"db": "reports", "collection": "calls"},
+    "actions": ["find", "insert", "update", "createIndex", "listIndexes"],
+}
+
+
+@contextmanager
+def secured(folder: Path) -> Iterator[int]:
+    """Start such a server; give its port."""
+    with Mongod.start(folder) as server, MongoClient[Any](server.uri) as client:
+        client.admin.command("createRole", "calls_only", privileges=[CALLS_ONLY], roles=[])
+        for name, (database, roles) in USERS.items():
+            client[database].command("createUser", name, pwd=PASSWORD, roles=roles)
+    port = free_port()
+    command = [str(find_mongod()), "--dbpath", str(folder), "--bind_ip", "127.0.0.1", "--port", str(port)]
+    kept = Kept.start([*command, "--nounixsocket", "--auth"], log=folder / "secured.log")
+    try:
+        _await(port)
+        yield port
+    finally:
+        kept.stop(10.0)
+
+
+def _await(port: int) -> None:
+    with MongoClient[Any]("127.0.0.1", port, serverSelectionTimeoutMS=500) as client:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                client.admin.command("ping")
+            except PyMongoError:
+                assert time.monotonic() < deadline
+            else:
+                return
