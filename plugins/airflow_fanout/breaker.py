@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import sys
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 
 from airflow_fanout.outcome import Kind, Outcome
 from airflow_fanout.settings import Breaker
 
 # A result that is missing is validate's business; these say that asking itself doesn't work.
 FAILURES = frozenset({Kind.HTTP_ERROR, Kind.TIMEOUT, Kind.CONNECTION_ERROR, Kind.INVALID, Kind.ERROR})
+_UNANSWERED = frozenset({Kind.TIMEOUT, Kind.CONNECTION_ERROR})
 _DOWN = frozenset({502, 503, 504})
 # What another time may be answered; wrong credentials are not among them.
 _PASSING = frozenset({408, 425, 429, 500}) | _DOWN
@@ -29,14 +30,18 @@ class Tripped:
     """Why a run is stopped early.
 
     :param sample: how many parameters had ended.
-    :param failed: how many of them without an answer.
-    :param cause: the most frequent kind of failure, with its status if it has one.
+    :param failed: how many of them without a result.
+    :param cause: the most frequent kind of failure, and
+    :param status: its HTTP status, if it has one.
+    :param of_cause: how many have failed of that.
     :param transient: whether it may be another time.
     """
 
     sample: int
     failed: int
-    cause: str
+    cause: Kind
+    status: int | None
+    of_cause: int
     transient: bool
 
 
@@ -67,14 +72,20 @@ class Fuse:
         failed = self._failed
         if failed <= self._settings.max_failures * self._ended or not self._is_sample():
             return None
-        (kind, status), _ = self._causes.most_common(1)[0]
-        cause = str(kind) if status is None else f"{kind} {status}"
-        transient = kind in (Kind.TIMEOUT, Kind.CONNECTION_ERROR) or status in _PASSING
-        return Tripped(self._ended, failed, cause, transient)
+        (kind, status), of_cause = self._causes.most_common(1)[0]
+        transient = kind in _UNANSWERED or status in _PASSING
+        return Tripped(self._ended, failed, kind, status, of_cause, transient)
 
     def _is_sample(self) -> bool:
         canary = self._settings.canary
         return self._ended >= self._settings.min_sample or (bool(canary) and self._ended == canary)
+
+
+class Over(Enum):
+    """How an outage has ended."""
+
+    BACK = "the server answers again"
+    PARTIAL = "a request from before it was answered: the server was there, and had too much to do"
 
 
 class Outage:
@@ -82,55 +93,60 @@ class Outage:
 
     :param longest_s: after so many seconds without any answer the run is given up; 0 if nobody waits at all.
 
-    `is_on` says whether the server is thought to be down, `unanswered` is the number of requests since the last answer.
+    `since_s` is the moment since which the server is thought to be down, `None` while it isn't; `last` is the outcome
+    of the last request, if it had no answer.
     """
 
     def __init__(self, longest_s: float) -> None:
-        self._longest_s = longest_s
+        self.longest_s = longest_s
         self._failed = 0
         self._answered_s = -math.inf
-        self._since_s: float | None = None
         self._probe_s = PROBE_S
-        self.unanswered = 0
-        self.is_on = False
+        self.since_s: float | None = None
+        self.last: Outcome | None = None
+
+    @property
+    def is_on(self) -> bool:
+        """Whether the server is thought to be down."""
+        return self.since_s is not None
 
     def is_too_long(self, now_s: float) -> bool:
         """Return whether it has lasted longer than anybody waits."""
-        return self._since_s is not None and now_s - self._since_s > self._longest_s
+        return self.since_s is not None and now_s - self.since_s > self.longest_s
 
-    def add(self, outcome: Outcome, *, attempt: int, ms: float, now_s: float, pause: Callable[[float], None]) -> bool:
-        """Note an attempt's outcome; return whether it ends an outage.
+    def fail(self, outcome: Outcome, *, attempt: int, ms: float, now_s: float) -> float:
+        """Note that a request has had no answer; return for how many seconds nobody may send.
 
         :param attempt: the number of the parameter's attempt, counted from 1.
         :param ms: how long it took, in milliseconds.
-        :param pause: called with the seconds for which nobody shall send.
         """
-        if not is_down(outcome):
-            return self.answer(now_s)
-        self.unanswered += 1
-        if self._since_s is not None:
+        self.last = outcome
+        if self.since_s is not None:
             # What was under way when it began is no probe, and says nothing new.
-            if now_s - ms / 1000 >= self._since_s:
-                self._probe_s = min(LONGEST_PROBE_S, self._probe_s * 2)
-                pause(self._probe_s)
-            return False
+            if now_s - ms / 1000 < self.since_s:
+                return 0.0
+            self._probe_s = min(LONGEST_PROBE_S, self._probe_s * 2)
+            return self._probe_s
         # Many that were lost at one moment come to their end at one moment, long after, between good answers: what
         # waited in vain while others were answered doesn't say that the server is down.
         self._failed += attempt == 1 and now_s - ms / 2000 >= self._answered_s
-        if self._failed >= FIRST_FAILURES and self._longest_s > 0:
-            self._since_s, self.is_on = now_s, True
-            pause(self._probe_s)
-        return False
+        if self._failed < FIRST_FAILURES or not self.longest_s:
+            return 0.0
+        self.since_s = now_s
+        return self._probe_s
 
-    def answer(self, now_s: float) -> bool:
-        """Note that the server has answered; return whether that ends an outage."""
-        ended = self.is_on
-        if self.unanswered:
-            self._failed, self.unanswered, self._since_s, self._probe_s, self.is_on = 0, 0, None, PROBE_S, False
+    def answer(self, now_s: float, ms: float) -> Over | None:
+        """Note that the server has answered a request after so long, in milliseconds; return if that ends an outage."""
         self._answered_s = now_s
-        return ended
+        if self.last is None:
+            return None
+        since_s, self.since_s = self.since_s, None
+        self._failed, self.last, self._probe_s = 0, None, PROBE_S
+        if since_s is None:
+            return None
+        return Over.PARTIAL if now_s - ms / 1000 < since_s else Over.BACK
 
 
 def is_down(outcome: Outcome) -> bool:
-    """Return whether an outcome is that of a server which isn't there."""
-    return outcome.kind in (Kind.TIMEOUT, Kind.CONNECTION_ERROR) or outcome.status in _DOWN
+    """Return whether an outcome is that of a server which isn't there; one that says what it hasn't processed is."""
+    return (outcome.kind in _UNANSWERED and not outcome.unprocessed) or outcome.status in _DOWN

@@ -280,7 +280,7 @@ class LongWait(FanoutError):
 
     def __str__(self) -> str:
         return (
-            f"The API wants no requests for {self.seconds:,.0f} s. {self.done:,} of {self.total:,} parameters are in "
+            f"The API asked us to wait {self.seconds:,.0f} s. {self.done:,} of {self.total:,} parameters are in "
             "the journal; the task goes on with the rest then."
         )
 
@@ -298,13 +298,21 @@ class Superseded(FanoutError):
 
 @dataclass(eq=False)
 class Tripped(FanoutError):
-    """The breaker has stopped the run, because the rest was doomed."""
+    """The breaker has stopped the run, because the rest was doomed.
+
+    `cause` names the most frequent failure ("HTTP 404"), `of_cause` counts it; `total` are the parameters that this try
+    was about, `begun` those of them for which a request was sent, and `under_way` what of these has no outcome.
+    """
 
     sample: int
     failed: int
+    of_cause: int
     cause: str
+    fix: str
+    total: int
+    begun: int
+    under_way: int
     transient: bool
-    saved: int
 
     @property
     def retry(self) -> bool:  # type: ignore[override] # it depends on the cause here
@@ -312,10 +320,50 @@ class Tripped(FanoutError):
         return self.transient
 
     def __str__(self) -> str:
-        share = f"{100 * self.failed // max(self.sample, 1)} % failed"
-        then = "The next try goes on with the rest." if self.transient else "Mend the cause, then clear this task."
+        share = f"all {self.failed:,} failed" if self.failed == self.sample else f"{self.failed:,} failed"
+        most = "" if self.of_cause == self.failed else f"{self.of_cause:,} of them "
+        rest = self.total - self.begun
+        left = f" The other {rest:,} were not requested." if rest > 0 else ""
+        lost = f" {self.under_way:,} more were under way and have no outcome." if self.under_way else ""
+        too = f"If that fails, too, {self.fix[:1].lower()}{self.fix[1:]}."
+        on = f"The next try of this task goes on with the rest. {too}"
+        then = on if self.transient else f"{self.fix}, then clear this task."
         return (
-            f"After {self.sample:,} parameters {share}, most with {self.cause}: stopped, {self.saved:,} saved. {then}"
+            f"Stopped after {self.sample:,} of {self.total:,} parameters: {share}, {most}with {self.cause}."
+            f"{left}{lost} {then}"
+        )
+
+
+@dataclass(eq=False)
+class NotStarted(FanoutError):
+    """The first requests have failed of a cause that no waiting cures."""
+
+    requests: int
+    problem: str
+    fix: str
+
+    def __str__(self) -> str:
+        return (
+            f"The fetch ended after {self.requests} request(s), before the API gave a first answer: {self.problem}. "
+            f"{self.fix}, then clear this task."
+        )
+
+
+@dataclass(eq=False)
+class ApiDown(FanoutError):
+    """The API has stopped answering, for longer than anybody waits."""
+
+    retry: ClassVar[bool] = True
+
+    seconds: float
+    reason: str
+    done: int
+    total: int
+
+    def __str__(self) -> str:
+        return (
+            f"The API gave no answer for {self.seconds:,.0f} s ({self.reason}): stopped after {self.done:,} of "
+            f"{self.total:,} parameters. They are in the journal; the next try requests only the rest."
         )
 
 

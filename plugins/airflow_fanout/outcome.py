@@ -23,6 +23,19 @@ class Kind(StrEnum):
     NOT_TRIED = "not_tried"
 
 
+class Cause(StrEnum):
+    """Why there is no answer, if waiting doesn't cure it: somebody has to change something first."""
+
+    UNKNOWN_HOST = "unknown_host"
+    UNKNOWN_PROXY = "unknown_proxy"
+    CERTIFICATE = "certificate"
+    TLS_FILE = "tls_file"
+    TLS = "tls"
+    CREDENTIALS = "credentials"
+    FORBIDDEN = "forbidden"
+    PROXY_CREDENTIALS = "proxy_credentials"
+
+
 class Failure(msgspec.Struct, frozen=True):
     """Why there is no result: the exception's type, what it says, and where in the author's code it arose."""
 
@@ -36,6 +49,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
 
     `retry_after_s` is for how long the server wants no requests, in seconds from now. `garbled` says that the answer is
     no JSON at all: torn, or a page of something between here and the server; asked again, it may well be right.
+    `unsent` says that no connection stood, so that nothing of the request has left; `unprocessed`, that the server has
+    said that it hasn't processed the request (RFC 9113, 8.7). `cause` is what somebody has to change, if it is known.
     """
 
     kind: Kind
@@ -44,6 +59,9 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     failure: Failure | None = None
     retry_after_s: float | None = None
     garbled: bool = False
+    unsent: bool = False
+    unprocessed: bool = False
+    cause: Cause | None = None
 
 
 class Record(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename={"failure": "error"}):

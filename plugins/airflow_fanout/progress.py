@@ -17,6 +17,7 @@ class Progress:
 
     :param total: the parameters that it is about.
     :param kinds: how many have ended, by kind of outcome; `resumed` of the good ones by an earlier try.
+    :param begun: the parameters that this try has begun, whether they have ended or not.
     :param requests: the requests sent, repeated ones included.
     :param seconds: the engine's own wall time.
     :param latency: the histogram of the attempts' durations.
@@ -29,6 +30,7 @@ class Progress:
     requests: int = 0
     in_flight: int = 0
     waiting: int = 0
+    begun: int = 0
     seconds: float = 0.0
     latency: Histogram = field(default_factory=Histogram)
     limits: dict[str, Any] = field(default_factory=dict)
@@ -46,6 +48,7 @@ class Progress:
             requests=sum(part.requests for part in parts),
             in_flight=sum(part.in_flight for part in parts),
             waiting=sum(part.waiting for part in parts),
+            begun=sum(part.begun for part in parts),
             seconds=max((part.seconds for part in parts), default=0.0),
             latency=latency,
             limits=_sum_of_limits([part.limits for part in parts]),

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from airflow_fanout.outcome import Kind, Outcome
+import msgspec
+
+from airflow_fanout.outcome import Failure, Kind, Outcome
 from airflow_fanout.settings import Retry
 
 # Other kinds are answers: asking again gives the same one, unless it was garbled.
@@ -58,6 +60,21 @@ class Budget:
         return True
 
 
+def without_too_long_a_pause(outcome: Outcome, policy: Retry) -> Outcome:
+    """Return an outcome without a pause that nobody waits for, and with a failure that says so; others as they are."""
+    asked_s = outcome.retry_after_s or 0.0
+    longest_s = max(policy.longest_s, policy.max_deferral_s)
+    if asked_s <= longest_s:
+        return outcome
+    failure = outcome.failure and Failure(
+        outcome.failure.type,
+        f"{outcome.failure.message}; the API asked us to wait {asked_s:,.0f} s, longer than {longest_s:,.0f} s "
+        "(retry.max_deferral_s), so it wasn't asked again",
+        outcome.failure.where,
+    )
+    return msgspec.structs.replace(outcome, retry_after_s=None, failure=failure)
+
+
 def decide(
     outcome: Outcome,
     *,
@@ -91,6 +108,9 @@ def bound_s(attempt: int, policy: Retry) -> float:
 
 
 def _helps(outcome: Outcome, policy: Retry, *, repeatable: bool) -> bool:
+    if outcome.unsent or outcome.unprocessed:
+        # Sending it again is sending it once.
+        return True
     if outcome.kind is Kind.HTTP_ERROR:
         # Only 429 says that the request was not carried out; after any other status nobody knows.
         return outcome.status in policy.statuses and (repeatable or outcome.status == 429)

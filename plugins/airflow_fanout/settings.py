@@ -83,6 +83,7 @@ class Retry:
     :param cap_s: the longest wait before any attempt, whatever the doubling says.
     :param longest_s: the longest wait that a server may ask for; beyond it the task hands its worker slot back, and
         goes on at the moment that the server has named.
+    :param max_deferral_s: beyond this nobody waits: the parameter's outcome says so, and the others go on.
     :param statuses: HTTP statuses that say "try again".
     :param budget: at most such a share of the requests may be repeated ones, besides the first hundred: a server that
         is dying must not be beaten. What it doesn't cover is left to the last pass.
@@ -93,6 +94,7 @@ class Retry:
     base_s: float = 0.5
     cap_s: float = 30.0
     longest_s: float = 300.0
+    max_deferral_s: float = 86_400.0
     statuses: tuple[int, ...] = (408, 425, 429, 500, 502, 503, 504)
     budget: float = 0.2
     last_pass: bool = True
@@ -100,7 +102,7 @@ class Retry:
     def __post_init__(self) -> None:
         check_whole("retry.attempts", self.attempts)
         check_statuses("retry.statuses", self.statuses)
-        for name in ("base_s", "cap_s", "longest_s"):
+        for name in ("base_s", "cap_s", "longest_s", "max_deferral_s"):
             check_at_least(f"retry.{name}", getattr(self, name), 0, "seconds")
         check_share("retry.budget", self.budget)
         check_flag("retry.last_pass", self.last_pass)
@@ -138,18 +140,23 @@ class Breaker:
     :param min_sample: after the canary, the share counts from so many parameters on.
     :param outage_s: how long the server may be down, without any answer, before the run is given up; meanwhile single
         requests find out whether it is back. 0 for not noticing: each attempt counts.
+    :param startup_attempts: until the API has given its first answer, so many requests may fail of a cause that no
+        waiting cures (an unknown host, an untrusted certificate, refused credentials), then the fetch ends. 0 for not
+        looking.
     """
 
     canary: int = 50
     max_failures: float = 0.5
     min_sample: int = 200
     outage_s: float = 300.0
+    startup_attempts: int = 3
 
     def __post_init__(self) -> None:
         check_whole("breaker.canary", self.canary, least=0)
         check_share("breaker.max_failures", self.max_failures)
         check_whole("breaker.min_sample", self.min_sample)
         check_at_least("breaker.outage_s", self.outage_s, 0, "seconds")
+        check_whole("breaker.startup_attempts", self.startup_attempts, least=0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,6 +50,7 @@ SOON_S = 5.0
 OVERESTIMATE = 0.9
 
 _LATE = frozenset({429, 503})
+_BROKEN = frozenset({Kind.TIMEOUT, Kind.CONNECTION_ERROR})
 # Only these tell the latency: a refusal may take no time at all.
 ANSWERS = frozenset({Kind.OK, Kind.NULL})
 
@@ -119,11 +120,17 @@ class Concurrency:
             self._window = Window()
 
     def restart(self) -> None:
-        """Begin anew after an outage: what was known of the server's load is no longer true."""
+        """Begin carefully after an outage: the server may take less than before it, and soon as much again."""
         if self._adaptive:
-            self._set(float(self._start))
+            self._set(min(float(self._start), self._limit))
             self._doubling, self._window = True, Window()
             self._from_before = 0
+
+    def back_off(self, still_in_flight: int) -> None:
+        """Decrease now: nearly everything that was sent lately was too much."""
+        if self._adaptive:
+            self._shrink(BACK_OFF)
+            self._from_before, self._window = still_in_flight, Window()
 
     def _look_at(self, window: Window) -> None:
         if window.overloads > TOLERATED * window.size:
@@ -295,6 +302,10 @@ class Gate:
         """Begin carefully after an outage."""
         self._concurrency.restart()
 
+    def back_off(self) -> None:
+        """Send fewer at once: what came beyond what is still under way was refused."""
+        self._concurrency.back_off(self.in_flight)
+
     def state(self, now_s: float) -> dict[str, Any]:
         """Return the limits of this moment, as plain JSON."""
         per_s = self._rate.per_s
@@ -306,5 +317,5 @@ class Gate:
 
 
 def is_overload(outcome: Outcome) -> bool:
-    """Return whether an outcome says that the server has too much to do."""
-    return outcome.kind is Kind.TIMEOUT or outcome.status in _LATE
+    """Return whether an outcome says that the server has too much to do: also by resetting or refusing connections."""
+    return outcome.kind in _BROKEN or outcome.status in _LATE

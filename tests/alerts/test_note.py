@@ -19,11 +19,21 @@ def lookup() -> None:
 
 def test_a_message_of_ours_is_told_with_its_advice() -> None:
     """What the plugin's own errors say stands in the alert, with the name of what happened."""
-    error = Tripped(sample=50, failed=50, cause="http_error 401", transient=False, saved=950)
+    error = Tripped(
+        sample=50,
+        failed=50,
+        of_cause=50,
+        cause="HTTP 401",
+        fix="Fix the endpoint",
+        total=1_000,
+        begun=50,
+        under_way=0,
+        transient=False,
+    )
     kind, message = describe(error)
     assert kind == "Tripped"
     assert message == str(error)
-    assert "Mend the cause, then clear this task." in message
+    assert "Fix the endpoint, then clear this task." in message
 
 
 def test_an_error_of_ours_is_found_behind_airflows() -> None:

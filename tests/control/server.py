@@ -18,6 +18,7 @@ OK = Outcome(Kind.OK)
 REFUSED = Outcome(Kind.HTTP_ERROR, status=429, retry_after_s=1.0)
 BUSY = Outcome(Kind.HTTP_ERROR, status=503)
 LATE = Outcome(Kind.TIMEOUT)
+RESET = Outcome(Kind.CONNECTION_ERROR)
 
 
 @dataclass
@@ -115,3 +116,8 @@ def cold(latency_s: float, slow_s: float, first: int, most: int) -> Server:
     asked = count(1)
     warm = knee(latency_s, most)
     return lambda now, in_flight: (slow_s, OK) if next(asked) <= first else warm(now, in_flight)
+
+
+def resetting(latency_s: float, most: int) -> Server:
+    """Return a server that resets each connection beyond so many at once, as soon as it is opened."""
+    return lambda _now, in_flight: (0.001, RESET) if in_flight > most else (latency_s, OK)

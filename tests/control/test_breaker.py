@@ -2,7 +2,17 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_fanout.breaker import FIRST_FAILURES, LONGEST_PROBE_S, PROBE_S, UNLIMITED, Fuse, Outage, Tripped
+from airflow_fanout.breaker import (
+    FIRST_FAILURES,
+    LONGEST_PROBE_S,
+    PROBE_S,
+    UNLIMITED,
+    Fuse,
+    Outage,
+    Over,
+    Tripped,
+    is_down,
+)
 from airflow_fanout.outcome import Kind, Outcome
 from airflow_fanout.settings import Breaker
 
@@ -28,12 +38,17 @@ class Server:
         self.outage = Outage(longest_s)
         self.pauses: list[float] = []
 
-    def gives(self, outcome: Outcome, *, times: int = 1, attempt: int = 1, ms: float = 1.0, at: float = 0.0) -> bool:
+    def gives(
+        self, outcome: Outcome, *, times: int = 1, attempt: int = 1, ms: float = 1.0, at: float = 0.0
+    ) -> Over | None:
         """Let attempts end; return whether the last of them ended an outage."""
-        ends = [
-            self.outage.add(outcome, attempt=attempt, ms=ms, now_s=at, pause=self.pauses.append) for _ in range(times)
-        ]
-        return ends[-1]
+        over = None
+        for _ in range(times):
+            if is_down(outcome):
+                self.pauses += filter(None, [self.outage.fail(outcome, attempt=attempt, ms=ms, now_s=at)])
+            else:
+                over = self.outage.answer(at, ms)
+        return over
 
 
 def down(at: float = 0.0, longest_s: float = 300.0) -> Server:
@@ -65,24 +80,24 @@ def test_wrong_credentials_cost_the_canary() -> None:
     """When all of the canary fail, the run is stopped with the number, the status, and no hope of another time."""
     fuse = Fuse(Breaker(canary=50))
     assert tripped(fuse, *[UNAUTHORIZED] * 49) is None
-    assert fuse.add(UNAUTHORIZED) == Tripped(50, 50, "http_error 401", transient=False)
+    assert fuse.add(UNAUTHORIZED) == Tripped(50, 50, Kind.HTTP_ERROR, 401, 50, transient=False)
 
 
 def test_the_most_frequent_cause_is_named() -> None:
     """Of several causes the most frequent one is told; all failures count."""
     fuse = Fuse(Breaker(canary=10))
     found = tripped(fuse, *[OK] * 2, *[status(500)] * 3, *[UNAUTHORIZED] * 4, Outcome(Kind.INVALID))
-    assert found == Tripped(10, 8, "http_error 401", transient=False)
+    assert found == Tripped(10, 8, Kind.HTTP_ERROR, 401, 4, transient=False)
 
 
 def test_after_the_canary_the_share_counts_from_the_sample_on() -> None:
     """Between canary and sample nothing trips; from the sample on, the first outcome beyond the share does."""
     fuse = Fuse(Breaker(canary=10, min_sample=100, max_failures=0.5))
     assert tripped(fuse, *[OK] * 10, *[UNAUTHORIZED] * 89) is None
-    assert fuse.add(OK) == Tripped(100, 89, "http_error 401", transient=False)
+    assert fuse.add(OK) == Tripped(100, 89, Kind.HTTP_ERROR, 401, 89, transient=False)
     late = Fuse(Breaker(canary=0, min_sample=100, max_failures=0.5))
     assert tripped(late, *[OK] * 100, *[UNAUTHORIZED] * 100) is None
-    assert late.add(UNAUTHORIZED) == Tripped(201, 101, "http_error 401", transient=False)
+    assert late.add(UNAUTHORIZED) == Tripped(201, 101, Kind.HTTP_ERROR, 401, 101, transient=False)
 
 
 @pytest.mark.parametrize(("max_failures", "trips"), [(0.0, True), (0.19, True), (0.2, False), (1.0, False)])
@@ -167,8 +182,8 @@ def test_the_first_answer_ends_it() -> None:
     """It ends once, and the next one begins with a row of ten and short pauses again."""
     server = down()
     server.gives(REFUSED, times=3, at=1.0)
-    assert server.gives(OK, at=2.0) is True
-    assert server.gives(OK, at=2.1) is False
+    assert server.gives(OK, at=2.0) is Over.BACK
+    assert server.gives(OK, at=2.1) is None
     server.gives(REFUSED, times=FIRST_FAILURES - 1, at=3.0)
     assert not server.outage.is_on
     server.gives(REFUSED, at=3.0)
@@ -202,6 +217,19 @@ def test_what_was_lost_long_ago_is_no_outage() -> None:
     server.gives(OK, at=61.0)
     server.gives(Outcome(Kind.TIMEOUT), times=FIRST_FAILURES, ms=60_000.0, at=120.9)
     assert server.outage.is_on
+
+
+def test_a_request_from_before_it_that_is_answered_tells_how_it_ended() -> None:
+    """Only an answer to a request that was sent in the outage shows that the server has come back."""
+    server = down(at=10.0)
+    assert server.gives(OK, at=10.5, ms=600.0) is Over.PARTIAL
+    server.gives(REFUSED, times=FIRST_FAILURES, at=20.0)
+    assert server.gives(OK, at=20.5, ms=400.0) is Over.BACK
+
+
+def test_a_server_that_says_what_it_has_not_processed_is_there() -> None:
+    """It breaks off connections in good order, which is no outage."""
+    assert not is_down(Outcome(Kind.CONNECTION_ERROR, unprocessed=True))
 
 
 def test_an_outage_may_last_too_long() -> None:

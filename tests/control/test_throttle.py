@@ -22,6 +22,7 @@ from tests.control.server import (
     lossy,
     queue,
     quota,
+    resetting,
     scattered,
     simulate,
     steady,
@@ -75,6 +76,15 @@ def test_a_server_that_refuses_beyond_a_number_is_not_pressed() -> None:
     """A server that answers 503 beyond 40 requests at once gets about 40."""
     tail = simulate(Gate(Throttle(), 400), crowded(0.1, 40), 60).limits_since(20)
     assert 20 <= min(tail) <= max(tail) <= 50
+
+
+@pytest.mark.parametrize("most", [8, 40])
+def test_a_server_that_resets_beyond_a_number_is_not_pressed(most: int) -> None:
+    """A server that resets connections beyond so many at once is slowed down for as one that answers 503."""
+    seen = simulate(Gate(Throttle(), 400), resetting(0.1, most), 60)
+    tail = seen.limits_since(20)
+    assert most / 2 <= min(tail) <= max(tail) <= most * 1.25
+    assert seen.ok / seen.seconds >= 0.6 * most / 0.1
 
 
 def test_slow_first_answers_are_no_measure() -> None:
@@ -201,7 +211,7 @@ def test_one_cause_is_one_decrease() -> None:
 
 
 def test_an_outage_is_followed_by_a_careful_start() -> None:
-    """After an outage the limit begins where the run began, and doubles from there."""
+    """After an outage the limit begins where the run began, or lower where it was lower, and doubles from there."""
     gate = Gate(Throttle(start=2), 400)
     simulate(gate, steady(0.1), 10)
     assert limit(gate) == 400

@@ -34,7 +34,7 @@ USUAL = Timeouts()
 # As fast as the concurrency allows, and to the end: what the throttle and the breaker do has tests of its own.
 UNCONTROLLED = {
     "throttle": Throttle(adaptive=False),
-    "breaker": Breaker(canary=0, max_failures=1.0, outage_s=0.0),
+    "breaker": Breaker(canary=0, max_failures=1.0, outage_s=0.0, startup_attempts=0),
 }
 # Nobody listens there: port 1 is reserved (RFC 6335: tcpmux), and a test needs no privileges to find it closed.
 NOWHERE = Endpoint(base_url="http://127.0.0.1:1")

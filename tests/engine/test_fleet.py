@@ -13,7 +13,7 @@ import pytest
 
 from airflow_fanout.engine.ending import progress_at_end
 from airflow_fanout.engine.fleet import Fleet
-from airflow_fanout.errors import EngineDied, EngineStopped, Tripped
+from airflow_fanout.errors import EngineDied, EngineStopped, NotStarted, Tripped
 from airflow_fanout.outcome import Kind
 from airflow_fanout.request import Request
 from airflow_fanout.settings import Breaker, FetchSettings, Throttle
@@ -90,12 +90,26 @@ def test_the_rate_is_that_of_all(tmp_path: Path, service: DemoService) -> None:
 
 def test_the_canary_is_that_of_all(tmp_path: Path) -> None:
     """Wrong credentials cost the canary's requests, no more, also when one engine has begun before the other."""
-    how = FetchSettings(concurrency=10, processes=2, retry=ONCE, breaker=Breaker(canary=20))
+    how = FetchSettings(concurrency=10, processes=2, retry=ONCE, breaker=Breaker(canary=20, startup_attempts=0))
     with DemoService.start(subscribers=200, token="right") as service:
-        with pytest.raises(Tripped, match=r"100 % failed, most with http_error 401") as caught:
+        with pytest.raises(
+            Tripped, match=r"all \d+ failed, with HTTP 401\. The other \d+ were not requested"
+        ) as caught:
             fetched(calls(tmp_path, service, 200, how))
         assert service.stats()["by_status"] in ({"401": 10}, {"401": 20})
-        assert caught.value.sample + caught.value.saved == 200
+        assert (caught.value.begun, caught.value.total) in ((10, 200), (20, 200))
+
+
+def test_refused_credentials_cost_three_requests_of_each(tmp_path: Path) -> None:
+    """From the start: no engine goes on to the canary, no parameter has a record, and the connection is named."""
+    how = FetchSettings(concurrency=10, processes=2)
+    with DemoService.start(subscribers=200, token="right") as service:
+        with pytest.raises(NotStarted, match=r"refused the credentials of the connection \(HTTP 401") as caught:
+            fetched(todo := calls(tmp_path, service, 200, how))
+        assert service.stats()["by_status"].keys() == {"401"}
+        assert service.stats()["by_status"]["401"] <= 2 * 3
+    assert not caught.value.retry
+    assert list(read_records(journal(ListDirectory(todo.directory)))) == []
 
 
 def test_one_that_is_killed_ends_all(tmp_path: Path, service: DemoService) -> None:

@@ -16,7 +16,7 @@ from airflow_fanout.engine.settlement import Stop
 from airflow_fanout.engine.traffic import Traffic
 from airflow_fanout.engine.transport.scripted import ScriptedTransport
 from airflow_fanout.engine.work import Work
-from airflow_fanout.outcome import Kind, Outcome, Record
+from airflow_fanout.outcome import Cause, Failure, Kind, Outcome, Record
 from airflow_fanout.settings import Breaker, Retry
 from tests.engine.harness import ONCE, settings
 
@@ -349,10 +349,7 @@ def test_outage_that_lasts_ends_the_pool() -> None:
     server = Flickering(first=50, gone_s=60)
     breaker = Breaker(canary=0, outage_s=0.8)
     found = Fetched(server, 300, concurrency=5, retry=Retry(attempts=3), breaker=breaker).run_ticking()
-    assert found.stopped.why == "tripped"
-    assert found.stopped.value["cause"] == "no answer for 0.8 s"
-    assert found.stopped.value["transient"]
-    assert found.stopped.value["sample"] == found.stopped.value["failed"] == server.refused
+    assert found.stopped == Stop("outage", {"seconds": 0.8, "reason": "connection error"})
     assert found.indexes == list(range(server.answered))
 
 
@@ -391,11 +388,83 @@ def test_canary_goes_first() -> None:
 
 @pytest.mark.parametrize("count", [50, 51, 1000])
 def test_canary_that_fails_ends_the_pool(count: int) -> None:
-    """Wrong credentials cost as many requests as the canary is long, not one more."""
-    transport = ScriptedTransport(lambda *_: Outcome(Kind.HTTP_ERROR, status=401))
+    """A wrong endpoint costs as many requests as the canary is long, not one more."""
+    transport = ScriptedTransport(lambda *_: Outcome(Kind.HTTP_ERROR, status=404))
     found = Fetched(transport, count, concurrency=100, retry=Retry(), breaker=Breaker()).run()
     assert sum(transport.asked.values()) == len(found.records) == 50
-    assert found.stopped == Stop("tripped", {"sample": 50, "failed": 50, "cause": "http_error 401", "transient": False})
+    assert found.stopped == tripped(50, 404, transient=False)
+
+
+def tripped(failed: int, status: int, *, transient: bool) -> Stop:
+    """Return how a pool stops whose first parameters have all failed with a status."""
+    failures = {"sample": failed, "failed": failed, "of_cause": failed}
+    return Stop("tripped", {**failures, "cause": Kind.HTTP_ERROR, "status": status, "transient": transient})
+
+
+def test_refused_credentials_end_the_pool_after_three_requests() -> None:
+    """From the start nobody but the first three parameters is asked for, one after the other, and none has a record."""
+    refused = Outcome(Kind.HTTP_ERROR, status=401, failure=Failure("HTTPError", "HTTP 401 Unauthorized"))
+    transport = ScriptedTransport(lambda *_: refused, latency_s=0.01)
+    found = Fetched(transport, 1000, concurrency=100, retry=Retry(), breaker=Breaker()).run()
+    assert (transport.asked, transport.most_in_flight, found.records) == ({"0": 1, "1": 1, "2": 1}, 1, [])
+    value = {"requests": 3, "cause": Cause.CREDENTIALS, "said": "HTTP 401 Unauthorized"}
+    assert found.stopped == Stop("not_started", value)
+
+
+def test_a_list_of_one_parameter_that_is_refused_ends_alike() -> None:
+    """There is no other parameter to try: the same one is asked for three times."""
+    transport = ScriptedTransport(lambda *_: Outcome(Kind.HTTP_ERROR, status=403))
+    found = Fetched(transport, 1, retry=Retry(), breaker=Breaker()).run()
+    assert (transport.asked, found.records, found.stopped.why) == ({"0": 3}, [], "not_started")
+
+
+def test_two_that_are_refused_before_others_are_answered_have_their_own_outcome() -> None:
+    """What is refused for itself is no reason to end: it is asked for once more, and has its record."""
+    forbidden = Outcome(Kind.HTTP_ERROR, status=403)
+    transport = ScriptedTransport(lambda name, _: forbidden if name < 2 else Outcome(Kind.OK))
+    found = Fetched(transport, 40, retry=Retry(), breaker=Breaker(canary=0)).run()
+    assert (found.pool.stop_reason, found.indexes) == (None, list(range(40)))
+    assert {index: transport.asked[str(index)] for index in range(4)} == {0: 2, 1: 2, 2: 1, 3: 1}
+    assert [record.status for record in found.records if record.index < 2] == [403, 403]
+
+
+def test_what_the_server_has_not_processed_is_sent_again_at_no_cost() -> None:
+    """Neither an attempt nor the budget is used up, not even where there is only one attempt."""
+    broken = Outcome(Kind.CONNECTION_ERROR, unprocessed=True)
+    transport = ScriptedTransport(lambda _, time_: broken if time_ <= 3 else Outcome(Kind.OK))
+    retry = Retry(attempts=1, base_s=0.001, budget=0.0)
+    found = Fetched(transport, 300, retry=retry, breaker=Breaker(canary=0)).run()
+    assert [(record.kind, record.attempts) for record in found.records] == [(Kind.OK, 1)] * 300
+
+
+def test_a_server_that_never_processes_a_request_gives_it_up() -> None:
+    """A server that says so each time is broken: the parameter has its outcome in the end."""
+    transport = ScriptedTransport(lambda *_: Outcome(Kind.CONNECTION_ERROR, unprocessed=True))
+    found = Fetched(transport, 1, retry=Retry(attempts=1, base_s=0.001), breaker=Breaker(canary=0)).run()
+    assert ([record.kind for record in found.records], transport.asked) == ([Kind.CONNECTION_ERROR], {"0": 11})
+
+
+def test_a_pause_that_nobody_waits_for_is_the_parameters_outcome() -> None:
+    """A year's Retry-After for one parameter: it has its record, which says so, and all others are fetched at once."""
+    year = Outcome(
+        Kind.HTTP_ERROR, status=503, failure=Failure("HTTPError", "HTTP 503 Busy"), retry_after_s=31_536_000.0
+    )
+    transport = ScriptedTransport(lambda name, _: year if name == 7 else Outcome(Kind.OK))
+    found = Fetched(transport, 100, retry=Retry(), breaker=Breaker()).run()
+    assert (found.pool.stop_reason, found.indexes, transport.asked["7"]) == (None, list(range(100)), 1)
+    [failed] = [record for record in found.records if record.kind is not Kind.OK]
+    assert failed.failure is not None
+    assert failed.failure.message == (
+        "HTTP 503 Busy; the API asked us to wait 31,536,000 s, longer than 86,400 s (retry.max_deferral_s), so it "
+        "wasn't asked again"
+    )
+
+
+def test_a_good_answer_that_asks_for_a_pause_that_nobody_waits_for_is_good() -> None:
+    """A quota that is full again in a year holds nobody back: the API will say itself what it refuses."""
+    transport = ScriptedTransport(lambda *_: Outcome(Kind.OK, result=1, retry_after_s=31_536_000.0))
+    found = Fetched(transport, 20, retry=Retry(), breaker=Breaker()).run()
+    assert (found.pool.stop_reason, [record.kind for record in found.records]) == (None, [Kind.OK] * 20)
 
 
 @pytest.mark.parametrize("hopeless", [1, 5])
@@ -418,7 +487,7 @@ def test_server_error_for_everybody_ends_the_pool() -> None:
     retry = Retry(attempts=2, base_s=0.001)
     found = Fetched(transport, 1000, concurrency=100, retry=retry, breaker=Breaker()).run()
     assert sum(transport.asked.values()) <= 100
-    assert found.stopped == Stop("tripped", {"sample": 50, "failed": 50, "cause": "http_error 500", "transient": True})
+    assert found.stopped == tripped(50, 500, transient=True)
 
 
 def test_last_pass_asks_once_more() -> None:

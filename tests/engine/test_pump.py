@@ -251,12 +251,13 @@ def test_pump_that_is_killed_lets_go(stuck: Server) -> None:
 
 
 def test_canary_that_fails_ends_the_pump() -> None:
-    """Wrong credentials cost as many requests as the canary is long, not one more."""
-    with Server(lambda *_: answer(b"", "401 Unauthorized")) as server:
+    """A wrong endpoint costs as many requests as the canary is long, not one more."""
+    with Server(lambda *_: answer(b"", "404 Not Found")) as server:
         found = Pumped(server, concurrency=100, breaker=Breaker(canary=30)).run()
     assert len(server.seen) == len(found.records) == 30
+    failures = {"sample": 30, "failed": 30, "of_cause": 30}
     assert found.pump.stop_reason == Stop(
-        "tripped", {"sample": 30, "failed": 30, "cause": "http_error 401", "transient": False}
+        "tripped", {**failures, "cause": Kind.HTTP_ERROR, "status": 404, "transient": False}
     )
 
 

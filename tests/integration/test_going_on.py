@@ -65,6 +65,6 @@ def test_wrong_credentials_cost_a_handful_of_requests(client: AirflowClient, ser
     run = Run.trigger(client, "slice_nowhere", {"first": 0, "count": 1500})
     assert run.ended() == "failed"
     message = run.log("fetch")
-    assert "After 50 parameters 100 % failed, most with http_error 404: stopped, 1,450 saved." in message
+    assert "Stopped after 50 of 1,500 parameters: all 50 failed, with HTTP 404. The other 1,450 were not" in message
     assert run.tries("fetch") == 1
     assert service.stats()["requests"] == 50

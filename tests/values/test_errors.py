@@ -75,18 +75,26 @@ def test_an_error_is_a_sentence(kind: type[FanoutError]) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_whether_to_retry_is_said(kind: type[FanoutError]) -> None:
     """What the world does may pass; what somebody wrote, or what was damaged, does not."""
-    engine = {"EngineDied", "EngineFailed", "EngineStopped", "LongWait", "Tripped"}
+    engine = {"EngineDied", "EngineFailed", "EngineStopped", "LongWait", "Tripped", "ApiDown"}
     passes = engine | {"BadSource", "StagingFailed", "CountMismatch", "WriteRefused", "SwapLost", "MongoFailed"}
     assert made(kind).retry is (kind.__name__ in passes)
 
 
-def test_a_trip_passes_if_its_cause_does() -> None:
-    """A breaker that has tripped on wrong credentials isn't mended by trying again."""
-    facts = {"sample": 50, "failed": 50, "cause": "http_error 401", "saved": 99_950}
-    assert errors.Tripped(**facts, transient=False).retry is False
-    assert str(errors.Tripped(**facts, transient=False)) == (
-        "After 50 parameters 100 % failed, most with http_error 401: stopped, 99,950 saved. "
-        "Mend the cause, then clear this task."
+def test_a_trip_says_what_was_requested_and_what_was_not() -> None:
+    """A breaker that has tripped on a wrong endpoint isn't cured by trying again; one on a busy API may be."""
+    facts: dict[str, Any] = {"sample": 50, "failed": 50, "of_cause": 48, "cause": "HTTP 404", "fix": "Fix the endpoint"}
+    tripped = errors.Tripped(**facts, total=1_500, begun=50, under_way=0, transient=False)
+    assert tripped.retry is False
+    assert str(tripped) == (
+        "Stopped after 50 of 1,500 parameters: all 50 failed, 48 of them with HTTP 404. The other 1,450 were not "
+        "requested. Fix the endpoint, then clear this task."
+    )
+    later = errors.Tripped(**facts | {"sample": 80}, total=1_500, begun=90, under_way=10, transient=True)
+    assert later.retry is True
+    assert str(later) == (
+        "Stopped after 80 of 1,500 parameters: 50 failed, 48 of them with HTTP 404. The other 1,410 were not requested."
+        " 10 more were under way and have no outcome. The next try of this task goes on with the rest. If that fails, "
+        "too, fix the endpoint."
     )
 
 

@@ -93,6 +93,7 @@ class Driver(ABC):
         return self._meter.progress(
             in_flight=self._traffic.in_flight,
             waiting=self._work.waiting,
+            begun=self._work.begun,
             limits=self._traffic.state(time.monotonic()),
         )
 

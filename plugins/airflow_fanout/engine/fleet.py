@@ -14,7 +14,9 @@ from airflow_fanout.progress import Progress
 from airflow_fanout.staging.directory import ListDirectory
 
 # When several engines end for several reasons, the first of these is the one to tell.
-_WORST_FIRST = ("failed", "superseded", "tripped", "wait", "stopped", "done")
+_WORST_FIRST = ("failed", "superseded", "not_started", "tripped", "outage", "wait", "stopped", "done")
+# What is added up when several engines end for the same reason.
+_COUNTS = ("sample", "failed", "of_cause", "requests")
 
 
 class Fleet:
@@ -146,9 +148,15 @@ def _together(values: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what several engines say that end for the same reason: counts add up, the longest wait counts."""
     together = dict(values[0])
     for value in values[1:]:
-        for name in ("sample", "failed"):
-            if name in value:
-                together[name] += value[name]
+        # What the others have failed of may be something else: the first one's cause is told.
+        counts = [
+            name for name in _COUNTS if name in value and (name != "of_cause" or _cause(value) == _cause(together))
+        ]
+        together |= {name: together[name] + value[name] for name in counts}
         if "seconds" in value:
             together["seconds"] = max(together["seconds"], value["seconds"])
     return together
+
+
+def _cause(value: dict[str, Any]) -> tuple[Any, Any]:
+    return value.get("cause"), value.get("status")

@@ -44,7 +44,9 @@ class Meter:
         """The time since the beginning."""
         return self._clock() - self._begun
 
-    def progress(self, *, in_flight: int, waiting: int, limits: dict[str, Any] | None = None) -> Progress:
+    def progress(
+        self, *, in_flight: int, waiting: int, begun: int = 0, limits: dict[str, Any] | None = None
+    ) -> Progress:
         """Return the counts of this moment."""
         return Progress(
             total=self._total,
@@ -53,6 +55,7 @@ class Meter:
             requests=self._requests,
             in_flight=in_flight,
             waiting=waiting,
+            begun=begun,
             seconds=self.seconds,
             latency=self._latency,
             limits=limits or {},

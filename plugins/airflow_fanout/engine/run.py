@@ -100,7 +100,7 @@ class _Fetch:
         for part in damaged:
             teller.tell("damaged", str(part))
         self._scribe = Scribe(JournalWriter(self._try, count(job.process, job.processes)))
-        self._traffic = Traffic(job.settings)
+        self._traffic = Traffic(job.settings, is_answered=finished.count > 0)
         self._driver = driver_for(
             job,
             read_manifest(directory).fields,

@@ -15,19 +15,23 @@ from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.traffic import Traffic
 from airflow_fanout.engine.work import Task, Work
 from airflow_fanout.outcome import Kind, Outcome, Record
-from airflow_fanout.retry import Again, Budget, Verdict, decide
+from airflow_fanout.reasons import reason_of
+from airflow_fanout.retry import Again, Budget, Verdict, bound_s, decide, without_too_long_a_pause
 from airflow_fanout.settings import FetchSettings
+from airflow_fanout.startup import GIVE_WAY_S, Startup, cause_of
 
 Write = Callable[[Sequence[Record]], None]
 _OK = Kind.OK
+# A server that says each time that it hasn't processed a request has a fault of its own: then it is a failed attempt.
+MOST_RESENT = 10
 
 
 @dataclass(frozen=True)
 class Stop:
     """Why a fetch ended before its work did.
 
-    :param why: "stopped" (asked to), "tripped" (the rest is doomed), "wait" (the server wants a long pause) or
-        "superseded" (a newer try has begun).
+    :param why: "stopped" (asked to), "not_started" (no first answer), "tripped" (the rest is doomed), "outage" (no
+        answer for too long), "wait" (the server wants a long pause) or "superseded" (a newer try has begun).
     :param value: what there is to say of it, as plain JSON.
     """
 
@@ -92,8 +96,16 @@ class Settlement:
         ms = (now - begun_s) * 1000
         self._meter.sent(ms)
         self._budget.sent()
-        counts = self._traffic.end(outcome, attempt=task.attempt, ms=ms, now_s=now)
-        self._settle(task, outcome, ms, counts=counts)
+        bounded = without_too_long_a_pause(outcome, self._rules.settings.retry)
+        counts = self._traffic.end(bounded, attempt=task.attempt, ms=ms, now_s=now)
+        if bounded is not outcome:
+            self._end(task, bounded, ms)
+        elif outcome.unprocessed and task.resent < MOST_RESENT:
+            self._resend(task)
+        else:
+            self._settle(task, outcome, ms, counts=counts)
+        if self._is_refused(outcome) and self._traffic.startup.is_hopeless(now):
+            self._stop(_not_started(outcome, self._traffic.startup))
 
     def add_all(self, attempts: Sequence[Attempt]) -> None:
         """Settle the outcomes of attempts that have ended together; good ones, most of them, cost next to nothing."""
@@ -129,12 +141,14 @@ class Settlement:
         """Look at what only time brings about; called about once a second."""
         now = time.monotonic()
         self._traffic.tick(now, self._meter.seconds)
-        if tripped := self._traffic.given_up(now):
-            self._trip(tripped)
+        if outage := self._traffic.given_up(now):
+            reason = reason_of(outage.last) if outage.last else ""
+            self._stop(Stop("outage", {"seconds": outage.longest_s, "reason": reason}))
 
     def _settle(self, task: Task, outcome: Outcome, ms: float, *, counts: bool) -> None:
         if not counts and not self._is_long(outcome):
-            self._work.again(task, 0.0, counts=False)
+            # Before the first answer other parameters are tried first: this one may be refused for itself.
+            self._work.again(task, GIVE_WAY_S if self._is_refused(outcome) else 0.0, counts=False)
             return
         decision = self._decide(task, outcome)
         if isinstance(decision, Again):
@@ -147,6 +161,11 @@ class Settlement:
             self._judge(outcome)
         else:
             self._end(task, outcome, ms)
+
+    def _resend(self, task: Task) -> None:
+        task.resent += 1
+        wait_s = self._rules.uniform(0.0, bound_s(task.resent, self._rules.settings.retry))
+        self._work.again(task, wait_s, counts=False)
 
     def _decide(self, task: Task, outcome: Outcome) -> Again | Verdict:
         decision = decide(
@@ -168,6 +187,9 @@ class Settlement:
         if self._is_long(outcome):
             self._hand_back(outcome)
 
+    def _is_refused(self, outcome: Outcome) -> bool:
+        return self._traffic.startup.is_on and cause_of(outcome) is not None
+
     def _is_long(self, outcome: Outcome) -> bool:
         return (outcome.retry_after_s or 0.0) > self._rules.settings.retry.longest_s
 
@@ -180,3 +202,8 @@ class Settlement:
 
     def _hand_back(self, outcome: Outcome) -> None:
         self._stop(Stop("wait", {"seconds": outcome.retry_after_s}))
+
+
+def _not_started(outcome: Outcome, startup: Startup) -> Stop:
+    said = outcome.failure.message if outcome.failure else ""
+    return Stop("not_started", {"requests": startup.failed, "cause": cause_of(outcome), "said": said})

@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from airflow_fanout.breaker import Fuse, Outage, Tripped, is_down
+from airflow_fanout.breaker import Fuse, Outage, Over, Tripped, is_down
 from airflow_fanout.outcome import Outcome
 from airflow_fanout.settings import FetchSettings
+from airflow_fanout.startup import Startup
 from airflow_fanout.throttle import Gate
 
 # The limit over time, for the summary: so many moments at the most, evenly spread.
@@ -16,13 +17,16 @@ MOST_MOMENTS = 120
 
 
 class Traffic:
-    """The state of one fetch's traffic; the time is told by the caller, in seconds of one clock."""
+    """The state of one fetch's traffic; the time is told by the caller, in seconds of one clock.
 
-    def __init__(self, settings: FetchSettings) -> None:
+    :param is_answered: whether an earlier try of the task has had answers.
+    """
+
+    def __init__(self, settings: FetchSettings, *, is_answered: bool = False) -> None:
         self._gate = Gate(settings.throttle, settings.concurrency)
         self._fuse = Fuse(settings.breaker)
         self._outage = Outage(settings.breaker.outage_s)
-        self._outage_s = settings.breaker.outage_s
+        self.startup = Startup(settings.breaker.startup_attempts, is_answered=is_answered)
         self._moments: list[dict[str, Any]] = []
         self._every = 1
         self._ticks = 0
@@ -39,13 +43,14 @@ class Traffic:
     @property
     def room(self) -> int:
         """How many requests may be sent at once when there is nothing to wait for."""
-        return 1 if self._outage.is_on else self._gate.room
+        return 1 if self._outage.is_on or self.startup.is_held else self._gate.room
 
     def wait_s(self, now_s: float) -> float:
         """Return 0 if a request may be sent now, else how long to wait; infinity until one under way has ended."""
         if self._outage.is_on and self._gate.in_flight:
             return math.inf
-        return self._gate.wait_s(now_s)
+        wait_s = self._gate.wait_s(now_s)
+        return max(wait_s, self.startup.hold_s(self._gate.in_flight, now_s)) if self.startup.is_held else wait_s
 
     def begin(self, now_s: float, many: int = 1) -> None:
         """Note that so many requests are sent."""
@@ -54,30 +59,40 @@ class Traffic:
     def answered(self, latencies_ms: Sequence[float], now_s: float) -> None:
         """Note that requests have had good answers, with nothing else to say."""
         self._gate.answered(latencies_ms, now_s)
-        if self._outage.answer(now_s):
-            self._gate.restart()
+        self.startup.is_on = self.startup.is_held = False
+        self._has_answered(now_s, max(latencies_ms))
 
     def end(self, outcome: Outcome, *, attempt: int, ms: float, now_s: float) -> bool:
-        """Note what came of a request; return whether the attempt counts: in an outage none does."""
+        """Note what came of a request; return whether the attempt counts.
+
+        None does in an outage, nor one that fails of a cause that no waiting cures, before the first answer.
+        """
         self._gate.end(outcome, ms, now_s)
-        was_down = self._outage.is_on
-        ended = self._outage.add(
-            outcome, attempt=attempt, ms=ms, now_s=now_s, pause=lambda pause_s: self._gate.pause(pause_s, now_s)
-        )
-        if ended:
+        if self.startup.is_on and self.startup.add(outcome, ms, now_s):
+            self._gate.pause(self.startup.pause_s, now_s)
+            return False
+        if not is_down(outcome):
+            self._has_answered(now_s, ms)
+            return True
+        was_on = self._outage.is_on
+        if pause_s := self._outage.fail(outcome, attempt=attempt, ms=ms, now_s=now_s):
+            self._gate.pause(pause_s, now_s)
+        return not was_on
+
+    def _has_answered(self, now_s: float, ms: float) -> None:
+        over = self._outage.answer(now_s, ms)
+        if over is Over.BACK:
             self._gate.restart()
-        return not (was_down and is_down(outcome))
+        elif over is Over.PARTIAL:
+            self._gate.back_off()
 
     def settle(self, outcome: Outcome, many: int = 1) -> Tripped | None:
         """Note what so many parameters have come to, before a last pass; return why to stop, if it is time to."""
         return self._fuse.add(outcome, many)
 
-    def given_up(self, now_s: float) -> Tripped | None:
-        """Return why to stop when the server has been down for too long."""
-        if not self._outage.is_too_long(now_s):
-            return None
-        unanswered = self._outage.unanswered
-        return Tripped(unanswered, unanswered, f"no answer for {self._outage_s:g} s", transient=True)
+    def given_up(self, now_s: float) -> Outage | None:
+        """Return the outage that has lasted for too long, if there is one."""
+        return self._outage if self._outage.is_too_long(now_s) else None
 
     def state(self, now_s: float) -> dict[str, Any]:
         """Return the limits of this moment, as plain JSON."""

@@ -23,13 +23,15 @@ MOST_WAITING = 10_000
 class Task(msgspec.Struct, gc=False):
     """A parameter under way.
 
-    `attempt` is the number of its next or present attempt, counted from 1; `last` says that it is the last pass's.
+    `attempt` is the number of its next or present attempt, counted from 1; `last` says that it is the last pass's;
+    `resent` counts how often the server has said that it hasn't processed the request.
     """
 
     index: int
     parameter: Json
     attempt: int = 1
     last: bool = False
+    resent: int = 0
 
 
 @dataclass(order=True, slots=True)
@@ -48,6 +50,8 @@ class Work:
     :param source: index and parameter of all that is to be done.
     :param clock: the time, in seconds.
     :param room: how many further parameters of the source may be begun now, after so many.
+
+    `begun` counts the parameters of the source that were given out.
     """
 
     def __init__(
@@ -61,7 +65,7 @@ class Work:
         self._room = room
         self._heap: list[_Waiting] = []
         self._later: list[Task] = []
-        self._begun = 0
+        self.begun = 0
         self._order = count()
         self._changed = Event()
         self._asleep = 0
@@ -149,9 +153,9 @@ class Work:
     def _new(self, most: int) -> list[Task]:
         if self._source is None or len(self._heap) >= MOST_WAITING:
             return []
-        admitted = min(most, self._room(self._begun))
+        admitted = min(most, self._room(self.begun))
         new = [Task(index, parameter) for index, parameter in islice(self._source, admitted)] if admitted > 0 else []
-        self._begun += len(new)
+        self.begun += len(new)
         if len(new) < admitted:
             self._source = None
         return new

@@ -227,7 +227,7 @@ class GeventFetchOperator(BaseOperator, HasLineage):
                 # An engine that has failed itself has no progress to tell.
                 if "progress" in said.value:
                     self._see(said.value["progress"])
-        return progress_at_end(final, fleet)
+        return progress_at_end(final, fleet, f"the connection {self.http_conn_id!r}")
 
     def _see(self, told: dict[str, Any]) -> Progress:
         self._seen = Progress.from_json(told)
