@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,20 +11,14 @@ from typing import Any
 import msgspec
 
 from airflow_fanout.errors import FanoutError, ValidationFailed
-from airflow_fanout.masking import mask
 from airflow_fanout.outcome import Kind
 from airflow_fanout.progress import Progress
+from airflow_fanout.redaction import redact, without_secrets
 
 # The name of the XCom: Airflow removes it by itself when the task is tried again.
 KEY = "failure"
 # A message is for people; the log has all of it.
 LONGEST = 6_000
-
-CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
-SECRET = re.compile(r"(?i)\b([\w-]*(?:token|secret|password|passwd|api_?key|signature)[\w-]*)(=|: )[^\s&,;]+")
-BEARER = re.compile(r"(?i)\b(bearer|basic) [\w.~+/=-]{8,}")
-MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-LONG_NUMBER = re.compile(r"\d{7,}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,24 +79,12 @@ def describe(error: BaseException) -> tuple[str, str]:
     if own is None:
         said = f"{type(error).__name__}{_place(error)}. What it says is in the log, since it may hold personal data."
         return type(error).__name__, said
+    text = str(own)
+    shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}… (the log has all of it)"
     # The samples of a validation are masked, or shown since their author said so.
-    text = without_secrets(str(own)) if isinstance(own, ValidationFailed) else redact(str(own))
-    return type(own).__name__, text if len(text) <= LONGEST else f"{text[:LONGEST]}… (the log has all of it)"
+    return type(own).__name__, without_secrets(shown) if isinstance(own, ValidationFailed) else redact(shown)
 
 
 def _place(error: BaseException) -> str:
     frames = extract_tb(error.__traceback__)
     return f" in {frames[-1].name}, {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-
-
-def without_secrets(text: str) -> str:
-    """Return a text without credentials in addresses, tokens and passwords."""
-    text = CREDENTIALS.sub("…@", text)
-    text = SECRET.sub(r"\1\2…", text)
-    return BEARER.sub(r"\1 …", text)
-
-
-def redact(text: str) -> str:
-    """Return a text without secrets, mail addresses, and numbers that may be somebody's telephone or account."""
-    text = MAIL.sub("…", without_secrets(text))
-    return LONG_NUMBER.sub(lambda found: mask(found[0]), text)
