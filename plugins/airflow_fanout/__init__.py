@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from airflow_fanout.settings import Throttle as Throttle
     from airflow_fanout.settings import Timeouts as Timeouts
     from airflow_fanout.sources import Cursor as Cursor
+    from airflow_fanout.sources import Header as Header
     from airflow_fanout.sources import HttpList as HttpList
     from airflow_fanout.sources import NextLink as NextLink
     from airflow_fanout.sources import PageNumber as PageNumber
@@ -43,6 +44,7 @@ _HOMES = {
     "ExtractOperator": "airflow_fanout.operators.extract",
     "FanoutTaskGroup": "airflow_fanout.operators.group",
     "GeventFetchOperator": "airflow_fanout.operators.fetch",
+    "Header": "airflow_fanout.sources",
     "HttpList": "airflow_fanout.sources",
     "MaxEmpty": "airflow_fanout.checks",
     "MongoLoadOperator": "airflow_fanout.operators.load",

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from airflow_fanout.codec import Json
+from airflow_fanout.errors import BadSetting
 
 # An answer keyed by its own data may have any number of fields.
 MOST_NAMED = 20
 
+# A dotted path such as "data.calls", or the names one by one where a name has a dot: ("@odata.nextLink",).
+Path = str | Sequence[str]
+
 
 class PartMissing(ValueError):
-    """The answer doesn't have the field that the report asks for; the message names the fields that it has."""
+    """The answer doesn't have the field that the report asks for; the message names the fields that it has.
+
+    `names` is the path that would lead somewhere if a dotted name was meant as one name, else empty.
+    """
+
+    def __init__(self, message: str, names: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.names = names
 
 
 class Part:
-    """A dotted path into an answer: `data.calls`, or `items.0` into a list; without a path, all of it."""
+    """A path into an answer: `data.calls`, `items.0` into a list, `("@odata.nextLink",)`; without one, all of it."""
 
-    def __init__(self, path: str | None, *, empty_is_null: bool = False) -> None:
-        self._steps = path.split(".") if path else []
+    def __init__(self, path: Path | None, *, empty_is_null: bool = False) -> None:
+        self._steps = steps_of(path)
         self._empty_is_null = empty_is_null
 
     def of(self, answer: Json) -> Json:
@@ -24,22 +37,62 @@ class Part:
 
         :raises PartMissing: when a step of the path isn't there. A null on the way is a null result.
         """
+        whole = answer
         for step in self._steps:
             try:
                 answer = answer[step]
             except (LookupError, TypeError):
-                answer = _step(answer, step)
+                answer = self._step(whole, answer, step)
         return None if self._empty_is_null and answer in ([], {}, "") else answer
 
+    def _step(self, whole: Json, answer: Json, step: str) -> Json:
+        if answer is None:
+            return None
+        if isinstance(answer, list) and step.isdecimal() and int(step) < len(answer):
+            return answer[int(step)]
+        names = _undotted(whole, self._steps)
+        hint = f"; a name with a dot in it is written as a tuple: {names!r}" if names else ""
+        if not isinstance(answer, dict):
+            raise PartMissing(f"the answer has no field {step!r}: it is of type {type(answer).__name__}{hint}", names)
+        raise PartMissing(f"the answer has no field {step!r}; it has: {named(answer)}{hint}", names)
 
-def _step(answer: Json, step: str) -> Json:
-    if answer is None:
-        return None
-    if isinstance(answer, dict):
-        # Names of fields are the API's own words, not personal data; its values stay out of the message.
-        more = f" and {len(answer) - MOST_NAMED:,} more" if len(answer) > MOST_NAMED else ""
-        has = ", ".join(sorted(answer)[:MOST_NAMED]) or "none"
-        raise PartMissing(f"the answer has no field {step!r}; it has: {has}{more}")
-    if isinstance(answer, list) and step.isdecimal() and int(step) < len(answer):
-        return answer[int(step)]
-    raise PartMissing(f"the answer has no field {step!r}: it is of type {type(answer).__name__}")
+
+def steps_of(path: Path | None) -> tuple[str, ...]:
+    """Return the names that a path goes through."""
+    if isinstance(path, str):
+        return tuple(path.split(".")) if path else ()
+    return tuple(path or ())
+
+
+def check_path(field: str, path: object) -> None:
+    """Raise `BadSetting` unless a value is a path: a text, or a tuple or list of texts."""
+    names = path.split(".") if isinstance(path, str) else path
+    if not isinstance(names, tuple | list) or not names or not all(isinstance(name, str) and name for name in names):
+        expected = 'a dotted path such as "data.calls", or a tuple where a name has a dot: ("@odata.nextLink",)'
+        raise BadSetting(field, path, expected)
+
+
+def shown(path: Path) -> str:
+    """Return a path for people: dotted, or as a tuple where that would be another path."""
+    return repr(path) if isinstance(path, str) else repr(tuple(path))
+
+
+def named(names: Sequence[str] | dict[str, Json]) -> str:
+    """Return the names of fields or headers for a message: the API's own words, without their values."""
+    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
+    return (", ".join(sorted(names)[:MOST_NAMED]) or "none") + more
+
+
+def _undotted(whole: Json, steps: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the path through the names that an answer really has, if some of them have dots; else nothing."""
+    if not steps:
+        return ()
+    if not isinstance(whole, dict):
+        return ()
+    for size in range(len(steps), 0, -1):
+        name = ".".join(steps[:size])
+        if name in whole:
+            rest = _undotted(whole[name], steps[size:])
+            if rest or size == len(steps):
+                return (name, *rest)
+    return ()

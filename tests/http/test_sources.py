@@ -129,12 +129,24 @@ def test_number_and_cursor_keep_the_query() -> None:
 @pytest.mark.parametrize(
     ("pages", "answers", "said"),
     [
-        (NextLink(field="next"), [{"items": [1], "next": "/list"}], "is its own successor"),
-        (NextLink(field="next"), [{"items": [1], "next": "/2"}, {"items": [2], "next": "/2"}], "its own successor"),
-        (Cursor(), [{"items": [1], "cursor": "1"}], "is its own successor"),
-        (PageNumber(), [{"items": [1]}, {"items": [2]}], "page 3 is the same as the one before it"),
-        (NextLink(field="next"), [{"items": [1], "next": {"href": "/2"}}], "next is of type dict, not an address"),
-        (NextLink(field="next"), [{"items": [1], "next": "http://[/"}], "the next page's address can't be read"),
+        (NextLink(field="next"), [{"items": [1], "next": "/list"}], "it is page 1 again: the list goes in a circle"),
+        (
+            NextLink(field="next"),
+            [{"items": [1], "next": "/2"}, {"items": [2], "next": "/2"}],
+            "page 3: it is page 2 again",
+        ),
+        (Cursor(), [{"items": [1], "cursor": "1"}], "it is page 2 again"),
+        (PageNumber(), [{"items": [1]}, {"items": [2]}], "page 3: it is the same as the one before it"),
+        (
+            NextLink(field="next"),
+            [{"items": [1], "next": {"href": "/2"}}],
+            "is of type dict, not an address",
+        ),
+        (
+            NextLink(field="next"),
+            [{"items": [1], "next": "http://[/"}],
+            "address of its next page can't be read",
+        ),
     ],
 )
 def test_pages_that_lead_nowhere(pages: Any, answers: list[Any], said: str) -> None:
@@ -147,8 +159,8 @@ def test_pages_that_lead_nowhere(pages: Any, answers: list[Any], said: str) -> N
     ("reply", "said"),
     [
         (as_json({"rows": [1]}), "the answer has no field 'items'; it has: rows (HTTP 200 from /list)"),
-        (as_json({"items": {"a": 1}}), "items is of type dict, not an array"),
-        (as_json({"items": None}), "items is of type NoneType, not an array"),
+        (as_json({"items": {"a": 1}}), "page 1: the field 'items' is of type dict, not an array"),
+        (as_json({"items": None}), "page 1: the field 'items' is of type NoneType, not an array"),
         (answer(b"<html>Please log in</html>"), "(HTTP 200 from /list)"),
         (answer(b"[" * 100_000), "(HTTP 200 from /list)"),
         (answer(b"", "401 Unauthorized"), "HTTP 401 Unauthorized after 1 attempt(s)"),

@@ -15,6 +15,7 @@ from airflow_fanout.errors import BadSetting, EmptyList
 from airflow_fanout.operators.border import airflow_errors, staging_area, whole_number
 from airflow_fanout.operators.connection import endpoint_of
 from airflow_fanout.operators.lineage import HasLineage, Lineage, api_resource, frozen_list
+from airflow_fanout.operators.list_progress import ListProgress, store_progress
 from airflow_fanout.operators.metrics import Metrics, of_list
 from airflow_fanout.operators.noting import noted
 from airflow_fanout.parameter import check_names
@@ -82,16 +83,19 @@ class ExtractOperator(BaseOperator, HasLineage):
             about = of_context(context)
             self.log.info("This run is about %s, as of %s, by its %s", about.day, about.moment, about.source)
             directory = self._new_list(context)
-            manifest = freeze(
-                self._read(cast("Context", {**context, "as_of": about.moment, "day": about.day})),
-                directory,
-                as_of=about,
-                names=self.names,
-                duplicates=self.duplicates,
-                selection=self._selection(context),
-                shards=self.shards or 1,
-            )
-            return self._reference(directory, manifest, time.monotonic() - begun)
+            with self._read(cast("Context", {**context, "as_of": about.moment, "day": about.day})) as items:
+                manifest = freeze(
+                    items,
+                    directory,
+                    as_of=about,
+                    names=self.names,
+                    duplicates=self.duplicates,
+                    selection=self._selection(context),
+                    shards=self.shards or 1,
+                )
+            summary = self._summary(directory, manifest, items, time.monotonic() - begun)
+            store_progress(context, self.log, summary)
+            return self._references(summary, manifest)
 
     def lineage(self) -> Lineage:
         """Return the API's list, if it is one, and the frozen list."""
@@ -107,11 +111,15 @@ class ExtractOperator(BaseOperator, HasLineage):
         report = self.task_group.group_id if self.task_group and self.task_group.group_id else self.task_id
         return ReportDirectory.of(staging_area(), dag_id=self.dag_id, run_id=run_id, report=report)
 
-    def _read(self, context: Context) -> Iterable[Any]:
-        if isinstance(self.source, HttpList):
-            source = self.source.rendered(lambda value: self.render_template(value, context))
-            return source.read(endpoint_of(source.http_conn_id))
-        return _called(self.source, context)
+    def _read(self, context: Context) -> ListProgress:
+        def store(progress: dict[str, Any]) -> None:
+            store_progress(context, self.log, progress)
+
+        if not isinstance(self.source, HttpList):
+            return ListProgress(_called(self.source, context), reading=None, store=store, log=self.log)
+        source = self.source.rendered(lambda value: self.render_template(value, context))
+        reading = source.read(endpoint_of(source.http_conn_id), names=self.names)
+        return ListProgress(reading, reading=reading, store=store, log=self.log)
 
     def _selection(self, context: Context) -> Selection:
         only = self.only
@@ -119,15 +127,16 @@ class ExtractOperator(BaseOperator, HasLineage):
             only = _json_list("only", self.render_template(only, context))
         return Selection(limit=_limit(self.limit), only=only)
 
-    def _reference(
-        self, directory: ListDirectory, manifest: Manifest, seconds: float
-    ) -> dict[str, Any] | list[dict[str, Any]]:
+    def _summary(
+        self, directory: ListDirectory, manifest: Manifest, progress: ListProgress, seconds: float
+    ) -> dict[str, Any]:
         if not manifest.count and not self.allow_empty:
             raise EmptyList(self._source_name())
         summary = {
             "directory": str(directory.path),
             "parameters": manifest.count,
             "duplicates": manifest.duplicates,
+            **progress.ending(),
             "as_of": manifest.as_of,
             "as_of_from": manifest.as_of_from,
             "day": manifest.day,
@@ -136,6 +145,9 @@ class ExtractOperator(BaseOperator, HasLineage):
         }
         self.log.info("Frozen %s", summary)
         Metrics(self).tell(of_list(summary))
+        return summary
+
+    def _references(self, summary: dict[str, Any], manifest: Manifest) -> dict[str, Any] | list[dict[str, Any]]:
         if self.shards is None:
             return summary
         ranges = [(shard, manifest.range_of(shard)) for shard in range(manifest.shards)]

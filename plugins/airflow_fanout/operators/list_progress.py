@@ -1,0 +1,120 @@
+"""How far extract has read its source: in the task's state store as it goes on, in the log also while it waits."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    # Imported when an HTTP list is read: it loads requests.
+    from airflow_fanout.sources.reading import Reading
+
+STORED_EACH_S = 1.0
+LOGGED_EACH_S = 5.0
+# Until then nothing is said of a source that gives nothing.
+LONG_SILENCE_S = 1.0
+
+
+def store_progress(context: Context, log: Any, progress: dict[str, Any]) -> None:
+    """Put the progress of a task into its state store, as `progress`.
+
+    Whatever goes wrong with that is said in the log; only a supervisor that is gone ends the task.
+    """
+    try:
+        context["task_state_store"].set("progress", progress)
+    except (ConnectionError, EOFError):
+        # Nobody will hear of the end, and another try may have begun.
+        raise
+    except Exception as error:  # noqa: BLE001 - a picture of the work is not worth the work
+        log.warning("The progress could not be shown: %s: %s", type(error).__name__, error)
+
+
+class ListProgress:
+    """Passes the items of a source on, and tells how far it is, from entering it to leaving it.
+
+    :param items: what the source gives.
+    :param reading: the same, if that is an HTTP list, which knows its pages.
+    :param store: puts the progress where others see it; called by whoever takes the items, at most once a second.
+    :param log: gets a line every few seconds, by a thread of its own: a source that waits is told of, too.
+    """
+
+    def __init__(
+        self,
+        items: Iterable[Any],
+        *,
+        reading: Reading | None,
+        store: Callable[[dict[str, Any]], None],
+        log: Any,
+        logged_each_s: float = LOGGED_EACH_S,
+    ) -> None:
+        self._source = items
+        self._reading = reading
+        self._store = store
+        self._log = log
+        self._logged_each_s = logged_each_s
+        self._items = 0
+        self._begun = self._last_item = time.monotonic()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._tell, name="fanout-list-progress", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        if self._reading is not None:
+            self._reading.close()
+
+    def __iter__(self) -> Iterator[Any]:
+        stored = self._begun
+        for item in self._source:
+            self._items += 1
+            now = self._last_item = time.monotonic()
+            if now - stored >= STORED_EACH_S:
+                stored = now
+                self._store(self.as_json())
+            yield item
+
+    def as_json(self) -> dict[str, Any]:
+        """Return how far the reading is, as plain JSON without a value of the source's."""
+        seconds = time.monotonic() - self._begun
+        return {
+            "items": self._items,
+            **({"pages": self._reading.pages} if self._reading else {}),
+            "seconds": round(seconds, 3),
+            "rate_per_s": round(self._items / seconds, 1) if seconds else 0.0,
+        }
+
+    def ending(self) -> dict[str, Any]:
+        """Return how many pages were read, and why no further one was; of another source, nothing."""
+        if self._reading is None:
+            return {}
+        ended = self._reading.ended or "the run's limit was reached; the rest of the list wasn't asked for"
+        return {"items": self._items, "pages": self._reading.pages, "ended": ended}
+
+    def _tell(self) -> None:
+        items, moment = 0, self._begun
+        while not self._stop.wait(self._logged_each_s):
+            now, count = time.monotonic(), self._items
+            self._log.info("%s", self._line(count, (count - items) / (now - moment), now))
+            items, moment = count, now
+
+    def _line(self, count: int, rate_per_s: float, now: float) -> str:
+        pages = f" on {self._reading.pages:,} page(s)" if self._reading else ""
+        return f"{count:,} items{pages} so far, {rate_per_s:,.0f}/s{self._waiting(now)}"
+
+    def _waiting(self, now: float) -> str:
+        silence_s = now - self._last_item
+        if silence_s < LONG_SILENCE_S:
+            return ""
+        doing, since = self._reading.doing if self._reading else ("waiting for the source", self._last_item)
+        return f"; {doing}, for {now - since:,.0f} s now"

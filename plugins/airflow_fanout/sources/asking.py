@@ -1,0 +1,168 @@
+"""One page of a list, asked for as often as the list's settings allow."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from airflow_fanout import codec
+from airflow_fanout.codec import Json
+from airflow_fanout.endpoint import Endpoint
+from airflow_fanout.errors import BadSource
+from airflow_fanout.failures import outcome_of, outcome_of_status
+from airflow_fanout.outcome import Failure, Kind, Outcome
+from airflow_fanout.retry import Again, Budget, decide
+from airflow_fanout.session import BodyTooLarge, FanoutSession
+from airflow_fanout.settings import FetchSettings
+from airflow_fanout.sources.causes import lasting_cause
+from airflow_fanout.sources.deadline import Deadline, DeadlineAdapter
+from airflow_fanout.sources.errors import UnusableList
+from airflow_fanout.sources.http_list import HttpList
+from airflow_fanout.sources.page import Query, pairs_of
+from airflow_fanout.sources.paging import PageNumber
+
+if TYPE_CHECKING:
+    import requests
+
+log = logging.getLogger(__name__)
+
+# A wait that is longer is said with its end.
+LONG_WAIT_S = 5.0
+# A torn answer looks like one that never was JSON; asked once more, it is whole.
+MOST_GARBLED = 2
+
+ADVICE = {
+    401: "The API refused the credentials of the connection, or it has none",
+    403: "The API doesn't allow this list to the user of the connection",
+    404: "There is nothing at this path: look at `endpoint` and at the connection's host",
+    407: "The proxy wants credentials: look at `proxies` in the connection's extra",
+}
+
+
+class Received(NamedTuple):
+    """An answer: its status, where it came from in the end, its headers, and its JSON unless it is none of a page's."""
+
+    status: int
+    address: str
+    headers: Mapping[str, str]
+    answer: Json = None
+
+
+class _Failed(NamedTuple):
+    """A try that gave no page; `lasting` says why no further one would."""
+
+    outcome: Outcome
+    error: Exception | None
+    text: str
+    lasting: bool = False
+
+
+class Asker:
+    """Asks for pages, one at a time, over one session; `doing` says what it waits for, since `since`."""
+
+    def __init__(self, source: HttpList, endpoint: Endpoint, sleep: Callable[[float], None]) -> None:
+        self._source = source
+        self._sleep = sleep
+        self._deadline = Deadline(source.timeouts.total_s)
+        settings = FetchSettings(concurrency=1, timeouts=source.timeouts, max_body_bytes=source.max_page_bytes)
+        self._session = FanoutSession(endpoint, settings)
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, DeadlineAdapter(source.max_page_bytes, self._deadline))
+        self._has_answered = False
+        self.doing, self.since = "", time.monotonic()
+
+    def close(self) -> None:
+        """Close the session's connections."""
+        self._session.close()
+
+    def ask(self, target: str, query: Query, *, number: int, good: Collection[int], last: Collection[int]) -> Received:
+        """Return the answer that a page is.
+
+        :param good: statuses of a page, which is JSON.
+        :param last: statuses that say that there is no such page.
+        :raises BadSource: when it can't be had; `UnusableList` when that stays so.
+        """
+        budget, policy, total_s, garbled = Budget(1.0), self._source.retry, self._source.timeouts.total_s, 0
+        for attempt in count(1):
+            self.now(f"asking for page {number} (attempt {attempt} of {policy.attempts}, at most {total_s:g} s)")
+            got = self._try(target, query, good, last)
+            if isinstance(got, Received):
+                self._has_answered = True
+                return got
+            garbled += got.outcome.garbled
+            decision = decide(
+                got.outcome, attempt=attempt, policy=policy, repeatable=True, budget=budget, uniform=random.uniform
+            )
+            if got.lasting or garbled >= MOST_GARBLED or not isinstance(decision, Again):
+                raise self._error(got, number, attempt) from got.error
+            self.wait(decision.wait_s, f"page {number}: {got.text}")
+        raise AssertionError("counting doesn't end")
+
+    def now(self, doing: str) -> None:
+        """Say what is being done from now on."""
+        self.doing, self.since = doing, time.monotonic()
+
+    def wait(self, seconds: float, why: str) -> None:
+        """Wait, and say why; of a long wait, also until when."""
+        until = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="seconds")
+        level = logging.WARNING if seconds > LONG_WAIT_S else logging.INFO
+        log.log(level, "%s: %s. Waiting %.1f s, until %s.", self._source, why, seconds, until)
+        self.now(f"waiting until {until} ({why})")
+        self._sleep(seconds)
+
+    def _try(self, target: str, query: Query, good: Collection[int], last: Collection[int]) -> Received | _Failed:
+        self._deadline.start()
+        try:
+            response = self._session.get(target, params=pairs_of(query))
+        except (OSError, ValueError) as error:
+            return self._not_answered(error)
+        if response.status_code in last:
+            return Received(response.status_code, response.url, response.headers)
+        if response.status_code not in good:
+            return _refused(response)
+        try:
+            answer = codec.decode(response.content)
+        except codec.NotJson as error:
+            text = f"the answer isn't JSON: {error} (HTTP {response.status_code} from {urlsplit(response.url).path})"
+            return _Failed(Outcome(Kind.INVALID, garbled=True, failure=Failure("NotJson", text)), error, text)
+        return Received(response.status_code, response.url, response.headers, answer)
+
+    def _not_answered(self, error: Exception) -> _Failed:
+        if isinstance(error, BodyTooLarge):
+            text = f"it is larger than {self._source.max_page_bytes:,} bytes (max_page_bytes of the HttpList)"
+            return _Failed(outcome_of(error), error, text, lasting=True)
+        # A host that has answered is there: what is wrong with it now may pass.
+        if not self._has_answered and (cause := lasting_cause(error)):
+            return _Failed(outcome_of(error), error, cause, lasting=True)
+        outcome = outcome_of(error)
+        if self._deadline.is_over:
+            total_s = self._source.timeouts.total_s
+            return _Failed(outcome, error, f"it wasn't complete after {total_s:g} s (timeouts.total_s of the HttpList)")
+        return _Failed(outcome, error, outcome.failure.message if outcome.failure else outcome.kind)
+
+    def _error(self, failed: _Failed, number: int, attempt: int) -> BadSource:
+        outcome, policy = failed.outcome, self._source.retry
+        text = f"page {number}: {failed.text} after {attempt} attempt(s)"
+        if number > 1 and isinstance(self._source.pages, PageNumber) and 200 < (outcome.status or 0) < 500:
+            text = f"{text}; if that is the end of the list, write PageNumber(…, end_statuses=({outcome.status},))"
+        if outcome.status in ADVICE:
+            text = f"{text}. {ADVICE[outcome.status]} (connection {self._source.http_conn_id!r})"
+        if (asked_s := outcome.retry_after_s or 0.0) > policy.longest_s:
+            text = (
+                f"{text}: the API asked us to wait {asked_s:,.0f} s, longer than retry.longest_s={policy.longest_s:g}"
+            )
+        passing = outcome.kind in (Kind.TIMEOUT, Kind.CONNECTION_ERROR) or outcome.garbled
+        passing = passing or outcome.status in policy.statuses
+        kind = BadSource if passing and not failed.lasting else UnusableList
+        return kind(str(self._source), text)
+
+
+def _refused(response: requests.Response) -> _Failed:
+    outcome = outcome_of_status(response)
+    return _Failed(outcome, None, outcome.failure.message if outcome.failure else outcome.kind)

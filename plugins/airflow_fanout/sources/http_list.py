@@ -1,0 +1,88 @@
+"""A list of parameters that an HTTP API gives, as the report's author describes it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, get_args
+
+from airflow_fanout.endpoint import Endpoint
+from airflow_fanout.errors import BadSetting
+from airflow_fanout.result import Path, check_path
+from airflow_fanout.settings import MIB, Retry, Timeouts, check_whole
+from airflow_fanout.sources.page import Place, Query, check_place
+from airflow_fanout.sources.paging import Pages
+
+if TYPE_CHECKING:
+    from airflow_fanout.sources.reading import Reading
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpList:
+    """A list of parameters that an HTTP API gives: a JSON array, or one under a field, in one page or in many.
+
+    :param http_conn_id: the Airflow connection of the API.
+    :param endpoint: the path below the connection's address.
+    :param items: the dotted path of the array in the answer (a tuple where a name has a dot); the answer itself, if
+        not given.
+    :param query: the query string's values, written as in a `Request`; Airflow templates.
+    :param pages: how the next page is found; one page, if not given.
+    :param total: where the number of all items stands, a dotted path or a `Header`; as many must have been read.
+    :param retry: when a page is asked for again.
+    :param timeouts: how long one try of one page may take.
+    :param max_page_bytes: the largest page, after decompression.
+    :param max_empty_pages: how many pages in a row may bring no item, or only the items of pages before them.
+    :param max_pages: how many pages the list may have.
+    """
+
+    http_conn_id: str
+    endpoint: str
+    items: Path | None = None
+    query: Query = field(default_factory=dict)
+    pages: Pages | None = None
+    total: Place | None = None
+    retry: Retry = field(default_factory=Retry)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    max_page_bytes: int = 16 * MIB
+    max_empty_pages: int = 20
+    max_pages: int = 100_000
+
+    def __post_init__(self) -> None:
+        if self.pages is not None and not isinstance(self.pages, get_args(Pages)):
+            raise BadSetting("pages", self.pages, "NextLink(…), PageNumber(…) or Cursor(…)")
+        if not isinstance(self.query, Mapping):
+            raise BadSetting("query", self.query, "a dict of the query's names and values")
+        if self.items is not None:
+            check_path("items", self.items)
+        if self.total is not None:
+            check_place("total", self.total)
+        for name, kind in (("retry", Retry), ("timeouts", Timeouts)):
+            if not isinstance(getattr(self, name), kind):
+                raise BadSetting(name, getattr(self, name), f"{kind.__name__}(…)")
+        for name in ("max_page_bytes", "max_empty_pages", "max_pages"):
+            check_whole(name, getattr(self, name))
+
+    def __str__(self) -> str:
+        return f"the HTTP list {self.endpoint} ({self.http_conn_id})"
+
+    def rendered(self, render: Callable[[Any], Any]) -> HttpList:
+        """Return the list with its templates rendered."""
+        return replace(self, endpoint=render(self.endpoint), query=render(dict(self.query)))
+
+    def read(
+        self, endpoint: Endpoint, *, names: Sequence[str] = (), sleep: Callable[[float], None] = time.sleep
+    ) -> Reading:
+        """Return an iterator over the items of all pages, as they come.
+
+        :param names: the fields by which an item is known, if it has more: two pages that differ in others only
+            bring the same items.
+        :param sleep: waits for some seconds.
+
+        While it is iterated over, it raises `BadSource` when a page can't be had at this time, and `UnusableList`
+        when the list isn't what this says of it.
+        """
+        # A DAG file that only names a list doesn't load requests.
+        from airflow_fanout.sources.reading import Reading
+
+        return Reading(self, endpoint, names=names, sleep=sleep)

@@ -1,0 +1,131 @@
+"""One page of a list as it was received, and the places in it where something stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+from urllib.parse import urldefrag, urlencode, urljoin
+
+from airflow_fanout.codec import Json
+from airflow_fanout.endpoint import Endpoint
+from airflow_fanout.errors import BadSetting
+from airflow_fanout.result import Part, PartMissing, Path, check_path, named, shown
+from airflow_fanout.sources.links import Link, parse
+from airflow_fanout.template import text_of
+
+Query = Mapping[str, Json]
+
+
+@dataclass(frozen=True)
+class Header:
+    """A header of each page's answer, where a field of its body could be named: `total=Header("X-Total-Count")`."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.strip():
+            raise BadSetting("Header", self.name, 'the name of a header, such as Header("X-Total-Count")')
+
+    def __str__(self) -> str:
+        return f"the header {self.name}"
+
+
+Place = Path | Header
+
+
+def check_place(field: str, place: object) -> None:
+    """Raise `BadSetting` unless a value is a path or a `Header`."""
+    if not isinstance(place, Header):
+        check_path(field, place)
+
+
+def place_text(place: Place) -> str:
+    """Return a place for people."""
+    return str(place) if isinstance(place, Header) else f"the field {shown(place)}"
+
+
+class Step(NamedTuple):
+    """The next page: its address or path, and what its query has besides."""
+
+    target: str
+    query: Query
+
+    def address(self, endpoint: Endpoint) -> str:
+        """Return the whole address, which tells one page from another."""
+        address, pairs = endpoint.url(self.target), urlencode(pairs_of(self.query))
+        return f"{address}{'&' if '?' in address else '?'}{pairs}" if pairs else address
+
+
+def pairs_of(query: Query) -> list[tuple[str, str]]:
+    """Return a query's names and values, written as in a `Request`: a list several times, `None` not at all."""
+    pairs: list[tuple[str, str]] = []
+    for name, value in query.items():
+        several = value if isinstance(value, list | tuple) else (value,)
+        pairs.extend((name, text_of(one)) for one in several if one is not None)
+    return pairs
+
+
+class End(NamedTuple):
+    """Why a list has no more pages; without values of the answer, which may be personal."""
+
+    reason: str
+
+
+class NotPaged(ValueError):
+    """A page doesn't say what the list's `pages` expects of it; the message says what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """One page of a list.
+
+    :param number: counted from 1.
+    :param target: what was asked for: a path below the connection's address, or a whole address.
+    :param query: the query that was sent with it.
+    :param address: where the answer came from in the end, redirects followed.
+    :param headers: the answer's headers; their names in any case.
+    """
+
+    number: int
+    target: str
+    query: Query
+    address: str
+    status: int
+    headers: Mapping[str, str]
+    answer: Json
+    items: list[Json]
+
+    def value(self, place: Place) -> Json:
+        """Return what stands in a field or in a header.
+
+        :raises PartMissing: when it isn't there; the message names what is.
+        """
+        if not isinstance(place, Header):
+            return Part(place).of(self.answer)
+        if (value := self.headers.get(place.name)) is None:
+            raise PartMissing(f"the answer has no header {place.name!r}; it has: {named(list(self.headers))}")
+        return value.strip()
+
+    def links(self) -> list[Link]:
+        """Return the links of the header `Link` that are about this page.
+
+        :raises NotPaged: when a part of the header can't be read, and might be the link to the next page.
+        """
+        text = _as_utf8(self.headers.get("Link", ""))
+        links, rest = parse(text)
+        if rest and not any("next" in link.relations for link in links):
+            raise NotPaged(f"its Link header can't be read from character {len(text) - len(rest) + 1} on (RFC 8288)")
+        return [link for link in links if link.anchor is None or self._is_here(link.anchor)]
+
+    def _is_here(self, anchor: str) -> bool:
+        # RFC 8288, 3.2: with an anchor, a link is about what that names.
+        return urljoin(self.address, anchor) == urldefrag(self.address).url
+
+
+def _as_utf8(text: str) -> str:
+    # Headers are read as Latin-1; an address that isn't ASCII was meant as UTF-8 (RFC 3987, 3.1).
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeError:
+        return text

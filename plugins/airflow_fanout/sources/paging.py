@@ -1,0 +1,221 @@
+"""How a list's next page is found: pure decisions about the page before it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urldefrag, urljoin, urlsplit
+
+from airflow_fanout.codec import Json
+from airflow_fanout.errors import BadSetting
+from airflow_fanout.result import PartMissing, named
+from airflow_fanout.settings import check_statuses, check_whole
+from airflow_fanout.sources.page import End, Header, NotPaged, Page, Place, Query, Step, check_place, place_text
+
+# RFC 8288 has "next" in the registry beside these: a page that names one of them knows of pages.
+_OF_PAGES = frozenset({"first", "last", "prev", "previous", "current", "start"})
+# RFC 3986 has none of these in an address, and its readers differ in what they make of them: one reads "\\" as "/" up
+# to the query, another doesn't; one leaves a tab out, another cuts the address there.
+_READ_DIFFERENTLY = re.compile(r"[\x00-\x1f\x7f]|^[^?#]*\\")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NextLink:
+    """Each page has the address of the next one: in a field, in a header, or in its `Link` header (RFC 8288).
+
+    Null, an empty text, or, after the first page, nothing in that place is the end of the list.
+
+    :param field: the dotted path of the field (a tuple where a name has a dot), or a `Header`; the `Link` header, if
+        not given.
+    :param optional: whether the first page may lack it: many APIs leave it out when everything fits on one page.
+    :param end: further values that end the list, such as `(False,)`.
+    """
+
+    field: Place | None = None
+    optional: bool = False
+    end: Sequence[Json] = ()
+
+    def __post_init__(self) -> None:
+        if self.field is not None:
+            check_place("NextLink.field", self.field)
+        if isinstance(self.field, Header) and self.field.name.lower() == "link":
+            raise BadSetting("NextLink.field", self.field, "nothing for the Link header: NextLink()")
+        _check_common("NextLink", self.optional, self.end)
+
+    def first(self) -> Query:
+        """Return what the first page's query has besides the list's own."""
+        return {}
+
+    def following(self, page: Page) -> Step | End:
+        """Return the next page, or why there is none.
+
+        :raises NotPaged: when the page doesn't say it, or says something that is no address.
+        """
+        link = _linked(page, optional=self.optional) if self.field is None else _told(page, self, self.field)
+        return link if isinstance(link, End) else Step(_address(page, link), {})
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageNumber:
+    """Pages are counted in the query; the first page without items is the end.
+
+    :param name: the query's name for the number.
+    :param start: the first page's number.
+    :param end_statuses: HTTP statuses that are the end after the first page, such as `(404,)`.
+    :param end_null: whether null instead of the items is the end, too, after the first page.
+    """
+
+    name: str = "page"
+    start: int = 1
+    end_statuses: Sequence[int] = ()
+    end_null: bool = False
+
+    def __post_init__(self) -> None:
+        check_whole("PageNumber.start", self.start, least=0)
+        check_statuses("PageNumber.end_statuses", self.end_statuses)
+        if {200, 203, 206} & {*self.end_statuses}:
+            raise BadSetting("PageNumber.end_statuses", self.end_statuses, "no status that a page has (200, 203, 206)")
+        _check_name("PageNumber.name", self.name)
+        _check_switch("PageNumber.end_null", self.end_null)
+
+    def first(self) -> Query:
+        """Return what the first page's query has besides the list's own."""
+        return {self.name: self.start}
+
+    def following(self, page: Page) -> Step | End:
+        """Return the next page, or why there is none."""
+        if not page.items:
+            return End(f"page {page.number} has no items")
+        return Step(page.target, {self.name: page.query[self.name] + 1})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cursor:
+    """Each page tells the cursor of the next one.
+
+    Null, an empty text, or, after the first page, nothing in that place is the end of the list; 0 and false are not.
+
+    :param name: the query's name for the cursor.
+    :param field: the dotted path of the cursor in the answer (a tuple where a name has a dot), or a `Header`.
+    :param optional: whether the first page may lack it: many APIs leave it out when everything fits on one page.
+    :param end: further values that end the list, such as `(0, False)`.
+    """
+
+    name: str = "cursor"
+    field: Place = "cursor"
+    optional: bool = False
+    end: Sequence[Json] = ()
+
+    def __post_init__(self) -> None:
+        _check_name("Cursor.name", self.name)
+        check_place("Cursor.field", self.field)
+        _check_common("Cursor", self.optional, self.end)
+
+    def first(self) -> Query:
+        """Return what the first page's query has besides the list's own."""
+        return {}
+
+    def following(self, page: Page) -> Step | End:
+        """Return the next page, or why there is none.
+
+        :raises NotPaged: when the page doesn't say it, or says something that can't be sent.
+        """
+        cursor = _told(page, self, self.field)
+        if isinstance(cursor, End):
+            return cursor
+        if not isinstance(cursor, str | int | float) or (isinstance(cursor, float) and not math.isfinite(cursor)):
+            kind = type(cursor).__name__
+            raise NotPaged(f"{place_text(self.field)} is of type {kind}, which can't be sent as a cursor")
+        return Step(page.target, {self.name: cursor})
+
+
+Pages = NextLink | PageNumber | Cursor
+
+
+def _told(page: Page, pages: NextLink | Cursor, place: Place) -> Json | End:
+    """Return what a page says of the next one; `End` if it says that there is none."""
+    here = place_text(place)
+    try:
+        value = page.value(place)
+    except PartMissing as missing:
+        if missing.names or (page.number == 1 and not pages.optional):
+            raise NotPaged(f"{missing}{'' if missing.names else _if_optional(pages)}") from missing
+        return End(f"page {page.number} doesn't have {here}")
+    if value is None or value == "":
+        return End(f"{here} of page {page.number} is {'null' if value is None else 'empty'}")
+    if any(_is_same(value, last) for last in pages.end):
+        return End(f"{here} of page {page.number} is one of `end`")
+    return value
+
+
+def _if_optional(pages: NextLink | Cursor) -> str:
+    kind = type(pages).__name__
+    return f". If the API leaves it out when everything fits on one page, write {kind}(…, optional=True)"
+
+
+def _is_same(value: Json, last: Json) -> bool:
+    # To Python, False is 0 and True is 1.
+    return isinstance(value, bool) is isinstance(last, bool) and value == last
+
+
+def _linked(page: Page, *, optional: bool) -> Json | End:
+    links = page.links()
+    targets = {link.target: None for link in links if "next" in link.relations}
+    if len(targets) > 1:
+        raise NotPaged(f"its Link header names {len(targets)} different next pages")
+    for target in targets:
+        return target
+    relations = sorted({relation for link in links for relation in link.relations})
+    if page.number == 1 and not optional and not _OF_PAGES.intersection(relations):
+        raise NotPaged(_no_link(page, relations))
+    return End(f"the Link header of page {page.number} names no next page")
+
+
+def _no_link(page: Page, relations: Sequence[str]) -> str:
+    found = f"the answer has no header 'Link'; it has: {named(list(page.headers))}"
+    if "Link" in page.headers:
+        found = f"its Link header names no page; its relations are: {', '.join(relations) or 'none'}"
+    return (
+        f"{found}. If the API leaves it out when everything fits on one page, write NextLink(optional=True); if the "
+        "address of the next page is in a field, write NextLink(field=…)"
+    )
+
+
+def _address(page: Page, link: Json) -> str:
+    if not isinstance(link, str):
+        raise NotPaged(
+            f"its next page is of type {type(link).__name__}, not an address; if that value ends the list, name it in "
+            "NextLink(end=…)"
+        )
+    if _READ_DIFFERENTLY.search(link):
+        raise NotPaged("the address of its next page has a backslash or a control character in it (RFC 3986)")
+    try:
+        # RFC 3986, 5.2: a link is relative to the address of what it stands in. A fragment is never sent.
+        address = urldefrag(urljoin(page.address, link.strip())).url
+        parts = urlsplit(address)
+        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError as error:
+        raise NotPaged(f"the address of its next page can't be read: {error}") from error
+    if not known:
+        raise NotPaged("the address of its next page isn't an http or https address")
+    if "@" in parts.netloc:
+        raise NotPaged("the address of its next page has credentials in it")
+    return address
+
+
+def _check_common(kind: str, optional: object, end: object) -> None:
+    _check_switch(f"{kind}.optional", optional)
+    if isinstance(end, str) or not isinstance(end, Sequence):
+        raise BadSetting(f"{kind}.end", end, "a tuple of the values that end the list, such as (0, False)")
+
+
+def _check_switch(field: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise BadSetting(field, value, "True or False")
+
+
+def _check_name(field: str, value: object) -> None:
+    if not isinstance(value, str) or not value:
+        raise BadSetting(field, value, "a name in the query")
