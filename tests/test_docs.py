@@ -122,6 +122,7 @@ OPENINGS = {
     "TooFewFiles": "A concurrency of … needs … open files",
     "StagingLost": "Every worker must see the same staging area",
     "JournalDamaged": "… is damaged",
+    "EngineBlocked": "Calls of the report's function have ended",
     "EngineDied": "before its work was done",
     "EngineStopped": "The fetch was stopped",
     "EngineFailed": "The engine failed",

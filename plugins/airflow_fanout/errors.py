@@ -368,6 +368,22 @@ class ApiDown(FanoutError):
 
 
 @dataclass(eq=False)
+class EngineBlocked(FanoutError):
+    """Calls of the report's function have ended one engine after the other."""
+
+    times: int
+    parameter: str
+    why: str
+
+    def __str__(self) -> str:
+        return (
+            f"Calls of the report's function have ended {self.times} engines of this try, so it was stopped. The last "
+            f"was that of parameter {self.parameter}: {self.why} What was fetched is in the journal. Fix the function, "
+            "then clear this task."
+        )
+
+
+@dataclass(eq=False)
 class EngineFailed(FanoutError):
     """The engine met an error of its own, such as a full disk."""
 

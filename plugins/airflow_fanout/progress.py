@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_fanout.latency import Histogram
@@ -52,6 +52,20 @@ class Progress:
             seconds=max((part.seconds for part in parts), default=0.0),
             latency=latency,
             limits=_sum_of_limits([part.limits for part in parts]),
+        )
+
+    def after(self, before: Progress) -> Progress:
+        """Return this progress of a process that has taken another one's place, with what that one had done."""
+        latency = Histogram()
+        for part in (before.latency, self.latency):
+            latency.merge(part)
+        return replace(
+            self,
+            resumed=before.resumed,
+            requests=before.requests + self.requests,
+            begun=self.done - before.resumed + self.in_flight + self.waiting,
+            seconds=before.seconds + self.seconds,
+            latency=latency,
         )
 
     @property

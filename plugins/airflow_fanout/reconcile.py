@@ -63,3 +63,10 @@ class Done:
         place = self._indexes.index(index)
         self._bits[place >> 3] ^= 1 << (place & 7)
         self.count += 1 if good else -1
+
+    def add(self, index: int) -> bool:
+        """Note that nothing is left to do for an index of the range; return whether that is new."""
+        if index not in self._indexes or index in self:
+            return False
+        self.set(index, good=True)
+        return True

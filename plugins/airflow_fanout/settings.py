@@ -63,11 +63,14 @@ class Timeouts:
     :param connect_s: until the connection stands.
     :param read_s: between two pieces of the answer.
     :param total_s: altogether; a server that drips a byte a second never runs into `read_s`.
+    :param block_s: how long a call of a function may keep the whole engine from going on (a C call, an endless loop)
+        before the engine is killed and started again without that parameter, whose outcome is `error` then.
     """
 
     connect_s: float = 10.0
     read_s: float = 30.0
     total_s: float = 60.0
+    block_s: float = 120.0
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from airflow_fanout.endpoint import Endpoint
+from airflow_fanout.engine.lines import LONGEST_LINE
 from airflow_fanout.engine.process import EngineProcess
 from airflow_fanout.outcome import Kind
 from airflow_fanout.progress import Progress
@@ -73,12 +74,36 @@ def sleep(session: object, number: int, quick: int = 0) -> int:
     return number
 
 
-def leave_a_child(session: object, number: int) -> int:
+def leave_a_child(session_of_requests: object, number: int, *, session: bool = False) -> int:
     """Start a process that outlives the engine."""
     import subprocess
 
-    child = subprocess.Popen(["sleep", "300"])
+    child = subprocess.Popen(["sleep", "300"], start_new_session=session)
     print("child", child.pid)
+    return number
+
+
+def leave_a_child_and_sleep(session: object, number: int) -> None:
+    """Start a process that outlives the engine, and go on for long."""
+    import subprocess
+    import time
+
+    print("child", subprocess.Popen(["sleep", "300"]).pid)
+    time.sleep(300)
+
+
+def print_much(session: object, number: int, *, stream: str) -> int:
+    """Print a line of 40 MB."""
+    import sys
+
+    print("é" * 20_000_000, file=getattr(sys, stream))
+    print("after", file=getattr(sys, stream))
+    return number
+
+
+def print_many(session: object, number: int) -> int:
+    """Print many lines."""
+    print("\n".join(map(str, range(200_000))))
     return number
 
 
@@ -228,14 +253,69 @@ def test_an_engine_that_nobody_listens_to_goes_on(tmp_path: Path) -> None:
     assert (found.last.what, found.progress.done) == ("done", 12)
 
 
-def test_child_that_the_author_left_behind(tmp_path: Path) -> None:
-    """A process that the author's code started, and that holds the output open, doesn't hold up the parent."""
-    begun = time.monotonic()
-    found = run(job(frozen(tmp_path, range(1)), leave_a_child))
+@pytest.mark.parametrize("session", [False, True], ids=["in the group", "in a session of its own"])
+def test_what_a_function_has_started_ends_with_the_engine(tmp_path: Path, *, session: bool) -> None:
+    """A process that a function leaves behind is ended with the engine, and the log says so; nobody waits for it."""
+    found = run(job(frozen(tmp_path, range(1)), partial(leave_a_child, session=session)))
     word, _, pid = found.output[0].partition(" ")
-    os.kill(int(pid), signal.SIGKILL)
     assert (word, found.last.what) == ("child", "done")
-    assert time.monotonic() - begun < END_S
+    assert until(lambda: not is_running(int(pid)), END_S)
+    assert found.notes == ["Functions of the report have left 1 process(es) behind, which were ended."]
+
+
+def test_what_a_function_has_started_ends_with_an_engine_that_is_killed(tmp_path: Path) -> None:
+    """When the engine itself is killed, its parent ends what the engine's functions have started."""
+    with EngineProcess(job(frozen(tmp_path, range(9)), leave_a_child_and_sleep)) as engine:
+        child = int(said_by(engine, "output").value.split()[1])
+        assert is_running(child)
+        os.kill(engine.pid, signal.SIGKILL)
+        list(engine.listen())
+        assert until(lambda: not is_running(child), END_S)
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_an_endless_line_is_cut(tmp_path: Path, stream: str) -> None:
+    """A line of 40 MB is heard in time that grows with its length, cut, and what follows it is heard as well."""
+    begun = time.process_time()
+    found = run(job(frozen(tmp_path, range(1)), partial(print_much, stream=stream)))
+    # Its pieces come by 64 KiB: with all of them looked at again for each, this takes a minute.
+    assert time.process_time() - begun < 5
+    line, after = found.output
+    assert line == "é" * (LONGEST_LINE // 2) + "… (cut: the line has 40,000,000 bytes)"
+    assert after == "after"
+    assert found.progress.kinds == {"ok": 1}
+
+
+def test_many_lines_are_all_heard(tmp_path: Path) -> None:
+    """Two hundred thousand lines arrive one by one, in order."""
+    found = run(job(frozen(tmp_path, range(1)), print_many))
+    assert found.output == [str(number) for number in range(200_000)]
+
+
+VARIABLES = {
+    "AIRFLOW_CONN_MONGO": "mongodb://u:marked-secret@db",
+    "AIRFLOW_VAR_TOKEN": "marked-secret",
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "postgresql://u:marked-secret@db",
+    "AIRFLOW__CORE__FERNET_KEY": "marked-secret",
+    "AIRFLOW__API_AUTH__JWT_SECRET": "marked-secret",
+    "AIRFLOW__CELERY__BROKER_URL_CMD": "echo marked-secret",
+    "airflow__core__fernet_key": "marked-secret",
+    "_AIRFLOW_WWW_USER_PASSWORD": "marked-secret",
+    "_AIRFLOW__STARTUP_MSG": "marked-secret",
+    "AIRFLOW_CONN_": "marked-secret",
+}
+
+
+def test_the_engine_has_none_of_airflows_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections, Variables and Airflow's configuration aren't in the engine's environment; an author's own are."""
+    for name, value in {**VARIABLES, "REPORTS_REGION": "north", "AIRFLOW_HOME": "/airflow"}.items():
+        monkeypatch.setenv(name, value)
+    with EngineProcess(job(frozen(tmp_path, range(3)), sleep)) as engine:
+        said_by(engine, "output")
+        entries = Path(f"/proc/{engine.pid}/environ").read_bytes().split(b"\0")
+        os.kill(engine.pid, signal.SIGKILL)
+    assert [entry for entry in entries if b"marked-secret" in entry] == []
+    assert {b"REPORTS_REGION=north", b"AIRFLOW_HOME=/airflow", f"PATH={os.environ['PATH']}".encode()} <= set(entries)
 
 
 def test_secrets_stay_in_the_pipe(tmp_path: Path) -> None:

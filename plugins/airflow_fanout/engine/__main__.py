@@ -11,15 +11,16 @@ import sys
 
 def main() -> None:
     """Read the job from the first pipe and do it, telling what happens by the second."""
-    job_pipe, told_pipe = int(sys.argv[1]), int(sys.argv[2])
-    os.set_inheritable(job_pipe, False)  # noqa: FBT003 - its own signature
-    os.set_inheritable(told_pipe, False)  # noqa: FBT003
+    job_pipe, board, told_pipe = map(int, sys.argv[1:])
+    for descriptor in (job_pipe, board, told_pipe):
+        os.set_inheritable(descriptor, False)  # noqa: FBT003 - its own signature
     line = _first_line(job_pipe)
     sys.path[:] = json.loads(line)["path"]
 
+    from airflow_fanout.engine.board import Board
     from airflow_fanout.engine.run import run
 
-    sys.exit(run(line, job_pipe, told_pipe))
+    sys.exit(run(line, job_pipe, told_pipe, Board(board)))
 
 
 def _first_line(pipe: int) -> bytes:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from airflow_fanout.engine.fleet import Fleet
-from airflow_fanout.engine.process import EngineProcess, Said
+from airflow_fanout.engine.hearing import Said
+from airflow_fanout.engine.process import EngineProcess
 from airflow_fanout.errors import (
     ApiDown,
     EngineDied,

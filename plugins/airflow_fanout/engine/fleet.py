@@ -8,8 +8,12 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
+from airflow_fanout.engine.fatal import Fatal, described, named, of_end, of_silence
+from airflow_fanout.engine.hearing import Said, heard
 from airflow_fanout.engine.job import Job
-from airflow_fanout.engine.process import EngineProcess, Said, heard
+from airflow_fanout.engine.process import EngineProcess
+from airflow_fanout.engine.watch import Silence
+from airflow_fanout.errors import EngineBlocked
 from airflow_fanout.progress import Progress
 from airflow_fanout.staging.directory import ListDirectory
 
@@ -17,6 +21,10 @@ from airflow_fanout.staging.directory import ListDirectory
 _WORST_FIRST = ("failed", "superseded", "not_started", "tripped", "outage", "wait", "stopped", "done")
 # What is added up when several engines end for the same reason.
 _COUNTS = ("sample", "failed", "of_cause", "requests")
+
+
+# So many calls may end their engines; then it isn't about single parameters.
+MOST_RESTARTS = 5
 
 
 class Fleet:
@@ -45,6 +53,10 @@ class Fleet:
         self._progress: dict[EngineProcess, Progress] = {}
         self._begun: set[EngineProcess] = set()
         self._ends: dict[EngineProcess, Said | None] = {}
+        self._blocked: dict[EngineProcess, Silence] = {}
+        self._before: dict[EngineProcess, Progress] = {}
+        self._restarts = 0
+        self._is_to_stop = False
         self._stack = ExitStack()
 
     def __repr__(self) -> str:
@@ -84,6 +96,7 @@ class Fleet:
 
     def ask_to_stop(self) -> None:
         """Tell all engines to come to an end, without waiting for it."""
+        self._is_to_stop = True
         for engine in self._engines:
             engine.ask_to_stop()
 
@@ -92,7 +105,9 @@ class Fleet:
         notes = set()
         for engine, said in heard(self._engines):
             if said is None:
-                self._has_ended(engine)
+                yield from self._has_ended(engine)
+            elif said.what == "silent":
+                yield from self._is_silent(engine, said.value)
             elif said.what == "progress":
                 yield from self._added_up(engine, said)
             elif said.what not in _WORST_FIRST:
@@ -106,16 +121,60 @@ class Fleet:
         if final is not None:
             yield final
 
-    def _has_ended(self, engine: EngineProcess) -> None:
+    def _has_ended(self, engine: EngineProcess) -> Iterator[Said]:
+        fatal = None if engine in self._ends or self._is_to_stop else self._fatal(engine)
+        if fatal is not None:
+            yield from self._restart(engine, fatal)
+            return
         # One that is asked to stop while it is still starting knows no better way to end.
         end = self._ends.setdefault(engine, Said("stopped", {}) if engine.ended_as_asked else None)
         if end is None or end.what != "done":
             # What the others have done is in the journal; the rest is the next try's.
             self.ask_to_stop()
 
+    def _is_silent(self, engine: EngineProcess, silence: Silence) -> Iterator[Said]:
+        text = self._described(engine, silence)
+        yield Said("warning", text)
+        if not engine.is_blocked(silence) or engine in self._ends:
+            return
+        if silence.culprit is not None:
+            self._blocked[engine] = silence
+            engine.kill()
+        elif silence.sight.calls and not engine.waits_for_a_disk:
+            # Some thread of a function's, say: nobody knows which call has started it.
+            self._ends[engine] = Said("failed", {"kind": "EngineBlocked", "message": text, "details": ""})
+            engine.kill()
+
+    def _described(self, engine: EngineProcess, silence: Silence) -> str:
+        job = self._jobs[self._engines.index(engine)]
+        return described(silence, ListDirectory(job.directory), job.settings.timeouts.block_s)
+
+    def _fatal(self, engine: EngineProcess) -> Fatal | None:
+        """Return the call that has ended an engine; `None` if it was none, or nobody knows which."""
+        if engine in self._blocked:
+            return of_silence(self._blocked[engine])
+        return of_end(engine.last_sight, engine.code or 0, engine.ended or "")
+
+    def _restart(self, engine: EngineProcess, fatal: Fatal) -> Iterator[Said]:
+        """Let another engine go on where one has ended, without the parameter whose call has ended it."""
+        self._restarts += 1
+        place = self._engines.index(engine)
+        directory = ListDirectory(self._jobs[place].directory)
+        if self._restarts > MOST_RESTARTS:
+            raise EngineBlocked(self._restarts, named(directory, fatal.index), fatal.message)
+        yield Said("warning", f"Parameter {named(directory, fatal.index)}: {fatal.message} The engine is restarted.")
+        job = self._jobs[place]
+        self._jobs[place] = job = replace(job, fatal=(*job.fatal, (fatal.index, fatal.message)))
+        successor = self._stack.enter_context(EngineProcess(job))
+        self._begun.discard(engine)
+        self._progress[successor] = self._before[successor] = self._progress.pop(engine)
+        self._engines[place] = successor
+
     def _note_progress(self, engine: EngineProcess, value: dict[str, Any] | None) -> None:
         if value is not None:
-            self._progress[engine] = Progress.from_json(value)
+            progress = Progress.from_json(value)
+            before = self._before.get(engine)
+            self._progress[engine] = progress if before is None else progress.after(before)
 
     def _added_up(self, engine: EngineProcess, said: Said) -> Iterator[Said]:
         self._note_progress(engine, said.value)

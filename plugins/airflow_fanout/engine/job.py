@@ -30,6 +30,8 @@ class Job:
     :param attempt: the directory of the try that this is a part of; the engine makes one of its own if not given.
     :param process: the number of this engine among those of its try, which take every nth parameter each.
     :param processes: how many engines these are.
+    :param fatal: the indexes of parameters whose calls have ended earlier engines of this try, each with the message
+        of its outcome, `error`: the engine goes on where these have ended.
     """
 
     directory: Path
@@ -45,6 +47,7 @@ class Job:
     attempt: Path | None = None
     process: int = 0
     processes: int = 1
+    fatal: tuple[tuple[int, str], ...] = ()
 
     def __repr__(self) -> str:
         return f"Job({self.directory.name}[{self.start}:{self.stop}], shard {self.shard}, generation {self.generation})"
@@ -81,5 +84,6 @@ class Job:
                 "function": fields["function"] and base64.b64decode(fields["function"]),
                 "settings": FetchSettings.from_json(fields["settings"]),
                 "path": tuple(fields["path"]),
+                "fatal": tuple((index, message) for index, message in fields["fatal"]),
             }
         )

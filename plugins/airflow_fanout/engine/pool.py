@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Unpack
 
 import gevent
 from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 
+from airflow_fanout.codec import Json
 from airflow_fanout.engine.driver import Driver, PartEnded, Parts
 from airflow_fanout.engine.transport import Transport
+from airflow_fanout.outcome import Outcome
+
+# Makes the call of the parameter with an index.
+Make = Callable[[int, Callable[[Json], Outcome], Json], Outcome]
 
 # How long the pool waits for workers that it has ended.
 KILL_S = 1.0
@@ -20,12 +26,14 @@ class Pool(Driver):
     """Sends each request from a greenlet, by a transport that blocks until the answer is there.
 
     :param transport: makes one try of one parameter.
+    :param make: makes the transport's calls, where they need more than to be called.
     :param parts: what every driver is given.
     """
 
-    def __init__(self, *, transport: Transport, **parts: Unpack[Parts]) -> None:
+    def __init__(self, *, transport: Transport, make: Make | None = None, **parts: Unpack[Parts]) -> None:
         super().__init__(repeatable=transport.repeatable, **parts)
-        self._transport = transport
+        self._fetch = transport.fetch
+        self._make = make or _make
         self._turn = BoundedSemaphore(1)
         self._moved = Event()
         self._workers: list[gevent.Greenlet] = []
@@ -55,7 +63,7 @@ class Pool(Driver):
     def _work_on(self) -> None:
         while (task := self._work.take()) and self._admit():
             begun = time.monotonic()
-            outcome = self._transport.fetch(task.parameter)
+            outcome = self._make(task.index, self._fetch, task.parameter)
             if self._given_up:
                 # A function may have swallowed its own end and made something of it: that is no result.
                 return
@@ -74,3 +82,7 @@ class Pool(Driver):
                 self._moved.clear()
                 self._moved.wait(None if wait == float("inf") else wait)
         return False
+
+
+def _make(_index: int, fetch: Callable[[Json], Outcome], parameter: Json) -> Outcome:
+    return fetch(parameter)

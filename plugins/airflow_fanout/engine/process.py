@@ -1,61 +1,68 @@
-"""The engine seen from its parent: started, listened to, and never left behind."""
+"""The engine seen from its parent: started, looked at, and never left behind."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
-import selectors
 import signal
 import subprocess
 import sys
+import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
 
 from airflow_fanout import codec
+from airflow_fanout.engine.board import Board, Sight
+from airflow_fanout.engine.family import STOPPED, end_descendants, end_group, state
+from airflow_fanout.engine.hearing import Said, heard
 from airflow_fanout.engine.job import Job
+from airflow_fanout.engine.surroundings import without_airflow
+from airflow_fanout.engine.watch import Silence, Watch
 
-PROGRAM = Path(__file__).with_name("__main__.py")
+# Where this very code lies, whatever a link on the way to it leads to by the time that an engine is started.
+PROGRAM = Path(__file__).resolve().with_name("__main__.py")
 # The engine lets its requests in flight end for two seconds and closes its part; then patience ends.
 GRACE_S = 4.0
-# How long the parent listens for more of what an engine that has ended may have printed.
-LEFTOVERS_S = 0.5
-
-
-class Said(NamedTuple):
-    """Something that came from the engine: a message of its own, or a line that some code printed."""
-
-    what: str
-    value: Any
+# How often the parent looks whether an engine has ended.
+WAIT_S = 0.02
+# An engine's last lines become part of an error's message.
+LONGEST_LAST_WORD = 500
 
 
 class EngineProcess:
     """A running engine.
 
     It has three pipes: the job goes in by the first, which stays open for as long as this process lives (its end
-    is the engine's sign to stop); its messages come by the second; whatever its code prints, by the third.
+    is the engine's sign to stop); its messages come by the second; whatever its code prints, by the third. A board in
+    shared memory says what it is doing. It leads a process group of its own, which ends with it.
     """
 
     def __init__(self, job: Job) -> None:
         job_out, self._job_in = os.pipe()
         self._told, told_in = os.pipe()
+        self._board = Board.new(job.settings.concurrency)
+        inherited = (job_out, self._board.descriptor, told_in)
         # -P: the program's own folder is no place to import from. -u: what code prints is heard when it prints it.
-        command = [sys.executable, "-u", "-P", str(PROGRAM), str(job_out), str(told_in)]
+        command = [sys.executable, "-u", "-P", str(PROGRAM), *map(str, inherited)]
         try:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                pass_fds=(job_out, told_in),
+                pass_fds=inherited,
+                env=without_airflow(os.environ),
+                process_group=0,
             )
         finally:
             os.close(job_out)
             os.close(told_in)
         self._asked = False
         self._last_lines: deque[str] = deque(maxlen=20)
+        self._watch = Watch(job.settings.timeouts.block_s)
         with contextlib.suppress(BrokenPipeError):
             _write_all(self._job_in, job.encode())
 
@@ -71,6 +78,7 @@ class EngineProcess:
         self.stop()
         os.close(self._job_in)
         os.close(self._told)
+        self._board.close()
         if self._process.stdout:
             self._process.stdout.close()
 
@@ -80,20 +88,52 @@ class EngineProcess:
         return self._process.pid
 
     @property
+    def code(self) -> int | None:
+        """How the process ended, as `subprocess` has it: below 0 by a signal; `None` while it runs."""
+        if self._process.returncode is None and _has_ended(self.pid):
+            # As long as nobody has waited for it, its number, and that of its group, belongs to nobody else.
+            end_group(self.pid)
+        return self._process.poll()
+
+    @property
     def ended(self) -> str | None:
         """How the process ended, in words; `None` while it runs."""
-        code = self._process.poll()
-        if code is None:
+        if self.code is None:
             return None
-        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
+        return f"was killed by {signal.Signals(-self.code).name}" if self.code < 0 else f"exited with code {self.code}"
 
     @property
     def last_words(self) -> str:
         """The last lines that its code printed."""
         return "\n".join(self._last_lines)
 
+    def look(self) -> Silence | None:
+        """Return for how long the engine has done nothing, when that is to be told; called about once a second."""
+        may_run = state(self.pid) not in STOPPED
+        return self._watch.look(self._board.look(), time.monotonic(), may_run=may_run)
+
+    def is_blocked(self, silence: Silence) -> bool:
+        """Return whether a silence has lasted for longer than the settings allow."""
+        return self._watch.is_over(silence)
+
+    @property
+    def waits_for_a_disk(self) -> bool:
+        """Whether the kernel lets the process wait, for a file system that doesn't answer, say."""
+        return state(self.pid) == "D"
+
+    def kill(self) -> None:
+        """End the engine, and all that its code has started, at once."""
+        if self.code is None:
+            end_descendants(self.pid)
+            self._process.kill()
+
+    @property
+    def last_sight(self) -> Sight:
+        """What the board says, also when the engine has ended."""
+        return self._board.look()
+
     def listen(self) -> Iterator[Said]:
-        """Yield what the engine says until it has closed its pipes."""
+        """Yield what the engine says until it has ended."""
         return (said for _, said in heard([self]) if said is not None)
 
     @property
@@ -113,79 +153,39 @@ class EngineProcess:
         if told:
             return Said(*codec.decode(line))
         text = line.decode(errors="replace")
-        self._last_lines.append(text)
+        self._last_lines.append(text[:LONGEST_LAST_WORD])
         return Said("output", text)
 
-    def wait(self) -> None:
-        """Wait for its end."""
-        self._process.wait()
+    def wait(self, seconds: float = math.inf) -> bool:
+        """Wait for its end, for so long at the most; return whether it has ended."""
+        until_s = time.monotonic() + seconds
+        while self.code is None:
+            if time.monotonic() >= until_s:
+                return False
+            time.sleep(WAIT_S)
+        return True
 
     @property
     def ended_as_asked(self) -> bool:
         """Whether it was asked to stop, and has ended by that."""
-        return self._asked and self._process.poll() == -signal.SIGTERM
+        return self._asked and self.code == -signal.SIGTERM
 
     def ask_to_stop(self) -> None:
         """Tell the engine to come to an end, without waiting for it."""
-        if self._process.poll() is None:
+        if self.code is None:
             self._asked = True
             self._process.terminate()
 
     def stop(self) -> None:
         """End the engine: ask it, wait a moment, then kill it."""
         self.ask_to_stop()
-        try:
-            self._process.wait(GRACE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        if not self.wait(GRACE_S):
+            self.kill()
+            self.wait()
 
 
-def heard(engines: Sequence[EngineProcess]) -> Iterator[tuple[EngineProcess, Said | None]]:
-    """Yield what each of several engines says as it is said, and `None` for one that has ended.
-
-    Of the progress that was told while nobody listened, only the newest is heard.
-    """
-    told = {engine.told: engine for engine in engines}
-    streams = {pipe: (engine, _Lines()) for engine in engines for pipe in (engine.told, engine.output)}
-    with selectors.DefaultSelector() as selector:
-        for pipe in streams:
-            selector.register(pipe, selectors.EVENT_READ)
-        while selector.get_map():
-            # The messages end with the engine itself; its output may be held open by a process that the author's
-            # code has started and left behind.
-            ready = selector.select(None if told.keys() & selector.get_map().keys() else LEFTOVERS_S)
-            if not ready:
-                break
-            for key, _ in ready:
-                data = os.read(key.fd, 1 << 16)
-                engine, lines = streams[key.fd]
-                said = [engine.said(line, told=key.fd in told) for line in lines.feed(data)]
-                yield from ((engine, one) for one in _newest(said))
-                if not data:
-                    selector.unregister(key.fd)
-                    if key.fd in told:
-                        engine.wait()
-                        yield engine, None
-
-
-def _newest(said: Sequence[Said]) -> Iterator[Said]:
-    # Airflow may keep the listener waiting for each of them: what is over would hold up what is true.
-    progress = [at for at, one in enumerate(said) if one.what == "progress"]
-    return (one for at, one in enumerate(said) if at not in progress[:-1])
-
-
-class _Lines:
-    """Cuts a stream of bytes into lines; the end of the stream ends the last one."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def feed(self, data: bytes) -> list[bytes]:
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        if not data and self._rest:
-            lines, self._rest = [self._rest], b""
-        return lines
+def _has_ended(pid: int) -> bool:
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def _write_all(pipe: int, data: bytes) -> None:

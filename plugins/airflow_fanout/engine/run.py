@@ -9,7 +9,6 @@ import signal
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from itertools import count
 from typing import Any, Unpack
 
 import cloudpickle
@@ -17,12 +16,16 @@ import gevent
 
 from airflow_fanout import codec
 from airflow_fanout.codec import Json
+from airflow_fanout.engine.board import Board
+from airflow_fanout.engine.calls import Calls
 from airflow_fanout.engine.driver import Driver, PartEnded, Parts
+from airflow_fanout.engine.family import adopt_orphans, end_descendants
 from airflow_fanout.engine.job import Job
 from airflow_fanout.engine.limits import allow_files
 from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.parentage import end_with_parent
-from airflow_fanout.engine.pool import Pool
+from airflow_fanout.engine.pool import Make, Pool
+from airflow_fanout.engine.restart import go_on, part_numbers
 from airflow_fanout.engine.scribe import Scribe
 from airflow_fanout.engine.settlement import Stop
 from airflow_fanout.engine.traffic import Traffic
@@ -68,12 +71,13 @@ def _line(what: str, value: Any) -> bytes:
     return codec.encode([what, value]) + b"\n"
 
 
-def run(line: bytes, job_pipe: int, told_pipe: int) -> int:
+def run(line: bytes, job_pipe: int, told_pipe: int, board: Board) -> int:
     """Do the job that a line tells; return the process's exit code."""
     teller = Teller(told_pipe)
     end_with_parent(job_pipe)
+    adopt_orphans()
     try:
-        return _Fetch(Job.decode(line), teller).run()
+        return _Fetch(Job.decode(line), teller, board).run()
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
         teller.tell("failed", _described(error))
         return os.EX_SOFTWARE
@@ -88,7 +92,7 @@ def _described(error: Exception) -> dict[str, str]:
 class _Fetch:
     """The parts of one fetch, put together."""
 
-    def __init__(self, job: Job, teller: Teller) -> None:
+    def __init__(self, job: Job, teller: Teller, board: Board) -> None:
         allow_files(job.settings.concurrency, resource.getrlimit, resource.setrlimit)
         directory = ListDirectory(job.directory)
         self._shard = directory.shard(job.shard)
@@ -97,18 +101,26 @@ class _Fetch:
         self._try = job.attempt or generation.new_try()
         finished, damaged = resume(generation, job.indexes)
         self._teller = teller
+        self._board = board
         for part in damaged:
             teller.tell("damaged", str(part))
-        self._scribe = Scribe(JournalWriter(self._try, count(job.process, job.processes)))
+        calls = Calls(board)
+        if job.function is not None:
+            calls.watch()
+        self._scribe = Scribe(JournalWriter(self._try, part_numbers(self._try, job)))
         self._traffic = Traffic(job.settings, is_answered=finished.count > 0)
+        meter = Meter(total=len(job.indexes), resumed=finished.count)
+        if job.fatal:
+            go_on(job, self._try, finished, meter, self._scribe.extend)
         self._driver = driver_for(
             job,
             read_manifest(directory).fields,
             lambda text: teller.tell("note", text),
+            calls.make,
             work=Work(_to_do(directory, job.indexes, finished), room=self._traffic.room_for_new),
             traffic=self._traffic,
             settings=job.settings,
-            meter=Meter(total=len(job.indexes), resumed=finished.count),
+            meter=meter,
             write=self._scribe.extend,
         )
 
@@ -132,7 +144,12 @@ class _Fetch:
         finally:
             gevent.killall(running)
             self._scribe.close()
+        self._end_children()
         return self._tell_end()
+
+    def _end_children(self) -> None:
+        if left := end_descendants(os.getpid()):
+            self._teller.tell("note", f"Functions of the report have left {left} process(es) behind, which were ended.")
 
     def _tell_end(self) -> int:
         reached = self._driver.progress()
@@ -147,6 +164,7 @@ class _Fetch:
     def _tick(self) -> None:
         while True:
             gevent.sleep(TICK_S)
+            self._board.step()
             self._driver.tick()
             if not self._shard.is_newest(self._try):
                 # No grace: the newer try asks for all that is under way here.
@@ -159,16 +177,20 @@ def _to_do(directory: ListDirectory, indexes: range, finished: Done) -> Iterator
     return ((index, value) for index, value in parameters if index not in finished) if finished.count else parameters
 
 
-def driver_for(job: Job, known: tuple[str, ...], note: Callable[[str], None], **parts: Unpack[Parts]) -> Driver:
+def driver_for(
+    job: Job, known: tuple[str, ...], note: Callable[[str], None], make: Make | None = None, **parts: Unpack[Parts]
+) -> Driver:
     """Return what sends the job's requests: libcurl where it can be had, else `requests` in a pool.
 
     :param known: the fields that every parameter has.
     :param note: takes a word about what can't be had.
+    :param make: makes the calls of an author's function.
     """
     total_s = job.settings.timeouts.total_s
     if job.request is None:
         session = session_for(job, note)
-        return Pool(transport=FunctionTransport(session, cloudpickle.loads(job.function), total_s), **parts)
+        function = cloudpickle.loads(job.function)
+        return Pool(transport=FunctionTransport(session, function, total_s), make=make, **parts)
     session = FanoutSession(job.endpoint, job.settings)
     by_requests = RequestsTransport(session, job.request, known, total_s)
     if job.settings.transport == "requests":

@@ -217,6 +217,8 @@ class GeventFetchOperator(BaseOperator, HasLineage):
                 self.log.info("[engine] %s", said.value)
             elif said.what == "note":
                 self.log.info("%s", said.value)
+            elif said.what == "warning":
+                self.log.warning("%s", said.value)
             elif said.what == "damaged":
                 self.log.error("The journal part %s is damaged; its parameters are fetched again.", said.value)
             elif said.what == "progress":

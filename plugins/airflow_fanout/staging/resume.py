@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterator
 from pathlib import Path
 
 from airflow_fanout.errors import JournalDamaged
@@ -44,3 +45,15 @@ def _put_aside(part: Path) -> list[Path]:
 def _ended(place: Place) -> int:
     # An index, or its complement (which is negative) if it has to be fetched again: eight bytes a record.
     return place.index if place.kind is Kind.OK else ~place.index
+
+
+def resume_within(attempt: Path, done: Done) -> Iterator[Kind]:
+    """Note all that one try has ended, with whatever outcome, as done; yield the kinds of what wasn't noted before.
+
+    :param attempt: the directory of the try.
+    :param done: what has a good outcome.
+    """
+    for part in sorted(attempt.glob("part-*.jsonl.zst")):
+        for place in read_places(part):
+            if done.add(place.index):
+                yield place.kind

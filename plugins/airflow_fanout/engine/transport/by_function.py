@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import gevent
-from greenlet import greenlet
 
 from airflow_fanout import codec, parameter
 from airflow_fanout.codec import Json
@@ -41,36 +39,14 @@ class FunctionTransport:
         self._session = session
         self._function = function
         self._total_s = total_s
-        self._process = os.getpid()
         code = getattr(inspect.unwrap(getattr(function, "func", function)), "__code__", None)
         self._file = code.co_filename if code else None
 
     def fetch(self, value: Json) -> Outcome:
-        """Make one try, in a greenlet of its own.
-
-        What a call leaves behind (a kill or a time limit that strikes later) is bound to its greenlet, so it can't
-        strike the call of another parameter.
-        """
-        call = greenlet(self._call)
-        try:
-            outcome: Outcome = call.switch(value)
-            return outcome
-        except BaseException:
-            # The pool gives up: so does the call.
-            call.throw()
-            raise
-        finally:
-            if call.dead:
-                # What is thrown into a dead greenlet is raised in its parent: the hub prints it, and goes on.
-                call.parent = gevent.get_hub()
-
-    def _call(self, value: Json) -> Outcome:
+        """Make one try."""
         try:
             return self._outcome(value)
         finally:
-            if os.getpid() != self._process:
-                # The function has forked the engine, by whatever way, and its copy has come back from the call.
-                os._exit(os.EX_SOFTWARE)
             self._session.close_streams()
 
     def _outcome(self, value: Json) -> Outcome:
