@@ -136,7 +136,8 @@ class FunctionNotSent(FanoutError):
     def __str__(self) -> str:
         return (
             f"The function {self.function} can't be sent to the engine, which runs in an interpreter of its own: "
-            f"{self.why}. Give it plain values (functools.partial, constants of its file), or put it into a module."
+            f"{self.why}. Give it plain values: secrets by the connection, values of the run by the parameters or by "
+            "an XCom in a functools.partial, all else by constants of its file."
         )
 
 

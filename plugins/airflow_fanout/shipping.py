@@ -34,9 +34,7 @@ def pack(function: Callable[..., Any]) -> bytes:
     try:
         return _dump(function)
     except _NeedsAirflow as error:
-        raise FunctionNotSent(
-            name, f"it uses {error}, and there is no Airflow in the engine; resolve it in a template"
-        ) from error
+        raise FunctionNotSent(name, f"it uses {error}, and there is no Airflow in the engine") from error
     except Exception as error:
         raise FunctionNotSent(name, f"{type(error).__name__}: {error}") from error
     finally:

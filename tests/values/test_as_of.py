@@ -180,3 +180,18 @@ def test_a_task_knows_it_from_its_context() -> None:
     """The DAG's time zone and the run's params come from the task's context."""
     context = {"dag_run": Run(), "params": {"day": "2026-11-03"}, "dag": Dag(BERLIN)}
     assert of_context(context) == day_of(Run(), BERLIN, "2026-11-03")
+
+
+@pytest.mark.parametrize("zone", [BERLIN, ZoneInfo("Asia/Kolkata"), ZoneInfo("Asia/Tokyo")])
+def test_a_day_at_the_begin_of_the_calendar_is_refused_in_words(zone: ZoneInfo) -> None:
+    """East of Greenwich the first day of the year 1 begins before any date in UTC."""
+    with pytest.raises(BadSetting, match=r"params\.day is '0001-01-01': expected a day that has a date in UTC and in"):
+        day_of(Run(), zone, "0001-01-01")
+    assert day_of(Run(), zone, "0001-01-02").day == "0001-01-02"
+
+
+def test_a_logical_date_at_an_end_of_the_calendar_is_refused_in_words() -> None:
+    """So is a moment that has no date in the DAG's time zone."""
+    for moment, zone in ((datetime(1, 1, 1, tzinfo=UTC), NEW_YORK), (datetime(9999, 12, 31, 23, tzinfo=UTC), BERLIN)):
+        with pytest.raises(BadSetting, match="the run's date is '"):
+            of_run(Run(moment), {}, zone)

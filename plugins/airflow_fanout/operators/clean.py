@@ -9,13 +9,14 @@ from typing import Any, Protocol
 from airflow.sdk import BaseOperator, Context
 
 from airflow_fanout.operators.border import airflow_errors, is_yes, staging_area, whole_number
+from airflow_fanout.operators.templates import TextTemplates
 from airflow_fanout.retention import Keep, Standing
 from airflow_fanout.staging.sweep import RunDirectory, finish_removals, run_directories
 
 DAY_S = 86_400
 
 
-class CleanStagingOperator(BaseOperator):
+class CleanStagingOperator(TextTemplates, BaseOperator):
     """Remove the directories of runs that are over from the staging area, of all DAGs.
 
     The directory of a run that Airflow calls queued or running is never touched; the histories of good runs stay, too.

@@ -7,17 +7,19 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
-from airflow.sdk import BaseOperator, Context
+from airflow.sdk import BaseOperator, Context, XComArg
 
 from airflow_fanout import codec
 from airflow_fanout.as_of import of_context
 from airflow_fanout.errors import BadSetting, EmptyList
 from airflow_fanout.operators.border import airflow_errors, staging_area, whole_number
+from airflow_fanout.operators.bound import bind, resolved, resolved_value
 from airflow_fanout.operators.connection import endpoint_of
 from airflow_fanout.operators.lineage import HasLineage, Lineage, api_resource, frozen_list
 from airflow_fanout.operators.list_progress import ListProgress, store_progress
 from airflow_fanout.operators.metrics import Metrics, of_list
 from airflow_fanout.operators.noting import noted
+from airflow_fanout.operators.templates import TextTemplates
 from airflow_fanout.parameter import check_names
 from airflow_fanout.settings import check_whole
 from airflow_fanout.shipping import describe
@@ -28,11 +30,12 @@ from airflow_fanout.staging.frozen import Duplicates, Manifest, Selection, freez
 Source = Callable[..., Iterable[Any]] | HttpList
 
 
-class ExtractOperator(BaseOperator, HasLineage):
+class ExtractOperator(TextTemplates, BaseOperator, HasLineage):
     """Run the report's source and freeze its parameters, in order and without duplicates, for the tasks after it.
 
     :param source: a callable that returns a list or is a generator (it gets the values of Airflow's context that
-        its arguments name, and the run's `as_of` and `day`), or an `HttpList`.
+        its arguments name, and the run's `as_of` and `day`), or an `HttpList`. A `functools.partial` may hold an XCom
+        or the argument of a mapped task group.
     :param names: names for a value, or for a tuple's values; of an object, only these fields are kept.
     :param duplicates: "drop" keeps the first of equal parameters and counts the others; "refuse" fails.
     :param allow_empty: whether a list without parameters is right.
@@ -68,6 +71,11 @@ class ExtractOperator(BaseOperator, HasLineage):
             raise BadSetting("duplicates", duplicates, '"drop" or "refuse"')
         if shards is not None:
             check_whole("shards", shards)
+        if isinstance(source, HttpList):
+            XComArg.apply_upstream_relationship(self, [source.endpoint, dict(source.query)])
+        else:
+            bind(self, "source", source)
+        XComArg.apply_upstream_relationship(self, only)
         self.source = source
         self.names = check_names(names)
         self.duplicates = duplicates
@@ -116,13 +124,14 @@ class ExtractOperator(BaseOperator, HasLineage):
             store_progress(context, self.log, progress)
 
         if not isinstance(self.source, HttpList):
-            return ListProgress(_called(self.source, context), reading=None, store=store, log=self.log)
+            found = _called(resolved(self.source, context), context)
+            return ListProgress(found, reading=None, store=store, log=self.log)
         source = self.source.rendered(lambda value: self.render_template(value, context))
         reading = source.read(endpoint_of(source.http_conn_id), names=self.names)
         return ListProgress(reading, reading=reading, store=store, log=self.log)
 
     def _selection(self, context: Context) -> Selection:
-        only = self.only
+        only = resolved_value(self.only, context)
         if isinstance(only, str):
             only = _json_list("only", self.render_template(only, context))
         return Selection(limit=_limit(self.limit), only=only)

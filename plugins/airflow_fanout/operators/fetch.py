@@ -21,10 +21,12 @@ from airflow_fanout.engine.job import Job
 from airflow_fanout.engine.limits import check_files
 from airflow_fanout.errors import BadSetting, LongWait
 from airflow_fanout.operators.border import Reference, airflow_errors, is_yes, list_directory, whole_number
+from airflow_fanout.operators.bound import bind, resolved
 from airflow_fanout.operators.connection import endpoint_of
 from airflow_fanout.operators.lineage import HasLineage, Lineage, api_resource, frozen_list, journal, report_of
 from airflow_fanout.operators.metrics import FetchMeasures, Metrics, of_duration
 from airflow_fanout.operators.noting import noted
+from airflow_fanout.operators.templates import TextTemplates
 from airflow_fanout.progress import Progress
 from airflow_fanout.request import Compiled, Request
 from airflow_fanout.settings import MIB, Breaker, FetchSettings, Retry, Throttle, Timeouts, Transport
@@ -38,7 +40,7 @@ LOGGED_EACH_SECOND = 10
 GLIMPSED_EACH_SECOND = 5
 
 
-class GeventFetchOperator(BaseOperator, HasLineage):
+class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
     """Request an API once for each parameter, many at a time, and keep every outcome in the run's journal.
 
     The requests are made by a gevent pool in an interpreter of its own: nothing of it touches Airflow's process.
@@ -95,6 +97,8 @@ class GeventFetchOperator(BaseOperator, HasLineage):
         if (parameters is None) == (shard is None):
             raise BadSetting("parameters", parameters, "the output of an ExtractOperator here, or `shard` by expand()")
         self.function = None if isinstance(request, Request) else request
+        if self.function is not None:
+            bind(self, "request", self.function)
         self.request_template = request.as_json() if isinstance(request, Request) else None
         self.endpoint = request.endpoint if isinstance(request, Request) else ""
         self.http_conn_id = http_conn_id
@@ -121,6 +125,7 @@ class GeventFetchOperator(BaseOperator, HasLineage):
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the engine and listen to it."""
         with noted(context, self._counts), airflow_errors():
+            self.function = resolved(self.function, context)
             self._part_of = part = self._part()
             job = self._job(part)
             self.log.info("Fetching %s from %s", job, job.endpoint.base_url)

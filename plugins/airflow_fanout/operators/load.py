@@ -12,10 +12,12 @@ from airflow.sdk import Asset, BaseOperator, Context, XComArg
 from airflow_fanout.errors import BadSetting, NotValidated
 from airflow_fanout.namespaces import collection_problem, database_problem
 from airflow_fanout.operators.border import Reference, airflow_errors, list_directory
+from airflow_fanout.operators.bound import bind, resolved
 from airflow_fanout.operators.lineage import HasLineage, Lineage, journal, mongo_collection, report_of
 from airflow_fanout.operators.metrics import Metrics, of_load
 from airflow_fanout.operators.mongo import mongo_login
 from airflow_fanout.operators.noting import noted
+from airflow_fanout.operators.templates import TextTemplates
 from airflow_fanout.parameter import check_names
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import Manifest, read_manifest
@@ -30,7 +32,7 @@ NAMES = "a name that MongoDB allows (https://www.mongodb.com/docs/manual/referen
 Mode = Literal["upsert", "replace_run", "swap"]
 
 
-class MongoLoadOperator(BaseOperator, HasLineage):
+class MongoLoadOperator(TextTemplates, BaseOperator, HasLineage):
     """Write the results that validate has passed into a MongoDB collection, through `MongoHook`.
 
     Every document is made, checked and encoded before the first one is written. Writing is by key and date, so it
@@ -83,6 +85,8 @@ class MongoLoadOperator(BaseOperator, HasLineage):
             raise BadSetting("mode", mode, '"upsert", "replace_run" or "swap"')
         if not patience_s > 0:
             raise BadSetting("patience_s", patience_s, "a number of seconds above 0")
+        if document is not None:
+            bind(self, "document", document)
         self.document = document
         self.as_of_field = as_of_field
         self.mongo_conn_id = mongo_conn_id
@@ -94,6 +98,7 @@ class MongoLoadOperator(BaseOperator, HasLineage):
         """Load the results."""
         with noted(context), airflow_errors():
             begun = time.monotonic()
+            self.document = resolved(self.document, context)
             directory = list_directory(self.parameters)
             manifest = read_manifest(directory)
             results = _validated(directory, manifest)

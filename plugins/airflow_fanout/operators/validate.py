@@ -9,13 +9,15 @@ from typing import Any
 from airflow.sdk import BaseOperator, Context, XComArg
 
 from airflow_fanout.alerts.note import Counts
-from airflow_fanout.checks import Case, Check, Drift, Inspection, to_checks
+from airflow_fanout.checks import Case, Check, Drift, Inspection, Over, to_checks
 from airflow_fanout.errors import BadSetting, ValidationFailed
 from airflow_fanout.history import GoodRun, History
 from airflow_fanout.operators.border import Reference, airflow_errors, list_directory
+from airflow_fanout.operators.bound import bind, resolved
 from airflow_fanout.operators.lineage import HasLineage, Lineage, journal, report_of
 from airflow_fanout.operators.metrics import Metrics, of_duration, of_verdict
 from airflow_fanout.operators.noting import noted
+from airflow_fanout.operators.templates import TextTemplates
 from airflow_fanout.outcome import Kind
 from airflow_fanout.settings import check_whole
 from airflow_fanout.staging.frozen import Manifest, read_manifest
@@ -23,7 +25,7 @@ from airflow_fanout.staging.results import Results
 from airflow_fanout.verdict import Finding, Rules, Tally, account
 
 
-class ValidateOperator(BaseOperator, HasLineage):
+class ValidateOperator(TextTemplates, BaseOperator, HasLineage):
     """Reconcile the journal with the frozen list, and fail the run, without retry, if results are missing or wrong.
 
     :param parameters: the output of the report's `ExtractOperator`.
@@ -55,6 +57,9 @@ class ValidateOperator(BaseOperator, HasLineage):
         self.parameters = parameters
         self.rules = Rules(allow=_kinds(allow), min_coverage=min_coverage)
         self.checks = to_checks(checks)
+        for check in self.checks:
+            if isinstance(check, Over):
+                bind(self, "Over", check.function)
         check_whole("samples", samples, least=0)
         self.samples = samples
         self.show_parameters = show_parameters
@@ -64,6 +69,7 @@ class ValidateOperator(BaseOperator, HasLineage):
         """Judge the results."""
         with noted(context, self._counts), airflow_errors():
             begun = time.monotonic()
+            self.checks = tuple(_resolved(check, context) for check in self.checks)
             directory = list_directory(self.parameters)
             directory.unmark_validated()
             manifest = read_manifest(directory)
@@ -120,6 +126,10 @@ class ValidateOperator(BaseOperator, HasLineage):
         self.log.info("Validated %s", summary)
         Metrics(self).tell([of_duration("validate", summary)])
         return summary
+
+
+def _resolved(check: Check, context: Context) -> Check:
+    return Over(resolved(check.function, context)) if isinstance(check, Over) else check
 
 
 def _run(manifest: Manifest, tally: Tally) -> GoodRun:

@@ -217,5 +217,5 @@ def _check_switch(field: str, value: object) -> None:
 
 
 def _check_name(field: str, value: object) -> None:
-    if not isinstance(value, str) or not value:
-        raise BadSetting(field, value, "a name in the query")
+    if not isinstance(value, str) or not value or "{{" in value:
+        raise BadSetting(field, value, "a name in the query; templates are rendered in `endpoint` and `query` only")
