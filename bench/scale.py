@@ -170,7 +170,7 @@ def extract(stage: Stage) -> Cost:
 def fetch(stage: Stage) -> Cost:
     """Write the journal that a fetch would leave, without one."""
     from airflow_fanout.outcome import Kind, Outcome, Record
-    from airflow_fanout.staging.frozen import read_parameters
+    from airflow_fanout.staging.frozen import read_manifest, read_parameters
     from airflow_fanout.staging.journal import JournalWriter
 
     directory = ListDirectory(Path(stage.reference["directory"]))
@@ -178,7 +178,7 @@ def fetch(stage: Stage) -> Cost:
     chance = random.Random(stage.number)
 
     def write() -> None:
-        journal = JournalWriter(generation.new_try())
+        journal = JournalWriter(generation.new_try(), list_id=read_manifest(directory).id)
         for index, value in read_parameters(directory, range(stage.number)):
             outcome = Outcome(Kind.OK, result=_calls(chance), status=200)
             journal.append(Record.of(index, value, outcome, 1, chance.uniform(1, 50)))

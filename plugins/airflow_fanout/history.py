@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from airflow_fanout import codec
-from airflow_fanout.staging.directory import write_whole
+from airflow_fanout.staging.files import append_whole, make_folder, read_file, write_whole
 
 # So many of the newest runs are kept once the file has grown larger than this, twice what they need.
 MOST_RUNS = 1_000
@@ -42,15 +42,16 @@ class History:
         """Return the runs of the dates before one, the newest last: a backfill isn't compared with its future."""
         return [run for run in self._runs() if run.as_of < as_of]
 
-    def add(self, run: GoodRun) -> None:
+    def add(self, run: GoodRun, mode: int | None = None) -> None:
         """Remember a run; a repeated one takes the place of the one with its date.
 
         Runs that end at the same moment append one line each.
+
+        :param mode: the mode of the folder, if it has to be made; by default that of the folder above it.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as file:
-            # A line that a full disk has cut must not spoil this one: it ends with the first line break.
-            file.write(b"\n" + _line(run))
+        make_folder(self.path.parent, mode)
+        # A line that a full disk has cut must not spoil this one: it ends with the first line break.
+        append_whole(self.path, b"\n" + _line(run))
         if self.path.stat().st_size > LARGEST_BYTES:
             write_whole(self.path, b"".join(map(_line, self._runs()[-MOST_RUNS:])))
 
@@ -61,7 +62,7 @@ class History:
 
     def _lines(self) -> Iterator[GoodRun]:
         try:
-            lines = self.path.read_bytes().splitlines()
+            lines = read_file(self.path).splitlines()
         except FileNotFoundError:
             return
         for line in lines:

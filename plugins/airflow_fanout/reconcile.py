@@ -24,6 +24,11 @@ class Winners:
         """Return whether this record is the one that counts for its index."""
         return index in self._indexes and self._ordinals[index - self._indexes.start] == ordinal + 1
 
+    @property
+    def count(self) -> int:
+        """How many indexes have a record."""
+        return len(self._ordinals) - self._ordinals.count(0)
+
     def missing(self) -> Iterator[int]:
         """Yield the indexes without a record."""
         return (index for index, ordinal in zip(self._indexes, self._ordinals, strict=True) if not ordinal)

@@ -1,18 +1,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from airflow_fanout import codec
 from airflow_fanout.alerts.late import LateRun, late
 from airflow_fanout.alerts.live import Glimpse, Live, live
 from airflow_fanout.alerts.message import Pages
 from airflow_fanout.outcome import Kind
 from airflow_fanout.progress import Progress
-from airflow_fanout.staging.directory import ListDirectory, ReportDirectory, write_whole
-from airflow_fanout.staging.frozen import Manifest
+from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
+from airflow_fanout.staging.frozen import Manifest, read_manifest, write_manifest
+from airflow_fanout.staging.results import Results
+from airflow_fanout.staging.validated import mark_validated
 
 NOW = datetime(2026, 11, 22, 8, 0, 1, tzinfo=UTC)
 PAGES = Pages("http://airflow", "report")
@@ -33,7 +34,7 @@ def listed(staging: Path, shards: int = 2) -> ListDirectory:
     manifest = Manifest(
         count=1_000, duplicates=0, digest="", as_of="2026-11-21T00:00:00+00:00", fields=(), shards=shards
     )
-    write_whole(directory.manifest, codec.encode(asdict(manifest)))
+    write_manifest(directory, manifest)
     for number in range(shards):
         directory.shard(number).generation(1).new_try()
     return directory
@@ -73,5 +74,6 @@ def test_a_run_is_seen_from_its_directory(tmp_path: Path) -> None:
     for number in range(2):
         directory.shard(number).generation(1).mark_complete({})
     assert [found.step for found in live(tmp_path, "report", "r")] == ["validate"]
-    directory.mark_validated(directory.generations(2))
+    results = Results(directory, read_manifest(directory))
+    mark_validated(directory, results.validated({}))
     assert [found.step for found in live(tmp_path, "report", "r")] == ["load"]

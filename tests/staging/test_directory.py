@@ -9,14 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_fanout.errors import StagingLost
-from airflow_fanout.staging.directory import (
-    LONGEST_NAME,
-    ListDirectory,
-    ReportDirectory,
-    file_name,
-    read_json,
-    write_whole,
-)
+from airflow_fanout.staging.directory import LONGEST_NAME, ListDirectory, ReportDirectory, file_name
+from airflow_fanout.staging.files import read_json, write_whole
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 LONG = st.text(st.sampled_from("aü.~"), min_size=60, max_size=400)
@@ -121,17 +115,6 @@ def test_generations_are_told_for_each_shard(tmp_path: Path) -> None:
     directory = ListDirectory(tmp_path)
     directory.shard(1).generation(4).new_try()
     assert directory.generations(3) == {"0": 0, "1": 4, "2": 0}
-
-
-def test_validation_is_remembered_until_it_is_taken_back(tmp_path: Path) -> None:
-    """What has passed is known by its generations; nothing is known before, and nothing after it is taken back."""
-    directory = ListDirectory(tmp_path)
-    assert directory.validated() == {}
-    directory.mark_validated({"0": 2, "1": 1})
-    assert directory.validated() == {"0": 2, "1": 1}
-    directory.unmark_validated()
-    directory.unmark_validated()
-    assert directory.validated() == {}
 
 
 def test_a_whole_file_replaces_the_one_before(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from airflow_fanout.as_of import AsOf
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadParameter, BadSetting, DuplicateParameter, StagingLost, UnknownSelection
-from airflow_fanout.staging.directory import ListDirectory, ReportDirectory, read_json, write_whole
+from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
+from airflow_fanout.staging.files import read_json, write_whole
 from airflow_fanout.staging.frozen import Manifest, Selection, freeze, read_manifest, read_parameters
 
 AS_OF = AsOf(moment=datetime(2026, 11, 22, tzinfo=UTC), day="2026-11-22", source="data_interval")
@@ -175,7 +176,7 @@ def test_a_manifest_is_plain_json(tmp_path: Path) -> None:
     """The manifest can be read, and be moved with its list."""
     directory, manifest = frozen(tmp_path, [("a", "b")], names=("x", "y"), shards=4)
     found = read_json(directory.manifest)
-    assert found == {**vars(manifest), "fields": ["x", "y"]}
+    assert found == {**vars(manifest), "fields": ["x", "y"], "seal": manifest.id}
     write_whole(directory.manifest, directory.manifest.read_bytes())
     assert read_manifest(directory) == manifest
 

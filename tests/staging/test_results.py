@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from airflow_fanout.as_of import AsOf
 from airflow_fanout.outcome import Kind, Outcome, Record
 from airflow_fanout.staging.directory import GenerationDirectory, ListDirectory, ReportDirectory
-from airflow_fanout.staging.frozen import Manifest, Selection, freeze
+from airflow_fanout.staging.frozen import Manifest, Selection, freeze, read_manifest
 from airflow_fanout.staging.journal import JournalWriter
 from airflow_fanout.staging.results import Results
 
@@ -30,9 +30,14 @@ def frozen(folder: Path, count: int, shards: int = 1) -> tuple[ListDirectory, Ma
     return directory, manifest
 
 
+def id_of(generation: GenerationDirectory) -> str:
+    """Return the id of the list that a generation belongs to."""
+    return read_manifest(ListDirectory(generation.path.parents[2])).id
+
+
 def write(generation: GenerationDirectory, *outcomes: tuple[int, Kind], result: str = "x") -> JournalWriter:
     """Write a try; the writer that is returned has nothing open."""
-    writer = JournalWriter(generation.new_try())
+    writer = JournalWriter(generation.new_try(), list_id=id_of(generation))
     for index, kind in outcomes:
         outcome = Outcome(kind, result=result if kind is Kind.OK else None)
         writer.append(Record.of(index, f"p{index}", outcome, 1, 1.0))
@@ -117,7 +122,7 @@ def test_who_still_writes_makes_nobody_lose_a_result(tmp_path: Path, closed: boo
     """A try that Airflow has given up writes on while the newer one's results are read: each still counts once."""
     directory, manifest = frozen(tmp_path, 4)
     generation = directory.shard(0).generation(1)
-    zombie = JournalWriter(generation.new_try())
+    zombie = JournalWriter(generation.new_try(), list_id=manifest.id)
     zombie.append(Record.of(0, "p0", Outcome(Kind.OK, result="old"), 1, 1.0))
     zombie.flush()
     if closed:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_fanout.history import GoodRun, History
-from airflow_fanout.staging.directory import ListDirectory, ReportDirectory, file_name, text_of, write_whole
+from airflow_fanout.staging.directory import ListDirectory, ReportDirectory, file_name, text_of
+from airflow_fanout.staging.files import write_whole
 from airflow_fanout.staging.sweep import finish_removals, run_directories
 
 RUN = "manual__2026-11-22T06:15:07+00:00"

@@ -11,8 +11,11 @@ import msgspec
 
 from airflow_fanout import codec
 from airflow_fanout.progress import Progress
-from airflow_fanout.staging.directory import ListDirectory, file_name, write_whole
+from airflow_fanout.staging.directory import ListDirectory, ReportDirectory, file_name
+from airflow_fanout.staging.files import read_file, write_whole
 from airflow_fanout.staging.frozen import Manifest, read_manifest
+from airflow_fanout.staging.listing import is_there, listed
+from airflow_fanout.staging.validated import read_validated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,14 +79,17 @@ class Live:
 
 
 def live(staging: Path, dag_id: str, run_id: str) -> list[Live]:
-    """Return how far each report of a run is; none if its directory isn't there."""
+    """Return how far each report of a run is; none if its directory isn't there.
+
+    :raises OSError: when the directory of the run, or of a report, can't be read.
+    """
     directory = staging / file_name(dag_id) / file_name(run_id)
-    return [_live(max(lists)) for report in sorted(directory.glob("*")) if (lists := list(report.glob("list-[0-9]*")))]
+    reports = sorted(Path(entry.path) for entry in listed(directory) if entry.is_dir())
+    return [_live(newest) for path in reports if (newest := ReportDirectory(path).newest_list())]
 
 
-def _live(path: Path) -> Live:
-    directory = ListDirectory(path)
-    if not directory.manifest.exists():
+def _live(directory: ListDirectory) -> Live:
+    if not is_there(directory.manifest):
         return Live(step="extract")
     manifest = read_manifest(directory)
     return Live(
@@ -95,8 +101,8 @@ def _live(path: Path) -> Live:
 
 
 def _step(directory: ListDirectory, manifest: Manifest) -> str:
-    generations = directory.generations(manifest.shards)
-    if directory.validated() == generations:
+    passed = read_validated(directory, manifest.id)
+    if passed and passed.generations == directory.generations(manifest.shards):
         return "load"
     shards = (directory.shard(number) for number in range(manifest.shards))
     if all(shard.generation(shard.newest()).is_complete for shard in shards):
@@ -107,6 +113,6 @@ def _step(directory: ListDirectory, manifest: Manifest) -> str:
 def _glimpses(directory: ListDirectory, manifest: Manifest) -> Iterator[Glimpse]:
     for number in range(manifest.shards):
         try:
-            yield msgspec.convert(codec.decode(directory.shard(number).progress.read_bytes()), Glimpse)
+            yield msgspec.convert(codec.decode(read_file(directory.shard(number).progress)), Glimpse)
         except FileNotFoundError:
             continue

@@ -10,7 +10,9 @@ from pathlib import Path
 import msgspec
 
 from airflow_fanout import codec
-from airflow_fanout.staging.directory import file_name, write_whole
+from airflow_fanout.staging.directory import file_name
+from airflow_fanout.staging.files import PRIVATE, make_folder, read_file, write_whole
+from airflow_fanout.staging.listing import is_there, listed
 
 # What made a run: only these follow each other in time. The runs of a backfill don't speak for each other.
 IN_ORDER = ("scheduled", "manual", "asset_triggered")
@@ -62,19 +64,23 @@ class OpenFailure:
 
 @dataclass(frozen=True)
 class OpenFailures:
-    """The failed runs of a DAG, a file each."""
+    """The failed runs of a DAG, a file each.
+
+    :param mode: the mode of the folders that are made.
+    """
 
     path: Path
+    mode: int = PRIVATE
 
     @classmethod
-    def of(cls, staging: Path, dag_id: str) -> OpenFailures:
+    def of(cls, staging: Path, dag_id: str, mode: int = PRIVATE) -> OpenFailures:
         """Return those of a DAG."""
-        return cls(staging / file_name(dag_id) / ".history" / "failed")
+        return cls(staging / file_name(dag_id) / ".history" / "failed", mode)
 
     def add(self, failure: OpenFailure) -> None:
         """Remember a failure; of a run that fails again, the first one stays."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        if not (place := self._place(failure)).exists():
+        make_folder(self.path, self.mode)
+        if not is_there(place := self._place(failure)):
             write_whole(place, codec.encode(asdict(failure)))
 
     def end(self, run: Run) -> list[OpenFailure]:
@@ -94,9 +100,12 @@ class OpenFailures:
         return [failure for failure in self._all() if failure.ends_with(run)]
 
     def _all(self) -> Iterator[OpenFailure]:
-        for file in self.path.glob("*.json"):
+        for entry in listed(self.path):
+            # Files that are still being written, and those of an editor, begin with a dot.
+            if not entry.name.endswith(".json") or entry.name.startswith(".") or not entry.is_file():
+                continue
             try:
-                yield msgspec.convert(codec.decode(file.read_bytes()), OpenFailure)
+                yield msgspec.convert(codec.decode(read_file(Path(entry.path))), OpenFailure)
             except (FileNotFoundError, ValueError):
                 # Taken meanwhile, or no failure: neither is one to tell of.
                 continue

@@ -99,7 +99,8 @@ class _Fetch:
         generation = self._shard.generation(job.generation)
         # First the fence, then the reading: what an older try writes after this no longer counts.
         self._try = job.attempt or generation.new_try()
-        finished, damaged = resume(generation, job.indexes)
+        manifest = read_manifest(directory)
+        finished, damaged = resume(generation, job.indexes, manifest.id)
         self._teller = teller
         self._board = board
         for part in damaged:
@@ -107,14 +108,14 @@ class _Fetch:
         calls = Calls(board)
         if job.function is not None:
             calls.watch()
-        self._scribe = Scribe(JournalWriter(self._try, part_numbers(self._try, job)))
+        self._scribe = Scribe(JournalWriter(self._try, part_numbers(self._try, job), list_id=manifest.id))
         self._traffic = Traffic(job.settings, is_answered=finished.count > 0)
         meter = Meter(total=len(job.indexes), resumed=finished.count)
         if job.fatal:
             go_on(job, self._try, finished, meter, self._scribe.extend)
         self._driver = driver_for(
             job,
-            read_manifest(directory).fields,
+            manifest.fields,
             lambda text: teller.tell("note", text),
             calls.make,
             work=Work(_to_do(directory, job.indexes, finished), room=self._traffic.room_for_new),

@@ -12,7 +12,7 @@ from airflow_fanout.errors import BadSetting, FanoutError
 from airflow_fanout.notify.channel import Channel, send
 from airflow_fanout.notify.deadline import LoadedBy, send_late
 from airflow_fanout.notify.run import failed_alert, open_failure_of, pages, run_of, zone_of
-from airflow_fanout.operators.border import staging_area
+from airflow_fanout.operators.border import staging_area, staging_mode
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -75,6 +75,7 @@ class Alerts:
         if run is None:
             return
         try:
-            OpenFailures.of(staging_area(), context["dag"].dag_id).add(open_failure_of(run, datetime.now(UTC)))
+            failures = OpenFailures.of(staging_area(), context["dag"].dag_id, staging_mode())
+            failures.add(open_failure_of(run, datetime.now(UTC)))
         except (OSError, FanoutError):
             log.warning("The failure can't be remembered: nothing will tell of its recovery.", exc_info=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,14 +14,16 @@ from urllib.parse import urlsplit
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_fanout.errors import BadSetting, FanoutError, StagingFailed
+from airflow_fanout.errors import BadSetting, FanoutError, StagingFailed, StagingLost
 from airflow_fanout.staging.directory import ListDirectory
+from airflow_fanout.staging.errors import StagingChanged, StagingDenied
+from airflow_fanout.staging.files import PRIVATE
+from airflow_fanout.staging.frozen import Manifest, read_manifest, verify_list
 
 if TYPE_CHECKING:
     from airflow.sdk import XComArg
 
-# Errors of a disk that name no file: it is full, the quota is used up, it doesn't work, it is read-only.
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
+_MODE = re.compile(r"0?[02]?7[0-7]{2}")
 
 # What extract returns: one reference, or one per shard.
 Reference = Mapping[str, Any] | Sequence[Mapping[str, Any]]
@@ -36,15 +39,35 @@ def airflow_errors() -> Iterator[None]:
             raise
         raise AirflowFailException(str(error)) from error
     except OSError as error:
-        if not _is_of_staging(error):
+        if error.filename is None or not Path(str(error.filename)).is_relative_to(staging_area()):
             raise
-        raise StagingFailed(str(error.filename or staging_area()), error.strerror or str(error)) from error
+        problem = staging_problem(error)
+        if problem.retry:
+            raise problem from error
+        raise AirflowFailException(str(problem)) from error
 
 
-def _is_of_staging(error: OSError) -> bool:
-    if error.filename is None:
-        return error.errno in DISK
-    return Path(str(error.filename)).is_relative_to(staging_area())
+def staging_problem(error: OSError) -> FanoutError:
+    """Return what an error of the operating system says of the staging area; it names a file there."""
+    path, said = str(error.filename), error.strerror or str(error)
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return StagingDenied(path, os.geteuid(), _owner(Path(path)))
+    if error.errno == errno.ENOENT:
+        return StagingLost(path, "isn't there")
+    if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.ELOOP):
+        return StagingChanged(path, f"isn't what should be there ({said})")
+    return StagingFailed(path, said)
+
+
+def _owner(path: Path) -> str:
+    """Return whose a file is; of one in a closed folder that is what can be seen of the folder."""
+    for place in (path, *path.parents):
+        try:
+            found = place.stat()
+        except OSError:
+            continue
+        return f": {place} belongs to uid {found.st_uid}, mode {found.st_mode & 0o7777:04o}"
+    return ""
 
 
 def staging_area() -> Path:
@@ -60,6 +83,17 @@ def staging_area() -> Path:
             "[fanout] staging", address, "a folder that all workers see (a local disk, NFS, a shared volume)"
         )
     return Path(parts.path).expanduser()
+
+
+def staging_mode() -> int:
+    """Return the mode of the folders that are made in the staging area: `[fanout] staging_mode`, by default 0700.
+
+    :raises BadSetting: for what is no mode, or leaves out the user of the tasks.
+    """
+    text = str(conf.get("fanout", "staging_mode", fallback=None) or f"{PRIVATE:04o}").strip()
+    if not _MODE.fullmatch(text):
+        raise BadSetting("[fanout] staging_mode", text, "a folder's mode as octal digits, such as 0700 or 0770")
+    return int(text, 8) & 0o777
 
 
 def is_yes(field: str, value: bool | str) -> bool:  # noqa: FBT001 - the value is what this is about
@@ -80,7 +114,25 @@ def whole_number(field: str, value: object) -> int:
 
 def list_directory(reference: Reference | XComArg) -> ListDirectory:
     """Return the directory that extract's output refers to; a template has made its value of the `XComArg`."""
+    return ListDirectory(Path(_one(reference)["directory"]))
+
+
+def _one(reference: Reference | XComArg) -> Mapping[str, Any]:
     one = reference[0] if isinstance(reference, Sequence) and reference else reference
     if not isinstance(one, Mapping) or "directory" not in one:
         raise BadSetting("parameters", reference, "the output of an ExtractOperator, as in parameters=extract.output")
-    return ListDirectory(Path(one["directory"]))
+    return one
+
+
+def checked_list(reference: Reference | XComArg) -> tuple[ListDirectory, Manifest]:
+    """Return the frozen list that extract's output refers to, and what is known of it; all of it is read and verified.
+
+    :raises StagingLost: when the list isn't there.
+    :raises StagingChanged: when it isn't the one that extract has frozen.
+    """
+    directory = list_directory(reference)
+    manifest = read_manifest(directory)
+    if _one(reference).get("list", manifest.id) != manifest.id:
+        raise StagingChanged(str(directory.manifest), "isn't of the list that extract has frozen")
+    verify_list(directory, manifest)
+    return directory, manifest

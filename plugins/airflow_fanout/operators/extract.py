@@ -12,7 +12,7 @@ from airflow.sdk import BaseOperator, Context, XComArg
 from airflow_fanout import codec
 from airflow_fanout.as_of import of_context
 from airflow_fanout.errors import BadSetting, EmptyList
-from airflow_fanout.operators.border import airflow_errors, staging_area, whole_number
+from airflow_fanout.operators.border import airflow_errors, staging_area, staging_mode, whole_number
 from airflow_fanout.operators.bound import bind, resolved, resolved_value
 from airflow_fanout.operators.connection import endpoint_of
 from airflow_fanout.operators.lineage import HasLineage, Lineage, api_resource, frozen_list
@@ -113,7 +113,7 @@ class ExtractOperator(TextTemplates, BaseOperator, HasLineage):
         return Lineage(inputs=tuple(listed), outputs=(frozen_list(self._report("any").path),))
 
     def _new_list(self, context: Context) -> ListDirectory:
-        return self._report(context["dag_run"].run_id).new_list()
+        return self._report(context["dag_run"].run_id).new_list(staging_mode())
 
     def _report(self, run_id: str) -> ReportDirectory:
         report = self.task_group.group_id if self.task_group and self.task_group.group_id else self.task_id
@@ -143,6 +143,7 @@ class ExtractOperator(TextTemplates, BaseOperator, HasLineage):
             raise EmptyList(self._source_name())
         summary = {
             "directory": str(directory.path),
+            "list": manifest.id,
             "parameters": manifest.count,
             "duplicates": manifest.duplicates,
             **progress.ending(),

@@ -20,7 +20,7 @@ from airflow_fanout.engine.fleet import Fleet
 from airflow_fanout.engine.job import Job
 from airflow_fanout.engine.limits import check_files
 from airflow_fanout.errors import BadSetting, LongWait
-from airflow_fanout.operators.border import Reference, airflow_errors, is_yes, list_directory, whole_number
+from airflow_fanout.operators.border import Reference, airflow_errors, checked_list, is_yes, whole_number
 from airflow_fanout.operators.bound import bind, resolved
 from airflow_fanout.operators.connection import endpoint_of
 from airflow_fanout.operators.lineage import HasLineage, Lineage, api_resource, frozen_list, journal, report_of
@@ -32,7 +32,8 @@ from airflow_fanout.request import Compiled, Request
 from airflow_fanout.settings import MIB, Breaker, FetchSettings, Retry, Throttle, Timeouts, Transport
 from airflow_fanout.shipping import check_call, pack
 from airflow_fanout.staging.directory import ListDirectory
-from airflow_fanout.staging.frozen import Manifest, read_manifest, read_parameters
+from airflow_fanout.staging.frozen import Manifest, read_parameters
+from airflow_fanout.staging.validated import read_validated
 
 # Each second into the state store; into the log each second at first, then every tenth.
 LOGGED_EACH_SECOND = 10
@@ -161,8 +162,7 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
         self.defer(trigger=DateTimeTrigger(moment=moment), method_name="resume")
 
     def _part(self) -> _Part:
-        directory = list_directory(self.shard or self.parameters or {})
-        manifest = read_manifest(directory)
+        directory, manifest = checked_list(self.shard or self.parameters or {})
         if self.shard is not None:
             return _Part(directory, manifest, self.shard["shard"], range(self.shard["start"], self.shard["stop"]))
         if manifest.shards != 1:
@@ -281,7 +281,8 @@ class _Part:
         """
         shard = self.directory.shard(self.shard)
         newest = shard.newest()
-        passed = self.directory.validated().get(str(self.shard), 0)
+        judged = read_validated(self.directory, self.manifest.id)
+        passed = judged.generations.get(str(self.shard), 0) if judged else 0
         anew = passed == newest or (refetch and shard.generation(newest).is_complete)
         return newest + 1 if anew else newest
 

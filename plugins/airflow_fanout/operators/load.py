@@ -11,7 +11,7 @@ from airflow.sdk import Asset, BaseOperator, Context, XComArg
 
 from airflow_fanout.errors import BadSetting, NotValidated
 from airflow_fanout.namespaces import collection_problem, database_problem
-from airflow_fanout.operators.border import Reference, airflow_errors, list_directory
+from airflow_fanout.operators.border import Reference, airflow_errors, checked_list
 from airflow_fanout.operators.bound import bind, resolved
 from airflow_fanout.operators.lineage import HasLineage, Lineage, journal, mongo_collection, report_of
 from airflow_fanout.operators.metrics import Metrics, of_load
@@ -20,8 +20,9 @@ from airflow_fanout.operators.noting import noted
 from airflow_fanout.operators.templates import TextTemplates
 from airflow_fanout.parameter import check_names
 from airflow_fanout.staging.directory import ListDirectory
-from airflow_fanout.staging.frozen import Manifest, read_manifest
+from airflow_fanout.staging.frozen import Manifest
 from airflow_fanout.staging.results import Results
+from airflow_fanout.staging.validated import read_validated
 
 if TYPE_CHECKING:
     from airflow_fanout.documents import DocumentOf
@@ -99,8 +100,7 @@ class MongoLoadOperator(TextTemplates, BaseOperator, HasLineage):
         with noted(context), airflow_errors():
             begun = time.monotonic()
             self.document = resolved(self.document, context)
-            directory = list_directory(self.parameters)
-            manifest = read_manifest(directory)
+            directory, manifest = checked_list(self.parameters)
             results = _validated(directory, manifest)
             count, written = self._load(results, manifest, _name(context))
             summary = self._summary(count, written, manifest, time.monotonic() - begun)
@@ -173,7 +173,7 @@ def _name(context: Context) -> str:
 
 
 def _validated(directory: ListDirectory, manifest: Manifest) -> Results:
-    results = Results(directory, manifest)
-    if directory.validated() != results.generations:
+    judged = read_validated(directory, manifest.id)
+    if judged is None or judged.generations != directory.generations(manifest.shards):
         raise NotValidated(str(directory.path))
-    return results
+    return Results(directory, manifest, judged)

@@ -12,7 +12,7 @@ from airflow_fanout.alerts.note import Counts
 from airflow_fanout.checks import Case, Check, Drift, Inspection, Over, to_checks
 from airflow_fanout.errors import BadSetting, ValidationFailed
 from airflow_fanout.history import GoodRun, History
-from airflow_fanout.operators.border import Reference, airflow_errors, list_directory
+from airflow_fanout.operators.border import Reference, airflow_errors, checked_list, list_directory
 from airflow_fanout.operators.bound import bind, resolved
 from airflow_fanout.operators.lineage import HasLineage, Lineage, journal, report_of
 from airflow_fanout.operators.metrics import Metrics, of_duration, of_verdict
@@ -20,8 +20,10 @@ from airflow_fanout.operators.noting import noted
 from airflow_fanout.operators.templates import TextTemplates
 from airflow_fanout.outcome import Kind
 from airflow_fanout.settings import check_whole
-from airflow_fanout.staging.frozen import Manifest, read_manifest
-from airflow_fanout.staging.results import Results
+from airflow_fanout.staging.files import mode_of
+from airflow_fanout.staging.frozen import Manifest
+from airflow_fanout.staging.results import Results, check_fetched
+from airflow_fanout.staging.validated import mark_validated, unmark_validated
 from airflow_fanout.verdict import Finding, Rules, Tally, account
 
 
@@ -70,9 +72,9 @@ class ValidateOperator(TextTemplates, BaseOperator, HasLineage):
         with noted(context, self._counts), airflow_errors():
             begun = time.monotonic()
             self.checks = tuple(_resolved(check, context) for check in self.checks)
-            directory = list_directory(self.parameters)
-            directory.unmark_validated()
-            manifest = read_manifest(directory)
+            unmark_validated(list_directory(self.parameters))
+            directory, manifest = checked_list(self.parameters)
+            check_fetched(directory, manifest)
             results = Results(directory, manifest)
             history = History(directory.history)
             self._tally = tally = Tally(total=manifest.count, samples=self.samples, shown=self.show_parameters)
@@ -81,9 +83,9 @@ class ValidateOperator(TextTemplates, BaseOperator, HasLineage):
             if findings or not self.rules.accept(tally):
                 text = account(tally, self.rules, str(directory.path), findings, len(self.checks))
                 raise ValidationFailed(text)
-            directory.mark_validated(results.generations)
+            mark_validated(directory, results.validated(tally.kinds))
             if not manifest.partial:
-                self._remember(history, _run(manifest, tally))
+                self._remember(history, _run(manifest, tally), mode_of(directory.path))
             return self._summary(tally, time.monotonic() - begun)
 
     def lineage(self) -> Lineage:
@@ -108,9 +110,9 @@ class ValidateOperator(TextTemplates, BaseOperator, HasLineage):
         refused = self.rules.refused(self._tally)
         return Counts(total=self._tally.total, causes={str(cause): count for cause, count in refused.items()})
 
-    def _remember(self, history: History, run: GoodRun) -> None:
+    def _remember(self, history: History, run: GoodRun, mode: int) -> None:
         try:
-            history.add(run)
+            history.add(run, mode)
         except OSError:
             # The results are good, whatever later runs can be compared with.
             self.log.warning("This run could not be added to the history, %s", history.path, exc_info=True)

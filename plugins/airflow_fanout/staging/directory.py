@@ -6,27 +6,27 @@
         journal/shard-0000/generation-0001/try-0001/part-00000.jsonl.zst
         journal/shard-0000/generation-0001/complete.json
         journal/shard-0000/progress.json    how far the fetch was when it was seen last
-        validated.json          which generations a validate task has passed
+        validated.json          what a validate task has passed: generations, files, counts, and their digest
     <staging>/<dag_id>/.history/<report>.jsonl    what the report's good runs were like
     <staging>/<dag_id>/.history/failed/           the failed runs of which no recovery was told yet
 
 Each execution of extract makes a list of its own, so that whatever still runs on an older one does no harm.
-A new generation begins when validated results are fetched anew; a try is one execution of fetch.
+A new generation begins when validated results are fetched again; a try is one execution of fetch.
+
+Other names are nobody's: an editor's backup, a copy or a file system's own file changes nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
 from airflow_fanout import codec
-from airflow_fanout.errors import StagingLost
+from airflow_fanout.staging.files import PRIVATE, make_folder, make_new_folder, write_whole
+from airflow_fanout.staging.listing import is_there, numbered, numbered_name, parts
 
 # File systems allow 255 bytes for a name; a longer one is cut and made unique by its digest.
 LONGEST_NAME = 200
@@ -58,9 +58,17 @@ class ReportDirectory:
         """Return the directory of a report; nothing in its name is unescaped user input."""
         return cls(staging / file_name(dag_id) / file_name(run_id) / file_name(report))
 
-    def new_list(self) -> ListDirectory:
-        """Make a new directory for a list, after all that there are."""
-        return ListDirectory(_make_next(self.path, "list"))
+    def new_list(self, mode: int = PRIVATE) -> ListDirectory:
+        """Make a new directory for a list, after all that there are.
+
+        :param mode: the mode of the folders that are made; what is made below the list's has the same.
+        """
+        return ListDirectory(_make_next(self.path, "list", mode))
+
+    def newest_list(self) -> ListDirectory | None:
+        """Return the directory of the newest list."""
+        lists = numbered(self.path, "list")
+        return ListDirectory(lists[-1][1]) if lists else None
 
 
 @dataclass(frozen=True)
@@ -88,23 +96,15 @@ class ListDirectory:
         return {str(number): self.shard(number).current() for number in range(shards)}
 
     @property
+    def validated(self) -> Path:
+        """The file that says what has passed validation last."""
+        return self.path / "validated.json"
+
+    @property
     def history(self) -> Path:
         """The file of the report's good runs, outside of all runs' directories."""
         report = self.path.parent
         return report.parents[1] / ".history" / f"{report.name}.jsonl"
-
-    def mark_validated(self, generations: dict[str, int]) -> None:
-        """Remember that these generations have passed validation."""
-        write_whole(self.path / "validated.json", codec.encode(generations))
-
-    def validated(self) -> dict[str, int]:
-        """Return the generations that have passed validation last, none if none has."""
-        found: dict[str, int] = read_json(self.path / "validated.json", missing={})
-        return found
-
-    def unmark_validated(self) -> None:
-        """Forget that a validation was passed."""
-        (self.path / "validated.json").unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -120,17 +120,17 @@ class ShardDirectory:
 
     def current(self) -> int:
         """Return the newest complete generation, else the newest, else 0."""
-        numbers = list(_numbers(self.path, "generation"))
+        numbers = [number for number, _ in numbered(self.path, "generation")]
         complete = [number for number in numbers if self.generation(number).is_complete]
         return max(complete or numbers, default=0)
 
     def newest(self) -> int:
         """Return the newest generation, complete or not; 0 if there is none."""
-        return max(_numbers(self.path, "generation"), default=0)
+        return max((number for number, _ in numbered(self.path, "generation")), default=0)
 
     def generation(self, number: int) -> GenerationDirectory:
         """Return the directory of a generation."""
-        return GenerationDirectory(self.path / f"generation-{number:04d}")
+        return GenerationDirectory(self.path / numbered_name("generation", number))
 
     def is_newest(self, directory: Path) -> bool:
         """Return whether no later try has begun than the one with this directory."""
@@ -144,14 +144,20 @@ class GenerationDirectory:
     path: Path
 
     @property
+    def completed(self) -> Path:
+        """The file that says that a fetch of this generation has come to its end, and which parts there were then."""
+        return self.path / "complete.json"
+
+    @property
     def is_complete(self) -> bool:
         """Whether a fetch of this generation has come to its end."""
-        return (self.path / "complete.json").exists()
+        return is_there(self.completed)
 
     def mark_complete(self, summary: dict[str, Any]) -> None:
         """Remember that the generation is whole, with its summary; that of an empty list begins with it."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        write_whole(self.path / "complete.json", codec.encode(summary))
+        make_folder(self.path)
+        sizes = {self.name_of(part): part.stat().st_size for part in self.parts()}
+        write_whole(self.completed, codec.encode({**summary, "parts": sizes}))
 
     def new_try(self) -> Path:
         """Make a new directory for the parts of one try."""
@@ -159,50 +165,27 @@ class GenerationDirectory:
 
     def newest_try(self) -> Path | None:
         """Return the directory of the newest try."""
-        return max(self.path.glob("try-[0-9]*"), default=None)
+        tries = numbered(self.path, "try")
+        return tries[-1][1] if tries else None
 
     def parts(self) -> list[Path]:
         """Return all parts in the order in which they were begun."""
-        return sorted(self.path.glob("try-*/part-*.jsonl.zst"))
+        return [part for _, attempt in numbered(self.path, "try") for part in parts(attempt)]
+
+    def name_of(self, part: Path) -> str:
+        """Return what a part is called below this directory, such as `try-0001/part-00000.jsonl.zst`."""
+        return part.relative_to(self.path).as_posix()
 
 
-def _numbers(path: Path, prefix: str) -> Iterator[int]:
-    for found in path.glob(f"{prefix}-[0-9]*"):
-        yield int(found.name.removeprefix(f"{prefix}-"))
-
-
-def _make_next(path: Path, prefix: str) -> Path:
-    path.mkdir(parents=True, exist_ok=True)
+def _make_next(path: Path, prefix: str, mode: int | None = None) -> Path:
+    make_folder(path, mode)
+    number = max((number for number, _ in numbered(path, prefix)), default=0)
     while True:
-        made = path / f"{prefix}-{max(_numbers(path, prefix), default=0) + 1:04d}"
+        # If somebody else has begun at the same moment, the number after that one is ours.
+        number += 1
+        made = path / numbered_name(prefix, number)
         try:
-            made.mkdir()
+            make_new_folder(made, mode)
         except FileExistsError:
-            # Somebody else has begun at the same moment: the number after that one is ours.
             continue
         return made
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees all of it or nothing, also after a power failure; the last writer wins."""
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with unfinished.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
-
-
-def read_json(path: Path, *, missing: Any = None) -> Any:
-    """Return a JSON file's value; `missing` if there is no such file.
-
-    :raises StagingLost: when it isn't JSON, or isn't there and there is no `missing`.
-    """
-    try:
-        return codec.decode(path.read_bytes())
-    except FileNotFoundError:
-        if missing is None:
-            raise StagingLost(str(path), "isn't there") from None
-        return missing
-    except codec.NotJson as error:
-        raise StagingLost(str(path), f"isn't what was written ({error})") from error

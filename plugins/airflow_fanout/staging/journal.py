@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sys
+import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import TypeVar
@@ -13,7 +14,9 @@ from airflow_fanout import codec
 from airflow_fanout.errors import JournalDamaged
 from airflow_fanout.outcome import Place, Record
 from airflow_fanout.staging.directory import GenerationDirectory
-from airflow_fanout.staging.lines import LinesWriter, read_lines
+from airflow_fanout.staging.errors import NotAsValidated, StagingChanged
+from airflow_fanout.staging.label import check_label, label_of
+from airflow_fanout.staging.lines import Hash, LinesWriter, read_lines
 
 Line = TypeVar("Line")
 
@@ -29,12 +32,19 @@ class JournalWriter:
     :param directory: the try's directory.
     :param clock: the time, in seconds.
     :param numbers: the numbers of the parts; where several processes write one try, they differ.
+    :param list_id: the id of the frozen list that the records are about; each part is bound to it.
     """
 
     def __init__(
-        self, directory: Path, numbers: Iterator[int] | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        directory: Path,
+        numbers: Iterator[int] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        list_id: str = "",
     ) -> None:
         self._directory = directory
+        self._list_id = list_id
         self._clock = clock
         self._numbers = numbers or count()
         self._texts: list[bytes] = []
@@ -60,7 +70,8 @@ class JournalWriter:
     def write(self, lines: bytes) -> None:
         """Give lines to the operating system, and close a part that is large or old."""
         if lines and self._part is None:
-            self._part = LinesWriter(self._directory / f"part-{next(self._numbers):05d}.jsonl.zst")
+            path = self._directory / f"part-{next(self._numbers):05d}.jsonl.zst"
+            self._part = LinesWriter(path, label_of(path, self._list_id))
             self._begun = self._clock()
         if self._part is None:
             return
@@ -83,38 +94,94 @@ class JournalWriter:
             self._part = None
 
 
+@dataclass
+class Piece:
+    """The first bytes of a part, which must be the same each time they are read.
+
+    :param size: how many bytes.
+    :param digest: their SHA-256; `None` until they are read for the first time.
+    :param is_judged: whether size and digest are those that validate has judged.
+    """
+
+    path: Path
+    size: int
+    digest: str | None = None
+    is_judged: bool = False
+
+    def check_size(self) -> None:
+        """Check that the part is still there and as long, before anything of it is read.
+
+        :raises NotAsValidated: when it isn't.
+        """
+        try:
+            size = self.path.stat().st_size
+        except FileNotFoundError:
+            raise NotAsValidated(str(self.path), "isn't there any more") from None
+        if size < self.size:
+            raise NotAsValidated(str(self.path), f"has {size:,} bytes, and validate has judged {self.size:,}")
+
+    def confirm(self, digest: str) -> None:
+        """Check what was read; the first reading says what the others must be.
+
+        :raises NotAsValidated: when validate has judged other bytes.
+        :raises StagingChanged: when other bytes were read before.
+        """
+        if self.digest is None:
+            self.digest = digest
+        elif self.digest != digest and self.is_judged:
+            raise NotAsValidated(str(self.path), "isn't the file that validate has judged")
+        elif self.digest != digest:
+            raise StagingChanged(str(self.path), "was changed while it was read")
+
+
 class Snapshot:
     """A generation's records at one moment, the same ones each time they are read.
 
     A task that Airflow has given up may still be writing: what it appends later is no part of this.
+
+    :param list_id: the id of the list that its parts must belong to; `None` for any.
+    :param pieces: what validate has judged; by default all that there is now.
+    :raises ForeignPart: for a part that belongs to another list.
     """
 
-    def __init__(self, generation: GenerationDirectory) -> None:
-        self._parts = [(part, part.stat().st_size) for part in generation.parts()]
+    def __init__(
+        self, generation: GenerationDirectory, list_id: str | None = None, pieces: Sequence[Piece] | None = None
+    ) -> None:
+        if pieces is None:
+            pieces = [Piece(part, part.stat().st_size) for part in generation.parts()]
+        self.pieces = pieces
+        if list_id is not None:
+            for piece in self.pieces:
+                check_label(piece.path, list_id)
 
     def __iter__(self) -> Iterator[Record]:
-        for part, size in self._parts:
-            yield from _read(part, Record.from_line, size)
+        for piece in self.pieces:
+            digest = hashlib.sha256()
+            yield from _read(piece, Record.from_line, digest)
+            piece.confirm(digest.hexdigest())
 
     def places(self) -> Iterator[Place]:
         """Yield what each record is about, in the same order."""
-        for part, size in self._parts:
-            yield from _read(part, Place.from_line, size)
+        for piece in self.pieces:
+            yield from _read(piece, Place.from_line)
 
 
-def read_places(part: Path) -> Iterator[Place]:
+def read_places(part: Path, list_id: str | None = None) -> Iterator[Place]:
     """Yield what each record of a part is about.
 
-    :raises JournalDamaged: when its bytes aren't those that were written.
+    :param list_id: the id of the list that the part must belong to; `None` for any.
+    :raises JournalDamaged: when its bytes aren't those that were written, or were written for another list.
     """
-    return _read(part, Place.from_line)
+    if list_id is not None:
+        check_label(part, list_id)
+    yield from _read(Piece(part, part.stat().st_size), Place.from_line)
 
 
-def _read(part: Path, parse: Callable[[bytes], Line], size: int = sys.maxsize) -> Iterator[Line]:
+def _read(piece: Piece, parse: Callable[[bytes], Line], digest: Hash | None = None) -> Iterator[Line]:
     try:
-        yield from map(parse, read_lines(part, size))
+        yield from map(parse, read_lines(piece.path, piece.size, digest))
     except codec.NotJson as error:
-        raise JournalDamaged(str(part), str(error)) from error
+        raise JournalDamaged(str(piece.path), str(error)) from error
 
 
 def read_records(generation: GenerationDirectory) -> Iterator[Record]:

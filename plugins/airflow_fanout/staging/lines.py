@@ -2,6 +2,9 @@
 
 A file is a row of zstd frames, each with a checksum and a whole number of lines. Cut anywhere, it still reads as
 the lines of its whole frames; of a frame whose bytes have changed, no line is given out.
+
+A file may begin with a label that says what it belongs to: a skippable frame (RFC 8878, 3.1.2), which every zstd
+program passes over.
 """
 
 from __future__ import annotations
@@ -10,27 +13,47 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from struct import Struct
 from types import TracebackType
+from typing import Protocol
 
 import zstandard
 
 from airflow_fanout import codec
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import JournalDamaged
+from airflow_fanout.staging.files import create, named, open_file
 
 FRAME_BYTES = 1 << 18
 _CHUNK_BYTES = 1 << 17
+# A skippable frame: a magic number that says it is one, and the length of what follows.
+LABEL = Struct("<II")
+_LABEL_MAGIC = 0x184D2A5F
+_LONGEST_LABEL = 4096
 
 
 class LinesWriter:
-    """Appends JSON values to a new file; what was flushed survives the death of the process."""
+    """Appends JSON values to a new file; what was flushed survives the death of the process.
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("xb", buffering=0)
+    :param label: what the file belongs to; `read_label` gives it back.
+    """
+
+    def __init__(self, path: Path, label: bytes = b"") -> None:
+        self._path = path
+        self._file = create(path)
         self._compressor = zstandard.ZstdCompressor(level=1, write_checksum=True)
         self._lines: list[bytes] = []
         self._waiting = 0
         self.written = 0
+        if label:
+            self._write_label(label)
+
+    def _write_label(self, label: bytes) -> None:
+        try:
+            self._write_frame(LABEL.pack(_LABEL_MAGIC, len(label)) + label)
+        except OSError:
+            self._file.close()
+            raise
 
     def append(self, value: Json) -> None:
         """Add one line; it is written with the next flush, which comes by itself every 256 KiB."""
@@ -62,9 +85,7 @@ class LinesWriter:
         self._write(lines)
 
     def _write(self, lines: bytes | memoryview) -> None:
-        frame = self._compressor.compress(lines)
-        self._write_frame(frame)
-        self.written += len(frame)
+        self._write_frame(self._compressor.compress(lines))
 
     def _write_frame(self, frame: bytes) -> None:
         rest = memoryview(frame)
@@ -73,17 +94,19 @@ class LinesWriter:
                 rest = rest[self._file.write(rest) :]
         except OSError as error:
             # That a disk is full helps those who know which one; the error of a write names no file.
-            error.filename = error.filename or str(self._file.name)
+            error.filename = error.filename or str(self._path)
             # The disk is full. Half a frame with others after it would take the whole file with it.
             self._file.truncate(self.written)
             self._file.seek(self.written)
             raise
+        self.written += len(frame)
 
     def close(self) -> None:
         """Write what waits, and return when the disk has it."""
         self.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        with named(self._path):
+            os.fsync(self._file.fileno())
+            self._file.close()
 
     def __enter__(self) -> LinesWriter:
         return self
@@ -94,25 +117,49 @@ class LinesWriter:
         self.close()
 
 
-def read_lines(path: Path, size: int = sys.maxsize) -> Iterator[bytes]:
+class Hash(Protocol):
+    """What takes the bytes of a file as they are read, such as an object of `hashlib`."""
+
+    def update(self, chunk: bytes, /) -> None:
+        """Take the next bytes."""
+
+
+def read_label(path: Path) -> bytes | None:
+    """Return the label of a file; `None` if it has none, also because it is torn before its end."""
+    with named(path), open_file(path) as file:
+        head = file.read(LABEL.size + _LONGEST_LABEL)
+    if len(head) < LABEL.size:
+        return None
+    magic, length = LABEL.unpack_from(head)
+    label = head[LABEL.size : LABEL.size + length]
+    return label if magic == _LABEL_MAGIC and len(label) == length else None
+
+
+def read_lines(path: Path, size: int = sys.maxsize, digest: Hash | None = None) -> Iterator[bytes]:
     """Yield the lines of a file, or of its first `size` bytes, without their line breaks.
 
     A frame is read to its end, where the checksum is, before its first line is given out; one that was torn at the
     end of the file is left out.
 
+    :param digest: takes the bytes of the file as they are on the disk.
     :raises JournalDamaged: when a frame's checksum is wrong or the bytes aren't zstd.
     """
+    for frame in read_frames(path, size, digest):
+        yield from frame.split(b"\n")[:-1]
+
+
+def read_frames(path: Path, size: int = sys.maxsize, digest: Hash | None = None) -> Iterator[bytes]:
+    """Yield the lines of a file as `read_lines` does, those of a frame as one piece."""
     try:
-        for frame in _frames(path, size):
-            yield from frame.split(b"\n")[:-1]
+        yield from _frames(path, size, digest)
     except zstandard.ZstdError as error:
         raise JournalDamaged(str(path), str(error)) from error
 
 
-def _frames(path: Path, size: int) -> Iterator[bytes]:
+def _frames(path: Path, size: int, digest: Hash | None) -> Iterator[bytes]:
     decompressor = zstandard.ZstdDecompressor()
     frame, pieces = decompressor.decompressobj(), []
-    for chunk in _chunks(path, size):
+    for chunk in _chunks(path, size, digest):
         rest = chunk
         while rest:
             pieces.append(frame.decompress(rest))
@@ -122,8 +169,10 @@ def _frames(path: Path, size: int) -> Iterator[bytes]:
                 frame, pieces = decompressor.decompressobj(), []
 
 
-def _chunks(path: Path, size: int) -> Iterator[bytes]:
-    with path.open("rb") as file:
+def _chunks(path: Path, size: int, digest: Hash | None) -> Iterator[bytes]:
+    with named(path), open_file(path) as file:
         while chunk := file.read(min(_CHUNK_BYTES, size)):
             size -= len(chunk)
+            if digest is not None:
+                digest.update(chunk)
             yield chunk

@@ -2,39 +2,115 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from airflow_fanout.outcome import Record
+from airflow_fanout.outcome import Kind, Record
 from airflow_fanout.reconcile import Winners, counting, winners
-from airflow_fanout.staging.directory import ListDirectory
+from airflow_fanout.staging.directory import GenerationDirectory, ListDirectory
+from airflow_fanout.staging.errors import NotAsValidated, NotFetched, PartLost, StagingChanged
+from airflow_fanout.staging.files import read_json
 from airflow_fanout.staging.frozen import Manifest
-from airflow_fanout.staging.journal import Snapshot
+from airflow_fanout.staging.journal import Piece, Snapshot
+from airflow_fanout.staging.validated import Validated
 
 
 class Results:
     """One run's results, whichever tries, generations and shards they come from.
 
     Making it reads the journal's indexes: which record of a parameter is its last one is known at the journal's end
-    only. Each call of `records` reads all of it.
+    only. Each call of `records` reads all of it, and checks that it is what was read first.
 
     :param directory: the frozen list's directory.
     :param manifest: its manifest.
+    :param judged: what validate has passed, if only exactly that is wanted; by default all that there is now.
+    :raises ForeignPart: for a part of the journal that belongs to another list.
+    :raises NotAsValidated: when a part isn't as it was judged.
     """
 
-    def __init__(self, directory: ListDirectory, manifest: Manifest) -> None:
-        self.generations = directory.generations(manifest.shards)
-        self._shards = [
-            (manifest.range_of(number), Snapshot(directory.shard(number).generation(self.generations[str(number)])))
-            for number in range(manifest.shards)
-        ]
+    def __init__(self, directory: ListDirectory, manifest: Manifest, judged: Validated | None = None) -> None:
+        self.generations = judged.generations if judged else directory.generations(manifest.shards)
+        self._directory = directory
+        self._list_id = manifest.id
+        self._judged = judged
+        self._shards = [(manifest.range_of(number), self._snapshot(number)) for number in range(manifest.shards)]
         self._winners: list[Winners] = [winners(records.places(), indexes) for indexes, records in self._shards]
 
+    def _generation(self, shard: int) -> GenerationDirectory:
+        return self._directory.shard(shard).generation(self.generations[str(shard)])
+
+    def _snapshot(self, shard: int) -> Snapshot:
+        generation = self._generation(shard)
+        if self._judged is None:
+            return Snapshot(generation, self._list_id)
+        parts = self._judged.parts[str(shard)]
+        pieces = [Piece(generation.path / name, size, digest, is_judged=True) for name, size, digest in parts]
+        for piece in pieces:
+            piece.check_size()
+        return Snapshot(generation, pieces=pieces)
+
     def records(self) -> Iterator[Record]:
-        """Yield exactly one record for each parameter that has any, in the journal's order."""
+        """Yield exactly one record for each parameter that has any, in the journal's order.
+
+        :raises NotAsValidated: at the end, when another number of them is good than validate has counted.
+        :raises StagingChanged: when the journal isn't what was read first.
+        """
+        total = good = 0
         for (_, records), chosen in zip(self._shards, self._winners, strict=True):
-            yield from counting(records, chosen)
+            for record in counting(records, chosen):
+                total += 1
+                good += record.kind is Kind.OK
+                yield record
+        if total != sum(chosen.count for chosen in self._winners):
+            raise StagingChanged(str(self._directory.path / "journal"), "was changed while it was read")
+        if self._judged is not None and good != self._judged.kinds.get(Kind.OK, 0):
+            problem = f"doesn't count the {good:,} good results that are there"
+            raise NotAsValidated(str(self._directory.validated), problem)
 
     def missing(self) -> Iterator[int]:
         """Yield the indexes of the parameters that have none."""
         for chosen in self._winners:
             yield from chosen.missing()
+
+    def validated(self, kinds: Mapping[Kind, int]) -> Validated:
+        """Return the account of what was read here.
+
+        :param kinds: how many parameters have which outcome.
+        """
+        return Validated(
+            list_id=self._list_id,
+            generations=self.generations,
+            parts={str(number): self._judged_parts(number) for number in range(len(self._shards))},
+            kinds={str(kind): count for kind, count in kinds.items()},
+        )
+
+    def _judged_parts(self, shard: int) -> list[tuple[str, int, str]]:
+        name_of = self._generation(shard).name_of
+        return [(name_of(piece.path), piece.size, piece.digest or "") for piece in self._shards[shard][1].pieces]
+
+
+def check_fetched(directory: ListDirectory, manifest: Manifest) -> None:
+    """Check that fetch has come to its end for each shard, and that what it left is still there.
+
+    :raises NotFetched: when it hasn't begun, or isn't at its end.
+    :raises PartLost: when a file of the journal is missing or has become shorter.
+    """
+    for number in range(manifest.shards):
+        shard = directory.shard(number)
+        of_shard = f" of shard {number}" if manifest.shards > 1 else ""
+        if not shard.current():
+            raise NotFetched(str(shard.path), f"The fetch task{of_shard} hasn't run yet")
+        generation = shard.generation(shard.current())
+        if not generation.is_complete:
+            raise NotFetched(str(generation.path), f"The fetch task{of_shard} still runs, or has failed")
+        _check_parts(generation)
+
+
+def _check_parts(generation: GenerationDirectory) -> None:
+    for name, size in read_json(generation.completed).get("parts", {}).items():
+        part = generation.path / name
+        try:
+            found = part.stat().st_size
+        except FileNotFoundError:
+            raise PartLost(str(part), "isn't there any more") from None
+        if found < size:
+            raise PartLost(str(part), f"has {found:,} bytes, and fetch has left {size:,}")

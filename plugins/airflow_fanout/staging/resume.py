@@ -13,16 +13,19 @@ from airflow_fanout.staging.directory import GenerationDirectory
 from airflow_fanout.staging.journal import read_places
 
 
-def resume(generation: GenerationDirectory, indexes: range) -> tuple[Done, list[Path]]:
+def resume(generation: GenerationDirectory, indexes: range, list_id: str | None = None) -> tuple[Done, list[Path]]:
     """Return which indexes have a good outcome, and the parts that were damaged.
 
-    A damaged part is put aside, as `….damaged`: none of its records counts, so they are fetched again.
+    A damaged part is put aside, as `….damaged`: none of its records counts, so they are fetched again. So is one that
+    was written for another list.
+
+    :param list_id: the id of the list that the parts must belong to; `None` for any.
     """
     done, damaged = Done(indexes), []
     for part in generation.parts():
         try:
             # All of a part, or nothing of it: the damage may show at its end only.
-            ended = array("q", map(_ended, read_places(part)))
+            ended = array("q", map(_ended, read_places(part, list_id)))
         except JournalDamaged:
             damaged += _put_aside(part)
             continue

@@ -1,0 +1,90 @@
+"""What can be wrong with the files that the tasks of a run hand to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from airflow_fanout.errors import FanoutError, JournalDamaged
+
+
+@dataclass(eq=False)
+class StagingChanged(FanoutError):
+    """A file or folder of a run isn't what the report's tasks have written."""
+
+    path: str
+    problem: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} {self.problem}. The report's tasks didn't leave it like this. "
+            "Put it back as it was, or clear the run from its extract task on."
+        )
+
+
+@dataclass(eq=False)
+class ForeignPart(JournalDamaged):
+    """A part of the journal that was written for another list, or for another place."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.part} {self.problem}, so nothing of it is used. Clear the fetch task: it puts the file aside and "
+            "requests its parameters again."
+        )
+
+
+@dataclass(eq=False)
+class PartLost(FanoutError):
+    """A file of the journal is missing or shorter than fetch has left it."""
+
+    part: str
+    problem: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.part} {self.problem}, so results are lost. "
+            "Clear the fetch task with its downstream tasks: it requests only what was lost."
+        )
+
+
+@dataclass(eq=False)
+class NotFetched(FanoutError):
+    """Results were asked for before fetch has come to its end."""
+
+    path: str
+    problem: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.problem} ({self.path}), so there is nothing to judge yet. Validate must run after fetch: "
+            "chain the tasks as extract >> fetch >> validate >> load."
+        )
+
+
+@dataclass(eq=False)
+class NotAsValidated(FanoutError):
+    """A file isn't the one that validate has judged; found before the first write."""
+
+    path: str
+    problem: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} {self.problem}, so nothing was written. Load takes exactly what validate has judged. "
+            "Clear the validate task with its downstream tasks to judge the files as they are now."
+        )
+
+
+@dataclass(eq=False)
+class StagingDenied(FanoutError):
+    """The user of this task may not read or write a file or a folder of the staging area."""
+
+    path: str
+    user: int
+    owner: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} can't be read or written by the user of this task (uid {self.user}){self.owner}. Run the "
+            "workers, the DAG processor and the triggerer as one user, or let a group share the staging area "
+            "([fanout] staging_mode); then clear this task."
+        )

@@ -1,0 +1,159 @@
+"""Files and folders of the staging area: made with the right modes, written whole, and read only if they are files."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from airflow_fanout import codec
+from airflow_fanout.errors import StagingLost
+from airflow_fanout.staging.errors import StagingChanged
+
+# Lists and journals hold personal data: by default only the user of the tasks may read them.
+PRIVATE = 0o700
+# Some file systems keep no modes (SMB, FAT), and say so in one of these ways.
+_NO_MODES = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
+def make_folder(path: Path, mode: int | None = None) -> None:
+    """Make a folder, and those above it that aren't there yet; one that is there stays as it is.
+
+    :param mode: the mode of what is made, whatever the umask; by default that of the folder above it.
+    :raises FileExistsError: when something else has this name.
+    """
+    try:
+        make_new_folder(path, mode)
+    except FileNotFoundError:
+        make_folder(path.parent, mode)
+        make_folder(path, mode)
+    except FileExistsError:
+        if not path.is_dir():
+            raise
+
+
+def make_new_folder(path: Path, mode: int | None = None) -> None:
+    """Make a folder that isn't there yet; raise `FileExistsError` if it is."""
+    path.mkdir(PRIVATE)
+    made = path.stat().st_mode
+    # The bit that hands the group on comes from the folder above, and would be lost.
+    wanted = (mode_of(path.parent) if mode is None else mode) | (made & stat.S_ISGID)
+    if stat.S_IMODE(made) != wanted:
+        with _modes_kept():
+            path.chmod(wanted)
+
+
+def mode_of(folder: Path) -> int:
+    """Return who may do what in a folder: its permission bits."""
+    return folder.stat().st_mode & 0o777
+
+
+def create(path: Path, *, append: bool = False) -> IO[bytes]:
+    """Open a new file for writing, unbuffered, for those who may use its folder; with `append`, also one that is there.
+
+    :raises FileExistsError: when it is there, unless it is appended to.
+    """
+    file = open(path, "ab" if append else "xb", buffering=0, opener=_private)  # noqa: SIM115 - the caller closes it
+    wanted = mode_of(path.parent) & 0o666
+    if not append and stat.S_IMODE(os.fstat(file.fileno()).st_mode) != wanted:
+        with _modes_kept():
+            os.fchmod(file.fileno(), wanted)
+    return file
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, PRIVATE & 0o666)
+
+
+@contextmanager
+def _modes_kept() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_MODES:
+            raise
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Give an error of the operating system the name of the file that it is about: a read or a write names none."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees all of it or nothing, also after a power failure; the last writer wins."""
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with named(path), create(unfinished) as file:
+            _write_all(file, content)
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
+def _write_all(file: IO[bytes], content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+def append_whole(path: Path, content: bytes) -> None:
+    """Write bytes to the end of a file, which is made if it isn't there, with as few calls as the system allows."""
+    new = not path.exists()
+    with named(path), create(path, append=True) as file:
+        if new:
+            with _modes_kept():
+                os.fchmod(file.fileno(), mode_of(path.parent) & 0o666)
+        _write_all(file, content)
+
+
+def open_file(path: Path) -> IO[bytes]:
+    """Open a file for reading, unbuffered.
+
+    :raises StagingChanged: when it is a folder, a pipe or a device, which would never end or hang.
+    """
+    try:
+        file = open(path, "rb", buffering=0, opener=_at_once)  # noqa: SIM115 - the caller closes it
+    except IsADirectoryError:
+        raise StagingChanged(str(path), "isn't a file") from None
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise StagingChanged(str(path), "isn't a file")
+    return file
+
+
+def _at_once(path: str, flags: int) -> int:
+    # Without this, a pipe that nobody writes to is waited for.
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def read_file(path: Path) -> bytes:
+    """Return all of a file; raise `FileNotFoundError` if it isn't there."""
+    with named(path), open_file(path) as file:
+        return file.read()
+
+
+def read_json(path: Path, *, missing: Any = None) -> Any:
+    """Return a JSON file's value; `missing` if there is no such file.
+
+    :raises StagingLost: when it isn't JSON, or isn't there and there is no `missing`.
+    """
+    try:
+        return codec.decode(read_file(path))
+    except FileNotFoundError:
+        if missing is None:
+            raise StagingLost(str(path), "isn't there") from None
+        return missing
+    except codec.NotJson as error:
+        raise StagingLost(str(path), f"isn't what was written ({error})") from error

@@ -1,0 +1,58 @@
+"""What validate has passed: load takes exactly that, and nothing if any of it has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import msgspec
+
+from airflow_fanout.staging.directory import ListDirectory
+from airflow_fanout.staging.errors import StagingChanged
+from airflow_fanout.staging.sealed import read_sealed, write_sealed
+
+# A part's name below its generation, the bytes of it that were judged, and their SHA-256.
+JudgedPart = tuple[str, int, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validated:
+    """The account of a validation that was passed.
+
+    :param list_id: the id of the frozen list.
+    :param generations: the generation of each shard.
+    :param parts: the files of each shard's generation that were judged, in the order in which they were read.
+    :param kinds: how many parameters have which outcome.
+    """
+
+    list_id: str
+    generations: Mapping[str, int]
+    parts: Mapping[str, Sequence[JudgedPart]]
+    kinds: Mapping[str, int]
+
+
+def mark_validated(directory: ListDirectory, passed: Validated) -> None:
+    """Remember what has passed validation."""
+    write_sealed(directory.validated, asdict(passed))
+
+
+def unmark_validated(directory: ListDirectory) -> None:
+    """Forget that a validation was passed."""
+    directory.validated.unlink(missing_ok=True)
+
+
+def read_validated(directory: ListDirectory, list_id: str) -> Validated | None:
+    """Return what has passed validation last; `None` if nothing has.
+
+    :raises StagingChanged: when the account was changed, or is of another list.
+    """
+    fields = read_sealed(directory.validated, missing={})
+    if not fields:
+        return None
+    try:
+        passed = msgspec.convert(fields, Validated)
+    except msgspec.ValidationError as error:
+        raise StagingChanged(str(directory.validated), f"can't be read ({error})") from error
+    if passed.list_id != list_id:
+        raise StagingChanged(str(directory.validated), "belongs to another list")
+    return passed
