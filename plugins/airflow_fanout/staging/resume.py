@@ -11,6 +11,7 @@ from airflow_fanout.outcome import Kind, Place
 from airflow_fanout.reconcile import Done
 from airflow_fanout.staging.directory import GenerationDirectory
 from airflow_fanout.staging.journal import read_places
+from airflow_fanout.staging.listing import parts
 
 
 def resume(generation: GenerationDirectory, indexes: range, list_id: str | None = None) -> tuple[Done, list[Path]]:
@@ -56,7 +57,7 @@ def resume_within(attempt: Path, done: Done) -> Iterator[Kind]:
     :param attempt: the directory of the try.
     :param done: what has a good outcome.
     """
-    for part in sorted(attempt.glob("part-*.jsonl.zst")):
+    for part in parts(attempt):
         for place in read_places(part):
             if done.add(place.index):
                 yield place.kind
