@@ -27,7 +27,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo ui unit test test-long torture bench check format lock clean
+.PHONY: help setup demo ui unit test test-long torture mutants bench check format lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -51,6 +51,9 @@ test-long: $(READY) torture ## run the long tests, and the torture tests in thei
 
 torture: $(READY) ## the long torture tests (make torture SEED=7 repeats one that has failed)
 	@$(RUN) TORTURE=long TORTURE_SEED=$(SEED) $(BIN)/python -m pytest -s tests/torture $(ARGS)
+
+mutants: $(READY) ## change the deciding code on purpose; do its tests notice? (a part: make mutants ARGS="throttle retry")
+	@$(RUN) $(BIN)/python -m tests.mutants $(ARGS)
 
 bench: $(READY) ## compare clients and the engine (a part: make bench ARGS="--rounds 1 --only plain")
 	@$(RUN) $(BIN)/python -m bench $(ARGS)

@@ -117,7 +117,11 @@ def test_a_missing_result_is_no_failure() -> None:
     [
         (Outcome(Kind.TIMEOUT), True),
         (Outcome(Kind.CONNECTION_ERROR), True),
+        (status(408), True),
+        (status(425), True),
         (status(500), True),
+        (status(502), True),
+        (status(504), True),
         (status(503), True),
         (status(429), True),
         (status(401), False),
@@ -204,8 +208,10 @@ def test_retries_of_hopeless_ones_at_the_end_are_no_outage() -> None:
     server = Server()
     server.gives(OK)
     for attempt in range(2, 6):
-        server.gives(Outcome(Kind.TIMEOUT), times=50, attempt=attempt)
+        server.gives(Outcome(Kind.TIMEOUT), times=50, attempt=attempt, at=10.0 * attempt)
     assert not server.outage.is_on
+    server.gives(Outcome(Kind.TIMEOUT), times=FIRST_FAILURES, at=60.0)
+    assert server.outage.is_on
 
 
 def test_what_was_lost_long_ago_is_no_outage() -> None:

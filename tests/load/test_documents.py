@@ -170,7 +170,11 @@ def test_two_documents_with_one_key_are_refused(one: object, other: object) -> N
     assert "+1202" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("one", "other"), [("1", 1), (True, 1), (1.5, 1), ("a", "A"), (2**62, 2**62 + 1)], ids=repr)
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("1", 1), (True, 1), (1.5, 1), ("a", "A"), (2**62, 2**62 + 1), (2.0**63, 2**63 - 1), (2.0**63, 2.0**64)],
+    ids=repr,
+)
 def test_different_keys_are_different_documents(one: object, other: object) -> None:
     """What MongoDB tells apart makes two documents."""
     records = [good(0, "p", one), good(1, "q", other)]
@@ -236,11 +240,21 @@ def nested(levels: int) -> dict[str, Any]:
     return document
 
 
+def listed(levels: int) -> list[Any]:
+    """Return a list that is so many levels deep, without any object in it."""
+    made: list[Any] = []
+    for _ in range(levels - 1):
+        made = [made]
+    return made
+
+
 def test_a_document_may_be_a_hundred_levels_deep() -> None:
     """MongoDB's limit is held before the first write, in objects and in lists."""
     assert len(encoded([good(0, TEL)], shape(document=lambda *_: nested(DEEPEST)))) == 1
     assert "levels deep" in refusal(nested(DEEPEST + 1)).problem
     assert "levels deep" in refusal({"list": [nested(DEEPEST - 1)]}).problem
+    assert len(encoded([good(0, TEL)], shape(document=lambda *_: {"list": listed(DEEPEST - 1)}))) == 1
+    assert "levels deep" in refusal({"list": listed(DEEPEST)}).problem
 
 
 def test_a_value_that_holds_itself_is_refused() -> None:

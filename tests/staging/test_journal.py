@@ -46,6 +46,17 @@ def test_records_come_back_in_order(generation: GenerationDirectory) -> None:
     assert list(read_records(generation)) == [record(index) for index in range(5)]
 
 
+def test_a_snapshots_places_end_where_its_records_end(generation: GenerationDirectory) -> None:
+    """What a task that was given up appends later is no part of a snapshot, whichever way it is read."""
+    writer = JournalWriter(generation.new_try())
+    writer.append(record(0))
+    writer.flush()
+    snapshot = Snapshot(generation)
+    writer.append(record(1))
+    writer.close()
+    assert [place.index for place in snapshot.places()] == [found.index for found in snapshot] == [0]
+
+
 def test_a_generation_without_a_try_has_no_records(generation: GenerationDirectory) -> None:
     """Before the first fetch there is nothing, and that is no error."""
     assert list(read_records(generation)) == []

@@ -168,6 +168,21 @@ def test_a_day_that_has_not_ended_is_refused() -> None:
         day_of(Run(), BERLIN, "2026-11-23")
 
 
+def test_a_run_with_a_past_logical_date_may_ask_for_a_later_day() -> None:
+    """What counts is whether the day has ended when the run is triggered, not the logical date that a person chose."""
+    past = Run(LOGICAL - timedelta(days=300), START - timedelta(days=300), LOGICAL - timedelta(days=300))
+    assert day_of(past, BERLIN, "2026-11-22").day == "2026-11-22"
+    with pytest.raises(BadSetting, match="the last of which is 2026-11-22"):
+        day_of(past, BERLIN, "2026-11-23")
+
+
+def test_a_moment_is_cut_to_the_millisecond() -> None:
+    """MongoDB keeps no microseconds: what it gives back is the same moment."""
+    for microsecond, kept in ((123_999, 123_000), (1_000, 1_000), (999, 0), (999_999, 999_000)):
+        moment = TRIGGERED.replace(microsecond=microsecond)
+        assert of_run(Run(run_after=moment), {}, UTC).moment == TRIGGERED.replace(microsecond=kept)
+
+
 @pytest.mark.parametrize("kind", [DagRunType.SCHEDULED, DagRunType.BACKFILL])
 def test_a_backfill_for_one_day_is_refused(kind: DagRunType) -> None:
     """All days of a backfill have the same params: a day among them would take the place of each of theirs."""

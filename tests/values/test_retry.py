@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from airflow_fanout.outcome import Kind, Outcome
-from airflow_fanout.retry import Again, Budget, Verdict, bound_s, decide
+from airflow_fanout.outcome import Failure, Kind, Outcome
+from airflow_fanout.retry import Again, Budget, Verdict, bound_s, decide, without_too_long_a_pause
 from airflow_fanout.settings import Retry
 
 if TYPE_CHECKING:
@@ -148,6 +149,39 @@ def test_without_budget_what_fails_is_left_for_later() -> None:
         pass
     assert decided(TIMEOUT, budget=spent) is Verdict.LATER
     assert decided(TIMEOUT, budget=spent, policy=Retry(last_pass=False)) is Verdict.FINAL
+
+
+def test_requests_that_ended_together_count_each() -> None:
+    """A hundred repetitions come with every run, and a share of the requests on top, one by one or many at once."""
+    together, alone = Budget(0.25), Budget(0.25)
+    together.sent(8)
+    for _ in range(8):
+        alone.sent()
+    assert [sum(budget.take() for _ in range(200)) for budget in (together, alone, Budget(0.25))] == [102, 102, 100]
+
+
+@pytest.mark.parametrize("outcome", [Outcome(Kind.HTTP_ERROR, status=503), Outcome(Kind.CONNECTION_ERROR)])
+def test_what_the_server_has_not_processed_is_sent_again(outcome: Outcome) -> None:
+    """It was never sent, or the server says that it did nothing: sending it again is sending it once."""
+    assert decided(outcome, repeatable=False) is Verdict.FINAL
+    assert isinstance(decided(replace(outcome, unsent=True), repeatable=False), Again)
+    assert isinstance(decided(replace(outcome, unprocessed=True), repeatable=False), Again)
+
+
+def test_a_pause_that_nobody_waits_for_is_told() -> None:
+    """Up to the longer of the two limits a pause stays; beyond it, the failure says so and the outcome stands."""
+    failure = Failure("HTTPError", "HTTP 503", "report.py:7")
+    for policy in (Retry(longest_s=60.0, max_deferral_s=50.0), Retry(longest_s=50.0, max_deferral_s=60.0)):
+        for asked_s in (None, 0.0, 59.9, 60.0):
+            fine = Outcome(Kind.HTTP_ERROR, status=503, failure=failure, retry_after_s=asked_s)
+            assert without_too_long_a_pause(fine, policy) is fine
+        found = without_too_long_a_pause(replace(fine, retry_after_s=60.5), policy)
+        assert (found.kind, found.status, found.retry_after_s) == (Kind.HTTP_ERROR, 503, None)
+        assert found.failure is not None
+        assert (found.failure.type, found.failure.where) == ("HTTPError", "report.py:7")
+        assert "HTTP 503; the API asked us to wait 60 s, longer than 60 s" in found.failure.message
+    bare = without_too_long_a_pause(Outcome(Kind.HTTP_ERROR, status=429, retry_after_s=1e9), policy)
+    assert (bare.retry_after_s, bare.failure) == (None, None)
 
 
 @given(st.floats(0, 1), st.lists(st.booleans(), max_size=2000))

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadTemplate, UnknownField
 from airflow_fanout.template import Template, Tree, check_fields
 
@@ -63,6 +64,15 @@ def test_a_string_that_is_one_field_keeps_the_type(value: Any) -> None:
     assert type(filled["as_is"]) is type(value)
     assert filled["in"] == [value, [value]]
     assert isinstance(filled["text"], str)
+
+
+@pytest.mark.parametrize(
+    ("text", "filled"),
+    [("{id}", 7), ("{id} ", "7 "), (" {id}", " 7"), ("{id}.", "7."), ("{id}{id}", "77"), ("n{id}", "n7")],
+)
+def test_a_field_with_text_beside_it_makes_a_text(text: str, filled: Json) -> None:
+    """Only a string that is nothing but one field keeps the type, also in a body; before or after it, text is text."""
+    assert Tree({"body": [text]}).fill({"id": 7}) == {"body": [filled]}
 
 
 def test_what_is_no_string_stays() -> None:

@@ -78,6 +78,14 @@ def test_allowed_kinds_count_towards_the_coverage() -> None:
     assert not Rules(min_coverage=0.75).accept(counted)
 
 
+def test_a_good_result_counts_once() -> None:
+    """Whoever allows `ok` has allowed nothing: a good result isn't counted a second time."""
+    allowed = frozenset({Kind.OK})
+    half = tally([Outcome(Kind.OK), Outcome(Kind.NULL)])
+    assert not Rules(min_coverage=1.0, allow=allowed).accept(half)
+    assert Rules(min_coverage=0.5, allow=allowed).accept(half)
+
+
 def test_what_was_not_counted_is_not_good() -> None:
     """A parameter of which nothing is known fails the run as a bad one does."""
     assert not Rules().accept(tally([OK] * 9, total=10))

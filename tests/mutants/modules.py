@@ -1,0 +1,47 @@
+"""Which modules decide, and which tests are theirs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGE = Path("plugins/airflow_fanout")
+TESTS = Path("tests")
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module with the tests that have to notice a change of it.
+
+    :param name: the module below the package, dotted.
+    :param tests: files below `tests/`, the quickest first.
+    """
+
+    name: str
+    tests: tuple[str, ...]
+
+    @property
+    def path(self) -> Path:
+        """The module's file, below the repository's root."""
+        return PACKAGE / f"{self.name.replace('.', '/')}.py"
+
+    @property
+    def test_paths(self) -> list[str]:
+        """The tests' files, below the repository's root."""
+        return [str(TESTS / name) for name in self.tests]
+
+
+MODULES = (
+    Module("throttle", ("control/test_throttle.py",)),
+    Module("retry", ("values/test_retry.py",)),
+    Module("ratelimit", ("control/test_ratelimit.py",)),
+    Module("breaker", ("control/test_breaker.py",)),
+    Module("reconcile", ("values/test_reconcile.py", "staging/test_results.py")),
+    Module("verdict", ("values/test_verdict.py",)),
+    Module("as_of", ("values/test_as_of.py",)),
+    Module("template", ("values/test_template.py", "values/test_request.py")),
+    Module("staging.journal", ("staging/test_journal.py", "staging/test_resume.py")),
+    Module("staging.resume", ("staging/test_resume.py",)),
+    Module("mongo.batches", ("load/test_mongo.py",)),
+    Module("documents", ("load/test_documents.py",)),
+)
