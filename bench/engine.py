@@ -98,7 +98,7 @@ def _fetched(asked: Asked, how: How) -> _Fetched:
         job = _job(_frozen(Path(folder), asked), asked, how)
         cpu_s, begun = _cpu_s(), time.perf_counter()
         with Fleet(job) as fleet, _watched(fleet.pids) as peak:
-            said = [said for said in fleet.listen() if said.what not in {"output", "note", "progress"}]
+            said = [said for said in fleet.listen() if said.what not in {"output", "note", "progress", "warning"}]
         seconds = time.perf_counter() - begun
         progress = progress_at_end(said[-1] if said else None, fleet)
         if progress.kinds != {"ok": asked.count}:

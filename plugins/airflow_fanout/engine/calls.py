@@ -16,6 +16,10 @@ from airflow_fanout.outcome import Outcome
 
 # Greenlets inherit gevent's `spawn_tree_locals` from the one that spawns them: this is whose call they belong to.
 _INDEX = "airflow_fanout.index"
+_ENDED_COPY = (
+    b"A copy of the engine, forked by a function of the report, was ended when it would have gone on with the engine's "
+    b"own work. Start programs by subprocess.run([...]), without a preexec_fn that waits.\n"
+)
 
 
 class Calls:
@@ -72,4 +76,5 @@ class Calls:
         Its greenlets are those of all parameters, and its connections, too.
         """
         if os.getpid() != self._process:
+            os.write(2, _ENDED_COPY)
             os._exit(os.EX_SOFTWARE)

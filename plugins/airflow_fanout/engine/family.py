@@ -6,7 +6,8 @@ import contextlib
 import ctypes
 import os
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 # https://man7.org/linux/man-pages/man2/PR_SET_CHILD_SUBREAPER.2const.html
@@ -22,14 +23,22 @@ def adopt_orphans() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def end_descendants(pid: int) -> int:
-    """Kill all that a process has started, directly or not; return how many processes these were."""
+def end_descendants(pid: int, but: Collection[int] = ()) -> int:
+    """Kill all that a process has started, directly or not, but for some; return how many processes these were."""
     killed = 0
     for child in _descendants(pid):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(child, signal.SIGKILL)
-            killed += 1
+        if child not in but:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(child, signal.SIGKILL)
+                killed += 1
     return killed
+
+
+def trackers() -> Collection[int]:
+    """Return the process that multiprocessing keeps to tidy up after its others; it ends by itself with this one."""
+    module = sys.modules.get("multiprocessing.resource_tracker")
+    pid = getattr(getattr(module, "_resource_tracker", None), "_pid", None)
+    return () if pid is None else (pid,)
 
 
 def end_group(pid: int) -> None:

@@ -19,18 +19,20 @@ from airflow_fanout.codec import Json
 from airflow_fanout.engine.board import Board
 from airflow_fanout.engine.calls import Calls
 from airflow_fanout.engine.driver import Driver, PartEnded, Parts
-from airflow_fanout.engine.family import adopt_orphans, end_descendants
+from airflow_fanout.engine.family import adopt_orphans, end_descendants, trackers
 from airflow_fanout.engine.job import Job
 from airflow_fanout.engine.limits import allow_files
 from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.parentage import end_with_parent
 from airflow_fanout.engine.pool import Make, Pool
+from airflow_fanout.engine.refusals import refuse_all
 from airflow_fanout.engine.restart import go_on, part_numbers
 from airflow_fanout.engine.scribe import Scribe
 from airflow_fanout.engine.settlement import Stop
 from airflow_fanout.engine.traffic import Traffic
 from airflow_fanout.engine.transport.by_function import FunctionTransport
 from airflow_fanout.engine.transport.by_requests import RequestsTransport
+from airflow_fanout.engine.waits import wait_for_processes
 from airflow_fanout.engine.work import Work
 from airflow_fanout.reconcile import Done
 from airflow_fanout.session import FanoutSession, settled
@@ -107,6 +109,8 @@ class _Fetch:
             teller.tell("damaged", str(part))
         calls = Calls(board)
         if job.function is not None:
+            refuse_all()
+            wait_for_processes()
             calls.watch()
         self._scribe = Scribe(JournalWriter(self._try, part_numbers(self._try, job), list_id=manifest.id))
         self._traffic = Traffic(job.settings, is_answered=finished.count > 0)
@@ -149,7 +153,7 @@ class _Fetch:
         return self._tell_end()
 
     def _end_children(self) -> None:
-        if left := end_descendants(os.getpid()):
+        if left := end_descendants(os.getpid(), but=trackers()):
             self._teller.tell("note", f"Functions of the report have left {left} process(es) behind, which were ended.")
 
     def _tell_end(self) -> int:

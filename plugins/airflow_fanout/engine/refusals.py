@@ -1,0 +1,84 @@
+"""What an author's function can't do in the engine, each refused with a sentence that says what to do instead.
+
+The engine is one process with one loop, which the calls of all parameters share.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from types import ModuleType
+from typing import Any, NoReturn
+
+import gevent.os
+
+FORK = (
+    "A function can't fork the engine: the copy would have the connections of all other parameters. Start a program by "
+    'subprocess.run([…]), or a process by multiprocessing.get_context("spawn"), whose function is in a module.'
+)
+ASYNCIO = (
+    "asyncio can't run in the engine: its loop would keep all other calls waiting. Call session.get(…) from a plain "
+    "`def`: the engine makes as many calls at once as `concurrency` says."
+)
+AIRFLOW = (
+    "{name} can't be imported in the engine, where there is no Airflow. A secret belongs into the connection, whose "
+    "credentials and headers the session sends; other values into the parameters or into a functools.partial."
+)
+
+
+class ForkRefused(RuntimeError):
+    """A function has tried to fork the engine."""
+
+
+class AsyncioRefused(RuntimeError):
+    """A function has tried to run a loop of asyncio's in the engine."""
+
+
+def refuse_all() -> None:
+    """Refuse, from now on and for all of this process, what a function can't do here."""
+    refuse_forks()
+    refuse_asyncio()
+    refuse_airflow()
+
+
+def refuse_forks() -> None:
+    """Refuse to fork without starting another program; gevent's subprocess keeps the system's own fork."""
+    for module in (os, sys.modules["posix"], gevent.os, gevent):
+        for name in ("fork", "forkpty", "fork_gevent", "forkpty_gevent", "fork_and_watch"):
+            if hasattr(module, name):
+                setattr(module, name, _refuse_fork)
+
+
+def _refuse_fork(*_: object, **__: object) -> NoReturn:
+    raise ForkRefused(FORK)
+
+
+def refuse_asyncio() -> None:
+    """Refuse to run asyncio's loops, whatever starts them."""
+    loop = asyncio.BaseEventLoop
+    for place, name in ((asyncio, "run"), (asyncio.Runner, "run"), (loop, "run_until_complete"), (loop, "run_forever")):
+        setattr(place, name, _refuse_asyncio)
+
+
+def _refuse_asyncio(*arguments: Any, **_: object) -> NoReturn:
+    for coroutine in filter(asyncio.iscoroutine, arguments):
+        # What is never awaited is warned of, beside the error that says more.
+        coroutine.close()
+    raise AsyncioRefused(ASYNCIO)
+
+
+def refuse_airflow() -> None:
+    """Refuse to import Airflow."""
+    sys.meta_path.insert(0, _NoAirflow())
+
+
+class _NoAirflow(MetaPathFinder):
+    """Finds no Airflow, and says why."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:  # noqa: ARG002 - Python's signature
+        """Refuse a module of Airflow's, and leave all others to the other finders."""
+        if name.partition(".")[0] == "airflow":
+            raise ImportError(AIRFLOW.format(name=name), name=name)
