@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import IO, Any
 
 import bson
@@ -23,6 +25,7 @@ from airflow_fanout.staging.seen import Seen
 # https://www.mongodb.com/docs/manual/reference/limits/, less the `_id` that the server adds.
 LARGEST_BYTES = 16 * 1024 * 1024 - 17
 DEEPEST = 100
+ORIGIN_BYTES = 8
 
 # As a key's value, MongoDB reads these as a query or as several keys.
 _NO_KEYS = (Mapping, list, tuple, re.Pattern, bson.Regex)
@@ -84,6 +87,7 @@ class Encoded:
     shape: Shape
     count: int
     spool: IO[bytes]
+    origins: IO[bytes]
     seen: Seen
 
     @property
@@ -100,6 +104,16 @@ class Encoded:
         """Yield filter and document of each document."""
         return decode(self.spool)
 
+    def keys(self) -> Iterator[bytes]:
+        """Yield the filter of each document as BSON."""
+        return keys(self.spool)
+
+    def origin(self, number: int) -> str:
+        """Return which parameter a document is of, counted from 0, and its key, masked."""
+        index = int.from_bytes(os.pread(self.origins.fileno(), ORIGIN_BYTES, ORIGIN_BYTES * number), "little")
+        key = bson.decode(next(islice(self.keys(), number, None)))
+        return f"parameter {index} ({', '.join(f'{name}: {mask(str(key[name]))}' for name in self.shape.key)})"
+
     def holds(self, document: Mapping[str, Any]) -> bool:
         """Tell whether one of the documents has the key of this one, which is as MongoDB gives it."""
         key = {name: document.get(name) for name in self.key}
@@ -112,13 +126,17 @@ def encoded(records: Iterable[Record], shape: Shape) -> Iterator[Encoded]:
 
     :raises BadDocument: for the first that lacks a key field, has a key twice, or that BSON can't hold.
     """
-    with tempfile.TemporaryFile(prefix="fanout-") as spool, Seen() as seen:
-        count = _encode(records, shape, spool, seen)
-        yield Encoded(shape=shape, count=count, spool=spool, seen=seen)
+    with (
+        tempfile.TemporaryFile(prefix="fanout-") as spool,
+        tempfile.TemporaryFile(prefix="fanout-") as origins,
+        Seen() as seen,
+    ):
+        count = _encode(records, shape, spool, origins, seen)
+        yield Encoded(shape=shape, count=count, spool=spool, origins=origins, seen=seen)
 
 
-def _encode(records: Iterable[Record], shape: Shape, spool: IO[bytes], seen: Seen) -> int:
-    """Write each document after the filter that finds it; return their number."""
+def _encode(records: Iterable[Record], shape: Shape, spool: IO[bytes], origins: IO[bytes], seen: Seen) -> int:
+    """Write each document after the filter that finds it, and which parameter it is of; return their number."""
     count = 0
     for record in records:
         if record.kind is Kind.OK:
@@ -129,8 +147,10 @@ def _encode(records: Iterable[Record], shape: Shape, spool: IO[bytes], seen: See
                     raise _bad(record, f"another document of this run has the same {' + '.join(shape.key)}")
                 spool.write(filtered)
                 spool.write(document)
+                origins.write(record.index.to_bytes(ORIGIN_BYTES, "little"))
                 count += 1
     spool.flush()
+    origins.flush()
     return count
 
 
@@ -139,6 +159,14 @@ def decode(spool: IO[bytes]) -> Iterator[tuple[Stored, Stored]]:
     spool.seek(0)
     while key := _next(spool):
         yield Stored(key), Stored(_next(spool))
+
+
+def keys(spool: IO[bytes]) -> Iterator[bytes]:
+    """Yield the filter of each document in a spool."""
+    spool.seek(0)
+    while key := _next(spool):
+        yield key
+        _next(spool)
 
 
 def _next(spool: IO[bytes]) -> bytes:

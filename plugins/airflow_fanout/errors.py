@@ -455,7 +455,8 @@ class CountMismatch(FanoutError):
     def __str__(self) -> str:
         return (
             f"{self.given:,} documents were given to {self.collection}, and MongoDB confirms {self.written:,}. "
-            "Load is safe to run again; if it stays so, another writer changes the same documents."
+            "Load is safe to run again. If it stays so, another program or a TTL index removes or replaces documents "
+            "with the keys of this run."
         )
 
 

@@ -1,4 +1,4 @@
-"""A MongoDB that wants a login, with users of several rights."""
+"""MongoDBs of another kind: one that wants a login, one that can be made to fail."""
 
 from __future__ import annotations
 
@@ -36,9 +36,26 @@ def secured(folder: Path) -> Iterator[int]:
         client.admin.command("createRole", "calls_only", privileges=[CALLS_ONLY], roles=[])
         for name, (database, roles) in USERS.items():
             client[database].command("createUser", name, pwd=PASSWORD, roles=roles)
+    with _running(folder, "--auth") as port:
+        yield port
+
+
+@contextmanager
+def failing(folder: Path) -> Iterator[MongoClient[dict[str, Any]]]:
+    """Start a server that fails or stops where it is told to (`configureFailPoint`); give a client of it."""
+    folder.mkdir(exist_ok=True)
+    with (
+        _running(folder, "--setParameter", "enableTestCommands=1") as port,
+        MongoClient[dict[str, Any]]("127.0.0.1", port) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def _running(folder: Path, *options: str) -> Iterator[int]:
     port = free_port()
     command = [str(find_mongod()), "--dbpath", str(folder), "--bind_ip", "127.0.0.1", "--port", str(port)]
-    kept = Kept.start([*command, "--nounixsocket", "--auth"], log=folder / "secured.log")
+    kept = Kept.start([*command, "--nounixsocket", *options], log=folder / "another.log")
     try:
         _await(port)
         yield port

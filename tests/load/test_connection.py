@@ -67,7 +67,7 @@ def test_any_other_connection_is_taken(fields: dict[str, Any]) -> None:
         (None, "isn't there"),
         ({"conn_type": "mongodb", "host": "db.example"}, "has the type 'mongodb'"),
         ({"conn_type": "mongo", "host": "db.example", "extra": {"nonsense": 1}}, "Unknown option: nonsense"),
-        ({"conn_type": "mongo", "host": "db.example", "extra": {"timeoutMS": "soon"}}, "timeoutMS"),
+        ({"conn_type": "mongo", "host": "db.example", "extra": {"connectTimeoutMS": "soon"}}, "connectTimeoutMS"),
         ({"conn_type": "mongo", "host": "db.example", "port": 99999}, "Port must be"),
     ],
     ids=str,
@@ -94,3 +94,13 @@ def test_a_good_connection_has_no_problems(monkeypatch: pytest.MonkeyPatch, mong
     connection = json.dumps({"conn_type": "mongo", "host": host, "port": int(port)})
     monkeypatch.setenv("AIRFLOW_CONN_MONGO_REPORTS", connection)
     assert target_problems(mongo_conn_id="mongo_reports", **TARGET) == []
+
+
+def test_the_connections_own_time_limits_are_not_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Building an index takes as long as it takes, whatever the connection says in whichever spelling."""
+    extra = {"timeoutMS": 500, "sockettimeoutms": 300, "connectTimeoutMS": 700, "appname": "airflow"}
+    connection = json.dumps({"conn_type": "mongo", "host": "127.0.0.1", "port": 1, "extra": extra})
+    monkeypatch.setenv("AIRFLOW_CONN_MONGO_REPORTS", connection)
+    with mongo_login("mongo_reports") as login:
+        pool = login.client.options.pool_options
+        assert (login.client.options.timeout, pool.socket_timeout, pool.connect_timeout) == (None, None, 0.7)

@@ -12,10 +12,11 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from airflow_fanout.errors import SwapLost, WriteRefused
+from airflow_fanout.errors import SwapLost
 from airflow_fanout.mongo import Written, lease
 from airflow_fanout.mongo.lease import Leases
 from airflow_fanout.mongo.patience import Patience
+from airflow_fanout.mongo.trial import DocumentRefused
 from tests.load.loads import AS_OF, begin, load, numbered, state, stored, temporary
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def test_indexes_and_options_are_carried_over(collection: Collection[dict[str, A
     assert indexes(collection) == before
     assert len(before) == 8
     assert collection.options() == options
-    with pytest.raises(WriteRefused):
+    with pytest.raises(DocumentRefused):
         swap(collection, [{"tel": "c", "v": "no number"}])
     assert [tel for _, tel, _ in state(collection)] == ["b"]
     assert temporary(collection) == leases(collection) == []
@@ -111,9 +112,9 @@ def test_a_reader_never_sees_half(mongo_uri: str, collection: Collection[dict[st
     assert len(seen) > 5
 
 
-def filling(collection: Collection[dict[str, Any]], uri: str, run: str) -> Any:
+def filling(collection: Collection[dict[str, Any]], uri: str, run: str, *, patience_s: float = 30.0) -> Any:
     """Start a long swap in a process of its own; return it once its temporary collection has documents."""
-    child = begin(uri, collection.name, count=60_000, version=1, mode="swap", run=run, patience_s=1.0)
+    child = begin(uri, collection.name, count=60_000, version=1, mode="swap", run=run, patience_s=patience_s)
     before = set(temporary(collection))
     deadline = time.monotonic() + 30
     while not any(collection.database[name].estimated_document_count() for name in {*temporary(collection)} - before):
@@ -128,6 +129,7 @@ def test_a_live_load_of_another_run_is_left_alone(mongo_uri: str, collection: Co
     assert swap(collection, numbered(10, 2)) == Written(10, 0)
     assert len(temporary(collection)) == 1
     out, err = child.communicate(timeout=60)
+    assert child.returncode == 0, err
     assert json.loads(out.splitlines()[-1]) == {"inserted": 60_000, "replaced": 0, "removed": 10}, err
     assert collection.count_documents({"v": 1}) == 60_000
     assert temporary(collection) == leases(collection) == []

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bson.codec_options import CodecOptions, DatetimeConversion
@@ -12,55 +14,102 @@ from pymongo import ReadPreference, WriteConcern
 from pymongo.errors import BulkWriteError, PyMongoError
 
 from airflow_fanout.documents import Encoded
-from airflow_fanout.errors import MongoFailed, WriteRefused
+from airflow_fanout.errors import FanoutError, MongoFailed, WriteRefused
+from airflow_fanout.mongo.access import Login, MongoDenied, access_of, address_of, unreachable
+from airflow_fanout.mongo.access import refusal as login_refusal
 from airflow_fanout.mongo.batches import upsert
+from airflow_fanout.mongo.explain import cause_of, refusal
+from airflow_fanout.mongo.loading import Loading
 from airflow_fanout.mongo.patience import Patience
 from airflow_fanout.mongo.removal import replace_run
 from airflow_fanout.mongo.swap import swap
-from airflow_fanout.mongo.target import BadTarget, Target, look, problems
+from airflow_fanout.mongo.target import BadTarget, look, problems, serving
+from airflow_fanout.mongo.trial import try_out
+from airflow_fanout.mongo.work import Work
 from airflow_fanout.mongo.written import Written
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
 
-__all__ = ["MODES", "Patience", "Written", "write"]
+__all__ = ["MODES", "Login", "Patience", "Work", "Written", "write"]
 
 # What a primary alone has confirmed is lost with it; what a single server has in memory only, with its process.
 SAFE = WriteConcern("majority", j=True)
 # Another program's documents may have dates that Python doesn't know.
 PLAIN: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 
-Mode = Callable[["Collection[Any]", Target, Encoded, str, Patience], Written]
+Mode = Callable[[Loading], Written]
 MODES: Mapping[str, Mode] = {"upsert": upsert, "replace_run": replace_run, "swap": swap}
 
 
 def write(
-    collection: Collection[Any], made: Encoded, *, run: str, mode: str = "upsert", patience_s: float = 60.0
+    collection: Collection[Any],
+    made: Encoded,
+    *,
+    run: str,
+    mode: str = "upsert",
+    patience_s: float = 60.0,
+    login: Login = Login(),  # noqa: B008 - it is frozen
+    work: Work | None = None,
 ) -> Written:
-    """Write a run's documents in one of the modes.
+    """Write a run's documents in one of the modes, and count them where they were written.
+
+    Whatever goes wrong, the error says it without a value of any document, and no other error is chained to it.
 
     :param run: the run's own name, the same for each try of it.
     :param patience_s: how long MongoDB may leave one step unanswered, however often that is sent again.
-    :raises CountMismatch: when MongoDB confirms another number than were given.
-    :raises WriteRefused: when it refuses a document.
-    :raises NoUniqueIndex: when the collection can't have the index that upserts rest on.
+    :param login: how the client has come to its MongoDB, for the messages.
+    :param work: where it is said how far the load is.
     :raises BadTarget: when the collection is one that load can't write to as the report asks.
+    :raises NoUniqueIndex: when the collection can't have the index that upserts rest on.
+    :raises KeysMeet: when the collection can't tell two documents apart; nothing was written.
+    :raises DocumentRefused: when it wouldn't take one; nothing was written.
+    :raises WriteRefused: when it refuses a document for something that wasn't so before the first write.
+    :raises CountMismatch: when it holds another number of the run's documents than were given.
+    :raises TargetChanged: when somebody has changed the collection that `swap` is about to replace.
     :raises SwapLost: when a newer try of the same run has taken over.
-    :raises MongoFailed: when it can't be reached, or refuses the operation.
+    :raises MongoDenied: when the login is refused, or lacks a right.
+    :raises MongoUnreachable: when no server answers.
+    :raises MongoFailed: when a server refuses the operation.
     """
-    name = collection.full_name
-    safe = collection.with_options(PLAIN, ReadPreference.PRIMARY, SAFE)
-    patience = Patience(name, patience_s)
+    failure: FanoutError
     try:
-        target = look(safe, patience.insist)
-        if found := problems(target, mode=mode, key=made.key):
-            raise BadTarget(name, tuple(found))
-        with _settled():
-            return MODES[mode](safe, target, made, run, patience)
+        with _settled(), _unlogged():
+            return _write(collection, made, run, mode, patience_s, login, work or Work())
+    except FanoutError as error:
+        failure = error
     except BulkWriteError as error:
-        raise _refused(name, error) from error
+        failure = _refused(collection.full_name, error)
     except PyMongoError as error:
-        raise MongoFailed(name, type(error).__name__, str(error)) from error
+        failure = _failed(collection, error, login)
+    # What the driver says holds whole documents, and whoever logs an error logs what it came from.
+    failure.__cause__ = failure.__context__ = None
+    raise failure
+
+
+def _write(
+    collection: Collection[Any], made: Encoded, run: str, mode: str, patience_s: float, login: Login, work: Work
+) -> Written:
+    safe = collection.with_options(PLAIN, ReadPreference.PRIMARY, SAFE)
+    client = collection.database.client
+    patience = Patience(
+        collection.full_name,
+        patience_s,
+        work=work,
+        server=f"MongoDB (connection {login.conn_id!r}, {address_of(client)})",
+        unreachable=partial(unreachable, client, login.conn_id),
+    )
+    work.begin("Looking at the collection")
+    access = patience.insist(lambda: access_of(client, collection.database.name))
+    target = look(safe, patience.insist)
+    if found := problems(target, mode=mode, key=made.key):
+        raise BadTarget(collection.full_name, tuple(found))
+    needs_index = serving(target, made.key) is None
+    for lack in access.problems(target.database, target.name, mode, needs_index=needs_index):
+        raise MongoDenied(login.conn_id, lack)
+    loading = Loading(collection=safe, target=target, made=made, run=run, patience=patience, work=work)
+    try_out(loading)
+    return MODES[mode](loading)
 
 
 @contextmanager
@@ -79,10 +128,26 @@ def _settled() -> Iterator[None]:
             gc.unfreeze()
 
 
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Keep the driver from logging its commands, as it does at the level DEBUG: they hold documents."""
+    commands = logging.getLogger("pymongo.command")
+    level = commands.level
+    commands.setLevel(max(level, logging.INFO))
+    try:
+        yield
+    finally:
+        commands.setLevel(level)
+
+
 def _refused(name: str, error: BulkWriteError) -> WriteRefused:
     details: Mapping[str, Any] = error.details or {}
     found = [*details.get("writeErrors", []), *details.get("writeConcernErrors", [])]
-    first: Mapping[str, Any] = found[0] if found else {"code": error.code or 0, "errmsg": str(error)}
-    # The server's message ends with the document's own values after "dup key:".
-    message = str(first["errmsg"]).split(" dup key:")[0]
-    return WriteRefused(name, len(found), int(first["code"]), message)
+    if not found:
+        return WriteRefused(name, 0, error.code or 0, cause_of(error))
+    return WriteRefused(name, len(found), int(found[0]["code"]), refusal(found[0], found[0].get("op")))
+
+
+def _failed(collection: Collection[Any], error: PyMongoError, login: Login) -> FanoutError:
+    denied = login_refusal(error, collection.database.client, login.conn_id, login.auth_source)
+    return denied or MongoFailed(collection.full_name, type(error).__name__, cause_of(error))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
 from airflow_fanout.errors import BadConnection, FanoutError
+from airflow_fanout.mongo.explain import without_dump
 
 if TYPE_CHECKING:
     from pymongo import MongoClient
@@ -24,8 +25,6 @@ ACTIONS: Mapping[str, frozenset[str]] = {
     "replace_run": WRITES | {"remove"},
     "swap": WRITES | {"remove", "createCollection", "createIndex", "dropCollection", "renameCollectionSameDB"},
 }
-# What the driver appends to the cause of a failure: its own time limits, and all that it knows of the servers.
-DUMP = re.compile(r"(?s) \(configured timeouts:.*|, Timeout: .*|, full error: .*")
 
 
 @dataclass(eq=False)
@@ -54,6 +53,18 @@ class MongoDenied(FanoutError):
 
     def __str__(self) -> str:
         return f"The connection {self.conn_id!r} {self.problem}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Login:
+    """How a client has come to its MongoDB: what its errors are told by.
+
+    :param conn_id: the Airflow connection.
+    :param auth_source: the database where MongoDB looks for the user.
+    """
+
+    conn_id: str = "mongo_default"
+    auth_source: str = "admin"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +154,7 @@ def refusal(error: PyMongoError, client: MongoClient[Any], conn_id: str, auth_so
     if code == UNAUTHORIZED and "requires authentication" in str(error):
         return MongoDenied(conn_id, "has no login, and its MongoDB wants one. Enter login and password there.")
     if isinstance(error, ConnectionFailure):
-        return MongoUnreachable(conn_id, address_of(client), cause_of(error, client))
+        return MongoUnreachable(conn_id, address_of(client), why_unreachable(error, client))
     return None
 
 
@@ -156,9 +167,15 @@ def client_of(make: Callable[[], MongoClient[Any]], conn_id: str) -> MongoClient
         return make()
     except (PyMongoError, OSError, ValueError, TypeError) as error:
         # Of a file, it says which; of an option, its name. What stands before an "@" may be a password.
-        words = re.sub(r"\S*@", "…@", DUMP.sub("", str(error)))
+        words = re.sub(r"\S*@", "…@", without_dump(str(error)))
         problem = f"can't be used by MongoDB's driver ({type(error).__name__}: {words})"
     raise BadConnection(conn_id, problem)
+
+
+def unreachable(client: MongoClient[Any], conn_id: str, error: PyMongoError, tried_s: float) -> MongoUnreachable:
+    """Return the error of a server that hasn't answered for some time."""
+    why = f"it was tried for {tried_s:g} s ({why_unreachable(error, client)})"
+    return MongoUnreachable(conn_id, address_of(client), why)
 
 
 def address_of(client: MongoClient[Any]) -> str:
@@ -167,8 +184,8 @@ def address_of(client: MongoClient[Any]) -> str:
     return ", ".join(sorted(f"{host}:{port}" if port else str(host) for host, port in known)) or "its hosts"
 
 
-def cause_of(error: PyMongoError, client: MongoClient[Any]) -> str:
-    """Return why MongoDB doesn't answer: the driver's own words, without its description of the whole topology."""
+def why_unreachable(error: PyMongoError, client: MongoClient[Any]) -> str:
+    """Return why no server answers: the driver's own words on each, without its description of the whole topology."""
     known = client.topology_description.server_descriptions()
     told = [str(server.error) for server in known.values() if server.error is not None] or [str(error)]
-    return "; ".join(dict.fromkeys(DUMP.sub("", text) for text in told)) or type(error).__name__
+    return "; ".join(dict.fromkeys(map(without_dump, told))) or type(error).__name__

@@ -6,19 +6,20 @@ after all, because a batch was broken off or another load was as fast, is replac
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pymongo import InsertOne, ReplaceOne
 from pymongo.errors import BulkWriteError
 
-from airflow_fanout.documents import Encoded, Stored
+from airflow_fanout.documents import Stored
 from airflow_fanout.errors import CountMismatch
+from airflow_fanout.mongo.counting import verify
+from airflow_fanout.mongo.explain import DUPLICATE_KEY
 from airflow_fanout.mongo.index import make_index
-from airflow_fanout.mongo.patience import DUPLICATE_KEY, Patience, codes_of, passes
-from airflow_fanout.mongo.target import Target
+from airflow_fanout.mongo.loading import Loading
+from airflow_fanout.mongo.patience import codes_of, passes
+from airflow_fanout.mongo.side_by_side import side_by_side
 from airflow_fanout.mongo.written import Written
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 BATCH = 1000
 # A thousand documents of the largest size would take 16 GB of memory.
 BATCH_BYTES = 32 << 20
-# While MongoDB works at one batch, the next one is made and sent. With more, they wait for each other there.
-AT_ONCE = 2
 
 Pair = tuple[Stored, Stored]
 Batch = list[Pair]
@@ -41,46 +40,39 @@ class Counts(NamedTuple):
     old: int
 
 
-def upsert(collection: Collection[Any], target: Target, made: Encoded, _run: str, patience: Patience) -> Written:
+def upsert(loading: Loading) -> Written:
     """Write the documents, and leave all others as they are."""
-    make_index(collection, target, made.key, patience)
-    return write_all(collection, made, patience)
+    index = make_index(loading.collection, loading.target, loading.made.key, loading.patience)
+    written = write_all(loading, loading.collection)
+    verify(loading, loading.collection, index)
+    return written
 
 
 def write_all(
-    collection: Collection[Any], made: Encoded, patience: Patience, *, before_each: Callable[[], None] | None = None
+    loading: Loading, collection: Collection[Any], *, before_each: Callable[[], None] = lambda: None
 ) -> Written:
     """Write all documents in batches, two at once; one that is broken off is sent again, which changes nothing.
 
+    :param collection: the target, or the temporary one that takes its place.
     :param before_each: called before each batch, in the caller's thread.
     :raises CountMismatch: when MongoDB confirms another number.
     """
+    made, patience = loading.made, loading.patience
     step = _replace if patience.insist(lambda: collection.find_one(made.date, {"_id": True})) else _insert
+    loading.work.begin("Writing", made.count)
 
     def send(batch: Batch) -> Counts:
         return patience.insist(lambda: step(collection, batch))
 
     inserted = replaced = 0
-    for counts in _sent(batches(made.pairs()), send, before_each or (lambda: None)):
+    for counts in side_by_side(batches(made.pairs()), send, before_each):
         inserted += counts.new
         replaced += counts.old
+        loading.work.add(counts.new + counts.old)
     written = Written(inserted, replaced)
     if written.confirmed != made.count:
-        raise CountMismatch(collection.full_name, made.count, written.confirmed)
+        raise CountMismatch(loading.collection.full_name, made.count, written.confirmed)
     return written
-
-
-def _sent(given: Iterator[Batch], send: Callable[[Batch], Counts], before_each: Callable[[], None]) -> Iterator[Counts]:
-    """Send batches from threads, and yield their counts in order; at its end, however that comes, none is under way."""
-    under_way: deque[Future[Counts]] = deque()
-    with ThreadPoolExecutor(AT_ONCE, "fanout-load") as threads:
-        for batch in given:
-            if len(under_way) == AT_ONCE:
-                yield under_way.popleft().result()
-            before_each()
-            under_way.append(threads.submit(send, batch))
-        while under_way:
-            yield under_way.popleft().result()
 
 
 def batches(pairs: Iterator[Pair]) -> Iterator[Batch]:

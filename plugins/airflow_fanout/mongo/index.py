@@ -9,7 +9,8 @@ from pymongo import ASCENDING
 from pymongo.errors import OperationFailure, PyMongoError
 
 from airflow_fanout.errors import NoUniqueIndex
-from airflow_fanout.mongo.patience import DUPLICATE_KEY, Patience
+from airflow_fanout.mongo.explain import DUPLICATE_KEY
+from airflow_fanout.mongo.patience import Patience
 from airflow_fanout.mongo.target import UNAUTHORIZED, Target, serving
 
 if TYPE_CHECKING:

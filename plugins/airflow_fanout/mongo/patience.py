@@ -8,15 +8,22 @@ from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import pymongo
-from pymongo.errors import BulkWriteError, ConnectionFailure, OperationFailure, PyMongoError
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
 
-from airflow_fanout.errors import MongoFailed
+from airflow_fanout.errors import FanoutError, MongoFailed
+from airflow_fanout.mongo.explain import DUPLICATE_KEY, cause_of
+from airflow_fanout.mongo.work import Waiting, Work
 
 Answer = TypeVar("Answer")
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 2.0
-DUPLICATE_KEY = 11000
 
 # The retryable errors of https://github.com/mongodb/specifications, retryable-writes, and those of a limit in time
 # (50, 64, 262): a primary that steps down, a member that shuts down or recovers, a majority that is late.
@@ -26,8 +33,13 @@ PASSING = frozenset({6, 7, 50, 64, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11
 class Patience:
     """Repeats a step until MongoDB answers it, for a limited time.
 
-    The steps of a load may all be done twice. The time counts anew for each step, so it is a limit for an outage
+    The steps of a load may all be done twice. The time counts again for each step, so it is a limit for an outage
     and not for the load; a step that gets no answer at all is given up by it, too.
+
+    :param collection: the target's full name.
+    :param work: where it is noted what MongoDB hasn't answered yet.
+    :param server: what the MongoDB is called.
+    :param unreachable: makes the error of a server that didn't answer in time, of the driver's error.
     """
 
     def __init__(
@@ -35,11 +47,17 @@ class Patience:
         collection: str,
         limit_s: float,
         *,
+        work: Work | None = None,
+        server: str = "MongoDB",
+        unreachable: Callable[[PyMongoError, float], FanoutError] | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.collection = collection
         self.limit_s = limit_s
+        self.work = work or Work(clock=clock)
+        self.server = server
+        self._unreachable = unreachable
         self._clock = clock
         self._sleep = sleep
 
@@ -48,24 +66,40 @@ class Patience:
 
         :param timed: whether the step itself has to be answered in time. Building an index and counting take as
             long as they take; only their repetition is limited.
-        :raises MongoFailed: when the time is over.
+        :raises MongoUnreachable: when no server answers, and the time is over.
+        :raises MongoFailed: when the time is over, and a server answers with a passing error.
         """
+        with self.work.waiting(self.server, self.limit_s if timed else None) as waiting:
+            return self._repeat(step, waiting, timed=timed)
+
+    def _repeat(self, step: Callable[[], Answer], waiting: Waiting, *, timed: bool) -> Answer:
         deadline = self._clock() + self.limit_s
         pause = FIRST_PAUSE_S
         while True:
+            begun = self._clock()
             try:
-                with pymongo.timeout(deadline - self._clock()) if timed else nullcontext():
+                with pymongo.timeout(deadline - begun) if timed else nullcontext():
                     return step()
             except PyMongoError as error:
                 if not passes(error):
                     raise
-                if self._clock() + pause >= deadline:
-                    raise self._over(error) from error
+                if not timed and self._was_at_work(error, begun):
+                    deadline = self._clock() + self.limit_s
+                waiting.cause = cause_of(error)
+                over = self._over(error) if self._clock() + pause >= deadline else None
+            if over is not None:
+                raise over
             self._sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_S)
 
-    def _over(self, error: PyMongoError) -> MongoFailed:
-        return MongoFailed(self.collection, type(error).__name__, f"for {self.limit_s:g} s: {error}")
+    def _was_at_work(self, error: PyMongoError, begun: float) -> bool:
+        """Tell whether a step without a limit was broken off after a long time: that is when its outage began."""
+        return self._clock() - begun >= self.limit_s and not isinstance(error, ServerSelectionTimeoutError)
+
+    def _over(self, error: PyMongoError) -> FanoutError:
+        if self._unreachable is not None and isinstance(error, ConnectionFailure):
+            return self._unreachable(error, self.limit_s)
+        return MongoFailed(self.collection, type(error).__name__, f"for {self.limit_s:g} s: {cause_of(error)}")
 
 
 def passes(error: PyMongoError) -> bool:

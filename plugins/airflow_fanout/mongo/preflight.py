@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pymongo
 from pymongo.errors import PyMongoError
 
-from airflow_fanout.mongo.access import MongoDenied, access_of, cause_of, refusal
+from airflow_fanout.mongo.access import MongoDenied, access_of, refusal
+from airflow_fanout.mongo.explain import cause_of
 from airflow_fanout.mongo.target import look, problems, serving
 from airflow_fanout.namespaces import name_problems
 
@@ -38,7 +39,7 @@ def target_problems(
             return _found(client, database, collection, conn_id, mode, key)
     except PyMongoError as error:
         why = refusal(error, client, conn_id, auth_source)
-        unclear = MongoDenied(conn_id, f"could not be checked for {database}.{collection}: {cause_of(error, client)}.")
+        unclear = MongoDenied(conn_id, f"could not be checked for {database}.{collection}: {cause_of(error)}.")
         return [*name_problems(database, collection), str(why or unclear)]
 
 

@@ -7,13 +7,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pymongo import ASCENDING
+from pymongo.read_concern import ReadConcern
 
 from airflow_fanout.documents import Encoded
 from airflow_fanout.errors import CountMismatch
 from airflow_fanout.mongo.batches import write_all
+from airflow_fanout.mongo.counting import verify
 from airflow_fanout.mongo.index import make_index
+from airflow_fanout.mongo.loading import Loading
 from airflow_fanout.mongo.patience import Patience
-from airflow_fanout.mongo.target import Target
 from airflow_fanout.mongo.written import Written
 
 if TYPE_CHECKING:
@@ -24,22 +26,27 @@ PAGE = 1000
 Page = list[Mapping[str, Any]]
 
 
-def replace_run(collection: Collection[Any], target: Target, made: Encoded, _run: str, patience: Patience) -> Written:
+def replace_run(loading: Loading) -> Written:
     """Write the documents, then remove those of the same date that the run doesn't have.
 
     :raises CountMismatch: when the date then has another number of documents: another load removed some of these.
     """
-    index = make_index(collection, target, made.key, patience)
-    written = write_all(collection, made, patience)
+    collection, made, patience = loading.collection, loading.made, loading.patience
+    index = make_index(collection, loading.target, made.key, patience)
+    written = write_all(loading, collection)
+    loading.work.begin("Removing what the run doesn't have")
     removed = 0
     for page in _pages(collection, index, made, patience):
         others = [document["_id"] for document in page if not made.holds(document)]
+        loading.work.add(len(page))
         if others:
             # The date, too: whatever has become of a document since it was read, another day's is never removed.
             these = {"_id": {"$in": others}, **made.date}
             patience.insist(partial(collection.delete_many, these))
             removed += len(others)
-    kept = patience.insist(lambda: collection.count_documents(made.date), timed=False)
+    verify(loading, collection, index)
+    majority = collection.with_options(read_concern=ReadConcern("majority"))
+    kept = patience.insist(lambda: majority.count_documents(made.date), timed=False)
     if kept != made.count:
         raise CountMismatch(collection.full_name, made.count, kept)
     return written._replace(removed=removed)

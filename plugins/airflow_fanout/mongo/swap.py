@@ -1,153 +1,195 @@
-"""`swap`: fill a new collection, then rename it over the old one."""
+"""`swap`: a new collection, filled and verified, takes the place of the old one in one step."""
 
 from __future__ import annotations
 
-import hashlib
-import re
-import secrets
-from collections.abc import Mapping
-from contextlib import suppress
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pymongo import ReadPreference
 from pymongo.errors import OperationFailure, PyMongoError
 
-from airflow_fanout.documents import Encoded
-from airflow_fanout.errors import CountMismatch, MongoFailed, SwapLost
+from airflow_fanout.errors import FanoutError
 from airflow_fanout.mongo.batches import write_all
+from airflow_fanout.mongo.counting import verify
+from airflow_fanout.mongo.explain import cause_of
 from airflow_fanout.mongo.index import make_index
-from airflow_fanout.mongo.lease import Lease, Leases
-from airflow_fanout.mongo.patience import Patience
-from airflow_fanout.mongo.target import Target
+from airflow_fanout.mongo.lease import Lease
+from airflow_fanout.mongo.loading import Loading
+from airflow_fanout.mongo.target import Index, Target, described, look
+from airflow_fanout.mongo.temporary import add_indexes, create, is_own
+from airflow_fanout.mongo.temporary import temporary as temporary_collection
 from airflow_fanout.mongo.written import Written
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
 
 NAMESPACE_NOT_FOUND = 26
-NAMESPACE_EXISTS = 48
-HASTY_S = 1.0
+INDEX_NOT_FOUND = 27
+# An index is being built on one of the two collections.
+BUILDING = frozenset({12586, 12587})
+LOOK_AGAIN_S = 1.0
+
+log = logging.getLogger(__name__)
 
 
-def swap(collection: Collection[Any], target: Target, made: Encoded, run: str, patience: Patience) -> Written:
+@dataclass(eq=False)
+class TargetChanged(FanoutError):
+    """While a swap filled its collection, somebody changed the one that it was to replace."""
+
+    retry: ClassVar[bool] = True
+
+    collection: str
+    what: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.collection} was changed while load filled the collection that takes its place: {self.what}. "
+            "It was left as it is, and nothing of this run is in it. Load is safe to run again: the next try begins "
+            "with the collection as it is now."
+        )
+
+
+def swap(loading: Loading) -> Written:
     """Put a collection of exactly these documents in the place of the old one, in one step.
 
     Readers see all of the old or all of the new. The old one's indexes and options are carried over; what else
     it held is gone, whatever its date.
+
+    :raises TargetChanged: when somebody gave the old one other options meanwhile.
     """
-    leases = Leases(collection, patience)
-    _clear_away(collection, leases, run, patience)
-    temporary = collection.database.get_collection(
-        _temporary_name(collection.name, run),
-        collection.codec_options,
-        ReadPreference.PRIMARY,
-        collection.write_concern,
-    )
-    lease = leases.take(temporary.name, run)
-    try:
-        _make_like(target, temporary, patience)
-        make_index(temporary, target, made.key, patience)
-        written = write_all(temporary, made, patience, before_each=lease.keep)
-        _verify(temporary, made, lease, patience)
-        removed = patience.insist(collection.estimated_document_count)
-        _rename(temporary, collection, lease, patience)
-    except BaseException as error:
-        # Whatever it looked like: who has lost the lease has failed because of that.
-        if _give_up(collection, temporary) and isinstance(error, Exception):
-            raise SwapLost(collection.full_name) from error
-        raise
-    leases.forget(temporary.name)
+    target, patience = loading.target, loading.patience
+    with temporary_collection(loading) as (temporary, lease):
+        create(temporary, target.options, target.indexes, patience)
+        index = make_index(temporary, target, loading.made.key, patience)
+        written = write_all(loading, temporary, before_each=lease.keep)
+        lease.renew()
+        verify(loading, temporary, index, before_each=lease.keep)
+        removed = patience.insist(loading.collection.estimated_document_count)
+        identity = _identity(loading, temporary)
+        _rename(loading, temporary, lease)
+        _verify_in_place(loading, index, identity, lease)
     return written._replace(removed=removed)
 
 
-def _give_up(collection: Collection[Any], temporary: Collection[Any]) -> bool:
-    """Remove what there is, or leave it to the next load; return whether the lease was lost."""
-    hasty = Patience(collection.full_name, HASTY_S)
-    leases = Leases(collection, hasty)
-    lost = False
-    with suppress(PyMongoError, MongoFailed):
-        lost = not leases.renew(temporary.name)
-        hasty.insist(temporary.drop)
-        leases.forget(temporary.name)
-    return lost
-
-
-def _temporary_name(name: str, run: str) -> str:
-    # The end is different for each try: an older one that still runs fills a collection of its own.
-    return f"{name}.fanout-{hashlib.sha256(run.encode()).hexdigest()[:12]}-{secrets.token_hex(4)}"
-
-
-def _clear_away(collection: Collection[Any], leases: Leases, run: str, patience: Patience) -> None:
-    """Drop the temporary collections of loads that died, and of older tries of the same run."""
-    ours = {"name": {"$regex": rf"^{re.escape(collection.name)}\.fanout-[0-9a-f]{{12}}-[0-9a-f]{{8}}$"}}
-    # Collections before leases: a load has its lease before its collection, so one that is found without is dead.
-    found = patience.insist(lambda: collection.database.list_collection_names(filter=ours))
-    for name in sorted({*found, *leases.names()}):
-        if leases.end(name, run):
-            patience.insist(partial(collection.database.drop_collection, name))
-            leases.forget(name)
-
-
-def _make_like(target: Target, temporary: Collection[Any], patience: Patience) -> None:
-    """Make the temporary collection with the options and the indexes of the one that it shall replace."""
-    concern = temporary.write_concern.document
-    database = temporary.database
-
-    def create() -> None:
-        try:
-            database.command("create", temporary.name, **target.options, writeConcern=concern)
-        except OperationFailure as error:
-            # Its name is nobody else's: an earlier attempt made it, and its answer was lost.
-            if error.code != NAMESPACE_EXISTS:
-                raise
-
-    patience.insist(create)
-    if indexes := _indexes(target):
-        patience.insist(
-            lambda: database.command("createIndexes", temporary.name, indexes=indexes, writeConcern=concern)
-        )
-
-
-def _indexes(target: Target) -> list[dict[str, Any]]:
-    """Return how to make a collection's indexes, but for that on `_id`, which is there by itself."""
-    own = (index for index in target.indexes if index["name"] != "_id_" and not index.get("clustered"))
-    return [_specification(index) for index in own]
-
-
-def _specification(index: Mapping[str, Any]) -> dict[str, Any]:
-    # One without a collation would get the collection's, which it doesn't have.
-    return {"collation": {"locale": "simple"}, **{name: value for name, value in index.items() if name != "ns"}}
-
-
-def _verify(temporary: Collection[Any], made: Encoded, lease: Lease, patience: Patience) -> None:
-    lease.renew()
-    held = patience.insist(lambda: temporary.count_documents({}), timed=False)
-    if held != made.count:
-        raise CountMismatch(temporary.full_name, made.count, held)
-
-
-def _rename(temporary: Collection[Any], collection: Collection[Any], lease: Lease, patience: Patience) -> None:
+def _rename(loading: Loading, temporary: Collection[Any], lease: Lease) -> None:
     """Rename over the old collection; done when the temporary one is gone and a majority knows it.
 
     The answer may be lost, or the rename undone with a primary that died: so it is looked at, not believed. While
     the lease is held nobody else drops the temporary collection.
     """
+    patience, known = loading.patience, loading.target
     while True:
         lease.renew()
-        patience.insist(lambda: _rename_once(temporary, collection))
+        known = _follow(loading, temporary, known)
         lease.renew()
-        if not patience.insist(lambda: _exists(temporary)):
+        loading.work.begin("Putting the new collection in place")
+        if not patience.insist(partial(_rename_once, temporary, loading.collection)):
+            _await_index_build(loading, lease)
+        lease.renew()
+        if not patience.insist(partial(_exists, temporary)):
             return
 
 
-def _rename_once(temporary: Collection[Any], collection: Collection[Any]) -> None:
+def _rename_once(temporary: Collection[Any], collection: Collection[Any]) -> bool:
+    """Rename, if that isn't done yet; return whether MongoDB let us."""
     if _exists(temporary):
         try:
             temporary.rename(collection.name, dropTarget=True)
         except OperationFailure as error:
+            if error.code in BUILDING:
+                return False
             if error.code != NAMESPACE_NOT_FOUND:
                 raise
+    return True
+
+
+def _await_index_build(loading: Loading, lease: Lease) -> None:
+    # It takes as long as it takes; who starts an index on the target wants it there.
+    loading.work.begin(f"Waiting for an index that is being built on {loading.collection.full_name}")
+    with loading.work.waiting("the end of the index build", None):
+        time.sleep(LOOK_AGAIN_S)
+        lease.keep()
+
+
+def _follow(loading: Loading, temporary: Collection[Any], known: Target) -> Target:
+    """Do to the temporary collection what was done to the target's indexes since; return the target as it is now.
+
+    :raises TargetChanged: when it has other options, by which the documents have not been judged.
+    """
+    now = look(loading.collection, loading.patience.insist)
+    if changed := changed_options(known, now):
+        raise TargetChanged(loading.collection.full_name, changed)
+    added, dropped = changed_indexes(known.indexes, now.indexes)
+    for index in dropped:
+        loading.patience.insist(partial(_drop_index, temporary, index["name"]))
+    why = None
+    try:
+        add_indexes(temporary, added, loading.patience)
+    except PyMongoError as error:
+        why = cause_of(error)
+    if why is not None:
+        names = ", ".join(repr(index["name"]) for index in added)
+        raise TargetChanged(
+            loading.collection.full_name, f"the index {names} is new, and can't be carried over ({why})"
+        )
+    return now
+
+
+def changed_options(before: Target, now: Target) -> str:
+    """Return in words what differs in the options of a collection, without the indexes; empty if nothing does."""
+    if before.kind is not None and now.kind is None:
+        return "it isn't there any more"
+    # Of one that wasn't there, another load may have made a plain one.
+    differ = [name for name in sorted({*before.options, *now.options}) if _option(before, name) != _option(now, name)]
+    return ", ".join(f"its {name} was {_verb(before.options, now.options, name)}" for name in differ)
+
+
+def _option(target: Target, name: str) -> Any:
+    return target.options.get(name)
+
+
+def _verb(before: Mapping[str, Any], now: Mapping[str, Any], name: str) -> str:
+    return "removed" if name not in now else "changed" if name in before else "added"
+
+
+def changed_indexes(before: Sequence[Index], now: Sequence[Index]) -> tuple[list[Index], list[Index]]:
+    """Return the indexes that are new and those that are gone; one that was changed is both."""
+    added = [index for index in now if not is_own(index) and index not in before]
+    dropped = [index for index in before if not is_own(index) and index not in now]
+    return added, dropped
+
+
+def _drop_index(temporary: Collection[Any], name: str) -> None:
+    try:
+        temporary.drop_index(name)
+    except OperationFailure as error:
+        if error.code != INDEX_NOT_FOUND:
+            raise
+
+
+def _verify_in_place(loading: Loading, index: str, identity: Any, lease: Lease) -> None:
+    """Count the documents once more where they are read from.
+
+    A swap of another run that came later has put its own collection there, which is no fault of ours.
+    """
+    failure: Exception | None = None
+    try:
+        verify(loading, loading.collection, index, before_each=lease.keep)
+    except (FanoutError, PyMongoError) as error:
+        failure = error
+    if failure is not None:
+        if _identity(loading, loading.collection) == identity:
+            raise failure
+        log.info("Another load has replaced %s since; it held this run's documents.", loading.collection.full_name)
+
+
+def _identity(loading: Loading, collection: Collection[Any]) -> Any:
+    """Return what a collection keeps when it is renamed, and no other has."""
+    found = loading.patience.insist(partial(described, collection)) or {}
+    return found.get("info", {}).get("uuid")
 
 
 def _exists(collection: Collection[Any]) -> bool:

@@ -74,7 +74,7 @@ def look(collection: Collection[Any], insist: Insist) -> Target:
     :param insist: does a step, as often as it has to be done.
     """
     target = Target(database=collection.database.name, name=collection.name)
-    found = insist(partial(_described, collection))
+    found = insist(partial(described, collection))
     if found is None:
         return replace(target, twin=insist(partial(_twin, collection)))
     if found["type"] != "collection":
@@ -88,7 +88,8 @@ def look(collection: Collection[Any], insist: Insist) -> Target:
     )
 
 
-def _described(collection: Collection[Any]) -> Mapping[str, Any] | None:
+def described(collection: Collection[Any]) -> Mapping[str, Any] | None:
+    """Return what `listCollections` says of a collection; `None` if it isn't there."""
     mine = {"name": collection.name}
     try:
         found = list(collection.database.list_collections(filter=mine))

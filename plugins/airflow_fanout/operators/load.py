@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import quote
 
@@ -17,6 +17,7 @@ from airflow_fanout.operators.lineage import HasLineage, Lineage, journal, mongo
 from airflow_fanout.operators.metrics import Metrics, of_load
 from airflow_fanout.operators.mongo import mongo_login
 from airflow_fanout.operators.noting import noted
+from airflow_fanout.operators.reporting import reported
 from airflow_fanout.operators.templates import TextTemplates
 from airflow_fanout.parameter import check_names
 from airflow_fanout.staging.directory import ListDirectory
@@ -26,9 +27,12 @@ from airflow_fanout.staging.validated import read_validated
 
 if TYPE_CHECKING:
     from airflow_fanout.documents import DocumentOf
-    from airflow_fanout.mongo import Written
+    from airflow_fanout.mongo import Work, Written
+    from airflow_fanout.outcome import Record
 
 NAMES = "a name that MongoDB allows (https://www.mongodb.com/docs/manual/reference/limits/)"
+
+COUNTED_EACH = 1000
 
 Mode = Literal["upsert", "replace_run", "swap"]
 
@@ -102,7 +106,7 @@ class MongoLoadOperator(TextTemplates, BaseOperator, HasLineage):
             self.document = resolved(self.document, context)
             directory, manifest = checked_list(self.parameters)
             results = _validated(directory, manifest)
-            count, written = self._load(results, manifest, _name(context))
+            count, written = self._load(results, manifest, context)
             summary = self._summary(count, written, manifest, time.monotonic() - begun)
             context["outlet_events"][self.asset].extra = summary
             self.log.info("Loaded %s", summary)
@@ -115,9 +119,9 @@ class MongoLoadOperator(TextTemplates, BaseOperator, HasLineage):
         target = mongo_collection(self.mongo_conn_id, self.database, self.collection)
         return Lineage(inputs=(journal(report_of(self.parameters)),), outputs=(target,), rows=self._documents)
 
-    def _load(self, results: Results, manifest: Manifest, run: str) -> tuple[int, Written]:
+    def _load(self, results: Results, manifest: Manifest, context: Context) -> tuple[int, Written]:
         from airflow_fanout.documents import Shape, encoded, parameter_and_result
-        from airflow_fanout.mongo import write
+        from airflow_fanout.mongo import Login, Work, write
 
         shape = Shape(
             key=self.key,
@@ -125,9 +129,22 @@ class MongoLoadOperator(TextTemplates, BaseOperator, HasLineage):
             as_of_field=self.as_of_field,
             document=self.document or parameter_and_result,
         )
-        with encoded(results.records(), shape) as made, mongo_login(self.mongo_conn_id) as login:
-            collection = login.client.get_database(self.database).get_collection(self.collection)
-            return made.count, write(collection, made, run=run, mode=self.mode, patience_s=self.patience_s)
+        work = Work()
+        with reported(work, context), mongo_login(self.mongo_conn_id) as login:
+            work.begin("Making the documents", manifest.count)
+            with encoded(counted(results.records(), work), shape) as made:
+                written = write(
+                    login.client.get_database(self.database).get_collection(self.collection),
+                    made,
+                    run=_name(context),
+                    mode=self.mode,
+                    patience_s=self.patience_s,
+                    login=Login(conn_id=login.conn_id, auth_source=login.auth_source),
+                    work=work,
+                )
+                work.begin("Loaded", made.count)
+                work.add(made.count)
+                return made.count, written
 
     def _summary(self, count: int, written: Written, manifest: Manifest, seconds: float) -> dict[str, Any]:
         return {
@@ -141,6 +158,14 @@ class MongoLoadOperator(TextTemplates, BaseOperator, HasLineage):
             "seconds": round(seconds, 3),
             "rate_per_s": round(count / seconds, 1) if seconds else 0.0,
         }
+
+
+def counted(records: Iterable[Record], work: Work) -> Iterator[Record]:
+    """Yield records, and count them where the load says how far it is."""
+    for number, record in enumerate(records, start=1):
+        yield record
+        if number % COUNTED_EACH == 0:
+            work.add(COUNTED_EACH)
 
 
 def _check_names(database: str, collection: str) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 CONN_TYPE = "mongo"
 # The driver's options that name a file, in both spellings that it knows.
 FILES = ("tlsCAFile", "tlsCertificateKeyFile", "tlsCRLFile", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+TIME_LIMITS = ("timeoutMS", "socketTimeoutMS")
 # A preflight waits no longer for a server; one that is there answers at once.
 ANSWERS_WITHIN_S = 10.0
 
@@ -56,6 +57,10 @@ def mongo_login(conn_id: str) -> Iterator[MongoLogin]:
     if problem := connection_problem(connection):
         raise BadConnection(conn_id, problem)
     hook = MongoHook(mongo_conn_id=conn_id)
+    # They would end a step of load's that has no limit, such as building an index; load has limits of its own.
+    limited = {name.lower() for name in TIME_LIMITS}
+    hook.extras = {name: value for name, value in hook.extras.items() if name.lower() not in limited}
+    hook.extras |= dict.fromkeys(TIME_LIMITS)
     source = str(connection.extra_dejson.get("authSource") or connection.schema or "admin")
     with hook:
         yield MongoLogin(client=client_of(hook.get_conn, conn_id), conn_id=conn_id, auth_source=source)

@@ -1,0 +1,112 @@
+"""How many of a run's documents are in a collection: by their keys, and as a majority has them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import bson
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+from pymongo.read_concern import ReadConcern
+
+from airflow_fanout.errors import CountMismatch
+from airflow_fanout.mongo.loading import Loading
+from airflow_fanout.mongo.side_by_side import side_by_side
+
+if TYPE_CHECKING:
+    from pymongo.collection import Collection
+
+BATCH = 1000
+# A newly elected primary may not know at once how far its majority is.
+LOOK_AGAIN_S = 1.0
+LOOKS = 3
+# Of a key of several fields, MongoDB is asked for all combinations of a batch's values. If it has many more than are
+# wanted, the keys are asked for one by one, a few at once: MongoDB plans each of them by itself.
+TOO_MANY = 20
+ONE_BY_ONE = 100
+
+Keys = list[bytes]
+RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
+
+
+def verify(
+    loading: Loading, collection: Collection[Any], index: str, *, before_each: Callable[[], None] = lambda: None
+) -> None:
+    """Count the run's documents in a collection.
+
+    :param collection: the target, or the temporary one that takes its place.
+    :param index: the name of the unique index on the key.
+    :param before_each: called before each batch, in the caller's thread.
+    :raises CountMismatch: when there are others than the run's, whatever else the collection holds.
+    """
+    found = 0
+    for look in range(LOOKS):
+        if look:
+            time.sleep(LOOK_AGAIN_S)
+        found = count(loading, collection, index, before_each=before_each)
+        if found == loading.made.count:
+            return
+    raise CountMismatch(loading.collection.full_name, loading.made.count, found)
+
+
+def count(
+    loading: Loading, collection: Collection[Any], index: str, *, before_each: Callable[[], None] = lambda: None
+) -> int:
+    """Return how many of the run's documents a collection holds."""
+    majority = collection.with_options(RAW, read_concern=ReadConcern("majority"))
+    names = loading.made.key
+    loading.work.begin("Counting the documents in MongoDB", loading.made.count)
+
+    def ask(keys: Keys) -> int:
+        return loading.patience.insist(lambda: _present(majority, names, index, keys))
+
+    total = 0
+    keys = loading.made.keys()
+    batches = iter(lambda: list(islice(keys, BATCH)), [])
+    for found in side_by_side(batches, ask, before_each):
+        loading.work.add(BATCH)
+        total += found
+    return total
+
+
+def _present(collection: Collection[Any], names: Sequence[str], index: str, keys: Keys) -> int:
+    """Return how many of these keys there are."""
+    wanted = set(keys)
+    decoded = [bson.decode(key) for key in keys]
+    possible = {name: _one_of([key[name] for key in decoded]) for name in names}
+    most = TOO_MANY * len(keys)
+    found = list(_found(collection, possible, names, index, most))
+    if len(found) < most:
+        return sum(_is_one(document, names, wanted) for document in found)
+    parts = (decoded[begin : begin + ONE_BY_ONE] for begin in range(0, len(decoded), ONE_BY_ONE))
+    return sum(
+        _is_one(document, names, wanted)
+        for part in parts
+        for document in _found(collection, {"$or": part}, names, index, most)
+    )
+
+
+def _one_of(values: Sequence[Any]) -> Any:
+    """Return the condition for a field that has one of these values: a single one for that on the date."""
+    # To Python, 1 and True are the same value; to MongoDB they aren't.
+    distinct = {(type(value), value): value for value in values}
+    return {"$in": [*distinct.values()]} if len(distinct) > 1 else values[0]
+
+
+def _found(
+    collection: Collection[Any], condition: dict[str, Any], names: Sequence[str], index: str, most: int
+) -> Iterator[RawBSONDocument]:
+    projection = {"_id": False, **dict.fromkeys(names, True)}
+    return iter(collection.find(condition, projection, hint=index, limit=most, batch_size=most + 1))
+
+
+def _is_one(document: RawBSONDocument, names: Sequence[str], wanted: set[bytes]) -> bool:
+    raw = document.raw
+    if raw in wanted:
+        return True
+    # Read from the document and not from the index, the fields are in the document's order.
+    fields = bson.decode(raw)
+    return fields.keys() == set(names) and bson.encode({name: fields[name] for name in names}) in wanted

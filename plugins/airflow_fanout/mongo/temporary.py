@@ -1,0 +1,120 @@
+"""Temporary collections: made like the target, filled by one load, and cleared away whatever becomes of that."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from pymongo.errors import OperationFailure, PyMongoError
+
+from airflow_fanout.errors import FanoutError, SwapLost
+from airflow_fanout.mongo.lease import Lease, Leases
+from airflow_fanout.mongo.loading import Loading
+from airflow_fanout.mongo.patience import Patience
+from airflow_fanout.mongo.target import Index
+
+if TYPE_CHECKING:
+    from pymongo.collection import Collection
+
+NAMESPACE_EXISTS = 48
+HASTY_S = 1.0
+
+
+@contextmanager
+def temporary(loading: Loading) -> Iterator[tuple[Collection[Any], Lease]]:
+    """Give a name for a temporary collection, with its lease; at the end it is gone, unless it has been renamed.
+
+    :raises SwapLost: when a newer try of the same run has taken it away.
+    """
+    collection, patience = loading.collection, loading.patience
+    leases = Leases(collection, patience)
+    _clear_away(loading, leases)
+    name = _temporary_name(collection.name, loading.run)
+    made = collection.database.get_collection(
+        name, collection.codec_options, collection.read_preference, collection.write_concern, collection.read_concern
+    )
+    lease = leases.take(name, loading.run)
+    try:
+        yield made, lease
+        patience.insist(made.drop)
+        leases.forget(name)
+    except BaseException as error:
+        # Whatever it looked like: who has lost the lease has failed because of that.
+        if not _give_up(loading, made) or not isinstance(error, Exception):
+            raise
+    else:
+        return
+    raise SwapLost(collection.full_name)
+
+
+def _give_up(loading: Loading, made: Collection[Any]) -> bool:
+    """Remove what there is, or leave it to the next load; return whether the lease was lost."""
+    hasty = Patience(loading.patience.collection, HASTY_S)
+    leases = Leases(loading.collection, hasty)
+    lost = False
+    with suppress(PyMongoError, FanoutError):
+        lost = not leases.renew(made.name)
+        hasty.insist(made.drop)
+        leases.forget(made.name)
+    return lost
+
+
+def _temporary_name(name: str, run: str) -> str:
+    # The end is different for each try: an older one that still runs fills a collection of its own.
+    return f"{name}.fanout-{hashlib.sha256(run.encode()).hexdigest()[:12]}-{secrets.token_hex(4)}"
+
+
+def _clear_away(loading: Loading, leases: Leases) -> None:
+    """Drop the temporary collections of loads that died, and of older tries of the same run."""
+    collection, patience = loading.collection, loading.patience
+    ours = {"name": {"$regex": rf"^{re.escape(collection.name)}\.fanout-[0-9a-f]{{12}}-[0-9a-f]{{8}}$"}}
+    # Collections before leases: a load has its lease before its collection, so one that is found without is dead.
+    found = patience.insist(lambda: collection.database.list_collection_names(filter=ours))
+    for name in sorted({*found, *leases.names()}):
+        if leases.end(name, loading.run):
+            patience.insist(partial(collection.database.drop_collection, name))
+            leases.forget(name)
+
+
+def create(made: Collection[Any], options: Mapping[str, Any], indexes: Sequence[Index], patience: Patience) -> None:
+    """Make a collection with these options and indexes; made before already, it stays as it is."""
+    concern = made.write_concern.document
+    database = made.database
+
+    def ask() -> None:
+        try:
+            database.command("create", made.name, **options, writeConcern=concern)
+        except OperationFailure as error:
+            # Its name is nobody else's: an earlier attempt made it, and its answer was lost.
+            if error.code != NAMESPACE_EXISTS:
+                raise
+
+    patience.insist(ask)
+    add_indexes(made, indexes, patience)
+
+
+def add_indexes(made: Collection[Any], indexes: Sequence[Index], patience: Patience) -> None:
+    """Make indexes, but for that on `_id`, which is there by itself."""
+    wanted = [specification(index) for index in indexes if not is_own(index)]
+    concern = made.write_concern.document
+    if wanted:
+        patience.insist(
+            lambda: made.database.command("createIndexes", made.name, indexes=wanted, writeConcern=concern),
+            timed=False,
+        )
+
+
+def is_own(index: Index) -> bool:
+    """Tell whether an index is made by MongoDB itself, with the collection."""
+    return index["name"] == "_id_" or bool(index.get("clustered"))
+
+
+def specification(index: Index) -> dict[str, Any]:
+    """Return how to make an index."""
+    # One without a collation would get the collection's, which it doesn't have.
+    return {"collation": {"locale": "simple"}, **{name: value for name, value in index.items() if name != "ns"}}

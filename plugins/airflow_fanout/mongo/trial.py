@@ -1,0 +1,258 @@
+"""A trial of a run's documents, before the first of them is written: MongoDB itself says which it would refuse.
+
+Only MongoDB knows its collations and its validators. A temporary collection with the rules of the target takes the
+documents first; where the target has no rules of its own, there is nothing to try. `swap` fills such a collection
+anyway.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import bson
+from pymongo import InsertOne, WriteConcern
+from pymongo.collation import Collation
+from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
+
+from airflow_fanout.documents import Stored
+from airflow_fanout.errors import FanoutError
+from airflow_fanout.mongo.batches import Batch, batches
+from airflow_fanout.mongo.explain import DUPLICATE_KEY, VALIDATION, refusal
+from airflow_fanout.mongo.index import make_index
+from airflow_fanout.mongo.loading import Loading
+from airflow_fanout.mongo.patience import passes
+from airflow_fanout.mongo.side_by_side import side_by_side
+from airflow_fanout.mongo.target import UNAUTHORIZED, Index, Target, collation_of, keys_of
+from airflow_fanout.mongo.temporary import create, is_own, temporary
+from airflow_fanout.quoting import field_name
+
+if TYPE_CHECKING:
+    from pymongo.collection import Collection
+
+Refusal = Mapping[str, Any]
+
+log = logging.getLogger(__name__)
+# What is only tried need not be safe.
+FAST = WriteConcern(1)
+# They say for how long and in which form documents are kept, not which ones are taken.
+KEEPING = ("expireAfterSeconds", "changeStreamPreAndPostImages", "storageEngine", "clusteredIndex")
+# Kinds of index that refuse values: a place off the globe, a language that isn't known, a list.
+REFUSING_KINDS = ("2dsphere", "2d", "text", "hashed", "geoHaystack")
+
+# Without the other document's name the message is shorter.
+LOOK_LIMIT_MS = 30_000
+
+
+@dataclass(eq=False)
+class KeysMeet(FanoutError):
+    """Two documents of a run that the collection's rules don't tell apart; found before the first write."""
+
+    collection: str
+    first: str
+    second: str
+    why: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.collection} can't hold two documents of this run: that of {self.first} and that of {self.second}. "
+            f"{self.why}. Nothing was written. Change the report's key or values, or load into another collection, "
+            "then clear load."
+        )
+
+
+@dataclass(eq=False)
+class DocumentRefused(FanoutError):
+    """Documents that MongoDB would refuse; found before the first write."""
+
+    collection: str
+    refused: int
+    tried: int
+    first: str
+    why: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.collection} would refuse {self.refused:,} of the first {self.tried:,} documents of this run. The "
+            f"first is that of {self.first}: {self.why}. Nothing was written. Change the report's `document` function "
+            "or the collection's rules, then clear load."
+        )
+
+
+def try_out(loading: Loading) -> None:
+    """Let MongoDB judge the documents if the target has rules that could refuse one.
+
+    :raises KeysMeet: when two of them are one to the collection's collation or to one of its unique indexes.
+    :raises DocumentRefused: when its validator or an index wouldn't take one.
+    """
+    whole = needs_whole_documents(loading.target, loading.made.key)
+    if not whole and not needs_keys(loading.target, loading.made.key):
+        return
+    try:
+        with temporary(loading) as (made, lease):
+            _try(loading, made.with_options(write_concern=FAST), lease.keep, whole=whole)
+    except OperationFailure as error:
+        if error.code != UNAUTHORIZED:
+            raise
+        log.warning(
+            "%s has rules of its own (a validator, a collation or a unique index), and the user of the connection may "
+            "not make a collection to try the documents out before the first is written. Grant readWrite on %s. Load "
+            "goes on: what MongoDB refuses is an error then.",
+            loading.collection.full_name,
+            loading.target.database,
+        )
+
+
+def needs_whole_documents(target: Target, key: Sequence[str]) -> bool:
+    """Tell whether a target could refuse a document for something else than its key."""
+    options = target.options
+    validates = options.get("validator") and options.get("validationAction") != "warn"
+    if validates and options.get("validationLevel") != "off":
+        return True
+    return any(not _is_about(index, key) for index in _refusing(target, key))
+
+
+def needs_keys(target: Target, key: Sequence[str]) -> bool:
+    """Tell whether a target could take two different keys for one."""
+    return target.collation is not None or any(True for _ in _refusing(target, key))
+
+
+def _is_about(index: Index, fields: Sequence[str]) -> bool:
+    """Tell whether an index looks at nothing but these fields."""
+    return {name for name, _ in keys_of(index)} <= set(fields) and "partialFilterExpression" not in index
+
+
+def _refusing(target: Target, key: Sequence[str]) -> Iterator[Index]:
+    """Yield the indexes that could refuse a document whose key is a new one."""
+    for index in target.indexes:
+        fields = {name for name, _ in keys_of(index)}
+        tells_keys_apart = set(key) <= fields and collation_of(index) == target.collation
+        is_unique = index.get("unique") and not is_own(index) and not tells_keys_apart
+        if is_unique or any(kind in REFUSING_KINDS for _, kind in keys_of(index)):
+            yield index
+
+
+def _try(loading: Loading, made: Collection[Any], keep: Callable[[], None], *, whole: bool) -> None:
+    rules = _rules(loading.target, made.name, loading.made.key, whole=whole)
+    create(made, rules.options, rules.indexes, loading.patience)
+    make_index(made, rules, loading.made.key, loading.patience)
+    loading.work.begin("Trying the documents out", loading.made.count)
+
+    def send(numbered: tuple[int, Batch]) -> tuple[int, Batch, list[Refusal]]:
+        first, batch = numbered
+        return first, batch, loading.patience.insist(lambda: _refused(made, first, batch, whole=whole))
+
+    for first, batch, refused in side_by_side(_numbered(batches(loading.made.pairs())), send, keep):
+        if refused := [error for error in refused if not _is_let_through(loading, batch, error)]:
+            raise _told(loading, made, first, batch, refused)
+        loading.work.add(len(batch))
+
+
+def _rules(target: Target, name: str, key: Sequence[str], *, whole: bool) -> Target:
+    """Return what a collection is like that refuses what the target refuses, and keeps nothing longer or shorter."""
+    options = {option: value for option, value in target.options.items() if option not in KEEPING}
+    indexes = [
+        {option: value for option, value in index.items() if option not in KEEPING} for index in _refusing(target, key)
+    ]
+    return Target(
+        database=target.database,
+        name=name,
+        options=options if whole else {option: options[option] for option in options if option == "collation"},
+        indexes=indexes,
+    )
+
+
+def _numbered(given: Iterable[Batch]) -> Iterator[tuple[int, Batch]]:
+    first = 0
+    for batch in given:
+        yield first, batch
+        first += len(batch)
+
+
+def _refused(made: Collection[Any], first: int, batch: Batch, *, whole: bool) -> list[Refusal]:
+    """Return what MongoDB says of the documents that it doesn't take.
+
+    Each has its number as its `_id`: what an earlier attempt has inserted, whose answer was lost, is known by that.
+    """
+    writes = [
+        InsertOne(_with_id(document if whole else key, number)) for number, (key, document) in enumerate(batch, first)
+    ]
+    try:
+        made.bulk_write(writes, ordered=False)
+    except BulkWriteError as error:
+        if passes(error):
+            raise
+        errors: list[Refusal] = (error.details or {}).get("writeErrors", [])
+        return [one for one in errors if list(one.get("keyPattern", ())) != ["_id"]]
+    return []
+
+
+def _with_id(document: Stored, number: int) -> Stored:
+    """Put an ObjectId that is a number before the other fields: what MongoDB would do with one of its own."""
+    # https://bsonspec.org: the length of it all, then type, name and value of each element.
+    element = b"\x07_id\0" + number.to_bytes(12, "big")
+    raw = document.raw
+    return Stored((len(raw) + len(element)).to_bytes(4, "little") + element + raw[4:])
+
+
+def _is_let_through(loading: Loading, batch: Batch, error: Refusal) -> bool:
+    """Tell whether the target would take a document because the one that it replaces is no better."""
+    options = loading.target.options
+    if error["code"] != VALIDATION or options.get("validationLevel") != "moderate":
+        return False
+    key = bson.decode(batch[error["index"]][0].raw)
+    old = {"$and": [key, {"$nor": [options["validator"]]}]}
+    return loading.patience.insist(lambda: loading.collection.find_one(old, {"_id": True})) is not None
+
+
+def _told(loading: Loading, made: Collection[Any], first: int, batch: Batch, refused: list[Refusal]) -> FanoutError:
+    error = refused[0]
+    number = first + error["index"]
+    document = bson.decode(batch[error["index"]][1].raw)
+    if error["code"] != DUPLICATE_KEY:
+        return DocumentRefused(
+            loading.collection.full_name,
+            len(refused),
+            first + len(batch),
+            loading.made.origin(number),
+            refusal(error, document),
+        )
+    index = _index_of(made, error, loading)
+    other = _other(made, index, document)
+    # Two batches are under way at once: which of the two documents was refused is by chance.
+    numbers = sorted({number, number if other is None else other})
+    names = [loading.made.origin(one) for one in numbers]
+    return KeysMeet(
+        loading.collection.full_name, names[0], names[1] if names[1:] else "another one", _why(index, loading.made.key)
+    )
+
+
+def _index_of(made: Collection[Any], error: Refusal, loading: Loading) -> Index:
+    """Return the unique index that two documents have met at."""
+    there = loading.patience.insist(lambda: [dict(index) for index in made.list_indexes()])
+    named = " index: {} "
+    return next(
+        (index for index in there if named.format(index["name"]) in str(error["errmsg"])),
+        {"name": "", "key": dict(error.get("keyPattern", {}))},
+    )
+
+
+def _other(made: Collection[Any], index: Index, document: Mapping[str, Any]) -> int | None:
+    """Return the number of the document that has the same values in an index; `None` if it isn't found by these."""
+    values = {name: document.get(name) for name, _ in keys_of(index)}
+    rule = collation_of(index) or {"locale": "simple"}
+    try:
+        found = made.find_one(values, {"_id": True}, collation=Collation(**rule), max_time_ms=LOOK_LIMIT_MS)
+    except (PyMongoError, TypeError):
+        return None
+    return int.from_bytes(found["_id"].binary, "big") if found is not None else None
+
+
+def _why(index: Index, key: Sequence[str]) -> str:
+    fields = [name for name, _ in keys_of(index)]
+    what = "keys" if fields == list(key) else f"values of {' + '.join(map(field_name, fields))}"
+    rule = collation_of(index)
+    by = f" by its collation (locale {rule['locale']}, strength {rule['strength']})" if rule else ""
+    return f"To the unique index {index['name']!r} their {what} are the same{by}"
