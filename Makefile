@@ -10,6 +10,10 @@ UV_PINNED := $$(sed -n 's/^\(uv==[^ ;]*\).*/\1/p' requirements-dev.txt)
 # `airflow` has to be found by Airflow itself, which starts its parts by that name.
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
+# Tests wait for sleeps, servers and Airflow more than they compute: more processes than cores run them.
+WORKERS ?= 5
+PYTEST := $(RUN) $(BIN)/python -m pytest -n $(WORKERS)
+
 # The plugins folder is on the path, as Airflow puts it there; the package is never installed here.
 export PYTHONPATH := $(CURDIR)/plugins:$(CURDIR)
 # Without .pyc files Airflow takes twice as long to start.
@@ -41,13 +45,13 @@ ui: $(READY) ## the same with Airflow's UI on 127.0.0.1, until Ctrl-C
 	@$(RUN) $(BIN)/python -m demo --ui $(ARGS)
 
 unit: $(READY) ## run the quick tests: values, control, staging
-	@$(RUN) $(BIN)/python -m pytest -m "not long" tests/values tests/control tests/staging $(ARGS)
+	@$(PYTEST) -m "not long" tests/values tests/control tests/staging $(ARGS)
 
 test: $(READY) ## run the tests, all but the long ones (make test ARGS="-k codec -x")
-	@$(RUN) $(BIN)/python -m pytest -m "not long" $(ARGS)
+	@$(PYTEST) -m "not long" $(ARGS)
 
 test-long: $(READY) torture ## run the long tests, and the torture tests in their long form
-	@$(RUN) $(BIN)/python -m pytest -m long $(ARGS)
+	@$(PYTEST) -m long $(ARGS)
 
 torture: $(READY) ## the long torture tests (make torture SEED=7 repeats one that has failed)
 	@$(RUN) TORTURE=long TORTURE_SEED=$(SEED) $(BIN)/python -m pytest -s tests/torture $(ARGS)

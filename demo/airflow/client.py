@@ -29,7 +29,10 @@ Found = TypeVar("Found")
 RUN_ENDED = frozenset({"success", "failed"})
 TASK_ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 UNMAPPED = -1
-POLL_S = 0.2
+# The longer the wait, the longer between two looks: each costs the server some milliseconds.
+POLL_S, SELDOM_S, SLOWING = 0.2, 1.0, 20
+# On a machine with nothing else to do an answer takes a second or two; what takes this long is stuck.
+PATIENCE_S = 300.0
 # Airflow answers at most this many rows at once.
 PAGE = 100
 # Longer than a writer may wait for the metadata database.
@@ -89,7 +92,7 @@ class AirflowClient:
         return list(self._pages("/api/v2/importErrors", "import_errors"))
 
     def wait_parsed(
-        self, dag_id: str, *, file: Path | None = None, since: datetime | None = None, timeout_s: float = 60.0
+        self, dag_id: str, *, file: Path | None = None, since: datetime | None = None, timeout_s: float = PATIENCE_S
     ) -> Json:
         """Wait until the DAG is parsed (again, after ``since``) and return it.
 
@@ -141,7 +144,7 @@ class AirflowClient:
         """List the runs of a DAG, the oldest first."""
         return list(self._pages(f"{_dag(dag_id)}/dagRuns", "dag_runs", order_by="run_after"))
 
-    def wait_run(self, dag_id: str, run_id: str, *, timeout_s: float = 120.0) -> Json:
+    def wait_run(self, dag_id: str, run_id: str, *, timeout_s: float = PATIENCE_S) -> Json:
         """Wait for the run's end, be it success or failed, and return the run."""
 
         def ended() -> Json | None:
@@ -205,7 +208,7 @@ class AirflowClient:
         *,
         states: Collection[str] = TASK_ENDED,
         map_index: int = UNMAPPED,
-        timeout_s: float = 60.0,
+        timeout_s: float = PATIENCE_S,
     ) -> Json:
         """Wait until the task instance is in one of the states, and return it."""
 
@@ -292,7 +295,7 @@ class AirflowClient:
         """List the backfills of a DAG; its runs' states tell sooner than ``completed_at`` if one is done."""
         return list(self._pages(_BACKFILLS, "backfills", dag_id=dag_id))
 
-    def wait_backfills(self, dag_id: str, *, timeout_s: float = 300.0) -> None:
+    def wait_backfills(self, dag_id: str, *, timeout_s: float = PATIENCE_S) -> None:
         """Wait until all backfills of the DAG are completed, which the scheduler looks after every 30 s.
 
         Until then Airflow refuses to create another one.
@@ -313,12 +316,13 @@ class AirflowClient:
                 return
 
     def _wait(self, look: Callable[[], Found | None], timeout_s: float, late: Callable[[], Exception]) -> Found:
-        deadline = time.monotonic() + timeout_s
+        begun = time.monotonic()
         while (found := look()) is None:
             self._check()
-            if time.monotonic() > deadline:
+            waited_s = time.monotonic() - begun
+            if waited_s > timeout_s:
                 raise late()
-            time.sleep(POLL_S)
+            time.sleep(min(POLL_S + waited_s / SLOWING, SELDOM_S))
         return found
 
     def _raise_import_error(self, file: Path, since: datetime | None) -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 from demo.airflow.client import AirflowClient
 from demo.airflow.errors import AirflowNotHealthy, ComponentEnded
 from demo.airflow.home import COMMAND, LOOPBACK, AirflowHome, environment, initialise
-from demo.airflow.keys import ROLES, load_keys
+from demo.airflow.keys import ROLES
+from demo.airflow.site import AirflowSite
 from demo.processes import Kept, free_port
 
 if TYPE_CHECKING:
@@ -45,14 +46,13 @@ class Airflow:
 
     def __init__(self, home: AirflowHome, *, triggerer: bool = False) -> None:
         self.home = home
-        self.port = home.port or free_port()
-        self.execution_port = free_port()
+        self.site = AirflowSite(home=home, port=home.port or free_port(), execution_port=free_port())
         self._jobs = {"scheduler": SCHEDULER, "dag-processor": DAG_PROCESSOR}
         if triggerer:
             self._jobs["triggerer"] = TRIGGERER
         self._servers = {
             "api-server": API_SERVER,
-            "execution-api": (*EXECUTION_API, "--port", str(self.execution_port)),
+            "execution-api": (*EXECUTION_API, "--port", str(self.site.execution_port)),
         }
         self._running: dict[str, Kept] = {}
         self._clients: dict[str, AirflowClient] = {}
@@ -73,12 +73,12 @@ class Airflow:
     @property
     def url(self) -> str:
         """The address of the user interface, and of the REST interface below it."""
-        return f"http://{LOOPBACK}:{self.port}"
+        return self.site.url
 
     @property
     def logins(self) -> dict[str, str]:
         """The password of each user; a user is named like its role."""
-        return load_keys(self.home.directory).passwords
+        return self.site.logins
 
     @property
     def pids(self) -> dict[str, int]:
@@ -96,7 +96,7 @@ class Airflow:
         Its waiting ends with ComponentEnded when a component does.
         """
         if user not in self._clients:
-            self._clients[user] = AirflowClient(self.url, check=self.check).log_in(user, self.logins[user])
+            self._clients[user] = self.site.client(user, check=self.check)
         return self._clients[user]
 
     def start(self, *, timeout_s: float = 120.0) -> None:
@@ -125,7 +125,7 @@ class Airflow:
         return ended
 
     def _start(self, name: str) -> None:
-        env = environment(self.home, port=self.port, execution_port=self.execution_port)
+        env = environment(self.home, port=self.site.port, execution_port=self.site.execution_port)
         command = (*COMMAND, *(self._servers | self._jobs)[name])
         self._running[name] = Kept.start(command, env=env, cwd=self.home.directory, log=self.log(name))
 
@@ -151,7 +151,7 @@ class Airflow:
 
     def log(self, name: str) -> Path:
         """The file that a component writes to."""
-        return self.home.logs / f"{name}.log"
+        return self.site.log(name)
 
     def _wait_healthy(self, since: datetime, timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
@@ -162,7 +162,7 @@ class Airflow:
             time.sleep(POLL_S)
 
     def _unanswered(self) -> frozenset[str]:
-        ports = {"api-server": self.port, "execution-api": self.execution_port}
+        ports = {"api-server": self.site.port, "execution-api": self.site.execution_port}
         return frozenset(name for name, port in ports.items() if not _listens(port))
 
     def _health(self) -> Mapping[str, Any]:

@@ -80,6 +80,11 @@ class DemoService:
         """The service's process id."""
         return self._kept.pid
 
+    @property
+    def port(self) -> int:
+        """The port that it listens at."""
+        return int(self.url.rpartition(":")[2])
+
     def stop(self) -> None:
         """Stop the service; stopping twice does nothing."""
         self._closing.close()

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import textwrap
-import threading
-import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -33,81 +30,13 @@ from demo.airflow import (
 from demo.airflow.server import unreported
 from demo.airflow.task_log import log_line
 from demo.processes import free_port
+from tests.demo.dag_files import daily, slow, two_tasks, wait_resting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.airflow_fixture import AddDag
-
-TWO_TASKS = """
-    from airflow.sdk import dag, get_current_context, task
-
-    @dag(schedule=None)
-    def {dag_id}():
-        @task
-        def answer():
-            return get_current_context()["dag_run"].conf.get("answer", 42)
-
-        @task
-        def tell(number):
-            print(f"the answer is {{number}}")
-
-        tell(answer())
-
-    {dag_id}()
-"""
-
-SLOW = """
-    import time
-    from airflow.sdk import dag, get_current_context, task
-
-    @dag(schedule=None)
-    def {dag_id}():
-        @task
-        def rest():
-            get_current_context()["task_state_store"].set("progress", {{"done": 3}})
-            print("resting")
-            time.sleep(300)
-
-        rest()
-
-    {dag_id}()
-"""
-
-DAILY = """
-    from airflow.sdk import dag, task
-
-    @dag(schedule="@daily", start_date=__import__("pendulum").datetime(2026, 1, 1), catchup=False)
-    def daily():
-        @task
-        def day(ds=None):
-            return ds
-
-        day()
-
-    daily()
-"""
-
-
-def two_tasks(dag_id: str) -> str:
-    """Write a DAG file whose second task prints the first one's answer."""
-    return TWO_TASKS.format(dag_id=dag_id)
-
-
-def slow(dag_id: str) -> str:
-    """Write a DAG file whose task tells its progress and then rests for minutes."""
-    return SLOW.format(dag_id=dag_id)
-
-
-def wait_resting(client: AirflowClient, dag_id: str) -> str:
-    """Trigger the slow DAG and wait until its task has begun."""
-    run_id = client.trigger(dag_id)
-    deadline = time.monotonic() + 60
-    while "progress" not in client.task_state(dag_id, run_id, "rest"):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    return run_id
+    from tests.airflow_fixture import AddDag, SharedAirflow
 
 
 @pytest.fixture
@@ -262,7 +191,7 @@ def test_mark_failed_ends_a_running_task(add_dag: AddDag, airflow_client: Airflo
 @pytest.mark.airflow
 def test_backfill(add_dag: AddDag, airflow_client: AirflowClient) -> None:
     """A backfill makes a run for each day, both ends included, and each run ends."""
-    add_dag("daily", DAILY)
+    add_dag("daily", daily("daily"))
     airflow_client.create_backfill(
         "daily", datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 3, tzinfo=UTC), max_active_runs=3
     )
@@ -278,22 +207,7 @@ def test_backfill(add_dag: AddDag, airflow_client: AirflowClient) -> None:
 
 
 @pytest.mark.airflow
-def test_backfills_beside_running_tasks(add_dag: AddDag, airflow_client: AirflowClient) -> None:
-    """However much other tasks write meanwhile, a backfill is made at once, and keeps the runs that it repeats."""
-    add_dag("daily_busy", DAILY.replace("daily()", "daily_busy()"))
-    first, last = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 5, tzinfo=UTC)
-    for _ in range(3):
-        others = [airflow_client.trigger("daily_busy") for _ in range(3)]
-        made = airflow_client.create_backfill("daily_busy", first, last, max_active_runs=3, reprocess="completed")
-        runs = [run["dag_run_id"] for run in airflow_client.runs("daily_busy") if run["run_type"] == "backfill"]
-        assert len(runs) == 5
-        assert {airflow_client.wait_run("daily_busy", run_id)["state"] for run_id in [*others, *runs]} == {"success"}
-        # Else Airflow takes it for running for 30 s more, and refuses another one.
-        airflow_client.request("PUT", f"/api/v2/backfills/{made}/cancel")
-
-
-@pytest.mark.airflow
-def test_broken_dag_file(airflow: Airflow, airflow_client: AirflowClient) -> None:
+def test_broken_dag_file(airflow: SharedAirflow, airflow_client: AirflowClient) -> None:
     """A DAG file that can't be imported is reported with its exception, and not waited for."""
     file = airflow.home.dags / "broken.py"
     file.write_text("from airflow.sdk import DAG\nraise LookupError('no such subscriber')\n")
@@ -305,21 +219,21 @@ def test_broken_dag_file(airflow: Airflow, airflow_client: AirflowClient) -> Non
 
 
 @pytest.mark.airflow
-def test_waiting_ends_with_what_it_waits_for(airflow: Airflow) -> None:
+def test_waiting_ends_with_what_it_waits_for(airflow: SharedAirflow) -> None:
     """Who waits for an Airflow that has lost a component is told so at once, with the end of its log."""
-    lost = ComponentEnded("scheduler", 1, airflow.log("scheduler"))
+    lost = ComponentEnded("scheduler", 1, airflow.site.log("scheduler"))
 
     def check() -> None:
         raise lost
 
-    client = AirflowClient(airflow.url, check=check).log_in("admin", airflow.logins["admin"])
+    client = airflow.site.client(check=check)
     with pytest.raises(ComponentEnded, match=r"scheduler ended with code 1\. The end of"):
         client.wait_parsed("never")
     client.close()
 
 
 @pytest.mark.airflow
-def test_viewer_may_not_trigger(add_dag: AddDag, airflow: Airflow) -> None:
+def test_viewer_may_not_trigger(add_dag: AddDag, airflow: SharedAirflow) -> None:
     """The viewer reads; what a viewer may not do is refused with the status and the reason."""
     add_dag("seen", two_tasks("seen"))
     viewer = airflow.client("viewer")
@@ -329,43 +243,7 @@ def test_viewer_may_not_trigger(add_dag: AddDag, airflow: Airflow) -> None:
     assert refused.value.status == 403
 
 
-@pytest.mark.airflow
-def test_held_metadata_database_delays_a_run_only(
-    add_dag: AddDag, airflow: Airflow, airflow_client: AirflowClient
-) -> None:
-    """A writer that holds SQLite for longer than the driver's own patience fails neither a request nor a run."""
-    add_dag("patient", two_tasks("patient"))
-    database = sqlite3.connect(airflow.home.directory / "airflow.db", isolation_level=None, check_same_thread=False)
-    database.execute("BEGIN IMMEDIATE")
-    letting_go = threading.Timer(7, database.rollback)
-    letting_go.start()
-    run_id = airflow_client.trigger("patient")
-    assert airflow_client.wait_run("patient", run_id)["state"] == "success"
-    letting_go.join()
-    database.close()
-    assert "database is locked" not in airflow.log("api-server").read_text()
-    assert "database is locked" not in airflow.log("scheduler").read_text()
-
-
 # Its end
-
-
-@pytest.mark.airflow
-@pytest.mark.slow
-def test_stop_leaves_no_process(home: AirflowHome) -> None:
-    """After stop() every process is gone, also the task that was running; stopping again does nothing."""
-    (home.dags / "slow.py").write_text(textwrap.dedent(slow("slow")))
-    before = psutil.Process().children(recursive=True)
-    with Airflow(home) as airflow:
-        client = airflow.client()
-        client.wait_parsed("slow")
-        client.unpause("slow")
-        wait_resting(client, "slow")
-        started = [kept for kept in psutil.Process().children(recursive=True) if kept not in before]
-        assert len(started) > 6
-        airflow.stop()
-        assert remaining(started, within_s=0) == []
-        assert airflow.pids == {}
 
 
 @pytest.mark.airflow
@@ -420,7 +298,7 @@ def test_port_is_taken_from_the_home(home: AirflowHome) -> None:
     port = free_port()
     fixed = AirflowHome(directory=home.directory, dags=home.dags, port=port)
     assert Airflow(fixed).url == f"http://127.0.0.1:{port}"
-    assert Airflow(home).port > 0
+    assert Airflow(home).site.port > 0
 
 
 def tries(client: AirflowClient, dag_id: str, run_id: str) -> dict[str, int]:

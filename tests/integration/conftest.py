@@ -1,73 +1,52 @@
-"""The project's DAGs and those of this folder, in one real Airflow."""
+"""What a test of reports has for itself in the shared Airflow, so that tests run side by side."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from pymongo import MongoClient
 
-from demo.airflow import Airflow, AirflowClient
+from demo.airflow import AirflowClient
 from demo.service import DemoService
+from tests.airflow_fixture import AddDag, SharedAirflow
+from tests.integration.own import OwnDag, OwnReports, own_service
 
 if TYPE_CHECKING:
     from pymongo.database import Database
 
-ROOT = Path(__file__).parents[2]
-FOLDERS = (ROOT / "dags", Path(__file__).with_name("dags"))
-DAGS = {
-    "daily_call_report.py": ("daily_call_report",),
-    "crawl_call_logs.py": ("crawl_call_logs",),
-    "alerting.py": ("alerted", "alerted_in_time", "alerted_in_vain", "alerted_plainly", "disturbed"),
-    "daily_call_summary.py": ("daily_call_summary",),
-    "clean_staging.py": ("clean_staging",),
-    "bad_input.py": (
-        *("misspelt", "not_json", "empty", "empty_allowed", "twins_dropped", "twins_refused", "no_connection"),
-        *("no_host", "not_a_number", "unknown_only", "no_key", "beyond_64_bits", "same_key", "not_validated"),
-    ),
-    "days.py": ("days",),
-    "functions.py": ("function_here", "function_imported", "function_lambda", "function_locked"),
-    "many.py": ("many", "too_many"),
-    "slices.py": (
-        *("slice", "slice_limited", "slice_impatient", "slice_metered", "slice_missing", "slice_nowhere"),
-        "slice_sharded",
-    ),
-    "three_bad.py": ("three_bad",),
-}
-# A daily report begins to run by itself when it is unpaused, and `airflow dags test` wants the scheduler's hands off.
-PAUSED = frozenset({"daily_call_report", "daily_call_summary", "clean_staging", "many", "too_many"})
-
-
-@pytest.fixture(scope="session")
-def dag_ids(airflow: Airflow) -> list[str]:
-    """The ids of all DAGs, parsed and, but for the `PAUSED`, ready to be triggered."""
-    for source in (file for folder in FOLDERS for file in folder.glob("*.py")):
-        shutil.copy(source, airflow.home.dags)
-    client = airflow.client()
-    for file, ids in DAGS.items():
-        for dag_id in ids:
-            client.wait_parsed(dag_id, file=airflow.home.dags / file)
-            if dag_id not in PAUSED:
-                client.unpause(dag_id)
-    return [dag_id for ids in DAGS.values() for dag_id in ids]
-
 
 @pytest.fixture
-def client(dag_ids: list[str], airflow_client: AirflowClient) -> AirflowClient:
-    """Airflow's REST interface, once all DAGs are parsed."""
+def client(airflow_client: AirflowClient) -> AirflowClient:
+    """Airflow's REST interface."""
     return airflow_client
 
 
 @pytest.fixture
-def service(call_service: DemoService) -> Iterator[DemoService]:
-    """The service with nothing counted and no faults."""
-    call_service.restore_faults()
-    call_service.reset_stats()
-    yield call_service
-    call_service.restore_faults()
+def service() -> Iterator[DemoService]:
+    """The test's own service; the connection `call_api` in the DAGs that it adds leads there."""
+    with own_service() as running:
+        yield running
+
+
+@pytest.fixture
+def own_reports(airflow: SharedAirflow, service: DemoService) -> Iterator[OwnReports]:
+    """The test's own DAGs and connections in the shared Airflow."""
+    with OwnReports(airflow, service).open() as own:
+        yield own
+
+
+@pytest.fixture
+def add_dag(own_reports: OwnReports) -> AddDag:
+    """``add_dag(dag_id, source)`` adds a DAG file, in which `"call_api"` means the test's own service."""
+    return own_reports.add
+
+
+@pytest.fixture
+def own_dag(own_reports: OwnReports) -> OwnDag:
+    """``own_dag("slice")`` adds the test's own copy of a DAG file, and returns the id of the DAG's copy."""
+    return own_reports.dag
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ def engine_of(run: Run, map_index: int = -1, *, other_than: psutil.Process | Non
         found = [engine for engine in engines_below(pid) if engine != other_than] if pid else []
         return next(iter(found), None)
 
-    found: psutil.Process = until(running, within_s=20, what="an engine")
+    found: psutil.Process = until(running, what="an engine")
     return found
 
 

@@ -70,7 +70,8 @@ class Hook:
                 pass
 
         self._server = ThreadingHTTPServer((HOST, 0), Handler)
-        self.url = f"http://{HOST}:{self._server.server_address[1]}"
+        self.port = int(self._server.server_address[1])
+        self.url = f"http://{HOST}:{self.port}"
 
     @property
     def texts(self) -> list[str]:

@@ -16,6 +16,9 @@ from airflow_fanout.staging.frozen import read_manifest
 from airflow_fanout.staging.results import Results
 from demo.airflow import AirflowClient
 
+# Nothing that works takes so long, on however busy a machine; a test that waits longer is stuck.
+HANG_S = 300.0
+
 
 @dataclass(frozen=True)
 class Run:
@@ -42,7 +45,7 @@ class Run:
         """The state of each task instance."""
         return self.client.task_states(self.dag_id, self.run_id)
 
-    def ended(self, *, timeout_s: float = 100.0) -> str:
+    def ended(self, *, timeout_s: float = HANG_S) -> str:
         """Wait for the run's end and return its state."""
         return str(self.client.wait_run(self.dag_id, self.run_id, timeout_s=timeout_s)["state"])
 
@@ -75,7 +78,7 @@ class Run:
         """Return the log of a task's latest try."""
         return self.client.task_log(self.dag_id, self.run_id, task_id, map_index=map_index)
 
-    def fetching(self, done: int, *, map_index: int = -1, within_s: float = 90.0) -> None:
+    def fetching(self, done: int, *, map_index: int = -1, within_s: float = HANG_S) -> None:
         """Wait until the running fetch says to have done so many parameters."""
         until(lambda: self._done(map_index) >= done, within_s=within_s, what=f"{done} done by fetch of {self.run_id}")
 
@@ -104,10 +107,12 @@ class Run:
         return json.dumps([keys, values, tasks, stored, *map(self.log, names)])
 
 
-def until(look: Callable[[], Any], *, within_s: float, what: str) -> Any:
+def until(look: Callable[[], Any], *, what: str, within_s: float = HANG_S) -> Any:
     """Look until there is something, and return it."""
-    deadline = time.monotonic() + within_s
+    begun = time.monotonic()
     while not (found := look()):
-        assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}"
-        time.sleep(0.1)
+        waited_s = time.monotonic() - begun
+        assert waited_s < within_s, f"not within {within_s:g} s: {what}"
+        # Each look costs Airflow's servers some milliseconds, of which the tasks of other tests have more use.
+        time.sleep(min(0.1 + waited_s / 20, 1.0))
     return found

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from demo.airflow import Airflow, AirflowClient, environment
+from demo.airflow import AirflowClient
 from demo.airflow.home import COMMAND
 from demo.service import DemoService
-from tests.airflow_fixture import AddDag
+from tests.airflow_fixture import AddDag, SharedAirflow
 from tests.integration.daily import FEW, ZONE, all_ended, backfilled, changed, expected, midnight, report
 from tests.integration.runs import Run, until
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pymongo import MongoClient
     from pymongo.database import Database
 
-pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
 DAG = "few_calls_report"
 # A summary takes longer than its neighbours' loads are apart, as with many more documents: Airflow tells its runs of a
@@ -64,22 +64,22 @@ def documents(reports: Database[dict[str, Any]]) -> list[dict[str, Any]]:
 def has_summaries(reports: Database[dict[str, Any]], days: list[date]) -> None:
     """Wait until there is the right summary of each of the days, and none besides."""
     wanted = [summed(day) for day in days]
-    until(lambda: list(reports["few_summary"].find().sort("_id")) == wanted, within_s=120, what=f"summaries of {days}")
+    until(lambda: list(reports["few_summary"].find().sort("_id")) == wanted, what=f"summaries of {days}")
 
 
 def scheduled_run(client: AirflowClient) -> Run:
     """Return the one run that the schedule has begun by itself."""
-    (run,) = until(lambda: client.runs(DAG), within_s=60, what="a scheduled run")
+    (run,) = until(lambda: client.runs(DAG), what="a scheduled run")
     assert run["run_type"] == "scheduled"
     return Run(client, DAG, run["dag_run_id"])
 
 
-def backfilled_by_command(airflow: Airflow, first: date, last: date, *options: str) -> None:
+def backfilled_by_command(airflow: SharedAirflow, first: date, last: date, *options: str) -> None:
     """Backfill a range of days by the command line, and wait for its end."""
     client = airflow.client()
     span = ("--from-date", midnight(first).isoformat(), "--to-date", midnight(last).isoformat())
     command = [*COMMAND, "backfill", "create", "--dag-id", DAG, *span, *options]
-    env = environment(airflow.home, port=airflow.port, execution_port=airflow.execution_port)
+    env = airflow.environment
     ran = subprocess.run(command, env=env, cwd=airflow.home.directory, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     all_ended(client, DAG)
@@ -100,7 +100,11 @@ def asked(service: DemoService) -> int:
 
 
 def test_every_night_and_backfilled_by_hand(
-    add_dag: AddDag, airflow: Airflow, client: AirflowClient, service: DemoService, reports: Database[dict[str, Any]]
+    add_dag: AddDag,
+    airflow: SharedAirflow,
+    client: AirflowClient,
+    service: DemoService,
+    reports: Database[dict[str, Any]],
 ) -> None:
     """The schedule reports yesterday; five days before it are backfilled, not at all, those that failed, and all again.
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from demo.airflow import AirflowClient
 from demo.numbers import number
-from demo.service import DemoService
+from tests.airflow_fixture import SharedAirflow
+from tests.integration.own import OwnReports, own_service
 from tests.integration.runs import Run
 
 if TYPE_CHECKING:
     from pymongo.database import Database
 
-# The first test waits for Airflow's start, too.
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.airflow
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Refused:
 UNSENT = (
     Refused("misspelt", "fetch", ("endpoint uses {tle}", "every parameter of this list has: tel", "mean {tel}?")),
     Refused("not_json", "extract", ("Parameter 1 of the source", "isn't JSON", "a dict that JSON can hold")),
-    Refused("empty", "extract", ("nobody (bad_input.py:", "no parameter at all", "allow_empty=True")),
+    Refused("empty", "extract", ("nobody (bad_input", "no parameter at all", "allow_empty=True")),
     Refused("twins_refused", "extract", ("Parameter 10 of the source", "was there before", 'duplicates="drop"')),
     Refused("no_connection", "fetch", ("'nowhere' isn't there", "AIRFLOW_CONN_NOWHERE")),
     Refused("no_host", "fetch", ("'hostless' has no host", "Admin > Connections")),
@@ -59,15 +58,15 @@ class Ended:
 
 
 @pytest.fixture(scope="module")
-def ended(dag_ids: list[str], airflow: Any, call_service: DemoService) -> Ended:
+def ended(airflow: SharedAirflow) -> Iterator[Ended]:
     """All of these reports, run side by side."""
-    call_service.reset_stats()
-    client: AirflowClient = airflow.client()
+    client = airflow.client()
     wanted = [*GOOD, *(case.dag_id for case in (*UNSENT, *UNWRITTEN))]
-    runs = {dag_id: Run.trigger(client, dag_id, CONF.get(dag_id)) for dag_id in wanted}
-    for run in runs.values():
-        run.ended()
-    return Ended(runs, call_service.asked())
+    with own_service() as service, OwnReports(airflow, service).open() as reports:
+        runs = {name: Run.trigger(client, reports.dag(name), CONF.get(name)) for name in wanted}
+        for run in runs.values():
+            run.ended()
+        yield Ended(runs, service.asked())
 
 
 @pytest.mark.parametrize("case", [*UNSENT, *UNWRITTEN], ids=lambda case: case.dag_id)
@@ -88,7 +87,7 @@ def test_nothing_is_sent_for_bad_input(ended: Ended) -> None:
 @pytest.mark.parametrize("case", UNWRITTEN, ids=lambda case: case.dag_id)
 def test_nothing_is_written_of_a_refused_load(ended: Ended, loaded: Database[dict[str, Any]], case: Refused) -> None:
     """Of results that can't all be loaded, none is."""
-    assert loaded[case.dag_id].count_documents({}) == 0
+    assert loaded[ended.runs[case.dag_id].dag_id].count_documents({}) == 0
 
 
 def test_an_empty_list_may_be_allowed(ended: Ended, loaded: Database[dict[str, Any]]) -> None:
@@ -96,7 +95,7 @@ def test_an_empty_list_may_be_allowed(ended: Ended, loaded: Database[dict[str, A
     run = ended.runs["empty_allowed"]
     run.succeeded()
     assert [run.returned(task)["parameters"] for task in ("extract", "fetch", "validate", "load")] == [0, 0, 0, 0]
-    assert run.returned("load")["documents"] == loaded["empty_allowed"].count_documents({}) == 0
+    assert run.returned("load")["documents"] == loaded[run.dag_id].count_documents({}) == 0
 
 
 def test_duplicates_are_dropped_and_counted(ended: Ended, loaded: Database[dict[str, Any]]) -> None:
@@ -105,4 +104,4 @@ def test_duplicates_are_dropped_and_counted(ended: Ended, loaded: Database[dict[
     run.succeeded()
     listed = run.returned("extract")
     assert (listed["parameters"], listed["duplicates"]) == (10, 3)
-    assert run.returned("fetch")["requests"] == loaded["twins_dropped"].count_documents({}) == 10
+    assert run.returned("fetch")["requests"] == loaded[run.dag_id].count_documents({}) == 10

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
 # The first test waits for Airflow's start, too.
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.airflow
 
 REPORT = """
     from airflow.sdk import DAG

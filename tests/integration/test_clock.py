@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,38 +14,61 @@ import pytest
 import time_machine
 
 from demo.airflow import Airflow, AirflowHome
+from demo.service import DemoService
 from tests.integration.daily import ZONE, backfilled, expected, midnight, report
 from tests.integration.runs import Run, until
+from tests.shared import PLUGINS, connections
 
 if TYPE_CHECKING:
     from pymongo import MongoClient
 
-pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.airflow, pytest.mark.own_airflow, pytest.mark.slow]
 
 CLOCK = Path(__file__).with_name("clock")
-PLUGINS = Path(__file__).parents[2] / "plugins"
 DAG = "nightly_report"
 # The clocks of Europe are put back on it, so that it has 25 hours; and the day before it.
 LONG, BEFORE = date(2026, 10, 25), date(2026, 10, 24)
-# Airflow starts, and the report of the day before is done, before it ends.
-EVENING = datetime(2026, 10, 25, 23, 58, 50, tzinfo=ZONE)
+# Airflow starts, and the report of the day before is done, before it ends: also where that takes half an hour.
+EVENING = datetime(2026, 10, 25, 23, 0, tzinfo=ZONE)
+NEARLY_MIDNIGHT = datetime(2026, 10, 25, 23, 59, 50, tzinfo=ZONE)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The clock of this process, and of all that are started meanwhile."""
+
+    file: Path
+    here: time_machine.Coordinates
+
+    def put_forward(self, moment: datetime) -> None:
+        """Put it forward to a moment; the other processes follow a moment later."""
+        forward_s = moment.timestamp() - time.time()
+        self.here.shift(forward_s)
+        draft = self.file.with_suffix(".draft")
+        draft.write_text(str(float(self.file.read_text()) + forward_s))
+        draft.replace(self.file)
 
 
 @pytest.fixture
-def evening(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def clock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Clock]:
     """Put the clock back to the evening of the long day, here and in all processes that are started meanwhile."""
     offset_s = EVENING.timestamp() - time.time()
-    monkeypatch.setenv("CLOCK_OFFSET_S", str(offset_s))
+    file = tmp_path / "offset_s"
+    file.write_text(str(offset_s))
+    monkeypatch.setenv("CLOCK_OFFSET_FILE", str(file))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(CLOCK), os.environ["PYTHONPATH"]]))
-    with time_machine.travel(time.time() + offset_s, tick=True):
-        yield
+    with time_machine.travel(time.time() + offset_s, tick=True) as here:
+        yield Clock(file, here)
 
 
 @pytest.fixture
-def airflow(evening: None, tmp_path: Path, airflow_connections: Mapping[str, str]) -> Iterator[Airflow]:
+def airflow(service: DemoService, mongo_uri: str, clock: Clock, tmp_path: Path) -> Iterator[Airflow]:
     """An Airflow of that evening."""
     home = AirflowHome(
-        directory=tmp_path / "home", dags=tmp_path / "dags", plugins=PLUGINS, connections=airflow_connections
+        directory=tmp_path / "home",
+        dags=tmp_path / "dags",
+        plugins=PLUGINS,
+        connections=connections(service.url, mongo_uri),
     )
     home.dags.mkdir()
     with Airflow(home) as running:
@@ -69,7 +93,7 @@ def truth(days: list[date]) -> list[dict[str, Any]]:
     return [document for day in days for document in expected(day)]
 
 
-def test_a_report_is_made_when_its_day_has_ended(airflow: Airflow, collection: Any) -> None:
+def test_a_report_is_made_when_its_day_has_ended(airflow: Airflow, clock: Clock, collection: Any) -> None:
     """Unpaused in the evening, the DAG reports the day before; at midnight, by itself, the long day that has ended.
 
     The days before them can be backfilled, and backfilled again: each has its own documents, and no day has others.
@@ -80,12 +104,14 @@ def test_a_report_is_made_when_its_day_has_ended(airflow: Airflow, collection: A
     client.wait_parsed(DAG, file=file)
     client.unpause(DAG)
 
-    [first] = until(lambda: client.runs(DAG), within_s=60, what="the run of the day before")
+    [first] = until(lambda: client.runs(DAG), what="the run of the day before")
     Run(client, DAG, first["dag_run_id"]).succeeded()
     assert datetime.now(ZONE).date() == LONG, "this machine was too slow: midnight came first"
     assert documents(collection, [BEFORE]) == truth([BEFORE])
+    assert len(client.runs(DAG)) == 1
 
-    [second] = until(lambda: client.runs(DAG)[1:], within_s=120, what="the run at midnight")
+    clock.put_forward(NEARLY_MIDNIGHT)
+    [second] = until(lambda: client.runs(DAG)[1:], what="the run at midnight")
     assert second["run_type"] == "scheduled"
     assert datetime.fromisoformat(second["data_interval_start"]) == datetime(2026, 10, 24, 22, tzinfo=UTC)
     assert datetime.fromisoformat(second["data_interval_end"]) == datetime(2026, 10, 25, 23, tzinfo=UTC)

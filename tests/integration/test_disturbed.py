@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
@@ -32,17 +32,17 @@ from demo.service.options import Options
 from tests.integration.dags.subscribers import DAY
 from tests.integration.engines import engine_of
 from tests.integration.forwarder import Forwarder
+from tests.integration.own import own_service
 from tests.integration.receivers import Hook
 from tests.integration.runs import Run, until
-from tests.postgres import DATABASE, HOST, USER, postgres
+from tests.postgres import postgres, sql_alchemy_conn
+from tests.shared import PLUGINS, connections
 
 if TYPE_CHECKING:
     from pymongo.database import Database
 
-# The first test waits for Airflow's start, too.
-pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.airflow, pytest.mark.own_airflow, pytest.mark.slow]
 
-ROOT = Path(__file__).parents[2]
 DAGS = Path(__file__).with_name("dags")
 DAG_ID = "disturbed"
 CONCURRENCY = 10
@@ -82,19 +82,34 @@ def hook() -> Iterator[Hook]:
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory, airflow_connections: Mapping[str, str], hook: Hook) -> Iterator[Own]:
+def call_service() -> Iterator[DemoService]:
+    """The service that this Airflow is connected to."""
+    with own_service() as running:
+        yield running
+
+
+@pytest.fixture
+def service(call_service: DemoService) -> Iterator[DemoService]:
+    """The service with nothing counted and no faults."""
+    call_service.restore_faults()
+    call_service.reset_stats()
+    yield call_service
+    call_service.restore_faults()
+
+
+@pytest.fixture(scope="module")
+def own(
+    tmp_path_factory: pytest.TempPathFactory, call_service: DemoService, mongo_uri: str, hook: Hook
+) -> Iterator[Own]:
     """An Airflow with PostgreSQL for its metadata, under a service manager that starts again what ends."""
     directory = tmp_path_factory.mktemp("disturbed")
     with postgres() as port, Forwarder(port).open() as metadata:
         home = AirflowHome(
             directory=directory / "home",
             dags=directory / "dags",
-            plugins=ROOT / "plugins",
-            connections={**airflow_connections, "hook": hook.url},
-            config={
-                **SOON,
-                "database.sql_alchemy_conn": f"postgresql+psycopg2://{USER}@{HOST}:{metadata.port}/{DATABASE}",
-            },
+            plugins=PLUGINS,
+            connections={**connections(call_service.url, mongo_uri), "hook": hook.url},
+            config={**SOON, "database.sql_alchemy_conn": sql_alchemy_conn(metadata.port)},
         )
         home.dags.mkdir()
         for name in ("alerting.py", "subscribers.py"):
@@ -146,13 +161,13 @@ class Report:
     def failed(self, hook: Hook) -> None:
         """Wait until the run has failed and a message tells of it."""
         assert self.run.ended() == "failed"
-        until(lambda: self.told(hook), within_s=30, what="a message of the failure")
+        until(lambda: self.told(hook), what="a message of the failure")
 
     def completed_by_one_clear(self, hook: Hook) -> None:
         """Clear fetch, and wait until the run is good and a message tells of it."""
         self.run.clear("fetch")
         self.run.succeeded()
-        until(lambda: len(self.told(hook)) > 1, within_s=30, what="a message of the recovery")
+        until(lambda: len(self.told(hook)) > 1, what="a message of the recovery")
 
     def is_right(self, loaded: Database[dict[str, Any]]) -> None:
         """Compare the loaded documents with what the service knows."""
@@ -230,7 +245,7 @@ def its_end(own: Own, scheduler: int, reports: Sequence[Report]) -> None:
     # Airflow 3.3.2 may hang there: it tells one worker too few to end. A service manager has its patience, too.
     if own.airflow.pids["scheduler"] == scheduler:
         own.airflow.end("scheduler", grace_s=1)
-    until(lambda: own.airflow.pids["scheduler"] != scheduler, within_s=10, what="another scheduler")
+    until(lambda: own.airflow.pids["scheduler"] != scheduler, what="another scheduler")
 
 
 def drain(own: Own, report: Report) -> None:
@@ -332,10 +347,10 @@ def test_a_fetch_that_outlives_its_scheduler_gives_way_to_the_next_try(
     report.run.fetching(CONCURRENCY)
     older = engine_of(report.run)
     with left_alone(own), cut_off(older.parents()[1]):
-        until(lambda: report.run.tries("fetch") == 2, within_s=60, what="a second try")
+        until(lambda: report.run.tries("fetch") == 2, what="a second try")
         assert not has_ended(older)
         engine_of(report.run, other_than=older)
-        until(lambda: has_ended(older), within_s=10, what="the older fetch's end")
+        until(lambda: has_ended(older), what="the older fetch's end")
         service.restore_faults()
         report.run.succeeded()
     time.sleep(QUIET_S)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,9 @@ import pytest
 
 from demo.airflow import AirflowHome, run_dag
 from demo.service import DemoService
-from tests.airflow_fixture import PLUGINS
+from tests.shared import PLUGINS, connections
 
-pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
 SOURCE = """
 from airflow.sdk import DAG
@@ -44,7 +43,7 @@ TELEPHONE_NUMBER = re.compile(r"\d{3}55501\d\d")
 
 
 @pytest.fixture
-def home(tmp_path: Path, airflow_connections: Mapping[str, str]) -> AirflowHome:
+def home(tmp_path: Path, service: DemoService, mongo_uri: str) -> AirflowHome:
     """An Airflow of its own with one report, which writes its events into a file."""
     (tmp_path / "dags").mkdir()
     (tmp_path / "dags" / "told.py").write_text(SOURCE)
@@ -53,18 +52,16 @@ def home(tmp_path: Path, airflow_connections: Mapping[str, str]) -> AirflowHome:
         directory=tmp_path / "home",
         dags=tmp_path / "dags",
         plugins=PLUGINS,
-        connections=airflow_connections,
+        connections=connections(service.url, mongo_uri),
         config={"openlineage.transport": json.dumps(transport), "openlineage.namespace": "tests"},
     )
 
 
-def test_a_reports_events(
-    home: AirflowHome, tmp_path: Path, service: DemoService, airflow_connections: Mapping[str, str], mongo_uri: str
-) -> None:
+def test_a_reports_events(home: AirflowHome, tmp_path: Path, service: DemoService, mongo_uri: str) -> None:
     """From the API to the collection, at a task's start and at its end; no telephone number is in any of it."""
     ran = run_dag(home, "told", DAY)
     assert ran.exit_code == 0, ran.output
-    api = airflow_connections["call_api"]
+    api = service.url
     mongodb = f"mongodb://{urlsplit(mongo_uri).netloc}"
     report = f"{home.directory}/fanout/told/{{run_id}}/report"
     listed, journal = ("file", f"{report}/parameters"), ("file", f"{report}/journal")

@@ -10,14 +10,16 @@ import pytest
 from airflow_fanout.operators.metrics import METRICS
 from demo.airflow import AirflowClient
 from demo.service import DemoService
+from tests.integration.own import OwnDag
 from tests.integration.runs import Run
-from tests.statsd import Received, StatsdServer
+from tests.shared import Servers
+from tests.statsd import Received
 
 if TYPE_CHECKING:
     from pymongo.database import Database
 
 # The first test waits for Airflow's start, too.
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.airflow
 
 COUNT = 60
 TASKS = {
@@ -31,12 +33,12 @@ TASKS = {
 
 
 def test_a_runs_metrics(
-    client: AirflowClient, service: DemoService, loaded: Database[dict[str, Any]], statsd: StatsdServer
+    client: AirflowClient, own_dag: OwnDag, service: DemoService, loaded: Database[dict[str, Any]], servers: Servers
 ) -> None:
     """Exactly the names, types and tags of the table, and in them the counts of the run's own summaries."""
-    run = Run.trigger(client, "slice_metered", {"first": 700, "count": COUNT})
+    run = Run.trigger(client, own_dag("slice_metered"), {"first": 700, "count": COUNT})
     run.succeeded()
-    received = statsd.of_dag("slice_metered")
+    received = servers.ask("metrics_of", run.dag_id)
     for one in received:
         metric = METRICS[one.name]
         assert (one.type, {*one.tags}) == (metric.type, {"dag_id", "task_id", *metric.tags}), one
@@ -66,11 +68,11 @@ def test_a_runs_metrics(
     )
 
 
-def test_a_failed_validation_is_told(client: AirflowClient, service: DemoService, statsd: StatsdServer) -> None:
+def test_a_failed_validation_is_told(client: AirflowClient, own_dag: OwnDag, servers: Servers) -> None:
     """How many are missing is known to an alarm also when nothing is loaded."""
-    run = Run.trigger(client, "slice_missing", {"first": 800, "count": 5})
+    run = Run.trigger(client, own_dag("slice_missing"), {"first": 800, "count": 5})
     assert run.ended() == "failed"
-    received = statsd.of_dag("slice_missing")
+    received = servers.ask("metrics_of", run.dag_id)
     gauges = {one.name: one.value for one in received if one.type == "gauge"}
     assert (gauges["fanout.missing"], gauges["fanout.coverage"]) == (5, 0)
     assert _counters(received)["fanout.parameters http_error"] == 5

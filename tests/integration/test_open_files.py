@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from demo.airflow import Airflow, environment
 from demo.airflow.home import COMMAND
 from demo.processes import Kept
 from demo.service import DemoService
+from tests.airflow_fixture import SharedAirflow
 from tests.integration.engines import is_engine
+from tests.integration.own import OwnDag
 
 if TYPE_CHECKING:
     from pymongo.database import Database
 
-# The first test waits for Airflow's start, too.
-pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
 LIMIT = 256
 # Soft and hard: nobody below can raise it.
@@ -30,12 +30,12 @@ SAMPLE_S = 0.1
 class Limited:
     """`airflow dags test` of one DAG, in a tree of processes that all have the limit."""
 
-    def __init__(self, airflow: Airflow, dag_id: str) -> None:
+    def __init__(self, airflow: SharedAirflow, dag_id: str) -> None:
         self.log = airflow.home.logs / f"limited-{dag_id}.txt"
         command = (*LIMITED, *COMMAND, "dags", "test", dag_id, "2026-11-11")
         self._kept = Kept.start(
             command,
-            env=environment(airflow.home, port=airflow.port),
+            env=airflow.environment,
             cwd=airflow.home.directory,
             log=self.log,
         )
@@ -61,7 +61,7 @@ class Limited:
 
 
 def test_20000_parameters_with_256_open_files(
-    dag_ids: list[str], airflow: Airflow, service: DemoService, loaded: Database[dict[str, Any]]
+    own_dag: OwnDag, airflow: SharedAirflow, service: DemoService, loaded: Database[dict[str, Any]]
 ) -> None:
     """The classic script's fault is gone: it ended with "Too many open files", and then MongoDB couldn't be opened.
 
@@ -69,21 +69,24 @@ def test_20000_parameters_with_256_open_files(
     hundred connections, in a process that never meets MongoDB; the load task writes afterwards.
     """
     service.set_faults(latency_ms=20)
-    limited = Limited(airflow, "many")
+    dag_id = own_dag("many", paused=True)
+    limited = Limited(airflow, dag_id)
     code = limited.run()
     print(f"\nopen files at the peak, of {LIMIT}: {limited.peak}")
     assert code == 0, _tail(limited.log)
     assert limited.peak["engine"] > 100
     assert limited.peak["together"] < 200
-    assert loaded["many"].count_documents({}) == 20_000
+    assert loaded[dag_id].count_documents({}) == 20_000
     stats = service.stats()
     assert (stats["by_path"], stats["asked"]["most"]) == ({"/calls": 20_000}, 10)
     assert stats["connections"] <= 100
 
 
-def test_a_concurrency_beyond_the_limit_is_refused(dag_ids: list[str], airflow: Airflow, service: DemoService) -> None:
+def test_a_concurrency_beyond_the_limit_is_refused(
+    own_dag: OwnDag, airflow: SharedAirflow, service: DemoService
+) -> None:
     """A concurrency that 256 open files can't carry is refused with both numbers, before anything is sent."""
-    limited = Limited(airflow, "too_many")
+    limited = Limited(airflow, own_dag("too_many", paused=True))
     assert limited.run() != 0
     said = limited.log.read_text()
     assert "A concurrency of 300 needs 364 open files, and 256 are allowed here." in said

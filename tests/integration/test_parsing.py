@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from demo.airflow import Airflow, AirflowClient, AirflowHome, environment
-from tests.integration.conftest import FOLDERS
+from demo.airflow import AirflowClient, AirflowHome, environment
+from tests.integration.own import DAGS, FOLDERS, OwnReports
 
-# The first test waits for Airflow's start, too.
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.airflow
 
 SERIALIZED = """
 import json, sys
@@ -74,10 +73,11 @@ def test_serialization_is_stable(folder: Path, nowhere: dict[str, str]) -> None:
     assert twice[0] == twice[1]
 
 
-def test_airflow_makes_one_version_of_a_dag(airflow: Airflow, client: AirflowClient, dag_ids: list[str]) -> None:
+def test_airflow_makes_one_version_of_a_dag(client: AirflowClient, own_reports: OwnReports) -> None:
     """However often the DAG processor parses the files, a DAG stays at its first version."""
+    dag_ids = [own_reports.dag(name, paused=True) for names in DAGS.values() for name in names]
     since = datetime.now(UTC)
-    for file in airflow.home.dags.glob("*.py"):
+    for file in own_reports.files:
         file.touch()
     for dag_id in dag_ids:
         client.wait_parsed(dag_id, since=since)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,63 +12,59 @@ import requests
 from demo.airflow import AirflowClient
 from demo.follow import start_daily_run
 from demo.service import DemoService
+from tests.integration.own import OwnDag
 from tests.integration.runs import Run
 
 if TYPE_CHECKING:
     from pymongo import MongoClient
 
-# The first test waits for Airflow's start, too.
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.airflow
 
-# 2,000 requests of 50 ms, 100 at a time, take a second at the least.
-IDEAL_S = 1.0
-RUNS = 3
 TELEPHONE_NUMBER = re.compile(r"\d{3}55501\d\d")
 
 
 @pytest.fixture
-def daily(client: AirflowClient) -> Iterator[Run]:
+def daily(client: AirflowClient, own_dag: OwnDag) -> Run:
     """The daily report's newest run, which the scheduler has begun by itself."""
-    yield Run(client, "daily_call_report", start_daily_run(client, "daily_call_report"))
-    client.pause("daily_call_report")
+    dag_id = own_dag("daily_call_report", paused=True)
+    return Run(client, dag_id, start_daily_run(client, dag_id))
 
 
 def test_daily_call_report(
     client: AirflowClient, service: DemoService, mongo: MongoClient[dict[str, Any]], daily: Run
 ) -> None:
-    """The day's 2,000 subscribers are each asked once, by 100 connections at the most, in 2.5 times the ideal time.
+    """The day's 2,000 subscribers are each asked once, by 100 connections at the most.
 
     The same day again leaves the same 2,000 documents; each time an asset event has the counts; nothing that
     Airflow shows has a telephone number in it.
     """
-    took = [_good_run(daily, service, mongo)]
-    # The machine may be busy with other things: the best of three.
-    while len(took) < 2 or (len(took) < RUNS and min(took) > 2.5 * IDEAL_S):
-        service.reset_stats()
-        daily.clear()
-        took.append(_good_run(daily, service, mongo))
-    print(f"\nfetch of 2,000 at 50 ms by 100: {took} s; ideal {IDEAL_S} s")
-    assert min(took) <= 2.5 * IDEAL_S
+    is_good(daily, service, mongo)
+    service.reset_stats()
+    daily.clear()
+    is_good(daily, service, mongo)
     events = client.asset_events(source_dag_id=daily.dag_id, source_run_id=daily.run_id)
-    assert [event["extra"]["documents"] for event in events] == [2000] * len(took)
+    assert [event["extra"]["documents"] for event in events] == [2000, 2000]
     assert TELEPHONE_NUMBER.findall(daily.shown()) == []
 
 
-def _good_run(run: Run, service: DemoService, mongo: MongoClient[dict[str, Any]]) -> float:
+def is_good(run: Run, service: DemoService, mongo: MongoClient[dict[str, Any]]) -> None:
+    """Wait for the run's end, and compare what the service and MongoDB have of it with the list."""
     run.succeeded()
     stats = service.stats()
     assert (stats["asked"]["distinct"], stats["asked"]["most"]) == (2000, 1)
     # One more for extract, which has a session of its own.
-    assert stats["connections"] <= 100 + 1
+    assert 20 < stats["connections"] <= 100 + 1
     as_of = datetime.fromisoformat(run.returned("load")["as_of"])
     assert mongo["reports"]["daily_calls"].count_documents({"as_of": as_of}) == 2000
-    return float(run.returned("fetch")["seconds"])
 
 
-def test_crawl_call_logs(client: AirflowClient, service: DemoService, mongo: MongoClient[dict[str, Any]]) -> None:
+def test_crawl_call_logs(
+    client: AirflowClient, own_dag: OwnDag, service: DemoService, mongo: MongoClient[dict[str, Any]]
+) -> None:
     """Each week, a tuple of two, is one call of the function of two arguments; each call it gives, a document."""
     weeks = 3
-    run = Run.trigger(client, "crawl_call_logs", {"weeks": weeks}, logical_date=datetime(2026, 11, 2, tzinfo=UTC))
+    day = datetime(2026, 11, 2, tzinfo=UTC)
+    run = Run.trigger(client, own_dag("crawl_call_logs"), {"weeks": weeks}, logical_date=day)
     run.succeeded()
     assert service.stats()["by_path"] == {"/call-log": weeks}
     assert run.returned("calls.fetch")["kinds"] == {"ok": weeks}

@@ -11,23 +11,24 @@ from demo.airflow import AirflowClient
 from demo.numbers import number
 from demo.service import DemoService
 from tests.integration.engines import engine_of
+from tests.integration.own import OwnDag
 from tests.integration.runs import Run
 
 if TYPE_CHECKING:
     from pymongo.database import Database
 
 # The first test waits for Airflow's start, too.
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.airflow
 
 COUNT = 600
 
 
 def test_a_failed_shard_asks_for_its_own_rest(
-    client: AirflowClient, service: DemoService, loaded: Database[dict[str, Any]]
+    client: AirflowClient, own_dag: OwnDag, service: DemoService, loaded: Database[dict[str, Any]]
 ) -> None:
     """Three shards are one run's documents; the retry of one whose engine was killed asks only for its own rest."""
     service.set_faults(latency_ms=200)
-    run = Run.trigger(client, "slice_sharded", {"first": 0, "count": COUNT})
+    run = Run.trigger(client, own_dag("slice_sharded"), {"first": 0, "count": COUNT})
     run.fetching(20, map_index=1)
     engine_of(run, 1).send_signal(signal.SIGKILL)
     run.succeeded()
@@ -42,4 +43,4 @@ def test_a_failed_shard_asks_for_its_own_rest(
     assert len(again) <= 10 + 50
     assert run.returned("fetch", 1)["resumed"] >= 20
     assert run.returned("validate")["parameters"] == run.returned("load")["documents"] == COUNT
-    assert loaded["slice_sharded"].count_documents({}) == COUNT
+    assert loaded[run.dag_id].count_documents({}) == COUNT

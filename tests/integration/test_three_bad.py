@@ -12,26 +12,27 @@ from airflow_fanout.outcome import Kind
 from demo.airflow import AirflowClient
 from demo.numbers import number
 from demo.service import DemoService
+from tests.integration.own import OwnDag
 from tests.integration.runs import Run
 
 if TYPE_CHECKING:
     from pymongo.database import Database
 
 # The first test waits for Airflow's start, too.
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.airflow
 
 NULL, FAILING, SILENT = (number(index) for index in (300, 700, 1100))
 
 
 def test_three_without_a_good_answer_fail_the_run(
-    client: AirflowClient, service: DemoService, loaded: Database[dict[str, Any]]
+    client: AirflowClient, own_dag: OwnDag, service: DemoService, loaded: Database[dict[str, Any]]
 ) -> None:
     """One null, one always 500, one never answering: validate fails the run, once, and says which kinds and why.
 
     Nothing is loaded, and nothing is lost: when the three answer again, clearing fetch asks for these three only.
     """
     service.set_faults(null=[NULL], fail=[FAILING], hang=[SILENT])
-    run = Run.trigger(client, "three_bad")
+    run = Run.trigger(client, own_dag("three_bad"))
     assert run.ended() == "failed"
     assert run.states == {"extract": "success", "fetch": "success", "validate": "failed", "load": "upstream_failed"}
     assert run.tries("validate") == 1
@@ -41,7 +42,7 @@ def test_three_without_a_good_answer_fail_the_run(
     assert re.search(r"1 × http_error 500", message)
     assert re.search(r"1 × timeout \w*Timeout", message)
     assert not re.search(r"\d{3}55501\d\d", run.shown())
-    assert loaded["three_bad"].count_documents({}) == 0
+    assert loaded[run.dag_id].count_documents({}) == 0
     assert Counter(record.kind for record in run.records()) == {
         Kind.OK: 1997,
         Kind.NULL: 1,
@@ -54,4 +55,4 @@ def test_three_without_a_good_answer_fail_the_run(
     run.clear("fetch")
     run.succeeded()
     assert service.asked() == {NULL: 1, FAILING: 1, SILENT: 1}
-    assert loaded["three_bad"].count_documents({}) == 2000
+    assert loaded[run.dag_id].count_documents({}) == 2000

@@ -31,6 +31,7 @@ from airflow_fanout.errors import BadSetting, JournalDamaged
 from airflow_fanout.history import MOST_RUNS, GoodRun, History
 from airflow_fanout.outcome import Failure, Kind, Outcome, Record
 from airflow_fanout.verdict import Finding
+from tests.ids import plain_repr
 
 NOW = "2026-06-15T00:00:00+00:00"
 NOWHERE = History(Path("nowhere") / "history.jsonl")
@@ -420,7 +421,7 @@ def generator(pairs: object) -> Iterator[str]:
     yield "x"
 
 
-@pytest.mark.parametrize("function", [None, "f", 3, asynchronous, generator, dict, Drift()], ids=repr)
+@pytest.mark.parametrize("function", [None, "f", 3, asynchronous, generator, dict, Drift()], ids=plain_repr)
 def test_what_is_no_function_is_refused(function: Any) -> None:
     """A text, a class, an async function or a generator is refused where it is written."""
     with pytest.raises(BadSetting) as caught:

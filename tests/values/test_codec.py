@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_fanout.codec import NotJson, canonical, decode, encode, plain
+from tests.ids import plain_repr
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS
@@ -59,7 +60,7 @@ def test_tuples_become_lists() -> None:
         object(),
         "half a surrogate pair \ud800",
     ],
-    ids=repr,
+    ids=plain_repr,
 )
 def test_what_json_cannot_hold_is_refused(value: object) -> None:
     """A value without a JSON form is refused, not turned into something else, wherever it stands."""

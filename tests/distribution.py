@@ -1,0 +1,48 @@
+"""Which worker of pytest-xdist runs which test, and when.
+
+A file is one worker's, since its tests may share what takes a while to start. The tests that wait for an Airflow are
+each for itself: they begin first, the longest of all before the others, so that none is left to the end.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from xdist.scheduler import LoadScopeScheduling
+
+if TYPE_CHECKING:
+    import pytest
+    from xdist.workermanage import WorkerController
+
+LONGEST_FIRST = ("own_airflow", "airflow", "slow")
+APART = ("tests/integration/", "tests/demo/test_airflow.py")
+# But for these, whose tests look at the same runs, or share an Airflow that is nobody else's.
+TOGETHER = ("tests/integration/test_bad_input.py", "tests/integration/test_disturbed.py")
+
+
+def place_in_the_order(item: pytest.Item) -> int:
+    """Return a number by which tests are sorted that are distributed."""
+    marks = [place for place, name in enumerate(LONGEST_FIRST) if item.get_closest_marker(name)]
+    return marks[0] if marks else len(LONGEST_FIRST)
+
+
+def unit_of(nodeid: str) -> str:
+    """Return the name of the unit of work that a test belongs to."""
+    file = nodeid.split("::", 1)[0]
+    return nodeid if file.startswith(APART) and file not in TOGETHER else file
+
+
+class Distribution(LoadScopeScheduling):
+    """Hands out units of work in the order of the tests, each to the worker that is next to be idle."""
+
+    def __init__(self, config: pytest.Config, log: object = None) -> None:
+        config.option.loadscopereorder = False
+        super().__init__(config, log)
+
+    def _split_scope(self, nodeid: str) -> str:
+        return unit_of(nodeid)
+
+    def _reschedule(self, node: WorkerController) -> None:
+        # A worker begins a test when it knows the next one. More than one in advance would wait behind a long one.
+        if not self.workqueue or self._pending_of(self.assigned_work[node]) < 2:
+            super()._reschedule(node)

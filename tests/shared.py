@@ -1,0 +1,165 @@
+"""The servers that all tests of a session share: a MongoDB, a StatsD server, an Airflow with a PostgreSQL.
+
+Each is started in pytest's first process, when a test asks for it. Under pytest-xdist the tests run in workers, which
+ask that process over a socket. Whatever it has started ends with it, however it ends.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from multiprocessing.connection import Client, Connection, Listener
+from pathlib import Path
+from threading import Lock, RLock, Thread
+from typing import Any, Protocol
+
+from demo.airflow import Airflow, AirflowHome, AirflowSite
+from demo.connections import mongo_connection
+from demo.mongod import Mongod
+from tests.postgres import postgres, sql_alchemy_conn
+from tests.statsd import Received, StatsdServer
+
+ROOT = Path(__file__).parents[1]
+PLUGINS = ROOT / "plugins"
+# What the DAG files of tests import from the folder that they are in.
+MODULES = (ROOT / "tests" / "integration" / "dags" / "subscribers.py",)
+HOST = "127.0.0.1"
+# A fetch waits for its service most of the time: more of them than there are cores fit side by side.
+PARALLELISM = 12
+CONFIG = {
+    # A file that changes is parsed at once, whatever this says; the others would be parsed again and again.
+    "dag_processor.min_file_process_interval": "600",
+}
+
+
+class Servers(Protocol):
+    """Whom to ask for a server, in the process that has it or in another one."""
+
+    def ask(self, name: str, *arguments: Any) -> Any:
+        """Call the method of `OwnServers` of that name; what it raises is raised here."""
+
+
+class OwnServers:
+    """The servers of this process."""
+
+    def __init__(self, directory: Callable[[str], Path]) -> None:
+        """Take the function that makes a folder for a server's files."""
+        self._directory = directory
+        self._running = ExitStack()
+        self._started: dict[str, Any] = {}
+        self._one_at_a_time = RLock()
+
+    def ask(self, name: str, *arguments: Any) -> Any:
+        """Call one of the methods below."""
+        return getattr(self, name)(*arguments)
+
+    def mongo_uri(self) -> str:
+        """Return the address of the MongoDB."""
+        return str(self._once("mongo", lambda: Mongod.start(self._directory("mongo"))).uri)
+
+    def airflow(self) -> AirflowSite:
+        """Return where the Airflow is found, once it is healthy."""
+        site: AirflowSite = self._once("airflow", self._airflow).site
+        return site
+
+    def check_airflow(self) -> None:
+        """Raise ComponentEnded if a component of the Airflow has ended."""
+        self._started["airflow"].check()
+
+    def metrics_of(self, dag_id: str) -> list[Received]:
+        """Return what the tasks of a DAG have told the StatsD server so far, in the order of its arrival."""
+        return list(self._statsd().of_dag(dag_id))
+
+    def stop(self) -> None:
+        """End all servers, the last one first."""
+        self._running.close()
+        self._started.clear()
+
+    def _statsd(self) -> StatsdServer:
+        found: StatsdServer = self._once("statsd", StatsdServer)
+        return found
+
+    def _airflow(self) -> Airflow:
+        place = self._directory("airflow")
+        home = AirflowHome(
+            directory=place / "home",
+            dags=place / "dags",
+            plugins=PLUGINS,
+            connections={"hostless": '{"conn_type": "http"}', "mongo_default": mongo_connection(self.mongo_uri())},
+            config={**CONFIG, **self._statsd().config, "database.sql_alchemy_conn": self._metadata()},
+            parallelism=PARALLELISM,
+        )
+        home.dags.mkdir()
+        for module in MODULES:
+            shutil.copy(module, home.dags)
+        return Airflow(home, triggerer=True)
+
+    def _metadata(self) -> str:
+        # SQLite has one writer at a time: with a dozen tasks side by side, some wait longer than Airflow bears.
+        return sql_alchemy_conn(self._once("postgres", postgres))
+
+    def _once(self, name: str, start: Callable[[], Any]) -> Any:
+        with self._one_at_a_time:
+            if name not in self._started:
+                self._started[name] = self._running.enter_context(start())
+            return self._started[name]
+
+
+class Desk:
+    """Where other processes ask for the servers of this one, until it is closed."""
+
+    def __init__(self, servers: Servers) -> None:
+        self._servers = servers
+        self._key = secrets.token_bytes()
+        self._listener = Listener((HOST, 0), authkey=self._key)
+        Thread(target=self._accept, name="desk", daemon=True).start()
+
+    @property
+    def place(self) -> tuple[Any, bytes]:
+        """The address and the key, for `ServersElsewhere`."""
+        return self._listener.address, self._key
+
+    def close(self) -> None:
+        """Let nobody ask any more."""
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                Thread(target=self._answer, args=(self._listener.accept(),), name="desk", daemon=True).start()
+
+    def _answer(self, asking: Connection) -> None:
+        with asking, suppress(EOFError, OSError):
+            while True:
+                name, arguments = asking.recv()
+                asking.send(self._outcome(name, arguments))
+
+    def _outcome(self, name: str, arguments: tuple[Any, ...]) -> tuple[bool, Any]:
+        try:
+            return True, self._servers.ask(name, *arguments)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the test that asked fails with it
+            return False, error
+
+
+class ServersElsewhere:
+    """The servers of another process, by its desk."""
+
+    def __init__(self, address: tuple[str, int], key: bytes) -> None:
+        self._desk = Client(tuple(address), authkey=key)
+        self._one_at_a_time = Lock()
+
+    def ask(self, name: str, *arguments: Any) -> Any:
+        """Ask the other process, and wait for its answer."""
+        with self._one_at_a_time:
+            self._desk.send((name, arguments))
+            good, answer = self._desk.recv()
+        if not good:
+            raise answer
+        return answer
+
+
+def connections(service_url: str, mongo_uri: str) -> Mapping[str, str]:
+    """Return the connections of an Airflow that a test has for itself."""
+    return {"call_api": service_url, "mongo_default": mongo_connection(mongo_uri)}
