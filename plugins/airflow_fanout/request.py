@@ -11,6 +11,7 @@ from urllib.parse import quote, quote_plus
 from airflow_fanout import codec, parameter
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
+from airflow_fanout.result import Path, check_path
 from airflow_fanout.settings import check_statuses
 from airflow_fanout.template import Fill, Template, Tree, check_fields, text_of
 
@@ -34,7 +35,8 @@ class Request:
     :param headers: headers of this request, besides the connection's; one whose field is null is left out.
     :param json: a JSON body; a string that is exactly one field keeps the field's type.
     :param form: a form as the body (application/x-www-form-urlencoded), written as `query` is; instead of `json`.
-    :param result: which part of the answer is the result, as a dotted path (`data.calls`); all of it if not given.
+    :param result: which part of the answer is the result, as a dotted path (`data.calls`), or a tuple where a name has
+        a dot; all of it if not given.
     :param empty_is_null: whether an empty list, object or text counts as no result.
     :param null_statuses: HTTP statuses that say "there is nothing", such as 404; they give the outcome `null`.
     :param repeatable: whether sending it twice does no harm; by the method if not given (RFC 9110, 9.2.2).
@@ -46,7 +48,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     json: Json = None
     form: Mapping[str, Json] | None = None
-    result: str | None = None
+    result: Path | None = None
     empty_is_null: bool = False
     null_statuses: Sequence[int] = ()
     repeatable: bool | None = None
@@ -59,13 +61,16 @@ class Request:
         if self.form is not None and (self.json is not None or self.method == "GET"):
             raise BadSetting("form", dict(self.form), "a form only with POST, PUT, PATCH or DELETE, and without `json`")
         check_statuses("null_statuses", self.null_statuses)
+        if self.result:
+            check_path("result", self.result)
         for name, value in self.headers.items():
             if not isinstance(value, str) or any(sign in name + value for sign in "\r\n\0"):
                 raise BadSetting(f"headers[{name!r}]", value, "a text without line breaks")
 
     def as_json(self) -> dict[str, Any]:
         """Return the request as plain JSON; `Request(**json)` is its inverse."""
-        return {**asdict(self), "null_statuses": list(self.null_statuses)}
+        result = self.result if isinstance(self.result, str | None) else list(self.result)
+        return {**asdict(self), "result": result, "null_statuses": list(self.null_statuses)}
 
     @property
     def has_body(self) -> bool:

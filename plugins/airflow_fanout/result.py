@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
+from airflow_fanout.masking import mask
 
 # An answer keyed by its own data may have any number of fields.
 MOST_NAMED = 20
+
+# What a program calls a field. A number of four digits in it, a space, or an @ inside may be somebody's data.
+_WORD = re.compile(r"(?!.*\d{4})[@$#]?[^\W\d][\w.:/-]{0,60}", re.ASCII)
 
 # A dotted path such as "data.calls", or the names one by one where a name has a dot: ("@odata.nextLink",).
 Path = str | Sequence[str]
@@ -78,9 +83,13 @@ def shown(path: Path) -> str:
 
 
 def named(names: Sequence[str] | dict[str, Json]) -> str:
-    """Return the names of fields or headers for a message: the API's own words, without their values."""
+    """Return the names of fields or headers for a message, without their values.
+
+    They are the API's own words; where an answer is keyed by its own data, such as telephone numbers, they are masked.
+    """
     more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
-    return (", ".join(sorted(names)[:MOST_NAMED]) or "none") + more
+    words = [name if _WORD.fullmatch(name) else mask(name) for name in sorted(names)[:MOST_NAMED]]
+    return (", ".join(words) or "none") + more
 
 
 def _undotted(whole: Json, steps: tuple[str, ...]) -> tuple[str, ...]:

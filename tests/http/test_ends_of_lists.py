@@ -180,6 +180,14 @@ def test_further_values_can_end_a_list(kind: Any, last: Any) -> None:
             read(listing(pages=pages), server.origin)
 
 
+def test_a_page_without_items_may_be_the_end() -> None:
+    """An API that always names a next page ends its list by an empty one, where the author says so."""
+    with numbered(lambda n: {"items": [n] if n < 4 else [], "next": f"/{n + 1}"}) as server:
+        assert read(listing(pages=NextLink(field="next", end_empty=True)), server.origin) == [1, 2, 3]
+    with numbered(lambda n: {"items": [n] if n < 4 else [], "next": n + 1}) as server:
+        assert read(listing(pages=Cursor(field="next", end_empty=True)), server.origin) == [1, 2, 3]
+
+
 @pytest.mark.parametrize(
     ("total", "headers", "page"),
     [

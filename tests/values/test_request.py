@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from airflow_fanout import codec
 from airflow_fanout.errors import BadSetting, UnknownField
 from airflow_fanout.request import METHODS, Compiled, Message, Request
+from airflow_fanout.result import Part
 
 VALUES = st.text(st.characters(exclude_categories=["Cs"]))
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
@@ -190,3 +191,18 @@ def test_a_request_travels_as_json() -> None:
     there = Request(**codec.decode(codec.encode(request.as_json())))
     assert there.as_json() == request.as_json()
     assert message(there, {"tel": "x"}) == message(request, {"tel": "x"})
+
+
+def test_a_result_under_a_name_with_a_dot_travels_as_json() -> None:
+    """Its path is a tuple where it is written, and a list on its way; both lead to the same place."""
+    request = Request(endpoint="/", result=("data.v1", "rows"))
+    there = Request(**codec.decode(codec.encode(request.as_json())))
+    answer = {"data.v1": {"rows": [1]}}
+    assert Part(there.result).of(answer) == Part(request.result).of(answer) == [1]
+
+
+@pytest.mark.parametrize("result", ["a..b", ["a", ""], ("a", 1), {"a": 1}, 3])
+def test_a_result_that_is_no_path_is_refused(result: Any) -> None:
+    """While the DAG file is parsed."""
+    with pytest.raises(BadSetting, match="result is"):
+        Request(endpoint="/", result=result)

@@ -57,3 +57,39 @@ def test_empty_is_null_where_the_report_says_so(empty: Any) -> None:
 def test_false_and_zero_are_not_empty(value: Any) -> None:
     """Zero calls, false, and a list of one null are answers, also where empty counts as null."""
     assert Part(None, empty_is_null=True).of(value) == value
+
+
+def test_names_that_may_be_data_are_masked() -> None:
+    """An answer keyed by telephone numbers, addresses or people doesn't put them into a message."""
+    answer = {"+12025550123": 1, "12025550199": 1, "a.b@example.com": 1, "Jo Doe": 1, "k2025550123": 1}
+    words = {"@odata.nextLink": 1, "$ref": 1, "X-Total-Count": 1, "next_page": 1, "v2": 1}
+    with pytest.raises(PartMissing) as caught:
+        Part("rows").of({**answer, **words})
+    assert [name for name in answer if name in str(caught.value)] == []
+    assert [name for name in words if name not in str(caught.value)] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "part"),
+    [
+        (("a.b",), {"c": {"d.e": 2}, "f": 3}),
+        (["a.b", "c"], {"d.e": 2}),
+        (("a.b", "c", "d.e"), 2),
+        (("x", "0", "y"), 1),
+    ],
+)
+def test_a_name_with_a_dot_is_written_in_a_tuple(path: Any, part: Json) -> None:
+    """Names one by one, as a tuple or, out of JSON, as a list."""
+    assert Part(path).of({"a.b": {"c": {"d.e": 2}, "f": 3}, "x": [{"y": 1}]}) == part
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [("a.b", ("a.b",)), ("a.b.c", ("a.b", "c")), ("a.b.c.d.e", ("a.b", "c", "d.e")), ("a.b.g", ()), ("a.x", ())],
+)
+def test_a_dotted_text_that_means_a_name_with_a_dot_is_told(path: str, names: tuple[str, ...]) -> None:
+    """The message says how to write the path that the answer has; it guesses nothing that isn't there."""
+    with pytest.raises(PartMissing) as caught:
+        Part(path).of({"a.b": {"c": {"d.e": 2}, "f": 3}})
+    assert caught.value.names == names
+    assert ("is written as a tuple: " + repr(names) in str(caught.value)) is bool(names)

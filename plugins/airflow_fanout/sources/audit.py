@@ -74,7 +74,8 @@ class Audit:
             what = "had no items" if self._without_items > most else "brought no item that wasn't there before"
             raise NotPaged(
                 f"pages {page.number - most} to {page.number} {what}, more than max_empty_pages={most} in a row. If "
-                "that can be right, raise max_empty_pages; else look at `pages`"
+                "that can be right, raise max_empty_pages; if a page without items is the end, set end_empty=True in "
+                "`pages`"
             )
 
     def _note_total(self, page: Page) -> None:

@@ -31,18 +31,20 @@ class NextLink:
         not given.
     :param optional: whether the first page may lack it: many APIs leave it out when everything fits on one page.
     :param end: further values that end the list, such as `(False,)`.
+    :param end_empty: whether a page without items ends the list, too, whatever it says of a next one.
     """
 
     field: Place | None = None
     optional: bool = False
     end: Sequence[Json] = ()
+    end_empty: bool = False
 
     def __post_init__(self) -> None:
         if self.field is not None:
             check_place("NextLink.field", self.field)
         if isinstance(self.field, Header) and self.field.name.lower() == "link":
             raise BadSetting("NextLink.field", self.field, "nothing for the Link header: NextLink()")
-        _check_common("NextLink", self.optional, self.end)
+        _check_common(self)
 
     def first(self) -> Query:
         """Return what the first page's query has besides the list's own."""
@@ -53,6 +55,8 @@ class NextLink:
 
         :raises NotPaged: when the page doesn't say it, or says something that is no address.
         """
+        if self.end_empty and not page.items:
+            return _empty(page)
         link = _linked(page, optional=self.optional) if self.field is None else _told(page, self, self.field)
         return link if isinstance(link, End) else Step(_address(page, link), {})
 
@@ -87,7 +91,7 @@ class PageNumber:
     def following(self, page: Page) -> Step | End:
         """Return the next page, or why there is none."""
         if not page.items:
-            return End(f"page {page.number} has no items")
+            return _empty(page)
         return Step(page.target, {self.name: page.query[self.name] + 1})
 
 
@@ -101,17 +105,19 @@ class Cursor:
     :param field: the dotted path of the cursor in the answer (a tuple where a name has a dot), or a `Header`.
     :param optional: whether the first page may lack it: many APIs leave it out when everything fits on one page.
     :param end: further values that end the list, such as `(0, False)`.
+    :param end_empty: whether a page without items ends the list, too, whatever it says of a next one.
     """
 
     name: str = "cursor"
     field: Place = "cursor"
     optional: bool = False
     end: Sequence[Json] = ()
+    end_empty: bool = False
 
     def __post_init__(self) -> None:
         _check_name("Cursor.name", self.name)
         check_place("Cursor.field", self.field)
-        _check_common("Cursor", self.optional, self.end)
+        _check_common(self)
 
     def first(self) -> Query:
         """Return what the first page's query has besides the list's own."""
@@ -122,6 +128,8 @@ class Cursor:
 
         :raises NotPaged: when the page doesn't say it, or says something that can't be sent.
         """
+        if self.end_empty and not page.items:
+            return _empty(page)
         cursor = _told(page, self, self.field)
         if isinstance(cursor, End):
             return cursor
@@ -132,6 +140,10 @@ class Cursor:
 
 
 Pages = NextLink | PageNumber | Cursor
+
+
+def _empty(page: Page) -> End:
+    return End(f"page {page.number} has no items")
 
 
 def _told(page: Page, pages: NextLink | Cursor, place: Place) -> Json | End:
@@ -205,10 +217,12 @@ def _address(page: Page, link: Json) -> str:
     return address
 
 
-def _check_common(kind: str, optional: object, end: object) -> None:
-    _check_switch(f"{kind}.optional", optional)
-    if isinstance(end, str) or not isinstance(end, Sequence):
-        raise BadSetting(f"{kind}.end", end, "a tuple of the values that end the list, such as (0, False)")
+def _check_common(pages: NextLink | Cursor) -> None:
+    kind = type(pages).__name__
+    _check_switch(f"{kind}.optional", pages.optional)
+    _check_switch(f"{kind}.end_empty", pages.end_empty)
+    if isinstance(pages.end, str) or not isinstance(pages.end, Sequence):
+        raise BadSetting(f"{kind}.end", pages.end, "a tuple of the values that end the list, such as (0, False)")
 
 
 def _check_switch(field: str, value: object) -> None:
