@@ -112,6 +112,19 @@ def test_a_page_that_drips_in_ends_at_its_total_time(how: Any, scheme: str, tmp_
     assert caught.value.retry
 
 
+@pytest.mark.timeout(60)
+def test_a_silent_server_ends_at_the_total_time_too() -> None:
+    """What is left of `total_s` limits the wait for the next byte, however long `read_s` is."""
+
+    def silent(_: Seen, connection: Connection) -> None:
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
+        connection.pause(100)
+
+    source = listing(timeouts=Timeouts(read_s=100, total_s=0.3), retry=Retry(attempts=1))
+    with Server(silent) as server:
+        assert "it wasn't complete after 0.3 s" in refused(source, server.origin)
+
+
 def test_a_slow_page_within_its_time_is_read_whole() -> None:
     """The limit breaks off nothing that comes in time, also over a connection that was used before."""
 
@@ -187,6 +200,16 @@ def test_a_long_wait_says_why_and_until_when(caplog: pytest.LogCaptureFixture) -
     warned = next(record for record in caplog.records if record.levelno == logging.WARNING)
     assert "page 1: HTTP 503 Busy. Waiting 120." in warned.getMessage()
     assert "until 20" in warned.getMessage()
+
+
+def test_a_quota_that_is_used_up_for_long_is_asked_again() -> None:
+    """A pause beyond `longest_s` isn't waited for: the API itself says whether it refuses the next page."""
+    headers = ("X-RateLimit-Remaining: 0", "X-RateLimit-Reset: 3600")
+    pages = [as_json({"items": [1], "next": "/2"}, "200 OK", *headers), as_json({"items": [2]})]
+    waits: list[float] = []
+    with in_pages(*pages) as server:
+        assert read(listing(pages=NextLink(field="next")), server.origin, sleep=waits.append) == [1, 2]
+    assert waits == []
 
 
 def test_a_used_up_quota_is_waited_for_before_the_next_page() -> None:

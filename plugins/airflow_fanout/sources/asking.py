@@ -61,6 +61,7 @@ class _Failed(NamedTuple):
     error: Exception | None
     text: str
     lasting: bool = False
+    elsewhere: str = ""
 
 
 class Asker:
@@ -68,6 +69,7 @@ class Asker:
 
     def __init__(self, source: HttpList, endpoint: Endpoint, sleep: Callable[[float], None]) -> None:
         self._source = source
+        self._endpoint = endpoint
         self._sleep = sleep
         self._deadline = Deadline(source.timeouts.total_s)
         settings = FetchSettings(concurrency=1, timeouts=source.timeouts, max_body_bytes=source.max_page_bytes)
@@ -125,7 +127,7 @@ class Asker:
         if response.status_code in last:
             return Received(response.status_code, response.url, response.headers)
         if response.status_code not in good:
-            return _refused(response)
+            return _refused(response, self._endpoint)
         try:
             answer = codec.decode(response.content)
         except codec.NotJson as error:
@@ -152,7 +154,7 @@ class Asker:
         if number > 1 and isinstance(self._source.pages, PageNumber) and 200 < (outcome.status or 0) < 500:
             text = f"{text}; if that is the end of the list, write PageNumber(…, end_statuses=({outcome.status},))"
         if outcome.status in ADVICE:
-            text = f"{text}. {ADVICE[outcome.status]} (connection {self._source.http_conn_id!r})"
+            text = f"{text}. {ADVICE[outcome.status]} (connection {self._source.http_conn_id!r}){failed.elsewhere}"
         if (asked_s := outcome.retry_after_s or 0.0) > policy.longest_s:
             text = (
                 f"{text}: the API asked us to wait {asked_s:,.0f} s, longer than retry.longest_s={policy.longest_s:g}"
@@ -163,6 +165,14 @@ class Asker:
         return kind(str(self._source), text)
 
 
-def _refused(response: requests.Response) -> _Failed:
+def _refused(response: requests.Response, endpoint: Endpoint) -> _Failed:
     outcome = outcome_of_status(response)
-    return _Failed(outcome, None, outcome.failure.message if outcome.failure else outcome.kind)
+    there, own = (_origin(address) for address in (response.url, endpoint.base_url))
+    elsewhere = "" if there == own else f". The page is at {there}, not at {own}: no credentials were sent there"
+    text = outcome.failure.message if outcome.failure else outcome.kind
+    return _Failed(outcome, None, text, elsewhere=elsewhere)
+
+
+def _origin(address: str) -> str:
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}".lower()
