@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import Any
 
 import pytest
@@ -105,3 +106,13 @@ def test_a_refusal_at_another_origin_says_that_no_credentials_were_sent() -> Non
     ):
         list(listing(pages=NextLink(field="next")).read(secret(own.origin)))
     assert f"The page is at {other.origin}, not at {own.origin}: no credentials were sent there" in str(caught.value)
+
+
+def test_a_list_that_cannot_be_read_shows_no_query() -> None:
+    """Neither the message nor what an error was raised from: a query may hold a secret, or somebody's number."""
+    query = {"token": "s3cr3t-t0k3n", "tel": "+12025550123"}
+    with pytest.raises(BadSource) as caught:
+        list(listing(query=query).read(Endpoint(base_url="http://127.0.0.1:1"), sleep=lambda _: None))
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "Connection refused" in shown
+    assert [value for value in ("s3cr3t", "2025550123") if value in shown] == []

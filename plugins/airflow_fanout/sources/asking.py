@@ -58,7 +58,6 @@ class _Failed(NamedTuple):
     """A try that gave no page; `lasting` says why no further one would."""
 
     outcome: Outcome
-    error: Exception | None
     text: str
     lasting: bool = False
     elsewhere: str = ""
@@ -102,7 +101,8 @@ class Asker:
                 got.outcome, attempt=attempt, policy=policy, repeatable=True, budget=budget, uniform=random.uniform
             )
             if got.lasting or garbled >= MOST_GARBLED or not isinstance(decision, Again):
-                raise self._error(got, number, attempt) from got.error
+                # requests' own words have the whole address, with its query.
+                raise self._error(got, number, attempt) from None
             self.wait(decision.wait_s, f"page {number}: {got.text}")
         raise AssertionError("counting doesn't end")
 
@@ -132,21 +132,21 @@ class Asker:
             answer = codec.decode(response.content)
         except codec.NotJson as error:
             text = f"the answer isn't JSON: {error} (HTTP {response.status_code} from {urlsplit(response.url).path})"
-            return _Failed(Outcome(Kind.INVALID, garbled=True, failure=Failure("NotJson", text)), error, text)
+            return _Failed(Outcome(Kind.INVALID, garbled=True, failure=Failure("NotJson", text)), text)
         return Received(response.status_code, response.url, response.headers, answer)
 
     def _not_answered(self, error: Exception) -> _Failed:
         if isinstance(error, BodyTooLarge):
             text = f"it is larger than {self._source.max_page_bytes:,} bytes (max_page_bytes of the HttpList)"
-            return _Failed(outcome_of(error), error, text, lasting=True)
+            return _Failed(outcome_of(error), text, lasting=True)
         # A host that has answered is there: what is wrong with it now may pass.
         if not self._has_answered and (cause := lasting_cause(error)):
-            return _Failed(outcome_of(error), error, cause, lasting=True)
+            return _Failed(outcome_of(error), cause, lasting=True)
         outcome = outcome_of(error)
         if self._deadline.is_over:
             total_s = self._source.timeouts.total_s
-            return _Failed(outcome, error, f"it wasn't complete after {total_s:g} s (timeouts.total_s of the HttpList)")
-        return _Failed(outcome, error, outcome.failure.message if outcome.failure else outcome.kind)
+            return _Failed(outcome, f"it wasn't complete after {total_s:g} s (timeouts.total_s of the HttpList)")
+        return _Failed(outcome, outcome.failure.message if outcome.failure else outcome.kind)
 
     def _error(self, failed: _Failed, number: int, attempt: int) -> BadSource:
         outcome, policy = failed.outcome, self._source.retry
@@ -170,7 +170,7 @@ def _refused(response: requests.Response, endpoint: Endpoint) -> _Failed:
     there, own = (_origin(address) for address in (response.url, endpoint.base_url))
     elsewhere = "" if there == own else f". The page is at {there}, not at {own}: no credentials were sent there"
     text = outcome.failure.message if outcome.failure else outcome.kind
-    return _Failed(outcome, None, text, elsewhere=elsewhere)
+    return _Failed(outcome, text, elsewhere=elsewhere)
 
 
 def _origin(address: str) -> str:
