@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from airflow.sdk import DAG, XComArg, task, task_group
 
 from airflow_fanout import ExtractOperator, GeventFetchOperator, HttpList, MongoLoadOperator, Over, ValidateOperator
 from airflow_fanout.errors import BadSetting
+from airflow_fanout.operators.border import list_directory
 from airflow_fanout.operators.bound import resolved, resolved_value
 
 TEMPLATE = "{{ var.value.api_key }}"
@@ -168,3 +170,12 @@ def test_an_xcom_in_a_partial_makes_its_task_upstream() -> None:
             parameters=REFERENCE,
         )
     assert [operator.upstream_task_ids for operator in (extract, second, asked)] == [{"token"}] * 3
+
+
+def test_the_lists_of_a_mapped_group_are_not_taken_for_one() -> None:
+    """A task outside the group gets all of its lists, and would load only the first: it is refused."""
+    lists = [{"directory": f"/somewhere/{number}"} for number in (1, 2)]
+    with pytest.raises(BadSetting, match="parameters is '2 lists': expected one list"):
+        list_directory(lists)
+    shards = [{"directory": "/somewhere/1", "shard": number} for number in (0, 1)]
+    assert list_directory(shards).path == Path("/somewhere/1")

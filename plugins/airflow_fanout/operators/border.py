@@ -118,10 +118,21 @@ def list_directory(reference: Reference | XComArg) -> ListDirectory:
 
 
 def _one(reference: Reference | XComArg) -> Mapping[str, Any]:
-    one = reference[0] if isinstance(reference, Sequence) and reference else reference
+    one: Any = reference
+    if isinstance(reference, Sequence) and reference:
+        one = reference[0]
+        # Shards are of one list; what the tasks of a mapped group have returned are several.
+        if len({_directory(each) for each in reference}) > 1:
+            expected = "one list: in a mapped task group, that of the group's own ExtractOperator"
+            raise BadSetting("parameters", f"{len(reference)} lists", expected)
     if not isinstance(one, Mapping) or "directory" not in one:
         raise BadSetting("parameters", reference, "the output of an ExtractOperator, as in parameters=extract.output")
-    return one
+    found: Mapping[str, Any] = one
+    return found
+
+
+def _directory(reference: Any) -> Any:
+    return str(reference["directory"]) if isinstance(reference, Mapping) and "directory" in reference else None
 
 
 def checked_list(reference: Reference | XComArg) -> tuple[ListDirectory, Manifest]:
