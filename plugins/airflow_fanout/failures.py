@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import socket
+import ssl
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +12,8 @@ from pathlib import Path
 import requests
 import urllib3.exceptions
 
-from airflow_fanout.outcome import Failure, Kind, Outcome
+from airflow_fanout.causes import is_no_name, is_tls_refused
+from airflow_fanout.outcome import Cause, Failure, Kind, Outcome
 from airflow_fanout.ratelimit import pause_s
 from airflow_fanout.session import BodyTooLarge
 
@@ -37,6 +41,16 @@ _INNER_KINDS: tuple[tuple[type[BaseException], Kind], ...] = (
     (urllib3.exceptions.InvalidHeader, Kind.INVALID),
 )
 
+# What urllib3 raises before a request is sent.
+_UNSENT = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.ProxyError,
+    requests.exceptions.ProxyError,
+)
+# Python's own client: "Tunnel connection failed: 407 …"; the session of an http address: "HTTP 407 …".
+_PROXY_REFUSES = re.compile(r"^(?:Tunnel connection failed:|HTTP) 407\b")
+
 # A message is for people; a page of HTML in it is not.
 LONGEST_TEXT = 1_000
 
@@ -53,8 +67,33 @@ def outcome_of(error: BaseException, *, author: str | None = None) -> Outcome:
     kind = next((kind for family, kind in _KINDS if isinstance(error, family)), Kind.ERROR)
     inner = _inner(error)
     kind = next((kind for family, kind in _INNER_KINDS if isinstance(inner, family)), kind)
-    failure = Failure(short(type(error).__name__), _words(inner or error), where)
-    return Outcome(kind, failure=failure, garbled=isinstance(error, _GARBLED))
+    words, cause = _words(inner or error), _cause(error, inner)
+    proxy = getattr(error, "proxy", "")
+    failure = Failure(short(type(error).__name__), f"the proxy {proxy}: {words}" if proxy else words, where)
+    unsent = isinstance(error, requests.ConnectTimeout) or isinstance(inner or error, _UNSENT)
+    return Outcome(kind, failure=failure, garbled=isinstance(error, _GARBLED), unsent=unsent, cause=cause)
+
+
+def _cause(error: BaseException, inner: BaseException | None) -> Cause | None:
+    """Return what somebody has to change, as requests' or urllib3's exception has it; `None` if it may pass."""
+    if isinstance(error, requests.exceptions.ProxyError):
+        return _cause_at_proxy(inner.original_error if isinstance(inner, urllib3.exceptions.ProxyError) else error)
+    if isinstance(inner, urllib3.exceptions.NameResolutionError):
+        return Cause.UNKNOWN_HOST if _is_no_name(inner) else None
+    if isinstance(inner, urllib3.exceptions.SSLError):
+        untrusted = any(isinstance(found, ssl.SSLCertVerificationError) for found in inner.args)
+        return Cause.CERTIFICATE if untrusted else Cause.TLS if is_tls_refused(_words(inner)) else None
+    return None
+
+
+def _cause_at_proxy(error: BaseException) -> Cause | None:
+    if isinstance(error, urllib3.exceptions.NameResolutionError):
+        return Cause.UNKNOWN_PROXY if _is_no_name(error) else None
+    return Cause.PROXY_CREDENTIALS if _PROXY_REFUSES.search(_words(error)) else None
+
+
+def _is_no_name(error: urllib3.exceptions.NameResolutionError) -> bool:
+    return isinstance(error.__cause__, socket.gaierror) and is_no_name(error.__cause__)
 
 
 def outcome_of_status(response: requests.Response, where: str | None = None) -> Outcome:

@@ -12,14 +12,17 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from http.cookiejar import DefaultCookiePolicy
+from queue import LifoQueue
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth, HTTPDigestAuth
-from requests.utils import get_environ_proxies, get_netrc_auth
+from requests.utils import get_environ_proxies, get_netrc_auth, select_proxy
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 
+from airflow_fanout.causes import shown
 from airflow_fanout.endpoint import Endpoint
 from airflow_fanout.settings import FetchSettings
 
@@ -95,10 +98,27 @@ class FanoutSession(requests.Session):
         # `get` says True by itself, so a connection's False can't be a mere default.
         options["allow_redirects"] = options.get("allow_redirects", True) and self._endpoint.allow_redirects
         self._introduce(address, options)
-        response = self._ask(method, address, options)
+        response = self._through_proxy(method, address, options)
         if options.get("stream"):
             self._streams().append(response)
         return response
+
+    def _through_proxy(self, method: str, address: str, options: dict[str, Any]) -> requests.Response:
+        """Send a request; a proxy that is in the way is named, and says the same for http as for https."""
+        try:
+            response = self._ask(method, address, options)
+        except requests.exceptions.ProxyError as error:
+            error.proxy = self._proxy_of(address, options)  # type: ignore[attr-defined] # for who says what happened
+            raise
+        proxy = self._proxy_of(address, options) if response.status_code == requests.codes.proxy_authentication else ""
+        if not proxy:
+            return response
+        refused = requests.exceptions.ProxyError(f"HTTP 407 {response.reason}", request=response.request)
+        refused.proxy = proxy  # type: ignore[attr-defined] # as above
+        raise refused
+
+    def _proxy_of(self, address: str, options: dict[str, Any]) -> str:
+        return shown(select_proxy(address, {**self.proxies, **(options.get("proxies") or {})}) or "")
 
     def _ask(self, method: str, address: str, options: dict[str, Any]) -> requests.Response:
         """Send a request to a whole address, with all that the connection has to say among its options."""
@@ -161,6 +181,25 @@ class FanoutSession(requests.Session):
             }
 
 
+class _OpenFirst(LifoQueue[Any]):
+    """A pool's places, those with an open connection first.
+
+    A place whose connection has failed would otherwise be the next to be taken: an API that allows no more connections
+    than there are open ones would refuse each new one, while all of those stand idle.
+    """
+
+    def _put(self, item: Any) -> None:
+        self.queue.insert(0 if item is None else len(self.queue), item)
+
+
+class _HttpPool(HTTPConnectionPool):
+    QueueCls = _OpenFirst
+
+
+class _HttpsPool(HTTPSConnectionPool):
+    QueueCls = _OpenFirst
+
+
 class BoundedAdapter(HTTPAdapter):
     """A connection pool for so many requests at once, whose answers have a limit on their size."""
 
@@ -168,6 +207,17 @@ class BoundedAdapter(HTTPAdapter):
         self._max_body_bytes = max_body_bytes
         # Without pool_block a full pool opens connections and throws them away: the way to "Too many open files".
         super().__init__(pool_connections=8, pool_maxsize=concurrency, pool_block=True, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        """Make the pools for all addresses."""
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+
+    def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
+        """Return what makes the pools for a proxy."""
+        manager = super().proxy_manager_for(*args, **options)
+        manager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+        return manager
 
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
         """Return the response with a count on what is read of it."""

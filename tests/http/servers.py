@@ -113,7 +113,9 @@ Routes = Mapping[str, Handler | bytes]
 class Server:
     """A server on the loopback interface whose handler returns an answer's bytes, or sends what it likes."""
 
-    def __init__(self, handler: Handler, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, handler: Handler, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
         self.seen: list[Seen] = []
         self.connections = 0
         self._handler = handler
@@ -122,7 +124,7 @@ class Server:
         self._threads: list[threading.Thread] = []
         self._open: set[socket.socket] = set()
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server((host, 0), family=family, backlog=512)
+        self._listener = socket.create_server((host, port), family=family, backlog=512)
         self.port = self._listener.getsockname()[1]
         self.authority = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
         self.origin = f"{'https' if tls else 'http'}://{self.authority}"
@@ -185,6 +187,26 @@ class Server:
                     connection.send(answer)
         finally:
             self._open.discard(connected)
+
+
+class Crowded(Server):
+    """A server that takes so many connections at once, and resets all others as soon as they are opened."""
+
+    def __init__(self, handler: Handler, most: int) -> None:
+        super().__init__(handler)
+        self._places = threading.BoundedSemaphore(most)
+        self.resets = 0
+
+    def _serve(self, connected: socket.socket) -> None:
+        if not self._places.acquire(blocking=False):
+            self.resets += 1
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connected.close()
+            return
+        try:
+            super()._serve(connected)
+        finally:
+            self._places.release()
 
 
 def answer(body: bytes = b"", status: str = "200 OK", *headers: str) -> bytes:

@@ -67,7 +67,7 @@ def progress_at_end(said: Said | None, engine: EngineProcess | Fleet, connection
         raise EngineDied(engine.ended or "closed its pipes", engine.last_words)
     if said.what == "failed":
         raise EngineFailed(**said.value)
-    progress = Progress.from_json(said.value.pop("progress"))
+    progress = Progress.from_json(said.value["progress"])
     if said.what in _ERRORS:
         raise _ERRORS[said.what](progress, said.value, connection)
     return progress

@@ -165,6 +165,8 @@ class Pump(Driver):
     def _end(self, easy: pycurl.Curl, code: int, message: str) -> Attempt | None:
         task, transfer, begun_s = self._sent.pop(easy)
         outcome = self._transport.outcome(transfer, code, message)
+        if code and outcome is not None and self._traffic.startup.is_on:
+            outcome = self._transport.checked(outcome)
         if outcome is None:
             self._follow(task, begun_s, _Answer(transfer))
         self._release(transfer)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from http.client import BadStatusLine, HTTPException, RemoteDisconnected
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,9 +20,11 @@ if TYPE_CHECKING:
 _TOO_LARGE = frozenset({pycurl.E_WRITE_ERROR, pycurl.E_FILESIZE_EXCEEDED})
 # The server has gone without a word; the last of these is how libcurl refuses to send a POST a second time.
 _GONE = frozenset({pycurl.E_GOT_NOTHING, pycurl.E_RECV_ERROR, pycurl.E_SEND_FAIL_REWIND})
-# Nothing has been sent yet, and what TLS has against it requests says in more words, when it is asked to send.
+# Nothing has been sent yet, and what TLS or the name service has against it requests says in more words, when it is
+# asked to send.
 UNSENT = frozenset(
     {
+        pycurl.E_COULDNT_RESOLVE_HOST,
         pycurl.E_SSL_CONNECT_ERROR,
         pycurl.E_PEER_FAILED_VERIFICATION,
         pycurl.E_SSL_CERTPROBLEM,
@@ -68,7 +69,7 @@ def failure_of(
     connect_s, read_s = limits
     if broken.code == pycurl.E_OPERATION_TIMEDOUT:
         return _timed_out(broken, request, pool, (connect_s, read_s))
-    if broken.code in (pycurl.E_COULDNT_CONNECT, pycurl.E_COULDNT_RESOLVE_HOST):
+    if broken.code == pycurl.E_COULDNT_CONNECT:
         return requests.ConnectionError(_tried(pool, request, _unconnected(broken, pool)), request=request)
     if broken.code == pycurl.E_FTP_WEIRD_SERVER_REPLY and b"content-length" in broken.headers:
         unclear = inner.InvalidHeader(f"Content-Length contained multiple unmatching values ({broken.message})")
@@ -114,9 +115,6 @@ def _tried(pool: HTTPConnectionPool, request: requests.PreparedRequest, reason: 
 
 def _unconnected(broken: Broken, pool: HTTPConnectionPool) -> Exception:
     connection: Any = pool.ConnectionCls(pool.host, pool.port)
-    if broken.code == pycurl.E_COULDNT_RESOLVE_HOST:
-        reason = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        return inner.NameResolutionError(pool.host, connection, reason)
     number = broken.errno
     said = f"[Errno {number}] {os.strerror(number)}" if number else broken.message
     return inner.NewConnectionError(connection, f"Failed to establish a new connection: {said}")

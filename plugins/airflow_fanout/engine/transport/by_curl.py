@@ -5,24 +5,38 @@ Each option's meaning is in libcurl's manual, https://curl.se/libcurl/c/curl_eas
 
 from __future__ import annotations
 
+import io
 import os
 import re
+import socket
 from collections.abc import Callable, Mapping
 from http.client import responses
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import certifi
+import msgspec
 import pycurl
 from requests import PreparedRequest, RequestException
 from requests.structures import CaseInsensitiveDict
 from requests.utils import prepend_scheme_if_needed, requote_uri, select_proxy
 
+from airflow_fanout.causes import shown
 from airflow_fanout.codec import Json
 from airflow_fanout.endpoint import Endpoint
 from airflow_fanout.engine.transport import timed_out
 from airflow_fanout.engine.transport.answer import Reading
-from airflow_fanout.outcome import Failure, Kind, Outcome
+from airflow_fanout.engine.transport.unanswered import (
+    Resolve,
+    cause_of_code,
+    is_unknown,
+    is_unprocessed,
+    is_unsent,
+    refused_by_proxy,
+    says_refused,
+)
+from airflow_fanout.outcome import Cause, Failure, Kind, Outcome
 from airflow_fanout.request import Compiled, Request
 from airflow_fanout.settings import FetchSettings
 
@@ -54,6 +68,12 @@ _FAILURES = {
 }
 # Our own callback has refused more of the body, or its announced length is too much already.
 _TOO_LARGE = frozenset({pycurl.E_WRITE_ERROR, pycurl.E_FILESIZE_EXCEEDED})
+# How a kept connection fails that its server has closed meanwhile; the last is how libcurl refuses to send twice.
+_DIED = frozenset({pycurl.E_GOT_NOTHING, pycurl.E_SEND_ERROR, pycurl.E_RECV_ERROR, pycurl.E_SEND_FAIL_REWIND})
+# A connection that was idle for longer, in seconds, may be one that its server is about to close.
+_FRESH_S = 2
+_PROXY_REFUSES = 407
+_OWN_CONNECTION = {pycurl.FRESH_CONNECT: 1, pycurl.FORBID_REUSE: 1}
 
 
 class Transfer:
@@ -63,10 +83,10 @@ class Transfer:
     :param most: the largest body, in bytes.
 
     `told` are the request's own headers that the handle knows of. `heard_s` is the moment of the last look at which
-    more of the bodies had gone out or come in.
+    more of the bodies had gone out or come in. `refused` says that the server has refused the request's stream.
     """
 
-    __slots__ = ("body", "easy", "heard_s", "lines", "most", "moved", "size", "told")
+    __slots__ = ("body", "easy", "heard_s", "lines", "most", "moved", "refused", "size", "told")
 
     def __init__(self, easy: Any, most: int) -> None:
         self.easy = easy
@@ -77,6 +97,7 @@ class Transfer:
         self.heard_s = 0.0
         self.moved = 0
         self.told: Mapping[str, str] | None = None
+        self.refused = False
         self.easy.setopt(pycurl.WRITEFUNCTION, self._receive)
         self.easy.setopt(pycurl.HEADERFUNCTION, self.lines.append)
 
@@ -104,6 +125,11 @@ class Transfer:
         self.size = 0
         self.heard_s = 0.0
         self.moved = 0
+        self.refused = False
+
+    def hear(self, kind: int, text: bytes) -> None:
+        """Hear what libcurl says of its own doing (CURLOPT_DEBUGFUNCTION)."""
+        self.refused = self.refused or says_refused(kind, text)
 
     def look(self, now_s: float) -> None:
         """Look whether more of the bodies has gone out or come in."""
@@ -149,12 +175,19 @@ class CurlTransport:
         self._headers = _Headers(endpoint, has_body=request.has_body)
         self.repeatable = request.is_repeatable
         self._options = _options(endpoint, request, settings)
+        self._proxy = shown(str(self._options[pycurl.PROXY]))
+        # Over https the server may speak HTTP/2, and refuse a stream, of which only libcurl's own words tell.
+        self._hears = not self.repeatable and self._base.startswith("https")
+        self._keeps = True
 
     def new_transfer(self) -> Transfer:
         """Return a handle that knows all that is the same for each parameter."""
         transfer = Transfer(self._easy(), self._settings.max_body_bytes)
         for option, value in self._options.items():
             transfer.easy.setopt(option, value)
+        if self._hears:
+            transfer.easy.setopt(pycurl.DEBUGFUNCTION, transfer.hear)
+            transfer.easy.setopt(pycurl.VERBOSE, 1)
         return transfer
 
     def prepare(self, transfer: Transfer, parameter: Json) -> None:
@@ -171,7 +204,18 @@ class CurlTransport:
             transfer.told = headers
         transfer.easy.setopt(pycurl.URL, url.encode("ascii"))
         if body is not None:
-            transfer.easy.setopt(pycurl.POSTFIELDS, body)
+            if self.repeatable:
+                transfer.easy.setopt(pycurl.POSTFIELDS, body)
+            else:
+                self._tell_once(transfer.easy, body)
+
+    def _tell_once(self, easy: Any, body: bytes) -> None:
+        # On a kept connection that dies before an answer, libcurl sends a request again by itself, unless it would have
+        # to begin again with a body that is read from a function.
+        easy.setopt(pycurl.READFUNCTION, io.BytesIO(body).read)
+        easy.setopt(pycurl.POSTFIELDSIZE_LARGE, len(body))
+        if not self._keeps:
+            _use_once(easy)
 
     def outcome(self, transfer: Transfer, code: int, message: str) -> Outcome | None:
         """Return what came of a transfer that ended with libcurl's code; 0 is an answer.
@@ -189,7 +233,20 @@ class CurlTransport:
             return self._reading.good(status, b"".join(transfer.body), _limits(transfer))
         if self._redirects(transfer, status):
             return None
+        if status == _PROXY_REFUSES and self._proxy:
+            return refused_by_proxy(self._proxy, _reason(status, transfer.head))
         return self._reading.bad(status, _reason(status, transfer.head), _limits(transfer))
+
+    def checked(self, outcome: Outcome, resolve: Resolve = socket.getaddrinfo) -> Outcome:
+        """Return a failure whose cause is sure: of a name that can't be looked up, libcurl doesn't say why.
+
+        :param resolve: looks a name up, as `socket.getaddrinfo` does.
+        """
+        hosts = {Cause.UNKNOWN_HOST: self._base, Cause.UNKNOWN_PROXY: self._proxy}
+        address = outcome.cause and hosts.get(outcome.cause)
+        if not address or is_unknown(urlsplit(address).hostname or "", resolve):
+            return outcome
+        return msgspec.structs.replace(outcome, cause=None)
 
     def _redirects(self, transfer: Transfer, status: int) -> bool:
         return (
@@ -216,15 +273,31 @@ class CurlTransport:
         if code in _TOO_LARGE:
             text = f"the answer is larger than {self._settings.max_body_bytes:,} bytes (max_body_bytes)"
             return Outcome(Kind.INVALID, failure=Failure("BodyTooLarge", text))
+        if not self.repeatable and code in _DIED and not transfer.easy.getinfo(pycurl.NUM_CONNECTS):
+            # This server closes connections that it lets others keep: from now on each request has its own.
+            self._keeps = False
+        proxy_status = int(transfer.easy.getinfo(pycurl.HTTP_CONNECTCODE)) if self._proxy else 0
+        if proxy_status == _PROXY_REFUSES:
+            return refused_by_proxy(self._proxy, message)
         kind, name = _FAILURES.get(code, (Kind.CONNECTION_ERROR, "ConnectionError"))
-        garbled = code == pycurl.E_BAD_CONTENT_ENCODING
-        return Outcome(kind, failure=Failure(name, _words(transfer, code, message)), garbled=garbled)
+        words = _words(transfer, code, message)
+        if proxy_status:
+            name, words = "ProxyError", f"the proxy {self._proxy}: {words}"
+        return Outcome(
+            kind,
+            failure=Failure(name, words),
+            garbled=code == pycurl.E_BAD_CONTENT_ENCODING,
+            unsent=is_unsent(transfer.easy),
+            unprocessed=transfer.refused or (self.repeatable and is_unprocessed(message)),
+            cause=cause_of_code(code, message),
+        )
 
     def _timed_out(self, transfer: Transfer, message: str) -> Outcome:
         timeouts = self._settings.timeouts
+        unsent = is_unsent(transfer.easy)
         if not transfer.easy.getinfo(pycurl.PRETRANSFER_TIME) and timeouts.connect_s < timeouts.total_s:
-            return Outcome(Kind.TIMEOUT, failure=Failure("ConnectTimeout", message))
-        return timed_out(timeouts.total_s)
+            return Outcome(Kind.TIMEOUT, failure=Failure("ConnectTimeout", message), unsent=unsent)
+        return msgspec.structs.replace(timed_out(timeouts.total_s), unsent=unsent)
 
 
 class _Headers:
@@ -280,10 +353,18 @@ def _method_options(request: Request) -> dict[int, Any]:
         options = {pycurl.CUSTOMREQUEST: request.method}
         if request.method != "DELETE" or request.has_body:
             options[pycurl.POSTFIELDS] = b""
-    if not request.is_repeatable:
-        # On a kept-alive connection that dies before an answer, libcurl sends a request again by itself.
-        options |= {pycurl.FRESH_CONNECT: 1, pycurl.FORBID_REUSE: 1}
-    return options
+    if request.is_repeatable:
+        return options
+    if not request.has_body:
+        # There is no body that libcurl would have to begin again with: only a connection of its own is sent on once.
+        return options | _OWN_CONNECTION
+    options.pop(pycurl.POSTFIELDS)
+    return options | {pycurl.POST: 1, pycurl.MAXAGE_CONN: _FRESH_S}
+
+
+def _use_once(easy: Any) -> None:
+    for option, value in _OWN_CONNECTION.items():
+        easy.setopt(option, value)
 
 
 def tls_options(endpoint: Endpoint) -> dict[int, Any]:
