@@ -37,6 +37,7 @@ MAY_LOAD = {
     "engine/pump.py": {"cloudpickle", "gevent", "pycurl", "requests", "urllib3"},
     "engine/sockets.py": {"pycurl"},
     "engine/transport/by_curl.py": {"gevent", "pycurl", "requests", "urllib3"},
+    "engine/transport/unanswered.py": {"pycurl"},
     "engine/__init__.py": set[str](),
     "engine/job.py": set[str](),
     "engine/limits.py": set[str](),

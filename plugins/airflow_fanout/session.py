@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth, HTTPDigestAuth
 from requests.utils import get_environ_proxies, get_netrc_auth, select_proxy
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 
 from airflow_fanout.causes import shown
 from airflow_fanout.endpoint import Endpoint
@@ -192,12 +192,20 @@ class _OpenFirst(LifoQueue[Any]):
         self.queue.insert(0 if item is None else len(self.queue), item)
 
 
-class _HttpPool(HTTPConnectionPool):
+# Their names stand in the messages of exceptions, which are to be those of urllib3.
+class HTTPConnectionPool(urllib3.HTTPConnectionPool):
+    """A pool of plain connections that takes open ones first."""
+
     QueueCls = _OpenFirst
 
 
-class _HttpsPool(HTTPSConnectionPool):
+class HTTPSConnectionPool(urllib3.HTTPSConnectionPool):
+    """A pool of TLS connections that takes open ones first."""
+
     QueueCls = _OpenFirst
+
+
+_POOLS = {"http": HTTPConnectionPool, "https": HTTPSConnectionPool}
 
 
 class BoundedAdapter(HTTPAdapter):
@@ -211,12 +219,12 @@ class BoundedAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         """Make the pools for all addresses."""
         super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+        self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
         """Return what makes the pools for a proxy."""
         manager = super().proxy_manager_for(*args, **options)
-        manager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+        manager.pool_classes_by_scheme = _POOLS
         return manager
 
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
