@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from airflow.sdk import BaseOperator, Context
@@ -11,7 +11,8 @@ from airflow.sdk import BaseOperator, Context
 from airflow_fanout.operators.border import airflow_errors, is_yes, staging_area, whole_number
 from airflow_fanout.operators.templates import TextTemplates
 from airflow_fanout.retention import Keep, Standing
-from airflow_fanout.staging.sweep import RunDirectory, finish_removals, run_directories
+from airflow_fanout.staging.errors import NotCleaned
+from airflow_fanout.staging.sweep import Left, RunDirectory, Sweep
 
 DAY_S = 86_400
 
@@ -26,7 +27,11 @@ class CleanStagingOperator(TextTemplates, BaseOperator):
     :param keep_failed_days: the same for a run that has failed: after that it can't be completed by clearing fetch.
     :param rehearsal: whether to say only what would be removed; a template, such as `{{ params.rehearsal }}`.
 
-    Returns how many runs it has found, how many of them it has removed (or would), and how many bytes they had.
+    Whatever it meets, it goes on with the rest. What isn't ours, and symbolic links, are left and told in the log; what
+    can't be read or removed fails the task at its end, with one message.
+
+    Returns how many runs it has found, how many of them it has removed (or would), how many bytes they had, and how
+    many entries of the staging area it has left because they aren't ours.
     """
 
     template_fields: Sequence[str] = ("keep_days", "keep_failed_days", "rehearsal")
@@ -53,24 +58,33 @@ class CleanStagingOperator(TextTemplates, BaseOperator):
                 failed_days=whole_number("keep_failed_days", self.keep_failed_days),
             )
             rehearsal = is_yes("rehearsal", self.rehearsal)
-            staging = staging_area()
+            sweep = Sweep(staging_area())
             if not rehearsal:
-                finish_removals(staging)
-            summary = self._sweep(run_directories(staging), keep, context["ti"], rehearsal=rehearsal)
+                sweep.finish_removals()
+            summary = self._sweep(sweep, keep, context["ti"], rehearsal=rehearsal)
             self.log.info("%s %s", "Would remove" if rehearsal else "Removed", summary)
+            self._report(sweep.left, rehearsal=rehearsal)
             return summary
 
-    def _sweep(self, runs: Iterable[RunDirectory], keep: Keep, airflow: Airflow, *, rehearsal: bool) -> dict[str, int]:
+    def _sweep(self, sweep: Sweep, keep: Keep, airflow: Airflow, *, rehearsal: bool) -> dict[str, int]:
         summary = {"runs": 0, "removed": 0, "bytes": 0}
-        for run in runs:
+        for run in sweep.runs():
             summary["runs"] += 1
-            idle_days = (time.time() - run.changed()) / DAY_S
-            # Airflow is asked about old directories only.
-            if keep.may_go(idle_days) and keep.goes(standing := _standing(run, airflow), idle_days):
-                self.log.info("%s: %s, unchanged for %.1f days", run.path, standing, idle_days)
-                summary["removed"] += 1
-                summary["bytes"] += run.size() if rehearsal else run.remove()
-        return summary
+            with sweep.going_on():
+                idle_days = (time.time() - run.changed()) / DAY_S
+                # Airflow is asked about old directories only.
+                if keep.may_go(idle_days) and keep.goes(standing := _standing(run, airflow), idle_days):
+                    self.log.info("%s: %s, unchanged for %.1f days", run.path, standing, idle_days)
+                    summary["bytes"] += run.size() if rehearsal else run.remove()
+                    summary["removed"] += 1
+        return {**summary, "left": len(sweep.left)}
+
+    def _report(self, left: Sequence[Left], *, rehearsal: bool) -> None:
+        for entry in left:
+            self.log.warning("Left as it is: %s", entry)
+        failures = [str(entry) for entry in left if entry.is_failure]
+        if failures and not rehearsal:
+            raise NotCleaned(tuple(failures))
 
 
 class Airflow(Protocol):

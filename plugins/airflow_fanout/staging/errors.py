@@ -88,3 +88,18 @@ class StagingDenied(FanoutError):
             "workers, the DAG processor and the triggerer as one user, or let a group share the staging area "
             "([fanout] staging_mode); then clear this task."
         )
+
+
+@dataclass(eq=False)
+class NotCleaned(FanoutError):
+    """Some of the staging area couldn't be read or removed; all the rest was cleaned."""
+
+    failures: tuple[str, ...]
+
+    def __str__(self) -> str:
+        lines = "".join(f"\n  {failure}" for failure in self.failures)
+        return (
+            f"{len(self.failures):,} entries of the staging area could not be read or removed. All others are done."
+            f"{lines}\nThey must be readable and writable for the user of this task ([fanout] staging_mode). "
+            "Fix that, or remove them by hand."
+        )
