@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator, Context, XComArg
 
@@ -26,6 +26,9 @@ from airflow_fanout.shipping import describe
 from airflow_fanout.sources import HttpList
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
 from airflow_fanout.staging.frozen import Duplicates, Manifest, Selection, freeze
+
+if TYPE_CHECKING:
+    from airflow.sdk import TaskGroup
 
 Source = Callable[..., Iterable[Any]] | HttpList
 
@@ -113,11 +116,13 @@ class ExtractOperator(TextTemplates, BaseOperator, HasLineage):
         return Lineage(inputs=tuple(listed), outputs=(frozen_list(self._report("any").path),))
 
     def _new_list(self, context: Context) -> ListDirectory:
-        return self._report(context["dag_run"].run_id).new_list(staging_mode())
+        # A task that isn't mapped has the map index -1.
+        index = getattr(context.get("ti"), "map_index", None)
+        return self._report(context["dag_run"].run_id, -1 if index is None else index).new_list(staging_mode())
 
-    def _report(self, run_id: str) -> ReportDirectory:
-        report = self.task_group.group_id if self.task_group and self.task_group.group_id else self.task_id
-        return ReportDirectory.of(staging_area(), dag_id=self.dag_id, run_id=run_id, report=report)
+    def _report(self, run_id: str, map_index: int = -1) -> ReportDirectory:
+        name = report_name(self.task_id, self.task_group, map_index)
+        return ReportDirectory.of(staging_area(), dag_id=self.dag_id, run_id=run_id, report=name)
 
     def _read(self, context: Context) -> ListProgress:
         def store(progress: dict[str, Any]) -> None:
@@ -165,6 +170,17 @@ class ExtractOperator(TextTemplates, BaseOperator, HasLineage):
 
     def _source_name(self) -> str:
         return str(self.source) if isinstance(self.source, HttpList) else f"The source {describe(self.source)}"
+
+
+def report_name(task_id: str, group: TaskGroup | None, map_index: int) -> str:
+    """Return what an extract's report is called: a name that no other report of the DAG has.
+
+    That is the id of its `FanoutTaskGroup`, else its own task id; for one of several mapped reports with its map
+    index, behind a sign that no id has.
+    """
+    own = getattr(group, "extract", None)
+    name = group.group_id if group is not None and own is not None and own.task_id == task_id else None
+    return f"{name or task_id}@{map_index}" if map_index >= 0 else name or task_id
 
 
 def _called(source: Callable[..., Iterable[Any]], context: Context) -> Iterable[Any]:

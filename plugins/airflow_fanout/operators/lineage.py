@@ -108,7 +108,8 @@ def report_of(reference: Reference | XComArg) -> Path:
 
 
 def _in_all_runs(report: Path) -> str:
-    return f"{report.parents[1].as_posix()}/{{run_id}}/{report.name}"
+    # Mapped reports are one data set, as all runs are.
+    return f"{report.parents[1].as_posix()}/{{run_id}}/{report.name.partition('@')[0]}"
 
 
 def mongo_collection(mongo_conn_id: str, database: str, name: str) -> DataSet:

@@ -14,6 +14,7 @@ from airflow_fanout.namespaces import collection_problem, database_problem
 from airflow_fanout.operators.border import Reference, airflow_errors, checked_list
 from airflow_fanout.operators.bound import bind, resolved
 from airflow_fanout.operators.lineage import HasLineage, Lineage, journal, mongo_collection, report_of
+from airflow_fanout.operators.mapped import check_mapped_mode, claim_target, is_in_mapped_group
 from airflow_fanout.operators.metrics import Metrics, of_load
 from airflow_fanout.operators.mongo import mongo_login
 from airflow_fanout.operators.noting import noted
@@ -26,6 +27,8 @@ from airflow_fanout.staging.results import Results
 from airflow_fanout.staging.validated import read_validated
 
 if TYPE_CHECKING:
+    from airflow.sdk.definitions.mappedoperator import OperatorPartial
+
     from airflow_fanout.documents import DocumentOf
     from airflow_fanout.mongo import Work, Written
     from airflow_fanout.outcome import Record
@@ -80,6 +83,7 @@ class MongoLoadOperator(TextTemplates, BaseOperator, HasLineage):
         _check_names(database, collection)
         self.asset = collection_asset(mongo_conn_id, database, collection)
         super().__init__(**{**kwargs, "outlets": [*(kwargs.get("outlets") or []), self.asset]})
+        check_mapped_mode(mode, database, collection, is_mapped=is_in_mapped_group(self))
         self.parameters = parameters
         self.database = database
         self.collection = collection
@@ -99,12 +103,19 @@ class MongoLoadOperator(TextTemplates, BaseOperator, HasLineage):
         self.patience_s = patience_s
         self._documents: int | None = None
 
+    @classmethod
+    def partial(cls, **kwargs: Any) -> OperatorPartial:
+        """Check what is known of a mapped load, which is made when its task runs only, and have Airflow map it."""
+        check_mapped_mode(kwargs.get("mode", ""), kwargs.get("database"), kwargs.get("collection"), is_mapped=True)
+        return super().partial(**kwargs)
+
     def execute(self, context: Context) -> dict[str, Any]:
         """Load the results."""
         with noted(context), airflow_errors():
             begun = time.monotonic()
             self.document = resolved(self.document, context)
             directory, manifest = checked_list(self.parameters)
+            self._claim(directory, context)
             results = _validated(directory, manifest)
             count, written = self._load(results, manifest, context)
             summary = self._summary(count, written, manifest, time.monotonic() - begun)
@@ -118,6 +129,11 @@ class MongoLoadOperator(TextTemplates, BaseOperator, HasLineage):
         """Return the journal and the collection, with the number of documents once they are there."""
         target = mongo_collection(self.mongo_conn_id, self.database, self.collection)
         return Lineage(inputs=(journal(report_of(self.parameters)),), outputs=(target,), rows=self._documents)
+
+    def _claim(self, directory: ListDirectory, context: Context) -> None:
+        task, target = context["ti"], f"{self.mongo_conn_id}/{self.database}.{self.collection}"
+        index = -1 if task.map_index is None else task.map_index
+        claim_target(directory, task_id=task.task_id, map_index=index, mode=self.mode, target=target)
 
     def _load(self, results: Results, manifest: Manifest, context: Context) -> tuple[int, Written]:
         from airflow_fanout.documents import Shape, encoded, parameter_and_result
