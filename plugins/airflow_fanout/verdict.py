@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
+from math import floor
 from typing import Any, NamedTuple
 
 from airflow_fanout import codec
@@ -123,11 +125,6 @@ class Tally:
         return self._samples[cause]
 
     @property
-    def coverage(self) -> float:
-        """The share of parameters that are `ok`, from 0 to 1; 1 for an empty list."""
-        return self.kinds[Kind.OK] / self.total if self.total else 1.0
-
-    @property
     def null_share(self) -> float:
         """The share of parameters that are `null`, from 0 to 1; 0 for an empty list."""
         return self.kinds[Kind.NULL] / self.total if self.total else 0.0
@@ -138,7 +135,6 @@ class Tally:
             "parameters": self.total,
             "ok": self.kinds[Kind.OK],
             "kinds": {kind.value: self.kinds[kind] for kind in Kind if self.kinds[kind]},
-            "coverage": round(self.coverage, 6),
         }
 
 
@@ -161,11 +157,20 @@ class Rules:
     def __post_init__(self) -> None:
         check_share("min_coverage", self.min_coverage)
 
+    def good(self, tally: Tally) -> int:
+        """Return how many outcomes are good: `ok`, or of an allowed kind. What was not counted at all isn't."""
+        return sum(tally.kinds[kind] for kind in {Kind.OK, *self.allow})
+
+    def coverage(self, tally: Tally) -> float:
+        """Return the share of good outcomes, from 0 to 1; 1 for an empty list.
+
+        It is never rounded up to `min_coverage`: where it is at least that, the outcomes are accepted, and only there.
+        """
+        return self.good(tally) / tally.total if tally.total else 1.0
+
     def accept(self, tally: Tally) -> bool:
         """Return whether enough of the outcomes are good."""
-        # What was not counted at all isn't good.
-        good = sum(tally.kinds[kind] for kind in {Kind.OK, *self.allow})
-        return good >= part_of(tally.total, self.min_coverage)
+        return self.good(tally) >= part_of(tally.total, self.min_coverage)
 
     def refused(self, tally: Tally) -> dict[Cause, int]:
         """Return the causes that are no part of a good report, with their counts, the most frequent first."""
@@ -195,7 +200,7 @@ def account(tally: Tally, rules: Rules, place: str, findings: Sequence[Finding] 
 def _missing(tally: Tally, rules: Rules) -> list[str]:
     refused = rules.refused(tally)
     missing = f"{sum(refused.values()):,} of {tally.total:,} parameters"
-    lines = [f"{missing} have no valid result{_demanded(rules)}."]
+    lines = [f"{missing} have no valid result{_demanded(tally, rules)}."]
     lines.append("By kind: " + ", ".join(f"{kind} {tally.kinds[kind]:,}" for kind in Kind if tally.kinds[kind]) + ".")
     for cause, count in refused.items():
         lines.append(f"  {count:,} × {cause}")
@@ -209,5 +214,10 @@ def _failed(findings: Sequence[Finding], checks: int) -> list[str]:
     return [f"{len(findings)} of {checks} checks failed.", *problems]
 
 
-def _demanded(rules: Rules) -> str:
-    return "" if rules.min_coverage == 1 else f" ({100 * rules.min_coverage:g} % must be good)"
+def _demanded(tally: Tally, rules: Rules) -> str:
+    if rules.min_coverage == 1:
+        return ""
+    # Rounded down, so that a share that isn't enough never reads as one that is.
+    share = floor(10_000 * rules.coverage(tally)) / 100
+    demanded = f"{100 * Decimal(str(rules.min_coverage)):f}"
+    return f" ({share:g} % are good, and {demanded.rstrip('0').rstrip('.') if '.' in demanded else demanded} % must be)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -43,8 +44,6 @@ def extract(task_id: str) -> ExtractOperator:
 def list_of(operator: ExtractOperator, map_index: int = -1) -> ListDirectory:
     """Run an extract, as one instance of it; return its list's directory."""
     run = SimpleNamespace(run_id="monday", logical_date=None, run_after=None, conf={}, run_type="manual")
-    from datetime import UTC, datetime
-
     run.logical_date = run.run_after = datetime(2026, 11, 22, tzinfo=UTC)
     context: Any = {
         "dag_run": run,
@@ -105,12 +104,8 @@ def in_group(mode: str, collection: str, *, nested: bool = False) -> None:
                     load={**REPORT["load"], "mode": mode, "collection": collection},
                 )
             else:
-                MongoLoadOperator(
-                    task_id="load",
-                    parameters={"directory": "x"},
-                    mode=mode,
-                    **{**REPORT["load"], "collection": collection},
-                )
+                target = {**REPORT["load"], "collection": collection}
+                MongoLoadOperator(task_id="load", parameters={"directory": "x"}, mode=mode, **target)
 
         of_account.expand(account=["a", "b"])
 

@@ -201,7 +201,7 @@ def test_validate_tells_what_is_missing_also_when_it_fails() -> None:
     rules = Rules(allow=frozenset({Kind.NULL}))
     assert by_name(of_verdict(tally, rules, [Finding("Unique", "twice")])) == {
         "fanout.missing": 2,
-        "fanout.coverage": 0.25,
+        "fanout.coverage": 0.5,
         "fanout.checks.failed": 1,
     }
 

@@ -94,7 +94,26 @@ def test_what_was_not_counted_is_not_good() -> None:
 def test_an_empty_list_is_good() -> None:
     """Nothing was asked for, so nothing is missing."""
     assert Rules().accept(tally([]))
-    assert tally([]).summary() == {"parameters": 0, "ok": 0, "kinds": {}, "coverage": 1.0}
+    assert tally([]).summary() == {"parameters": 0, "ok": 0, "kinds": {}}
+    assert Rules().coverage(tally([])) == 1.0
+
+
+@given(st.lists(st.sampled_from([OK, NULL, BROKEN]), max_size=200), st.integers(0, 200), st.booleans())
+def test_the_coverage_is_what_is_judged(outcomes: list[Outcome], needed: int, allowed: bool) -> None:
+    """Where the share that is shown is at least the one that is demanded, the run passes, and only there."""
+    counted = tally(outcomes)
+    share = min(needed / len(outcomes), 1.0) if outcomes else 1.0
+    rules = Rules(allow=frozenset({Kind.NULL}) if allowed else frozenset(), min_coverage=share)
+    assert (rules.coverage(counted) >= share) is rules.accept(counted)
+
+
+def test_a_coverage_is_never_rounded_up() -> None:
+    """One of a hundred million is missing: neither the number nor the message says that all are there."""
+    counted = Tally(total=100_000_000)
+    counted.kinds[Kind.OK] = 99_999_999
+    assert Rules().coverage(counted) == 0.99999999
+    assert not Rules().accept(counted)
+    assert "(99.99 % are good, and 99.9999999 % must be)" in account(counted, Rules(min_coverage=0.999999999), "place")
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, 95, True, "0.9", None, float("nan")], ids=repr)
@@ -106,14 +125,13 @@ def test_a_coverage_is_a_share(share: float) -> None:
 
 
 def test_counts_are_by_kind() -> None:
-    """The summary has each kind once, in a fixed order, and the share that is ok."""
+    """The summary has each kind once, in a fixed order."""
     counted = tally([NULL, OK, BROKEN, OK], total=5)
     counted.add_not_tried([4])
     assert counted.summary() == {
         "parameters": 5,
         "ok": 2,
         "kinds": {"ok": 2, "null": 1, "http_error": 1, "not_tried": 1},
-        "coverage": 0.4,
     }
 
 
@@ -206,7 +224,7 @@ def test_the_account_says_how_much_why_and_what_to_do() -> None:
 def test_the_account_names_what_was_demanded() -> None:
     """Where less than all was enough, the message says how much that was; allowed kinds aren't blamed."""
     text = account(tally([OK, NULL, BROKEN]), Rules(allow=frozenset({Kind.NULL}), min_coverage=0.95), "place")
-    assert text.startswith("1 of 3 parameters have no valid result (95 % must be good).")
+    assert text.startswith("1 of 3 parameters have no valid result (66.66 % are good, and 95 % must be).")
     assert "× null" not in text
     assert "By kind: ok 1, null 1, http_error 1." in text
 

@@ -104,7 +104,7 @@ def of_list(summary: Mapping[str, Any]) -> Iterator[Measured]:
 def of_verdict(tally: Tally, rules: Rules, findings: Iterable[Finding]) -> Iterator[Measured]:
     """Yield what validate has found, whether that is good or bad."""
     yield Measured("fanout.missing", sum(rules.refused(tally).values()))
-    yield Measured("fanout.coverage", tally.coverage)
+    yield Measured("fanout.coverage", rules.coverage(tally))
     yield Measured("fanout.checks.failed", len(list(findings)))
 
 

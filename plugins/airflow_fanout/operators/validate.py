@@ -120,6 +120,7 @@ class ValidateOperator(TextTemplates, BaseOperator, HasLineage):
     def _summary(self, tally: Tally, seconds: float) -> dict[str, Any]:
         summary = {
             **tally.summary(),
+            "coverage": self.rules.coverage(tally),
             "rows": tally.rows,
             "checks": len(self.checks),
             "seconds": round(seconds, 3),
