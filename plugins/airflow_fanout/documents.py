@@ -9,7 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Context, Decimal
 from itertools import islice
+from pathlib import Path
+from traceback import extract_tb
 from typing import IO, Any
 
 import bson
@@ -18,24 +21,23 @@ from bson.raw_bson import RawBSONDocument
 from airflow_fanout import parameter
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadDocument, BadSetting
-from airflow_fanout.masking import mask, scrub
+from airflow_fanout.masking import mask
 from airflow_fanout.outcome import Kind, Record
+from airflow_fanout.quoting import HIDDEN, field_name, quoted
 from airflow_fanout.staging.seen import Seen
+from airflow_fanout.storable import Unstorable, bson_of
 
-# https://www.mongodb.com/docs/manual/reference/limits/, less the `_id` that the server adds.
-LARGEST_BYTES = 16 * 1024 * 1024 - 17
-DEEPEST = 100
 ORIGIN_BYTES = 8
 
 # As a key's value, MongoDB reads these as a query or as several keys.
 _NO_KEYS = (Mapping, list, tuple, re.Pattern, bson.Regex)
 # Of these, equal values have equal bytes: what most keys are is known without a closer look.
 _PLAIN_KEYS = frozenset({str, int, bool, bytes, datetime, bson.ObjectId})
-_NESTED = (dict, list, tuple)
+
+# More digits than a number of MongoDB's has.
+EXACT = Context(prec=50)
 
 DocumentOf = Callable[[Json, Json], Mapping[str, Any] | Iterable[Mapping[str, Any]] | None]
-# What pymongo's messages quote of a document, which is personal data.
-_VALUES = re.compile(r"(?s)(?<=object): .*(?=, of type)|, doc:.*")
 
 
 class Stored(RawBSONDocument):
@@ -181,24 +183,41 @@ def _made(record: Record, shape: Shape) -> Iterable[Mapping[str, Any]]:
         if type(found) is dict:
             return [found]
         documents = [] if found is None else [found] if isinstance(found, Mapping) else list(found)
-    except Exception as error:  # the author's function may raise anything
-        said = scrub(str(error), record.parameter)
-        raise _bad(record, f"the report's function raised {type(error).__name__}: {said}") from error
-    for document in documents:
-        if not isinstance(document, Mapping):
-            raise _bad(record, f"the report's function gave a {type(document).__name__}; a document is a dict")
-    return documents
+        why = next((_no_document(one) for one in documents if not isinstance(one, Mapping)), None)
+        if why is None:
+            return [dict(one) for one in documents]
+    except Exception as error:  # noqa: BLE001 - the author's function may raise anything
+        why = _raised(error, record)
+    # Outside of `except`: what the function has raised may hold the parameter, and would be logged with this.
+    raise _bad(record, why)
+
+
+def _no_document(found: object) -> str:
+    return f"the report's function gave a {type(found).__name__}; a document is a dict"
+
+
+def _raised(error: Exception, record: Record) -> str:
+    """Return what an author's function has raised, and where, without a word of parameter and result."""
+    frames = extract_tb(error.__traceback__)[1:]
+    # What it calls may raise deeper down; the place to look at is in the author's own file.
+    own = [frame for frame in frames if frame.filename == frames[0].filename]
+    place = f" in {own[-1].name}, {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
+    words = quoted(str(error), (record.parameter, record.result))
+    hint = _hint(record) if isinstance(error, TypeError | KeyError | AttributeError | IndexError) else ""
+    return f"the report's function raised {type(error).__name__}{place}: {words}{hint}"
+
+
+def _hint(record: Record) -> str:
+    kinds = f" (its parameter is a {type(record.parameter).__name__}, its result a {type(record.result).__name__}"
+    return f"{kinds}{_NAMELESS})" if not isinstance(record.parameter, dict) else f"{kinds})"
+
+
+_NAMELESS = '; with names=("tel",) in ExtractOperator, a parameter is a dict'
 
 
 def _checked(record: Record, found: Mapping[str, Any], shape: Shape) -> tuple[dict[str, Any], bytes]:
     document = _with_key(record, dict(found), shape)
-    encoded = _bson(record, document)
-    # Whatever is nested is marked by one of these bytes: most documents have too few of them for any depth.
-    if encoded.count(b"\3") + encoded.count(b"\4") >= DEEPEST and _depth(document) > DEEPEST:
-        raise _too_deep(record)
-    if len(encoded) > LARGEST_BYTES:
-        raise _bad(record, f"it has {len(encoded):,} bytes, and MongoDB allows {LARGEST_BYTES:,}; make several of it")
-    return {name: document[name] for name in shape.whole_key}, encoded
+    return {name: document[name] for name in shape.whole_key}, _bson(record, document)
 
 
 def _identity(key: Mapping[str, Any], encoded: bytes) -> bytes:
@@ -209,8 +228,21 @@ def _identity(key: Mapping[str, Any], encoded: bytes) -> bytes:
 
 
 def _whole(value: Any) -> Any:
-    whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**63
-    return int(value) if whole or type(value) is bson.Int64 else value
+    """Return a key's value in the form that equal numbers share: to MongoDB 1, 1.0 and Decimal128("1.00") are one."""
+    if isinstance(value, bool) or not isinstance(value, int | float | bson.Decimal128):
+        return value
+    exact = value.to_decimal() if isinstance(value, bson.Decimal128) else Decimal(value)
+    nearest = float(exact) if exact.is_finite() else float(str(exact).replace("sNaN", "NaN"))
+    if exact.is_finite() and exact == exact.to_integral_value() and abs(exact) < 2**63:
+        return int(exact)
+    if not exact.is_finite() or Decimal(nearest) == exact:
+        return nearest
+    return ["decimal", str(exact.normalize(EXACT))]
+
+
+def _shown_name(name: object) -> str:
+    shown = field_name(str(name).lstrip("$"))
+    return repr(name) if shown != HIDDEN else f"(a {type(name).__name__})"
 
 
 def _with_key(record: Record, document: dict[str, Any], shape: Shape) -> dict[str, Any]:
@@ -220,12 +252,16 @@ def _with_key(record: Record, document: dict[str, Any], shape: Shape) -> dict[st
         raise _bad(record, "it has an `_id`, and documents are found by their key; leave it out")
     for name in document:
         if not isinstance(name, str) or name.startswith("$"):
-            raise _bad(record, f"its field {name!r} is no name that MongoDB takes")
+            raise _bad(
+                record, f"its field {_shown_name(name)} is no name that MongoDB takes: names are texts without a $"
+            )
     fields = parameter.fields(record.parameter)
     for name in shape.key:
         value = document.get(name, fields.get(name))
         if value is None:
-            raise _bad(record, f"it has no key field {name!r}; it has: {', '.join(map(str, document))}")
+            has = ", ".join(map(field_name, document))
+            hint = "" if isinstance(record.parameter, dict) else _NAMELESS
+            raise _bad(record, f"it has no key field {name!r}; it has: {has}{hint}")
         if type(value) not in _PLAIN_KEYS and isinstance(value, _NO_KEYS):
             kind = type(value).__name__
             raise _bad(record, f"its key field {name!r} is a {kind}; a key is a text, a number or a date")
@@ -235,36 +271,10 @@ def _with_key(record: Record, document: dict[str, Any], shape: Shape) -> dict[st
 
 def _bson(record: Record, document: dict[str, Any]) -> bytes:
     try:
-        return bson.encode(document)
-    except RecursionError as error:
-        raise _too_deep(record) from error
-    except (bson.errors.BSONError, OverflowError, ValueError, TypeError) as error:
-        raise _bad(record, _culprit(document) or str(error)) from error
-
-
-def _culprit(document: dict[str, Any]) -> str | None:
-    for name, value in document.items():
-        try:
-            bson.encode({name: value})
-        except (bson.errors.BSONError, OverflowError, ValueError, TypeError, RecursionError) as error:
-            return f"its field {name!r} can't be stored: {_VALUES.sub('', str(error))}"
-    return None
-
-
-def _depth(document: Any) -> int:
-    depth, level = 0, [document]
-    while level and depth <= DEEPEST:  # a value that holds itself has no end
-        depth += 1
-        level = [part for value in level for part in _parts(value) if isinstance(part, _NESTED)]
-    return depth
-
-
-def _parts(value: Any) -> Iterable[Any]:
-    return value.values() if isinstance(value, dict) else value
-
-
-def _too_deep(record: Record) -> BadDocument:
-    return _bad(record, f"it is nested more than the {DEEPEST} levels deep that MongoDB allows")
+        return bson_of(document)
+    except Unstorable as error:
+        why = error.problem
+    raise _bad(record, why)
 
 
 def _bad(record: Record, problem: str) -> BadDocument:

@@ -12,7 +12,7 @@ from typing import Any
 
 HIDDEN = "…"
 # The name of a field, or of a Python attribute; one with a long number is a value that was made a name.
-NAME = re.compile(r"[A-Za-z_][\w.-]{0,63}")
+NAME = re.compile(r"\w[\w.-]{0,63}")
 LONG_NUMBER = re.compile(r"\d{4,}")
 WORD = re.compile(r"\w+")
 LONGEST = 500

@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+import enum
 import re
+import statistics
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from traceback import format_exception
 from typing import Any
+from uuid import UUID
 
 import bson
 import pytest
@@ -12,15 +19,10 @@ from hypothesis import strategies as st
 
 from airflow_fanout import documents
 from airflow_fanout.codec import Json
-from airflow_fanout.documents import (
-    DEEPEST,
-    LARGEST_BYTES,
-    DocumentOf,
-    Shape,
-    parameter_and_result,
-)
+from airflow_fanout.documents import DocumentOf, Shape, parameter_and_result
 from airflow_fanout.errors import BadDocument, BadSetting
 from airflow_fanout.outcome import Kind, Outcome, Record
+from airflow_fanout.storable import DEEPEST, LARGEST_BYTES
 
 AS_OF = datetime(2026, 11, 22, tzinfo=UTC)
 IN_BSON = datetime(2026, 11, 22)  # noqa: DTZ001 - as bson gives it back
@@ -160,6 +162,13 @@ def test_a_key_is_a_plain_value(value: object) -> None:
         (1, bson.Int64(1)),
         (-0.0, 0),
         (AS_OF, AS_OF.replace(microsecond=999)),
+        (1, bson.Decimal128("1.00")),
+        (0.5, bson.Decimal128("0.50")),
+        (2**40, bson.Decimal128("1.099511627776E12")),
+        (float("nan"), bson.Decimal128("NaN")),
+        (bson.Decimal128("0.10"), bson.Decimal128("0.1")),
+        (1e300, 1e300),
+        (bson.Decimal128("1E+6000"), bson.Decimal128("10E+5999")),
     ],
     ids=repr,
 )
@@ -174,7 +183,16 @@ def test_two_documents_with_one_key_are_refused(one: object, other: object) -> N
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("1", 1), (True, 1), (1.5, 1), ("a", "A"), (2**62, 2**62 + 1), (2.0**63, 2**63 - 1), (2.0**63, 2.0**64)],
+    [
+        ("1", 1),
+        (True, 1),
+        (1.5, 1),
+        ("a", "A"),
+        (2**62, 2**62 + 1),
+        (0.1, bson.Decimal128("0.1")),
+        (2.0**63, 2**63 - 1),
+        (2.0**63, 2.0**64),
+    ],
     ids=repr,
 )
 def test_different_keys_are_different_documents(one: object, other: object) -> None:
@@ -201,10 +219,10 @@ def test_every_good_result_is_a_document_or_an_error(keys: list[int | str]) -> N
         ({"n": 2**63}, "'n'"),
         ({"day": date(2026, 11, 22)}, "'day'"),
         ({"set": {"+12025550100"}}, "'set'"),
-        ({"deep": {"deeper": [{"+12025550100"}]}}, "'deep'"),
+        ({"deep": {"deeper": [{"+12025550100"}]}}, "'deep.deeper[0]' can't be stored: it is a set; use sorted(value)"),
         ({"text": "half \ud800"}, "'text'"),
-        ({"nul\0": 1}, "nul"),
-        ({"in": {7: 1}}, "'in'"),
+        ({"nul\0": 1}, "NUL"),
+        ({"in": {7: 1}}, "'in.7'"),
         ({7: 1}, "7"),
         ({"$set": 1}, "'$set'"),
         ({"_id": 1}, "`_id`"),
@@ -224,14 +242,117 @@ def test_what_is_no_document_is_refused(document: object) -> None:
     assert "dict" in refusal(document).problem or "not iterable" in refusal(document).problem
 
 
-def test_an_exception_of_the_function_is_told() -> None:
-    """Type and text of the exception are in the message, the parameter's value isn't."""
+RESULT: Json = {"name": "Ada Lovelace", "pin": "0042", "short": "Li", "calls": [{"to": "+12025550199"}]}
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        (KeyError("minutes"), "raised KeyError in document, test_documents.py:"),
+        (KeyError("minutes"), "'minutes'"),
+        (ValueError("no calls for +12025550100 in 2 lists"), "no calls for +… in 2 lists"),
+        (ValueError("bad name: Ada Lovelace (Li), pin 0042"), "bad name: …"),
+        (ValueError(RESULT), "raised ValueError"),
+        (LookupError({"to": "+12025550199"}), "raised LookupError"),
+        (ValueError("invalid literal for int() with base 10: '555-0100'"), "invalid literal for int() with base 10"),
+    ],
+    ids=str,
+)
+def test_an_exception_of_the_function_is_told(raised: Exception, told: str) -> None:
+    """Type, file, line and words of the exception are in the message; what stands in parameter or result isn't."""
 
     def document(parameter: Json, _result: Json) -> dict[str, Any]:
-        raise KeyError(f"no calls for {parameter['tel']}")
+        raise raised
 
-    with pytest.raises(BadDocument, match="raised KeyError: 'no calls for …00'"):
-        encoded([good(0, TEL)], shape(document=document))
+    with pytest.raises(BadDocument) as caught:
+        encoded([good(0, TEL, RESULT)], shape(document=document))
+    message = str(caught.value)
+    assert told in message
+    assert not [word for word in ("2025550", "0100'", "0199", "Ada", "Lovelace", "Li)", "0042") if word in message]
+    assert caught.value.__cause__ is caught.value.__context__ is None
+    assert not re.search(r"5550|Lovelace", "".join(format_exception(caught.value)))
+
+
+def test_the_place_of_an_exception_is_in_the_authors_file() -> None:
+    """Where a library raises, the line that called it is named."""
+
+    def document(_parameter: Json, result: Any) -> dict[str, Any]:
+        return {"day": datetime.fromisoformat(result), "more": statistics.mean([])}
+
+    problem = refusal_of(document, result="2026-11-22")
+    line = document.__code__.co_firstlineno + 1
+    assert f"raised StatisticsError in document, test_documents.py:{line}: mean requires" in problem
+
+
+def refusal_of(document: DocumentOf, *, parameter: Json = TEL, result: Json = 1, **options: Any) -> str:
+    """Return what a function's exception or document is told by."""
+    with pytest.raises(BadDocument) as caught:
+        encoded([good(0, parameter, result)], shape(document=document, **options))
+    return caught.value.problem
+
+
+def test_a_parameter_without_names_is_hinted_at() -> None:
+    """Who takes a text for a dict is told what the function was given, and how it becomes a dict."""
+    problem = refusal_of(lambda parameter, _result: {"tel": parameter["tel"]}, parameter="+12025550100", result=[1])  # type: ignore[call-overload, index] # the mistake
+    assert "string indices must be integers" in problem
+    assert 'its parameter is a str, its result a list; with names=("tel",) in ExtractOperator' in problem
+    assert "names=" in refusal_of(lambda *_: {"x": 1}, parameter="+12025550100")
+    assert "names=" not in refusal_of(lambda *_: {"x": 1}, parameter={"x": 1})
+
+
+class Colour(enum.Enum):
+    RED = "red-secret"
+
+
+@dataclass
+class Call:
+    to: str = "secret"
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        (date(2026, 11, 22), "use datetime("),
+        (datetime(2026, 11, 22, tzinfo=UTC).time(), ".isoformat()"),
+        (timedelta(seconds=3), ".total_seconds()"),
+        (Decimal("1.5"), "bson.Decimal128(value)"),
+        (UUID(int=7), "str(value)"),
+        (Colour.RED, ".value"),
+        ({"secret"}, "sorted(value)"),
+        (frozenset({1}), "sorted(value)"),
+        (Path("secret"), "str(value)"),
+        (1j, "no such number"),
+        (2**64, "more than 64 bits"),
+        (-(2**63) - 1, "more than 64 bits"),
+        ("half \ud800", "surrogate"),
+        (Call(), "dataclasses.asdict"),
+        (len, "call it"),
+        (object(), "make it a text"),
+        (range(3), "make it a text"),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("place", ["field", "list", "deep"])
+def test_a_value_that_cannot_be_stored_gets_a_hint(value: object, hint: str, place: str) -> None:
+    """The field is named to its depth, with the value's type and what to write instead; the value isn't shown."""
+    document: dict[str, Any] = {"field": value}
+    path = "field"
+    if place == "list":
+        document, path = {"good": 1, "list": [1, value]}, "list[1]"
+    elif place == "deep":
+        document, path = {"a": {"b": [{"c": value}]}}, "a.b[0].c"
+    problem = refusal(document).problem
+    assert f"its field {path!r} can't be stored: it is a {type(value).__name__}" in problem
+    assert hint in problem
+    assert "secret" not in problem
+
+
+def test_a_field_whose_name_is_a_number_is_not_shown() -> None:
+    """A dict by telephone number has personal data for names."""
+    assert "1202" not in refusal({"+12025550199": {1}}).problem
+    assert "1202" not in refusal({"in": {"12025550199": {1}}}).problem
+    assert "1202" not in refusal({"12025550199": 1, "$x": 1}).problem
+    assert "1202" not in refusal({"12025550199": 1}, key=("day",)).problem
 
 
 def nested(levels: int) -> dict[str, Any]:

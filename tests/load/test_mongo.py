@@ -14,13 +14,14 @@ from pymongo import ASCENDING, MongoClient
 from pymongo.monitoring import CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from airflow_fanout import documents
-from airflow_fanout.documents import DEEPEST, LARGEST_BYTES, Shape, Stored, encoded
+from airflow_fanout.documents import Shape, Stored, encoded
 from airflow_fanout.errors import CountMismatch, FanoutError, NoUniqueIndex, WriteRefused
 from airflow_fanout.mongo import Written, write
 from airflow_fanout.mongo.access import MongoUnreachable
 from airflow_fanout.mongo.batches import BATCH, BATCH_BYTES, Pair, batches
 from airflow_fanout.mongo.side_by_side import AT_ONCE
 from airflow_fanout.outcome import Kind, Record
+from airflow_fanout.storable import DEEPEST, LARGEST_BYTES
 from tests.load.loads import AS_OF, WRITES, load, stored
 
 if TYPE_CHECKING:
