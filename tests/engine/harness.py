@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from airflow_fanout.as_of import AsOf
 from airflow_fanout.endpoint import Endpoint
 from airflow_fanout.engine.job import Job
 from airflow_fanout.engine.process import EngineProcess, Said
+from airflow_fanout.loaded_code import LoadedCode
 from airflow_fanout.outcome import Outcome
 from airflow_fanout.progress import Progress
 from airflow_fanout.request import Request
@@ -69,6 +69,7 @@ def job(
 ) -> Job:
     """Return the job of fetching a whole list by a request or by a function."""
     request = asked if isinstance(asked, Request) else None
+    code = LoadedCode.now()
     return Job(
         directory=directory.path,
         start=0,
@@ -79,7 +80,8 @@ def job(
         request=request,
         function=None if isinstance(asked, Request) else pack(asked),
         settings=how or settings(),
-        path=tuple(sys.path),
+        path=code.path,
+        digests=code.digests,
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_fanout.errors import FunctionNotSent
 from airflow_fanout.outcome import Kind
-from airflow_fanout.shipping import check_call, describe, pack
+from airflow_fanout.shipping import AsyncFunction, FunctionMisfits, check_call, check_function, describe, pack
 from tests.engine.harness import frozen, job, run
 from tests.http.dag_file import loaded
 
@@ -106,7 +106,7 @@ def test_lambda_with_a_closure(tmp_path: Path) -> None:
     [
         ("locked", "cannot pickle '_thread.lock' object"),
         ("connected", "cannot pickle 'socket' object"),
-        ("awaited", "it is async"),
+        ("awaited", "is async, and the engine awaits nothing"),
     ],
 )
 def test_functions_that_cannot_travel(dag_file: ModuleType, name: str, why: str) -> None:
@@ -119,7 +119,7 @@ def test_functions_that_cannot_travel(dag_file: ModuleType, name: str, why: str)
 
 def test_partial_of_an_async_function(dag_file: ModuleType) -> None:
     """A partial doesn't hide that a function is async."""
-    with pytest.raises(FunctionNotSent, match="it is async"):
+    with pytest.raises(AsyncFunction, match=r"is async, and the engine awaits nothing. Write a plain `def`"):
         pack(functools.partial(dag_file.awaited, tel="7"))
 
 
@@ -140,32 +140,92 @@ hook = BaseHook()
 """
 
 
-def test_airflow_is_refused_by_name(tmp_path: Path) -> None:
-    """A function that uses Airflow (a class, a module, an object) is refused, and told which part it uses."""
-    program = f"""
+PARSED = """
+def fetch(session, number):
+    return number
+
+for shards in (None, 4):
+    try:
+        with DAG("report"):
+            FanoutTaskGroup(
+                "report",
+                extract={"source": list, "names": ("tel",), "shards": shards},
+                fetch={"request": fetch, "http_conn_id": "api"},
+                load={"database": "d", "collection": "c", "key": ("tel",)},
+            )
+    except FunctionMisfits as error:
+        print("parsed with", shards, error)
+"""
+
+MIXED = """
+from airflow.sdk import Variable
+
+SIGN = "!"
+
+def fetch(session, tel):
+    return tel + SIGN
+
+def source():
+    return Variable.get("list")
+"""
+
+PROGRAM = f"""
 import sys
 from pathlib import Path
+from airflow.sdk import DAG
+from airflow_fanout import FanoutTaskGroup
 from airflow_fanout.errors import FunctionNotSent
-from airflow_fanout.shipping import pack
+from airflow_fanout.shipping import FunctionMisfits, pack
+from tests.engine.harness import frozen, job, run
 from tests.http.dag_file import loaded
-with loaded(Path(sys.argv[1]), {AIRFLOW!r}) as dag_file:
+here = Path(sys.argv[1])
+with loaded(here, {AIRFLOW!r}) as dag_file:
     for name in ("by_class", "by_module", "by_object"):
         try:
             pack(getattr(dag_file, name))
         except FunctionNotSent as error:
-            print(error)
+            print(name, error)
+{PARSED}
+sys.path.insert(0, str(here))
+here.joinpath("fanout_test_mixed.py").write_text({MIXED!r})
+import fanout_test_mixed
+done = run(job(frozen(here, ["a"]), fanout_test_mixed.fetch))
+print("mixed", [record.result or record.failure for record in done.records])
 """
-    # In a process of its own: importing Airflow makes a folder in the home, and is nothing for this one.
+
+
+@pytest.fixture(scope="module")
+def with_airflow(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Return what is printed by a process that has imported Airflow; for this one, that is nothing."""
     root = Path(__file__).resolve().parents[2]
-    environment = {"PYTHONPATH": f"{root / 'plugins'}:{root}", "AIRFLOW_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    home = str(tmp_path_factory.mktemp("home"))
+    environment = {"PYTHONPATH": f"{root / 'plugins'}:{root}", "AIRFLOW_HOME": home, "HOME": home}
     done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", PROGRAM, home], env=environment, capture_output=True, text=True, check=True
     )
-    by_class, by_module, by_object = [line for line in done.stdout.splitlines() if line.startswith("The function")]
+    return done.stdout.splitlines()
+
+
+def test_airflow_is_refused_by_name(with_airflow: list[str]) -> None:
+    """A function that uses Airflow (a class, a module, an object) is refused, and told which part it uses."""
+    by_class, by_module, by_object = [line for line in with_airflow if line.startswith("by_")]
     assert "it uses airflow.sdk.definitions.variable.Variable" in by_class
     assert "it uses airflow.sdk" in by_module
     assert "BaseHook" in by_object
     assert "there is no Airflow in the engine" in by_class
+
+
+def test_a_function_that_cannot_fit_is_an_import_error(with_airflow: list[str]) -> None:
+    """A DAG whose fetch function doesn't take what extract names fails while it is parsed, mapped or not."""
+    plain, mapped = [line for line in with_airflow if line.startswith("parsed with")]
+    assert plain.startswith("parsed with None The function fetch (")
+    assert mapped.startswith("parsed with 4 The function fetch (")
+    assert "doesn't fit its arguments: it is called with (session, tel): missing a required argument: 'number'" in plain
+
+
+def test_a_function_beside_imports_of_airflow_goes_alone(with_airflow: list[str]) -> None:
+    """A function whose module imports Airflow for something else travels without that module."""
+    assert with_airflow[-1] == "mixed ['a!']"
 
 
 def test_call_is_checked_before_anything_is_sent() -> None:
@@ -178,12 +238,43 @@ def test_call_is_checked_before_anything_is_sent() -> None:
     check_call(two, {"end": "2026-11-23", "start": "2026-11-22"})
     check_call(lambda *_, **__: None, {"tel": 1})
     check_call(print, "a built-in without much of a signature")
-    with pytest.raises(FunctionNotSent, match=r"called with \(session, value 0\): missing a required argument: 'end'"):
+    with pytest.raises(FunctionMisfits, match=r"called with \(session, value 0\): missing a required argument: 'end'"):
         check_call(two, "2026-11-22")
-    with pytest.raises(FunctionNotSent, match=r"called with \(session, day\)"):
+    with pytest.raises(FunctionMisfits, match=r"called with \(session, day\)"):
         check_call(two, {"day": "2026-11-22"})
-    with pytest.raises(FunctionNotSent, match="session"):
+    with pytest.raises(FunctionMisfits, match="session"):
         check_call(two, {"session": 1, "start": 1, "end": 1})
+
+
+def test_a_function_that_cannot_fit_is_refused_when_it_is_written() -> None:
+    """The names of the parameters, a function without any parameter and one that is async are known at parse time."""
+
+    def fetch(session: object, tel: str, day: str = "") -> None:
+        """Take a number, and perhaps a day."""
+
+    async def awaited(session: object, tel: str) -> None:
+        """Wait."""
+
+    class Awaited:
+        """Called as a function, and async."""
+
+        async def __call__(self, session: object, tel: str) -> None:
+            """Wait."""
+
+    for names in ((), ("tel",), ("tel", "day")):
+        check_function(fetch, names)
+    check_function(lambda *_: None, ())
+    check_function(print, ())
+    with pytest.raises(FunctionMisfits) as caught:
+        check_function(fetch, ("start", "end"))
+    assert f"fetch (test_shipping.py:{fetch.__code__.co_firstlineno})(session" in str(caught.value)
+    assert "called with (session, start, end): missing a required argument: 'tel'" in str(caught.value)
+    for takes_none in (lambda: None, lambda _session: None):
+        with pytest.raises(FunctionMisfits, match=r"called with \(session, …the parameter…\): too many positional"):
+            check_function(takes_none, ())
+    for function in (awaited, Awaited(), functools.partial(awaited, tel="7")):
+        with pytest.raises(AsyncFunction, match=r"is async, .* asyncio isn't needed"):
+            check_function(function, ())
 
 
 def test_functions_have_names_for_people() -> None:
@@ -205,4 +296,51 @@ def test_module_that_the_engine_lacks(tmp_path: Path, monkeypatch: pytest.Monkey
     found = run(todo)
     assert (found.last.what, found.last.value["kind"]) == ("failed", "ModuleNotFoundError")
     assert "fanout_test_gone" in found.last.value["message"]
+    assert found.outcomes == {}
+
+
+def test_the_engine_runs_what_the_task_has_loaded_when_a_link_moves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The link to the DAG folder moves between parsing and the engine's start: the engine gets the parsed version."""
+    for version in ("one", "two"):
+        folder = tmp_path / version
+        folder.mkdir()
+        text = (
+            f"def fetch(session, tel):\n    import fanout_test_late as late\n    return [{version!r}, late.VERSION]\n"
+        )
+        folder.joinpath("fanout_test_linked.py").write_text(text)
+        folder.joinpath("fanout_test_late.py").write_text(f"VERSION = {version!r}\n")
+    link = tmp_path / "current"
+    link.symlink_to(tmp_path / "one")
+    monkeypatch.syspath_prepend(link)
+    import fanout_test_linked  # type: ignore[import-not-found] # it has just been written
+
+    todo = job(frozen(tmp_path, ["a"]), fanout_test_linked.fetch)
+    moved = tmp_path / "moved"
+    moved.symlink_to(tmp_path / "two")
+    moved.replace(link)
+    assert [record.result for record in run(todo).records] == [["one", "one"]]
+
+
+@pytest.mark.parametrize("changed", ["fanout_test_changed", "fanout_test_helper"])
+def test_code_that_has_changed_in_its_place_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    """A module's file that isn't what the task has loaded is named, whether the function needs it early or late."""
+    tmp_path.joinpath("fanout_test_helper.py").write_text("VERSION = 'one'\n")
+    tmp_path.joinpath("fanout_test_changed.py").write_text(
+        "import fanout_test_helper\ndef fetch(session, tel):\n    return fanout_test_helper.VERSION\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import fanout_test_changed  # type: ignore[import-not-found] # it has just been written
+
+    todo = job(frozen(tmp_path, ["a"]), fanout_test_changed.fetch)
+    for name in ("fanout_test_changed", "fanout_test_helper"):
+        del sys.modules[name]
+    with (tmp_path / f"{changed}.py").open("a") as file:
+        file.write("# version two\n")
+    found = run(todo)
+    assert (found.last.what, found.last.value["kind"]) == ("failed", "CodeChanged")
+    assert f"{changed}.py (module {changed}) has changed since this task loaded its DAG file" in str(found.last.value)
     assert found.outcomes == {}

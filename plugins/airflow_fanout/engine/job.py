@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ class Job:
     :param function: the author's function, pickled.
     :param settings: how to fetch.
     :param path: the parent's `sys.path`, so that the function's modules are found.
+    :param digests: the SHA-256 of the files of the modules that the parent has loaded, by their names.
     :param attempt: the directory of the try that this is a part of; the engine makes one of its own if not given.
     :param process: the number of this engine among those of its try, which take every nth parameter each.
     :param processes: how many engines these are.
@@ -44,6 +46,7 @@ class Job:
     function: bytes | None
     settings: FetchSettings
     path: tuple[str, ...]
+    digests: Mapping[str, str] = field(default_factory=dict)
     attempt: Path | None = None
     process: int = 0
     processes: int = 1

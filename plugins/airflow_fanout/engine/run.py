@@ -27,6 +27,7 @@ from airflow_fanout.engine.parentage import end_with_parent
 from airflow_fanout.engine.pool import Make, Pool
 from airflow_fanout.engine.refusals import refuse_all
 from airflow_fanout.engine.restart import go_on, part_numbers
+from airflow_fanout.engine.same_code import import_the_same
 from airflow_fanout.engine.scribe import Scribe
 from airflow_fanout.engine.settlement import Stop
 from airflow_fanout.engine.traffic import Traffic
@@ -109,6 +110,7 @@ class _Fetch:
             teller.tell("damaged", str(part))
         calls = Calls(board)
         if job.function is not None:
+            import_the_same(job.digests)
             refuse_all()
             wait_for_processes()
             calls.watch()

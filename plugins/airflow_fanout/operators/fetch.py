@@ -20,6 +20,7 @@ from airflow_fanout.engine.fleet import Fleet
 from airflow_fanout.engine.job import Job
 from airflow_fanout.engine.limits import check_files
 from airflow_fanout.errors import BadSetting, LongWait
+from airflow_fanout.loaded_code import LoadedCode
 from airflow_fanout.operators.border import Reference, airflow_errors, checked_list, is_yes, whole_number
 from airflow_fanout.operators.bound import bind, resolved
 from airflow_fanout.operators.connection import endpoint_of
@@ -30,7 +31,7 @@ from airflow_fanout.operators.templates import TextTemplates
 from airflow_fanout.progress import Progress
 from airflow_fanout.request import Compiled, Request
 from airflow_fanout.settings import MIB, Breaker, FetchSettings, Retry, Throttle, Timeouts, Transport
-from airflow_fanout.shipping import check_call, pack
+from airflow_fanout.shipping import check_call, check_function, pack
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import Manifest, read_parameters
 from airflow_fanout.staging.validated import read_validated
@@ -100,6 +101,7 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
         self.function = None if isinstance(request, Request) else request
         if self.function is not None:
             bind(self, "request", self.function)
+            check_function(self.function, names_of(parameters))
         self.request_template = request.as_json() if isinstance(request, Request) else None
         self.endpoint = request.endpoint if isinstance(request, Request) else ""
         self.http_conn_id = http_conn_id
@@ -119,6 +121,8 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
         )
         self.processes = processes
         self.refetch = refetch
+        # The DAG file has just been loaded, and the modules that it imports: this is what the engine has to run.
+        self._code = LoadedCode.now() if self.function is not None else LoadedCode(path=tuple(sys.path))
         self._fleet: Fleet | None = None
         self._part_of: _Part | None = None
         self._seen: Progress | None = None
@@ -194,7 +198,8 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
             request=request,
             function=function,
             settings=settings,
-            path=tuple(sys.path),
+            path=self._code.path,
+            digests=self._code.digests,
         )
 
     def _settings(self, part: _Part) -> FetchSettings:
@@ -263,6 +268,11 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
         if self._part_of is not None:
             directory = self._part_of.directory.shard(self._part_of.shard)
             Glimpse.of(progress, datetime.now(UTC)).write(directory.progress)
+
+
+def names_of(parameters: Reference | XComArg | None) -> tuple[str, ...]:
+    """Return the names that a list's extract gives its parameters; none if the DAG file doesn't say."""
+    return tuple(getattr(getattr(parameters, "operator", None), "names", ()))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from airflow_fanout.operators.extract import ExtractOperator
 from airflow_fanout.operators.fetch import GeventFetchOperator
 from airflow_fanout.operators.load import MongoLoadOperator
 from airflow_fanout.operators.validate import ValidateOperator
+from airflow_fanout.shipping import check_function
 
 
 class FanoutTaskGroup(TaskGroup):
@@ -42,6 +43,9 @@ class FanoutTaskGroup(TaskGroup):
             if extract.get("shards") is None:
                 self.fetch: Any = GeventFetchOperator(task_id="fetch", parameters=listed, **fetch)
             else:
+                # A mapped operator is made when its task runs: what can be known now is said now.
+                if callable(fetch.get("request")):
+                    check_function(fetch["request"], self.extract.names)
                 self.fetch = GeventFetchOperator.partial(task_id="fetch", **fetch).expand(shard=listed)
             self.validate = ValidateOperator(task_id="validate", parameters=listed, **(validate or {}))
             self.load = MongoLoadOperator(task_id="load", parameters=listed, **load)

@@ -1,0 +1,66 @@
+"""The author's modules as this process has loaded them: where they lie, and what stood in their files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+
+# What is installed changes by an installation only; what Airflow has made up a name for travels by value.
+_INSTALLED = ("site-packages", "dist-packages")
+_NOT_COMPARED = ("airflow", "airflow_fanout", "airflow_fanout_plugin")
+_DAG_FILE = "unusual_prefix_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedCode:
+    """What another process needs to run the same code, even when a link on the way to it leads elsewhere by then.
+
+    :param path: `sys.path`, with links resolved.
+    :param digests: the SHA-256 of each module's file, by the module's name.
+    """
+
+    path: tuple[str, ...]
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def now(cls) -> LoadedCode:
+        """Return what this process has loaded; called right after a DAG file was loaded."""
+        path = tuple(os.path.realpath(folder) for folder in sys.path)
+        return cls(path=path, digests=dict(_digests(sys.modules.copy())))
+
+
+def digest(file: str) -> str:
+    """Return the SHA-256 of a file's content."""
+    stat = Path(file).stat()
+    # All operators of a DAG file look at the same modules.
+    return _digest(os.path.realpath(file), stat.st_mtime_ns, stat.st_size, stat.st_ino)
+
+
+@lru_cache(maxsize=10_000)
+def _digest(file: str, *_version: int) -> str:
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
+
+def _digests(modules: Mapping[str, ModuleType]) -> Iterator[tuple[str, str]]:
+    standard = sysconfig.get_path("stdlib")
+    for name, module in modules.items():
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str) and _is_an_authors(name, file, standard):
+            try:
+                yield name, digest(file)
+            except OSError:
+                # Gone already: the engine can't load it either, and says so.
+                continue
+
+
+def _is_an_authors(name: str, file: str, standard: str) -> bool:
+    is_compared = not name.startswith(_DAG_FILE) and name.partition(".")[0] not in _NOT_COMPARED
+    is_installed = file.startswith(standard) or any(folder in Path(file).parts for folder in _INSTALLED)
+    return is_compared and file.endswith(".py") and not is_installed
