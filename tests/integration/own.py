@@ -30,6 +30,7 @@ DAGS = {
         *("slice", "slice_limited", "slice_impatient", "slice_metered", "slice_missing", "slice_nowhere"),
         "slice_sharded",
     ),
+    "native.py": ("native",),
     "three_bad.py": ("three_bad",),
 }
 HOST = "127.0.0.1"
