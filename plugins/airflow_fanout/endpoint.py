@@ -6,9 +6,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 # RFC 3986, 3.1: a scheme. A path may have "://" further on: "/archive/http://…".
 _WHOLE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+_HARMLESS = frozenset(
+    {"accept", "accept-charset", "accept-encoding", "accept-language", "cache-control", "content-type", "user-agent"}
+)
 
 Auth = Literal["basic", "bearer", "digest"]
 
@@ -41,6 +46,15 @@ class Endpoint:
     trust_env: bool = True
     allow_redirects: bool = True
     max_redirects: int = 30
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What of it may stand in no message: the password or token, headers but the harmless, proxies' passwords."""
+        headers = [text for name, text in self.headers.items() if name.lower() not in _HARMLESS]
+        # A header's token is a secret without its scheme, too.
+        tokens = [word for text in headers for word in text.split()[1:]]
+        proxies = [urlsplit(address).password for address in self.proxies.values()]
+        return tuple(text for text in (self.password, *headers, *tokens, *proxies) if text)
 
     def as_json(self) -> dict[str, Any]:
         """Return the endpoint, with its secrets, as plain JSON for the engine's pipe."""

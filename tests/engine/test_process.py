@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import psutil
 import pytest
@@ -329,6 +332,31 @@ def test_secrets_stay_in_the_pipe(tmp_path: Path) -> None:
         assert secret.encode() not in public
         assert secret not in repr(todo) + repr(engine)
         os.kill(engine.pid, signal.SIGKILL)
+
+
+def tell_all(session: Any, number: int, *, password: str) -> None:
+    """Print and raise what the connection holds."""
+    import base64
+    from urllib.parse import quote
+
+    pair = base64.b64encode(f"u:{password}".encode()).decode()
+    text = f"{password} {quote(password)} {pair} {session.get('/').request.headers} {session._endpoint.headers}"
+    print(text)
+    raise ValueError(text)
+
+
+def test_what_the_connection_holds_is_in_no_line_and_no_message(tmp_path: Path) -> None:
+    """A function that prints its credentials, and raises them, leaves none in the log and none in the journal."""
+    password, key = "marked s3cr3t/pässword", "marked-api-key-77"
+    endpoint = Endpoint(base_url="", login="u", password=password, headers={"X-Api-Key": key})
+    with Server(lambda seen, _: as_json(seen.path)) as server:
+        how = replace(endpoint, base_url=server.origin)
+        found = run(job(frozen(tmp_path, range(1)), partial(tell_all, password=password), how))
+    [failure] = [record.failure for record in found.records]
+    assert failure is not None
+    assert (failure.type, len(found.output)) == ("ValueError", 1)
+    forms = (password, quote(password), base64.b64encode(f"u:{password}".encode()).decode()[4:-4], key)
+    assert [form for form in forms for text in (*found.output, failure.message) if form in text] == []
 
 
 def test_parent_loads_nothing_of_the_engine() -> None:

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from airflow_fanout import codec
 from airflow_fanout.engine.board import Board, Sight
@@ -21,6 +22,7 @@ from airflow_fanout.engine.hearing import Said, heard
 from airflow_fanout.engine.job import Job
 from airflow_fanout.engine.surroundings import without_airflow
 from airflow_fanout.engine.watch import Silence, Watch
+from airflow_fanout.redaction import Secrets
 
 # Where this very code lies, whatever a link on the way to it leads to by the time that an engine is started.
 PROGRAM = Path(__file__).resolve().with_name("__main__.py")
@@ -28,6 +30,8 @@ PROGRAM = Path(__file__).resolve().with_name("__main__.py")
 GRACE_S = 4.0
 # How often the parent looks whether an engine has ended.
 WAIT_S = 0.02
+# Messages with texts that the engine hasn't written itself, of exceptions for instance.
+MESSAGES = frozenset({"failed", "note"})
 # An engine's last lines become part of an error's message.
 LONGEST_LAST_WORD = 500
 
@@ -61,6 +65,7 @@ class EngineProcess:
             os.close(job_out)
             os.close(told_in)
         self._asked = False
+        self._secrets = Secrets(job.endpoint.secrets)
         self._last_lines: deque[str] = deque(maxlen=20)
         self._watch = Watch(job.settings.timeouts.block_s)
         with contextlib.suppress(BrokenPipeError):
@@ -151,10 +156,16 @@ class EngineProcess:
     def said(self, line: bytes, *, told: bool) -> Said:
         """Return what a line of one of its pipes says."""
         if told:
-            return Said(*codec.decode(line))
-        text = line.decode(errors="replace")
+            what, value = codec.decode(line)
+            return Said(what, self._without_secrets(value) if what in MESSAGES else value)
+        text = self._without_secrets(line.decode(errors="replace"))
         self._last_lines.append(text[:LONGEST_LAST_WORD])
         return Said("output", text)
+
+    def _without_secrets(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: self._without_secrets(part) for name, part in value.items()}
+        return self._secrets.hide(value) if isinstance(value, str) else value
 
     def wait(self, seconds: float = math.inf) -> bool:
         """Wait for its end, for so long at the most; return whether it has ended."""

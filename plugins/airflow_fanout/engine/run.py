@@ -36,6 +36,7 @@ from airflow_fanout.engine.transport.by_requests import RequestsTransport
 from airflow_fanout.engine.waits import wait_for_processes
 from airflow_fanout.engine.work import Work
 from airflow_fanout.reconcile import Done
+from airflow_fanout.redaction import Secrets
 from airflow_fanout.session import FanoutSession, settled
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import read_manifest, read_parameters
@@ -197,7 +198,8 @@ def driver_for(
     if job.request is None:
         session = session_for(job, note)
         function = cloudpickle.loads(job.function)
-        return Pool(transport=FunctionTransport(session, function, total_s), make=make, **parts)
+        secrets = Secrets(settled(job.endpoint).secrets)
+        return Pool(transport=FunctionTransport(session, function, total_s, secrets), make=make, **parts)
     session = FanoutSession(job.endpoint, job.settings)
     by_requests = RequestsTransport(session, job.request, known, total_s)
     if job.settings.transport == "requests":

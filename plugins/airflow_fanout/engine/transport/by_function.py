@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import gevent
+from msgspec.structs import replace
 
 from airflow_fanout import codec, parameter
 from airflow_fanout.codec import Json
@@ -14,9 +15,13 @@ from airflow_fanout.engine.transport import timed_out
 from airflow_fanout.engine.transport.unjson import hint
 from airflow_fanout.failures import outcome_of
 from airflow_fanout.outcome import Failure, Kind, Outcome
+from airflow_fanout.redaction import Secrets
 
 if TYPE_CHECKING:
     from airflow_fanout.session import FanoutSession
+
+
+NO_SECRETS = Secrets(())
 
 
 class _Limit(gevent.Timeout):  # type: ignore[misc] # gevent has no type hints
@@ -30,12 +35,18 @@ class _Limit(gevent.Timeout):  # type: ignore[misc] # gevent has no type hints
 
 
 class FunctionTransport:
-    """Calls the function with the shared session; whatever it does becomes one outcome."""
+    """Calls the function with the shared session; whatever it does becomes one outcome.
+
+    :param secrets: what is taken out of the messages of its exceptions.
+    """
 
     # A function that changes something on the server says so by being tried once: Retry(attempts=1).
     repeatable = True
 
-    def __init__(self, session: FanoutSession, function: Callable[..., Any], total_s: float) -> None:
+    def __init__(
+        self, session: FanoutSession, function: Callable[..., Any], total_s: float, secrets: Secrets = NO_SECRETS
+    ) -> None:
+        self._secrets = secrets
         self._session = session
         self._function = function
         self._total_s = total_s
@@ -68,9 +79,15 @@ class FunctionTransport:
         try:
             if isinstance(error, gevent.Timeout):
                 return Outcome(Kind.TIMEOUT, failure=Failure("Timeout", f"a time limit of the function's own: {error}"))
-            return outcome_of(error, author=self._file)
+            return self._without_secrets(outcome_of(error, author=self._file))
         except BaseException:  # noqa: BLE001 - to look at an exception may run its author's code
             return Outcome(Kind.ERROR, failure=Failure("Exception", "the function's exception could not be read"))
+
+    def _without_secrets(self, outcome: Outcome) -> Outcome:
+        # An author may put anything into an exception: the session's headers, say.
+        if outcome.failure is None:
+            return outcome
+        return replace(outcome, failure=replace(outcome.failure, message=self._secrets.hide(outcome.failure.message)))
 
 
 def _outcome(result: object) -> Outcome:
