@@ -38,6 +38,8 @@ MAY_LOAD = {
     "engine/sockets.py": {"pycurl"},
     "engine/transport/by_curl.py": {"gevent", "pycurl", "requests", "urllib3"},
     "engine/transport/unanswered.py": {"pycurl"},
+    "engine/transport/options.py": {"gevent", "pycurl", "requests", "urllib3"},
+    "engine/transport/transfer.py": {"gevent", "pycurl", "requests", "urllib3"},
     "engine/__init__.py": set[str](),
     "engine/job.py": set[str](),
     "engine/limits.py": set[str](),
@@ -55,6 +57,7 @@ MAY_LOAD = {
     "sources/deadline.py": {"requests", "urllib3"},
     "sources/reading.py": {"requests", "urllib3"},
     "shipping.py": {"cloudpickle"},
+    "wire": {"requests", "urllib3"},
     "web": {"airflow", "fastapi", "sqlalchemy"},
 }
 # Patches the interpreter that it is: it runs, it isn't imported.

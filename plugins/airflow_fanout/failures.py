@@ -12,10 +12,11 @@ from pathlib import Path
 import requests
 import urllib3.exceptions
 
+from airflow_fanout import codec
 from airflow_fanout.causes import is_no_name, is_tls_refused
 from airflow_fanout.outcome import Cause, Failure, Kind, Outcome
 from airflow_fanout.ratelimit import pause_s
-from airflow_fanout.session import BodyTooLarge
+from airflow_fanout.wire.adapter import BodyTooLarge, UnreadableJson
 
 # What can't be read at all; an answer without the field that was asked for is read well.
 _GARBLED = (requests.JSONDecodeError, requests.exceptions.ContentDecodingError)
@@ -64,12 +65,15 @@ def outcome_of(error: BaseException, *, author: str | None = None) -> Outcome:
     # An author may raise an HTTPError with anything for a response, and what has no status is no answer.
     if isinstance(error, requests.HTTPError) and isinstance(getattr(error.response, "status_code", None), int):
         return outcome_of_status(error.response, where=where)
+    if isinstance(error, UnreadableJson) and error.response is not None and not _is_good(error.response):
+        # A redirect that isn't followed, or another status that `raise_for_status` lets pass.
+        return outcome_of_status(error.response, where=where)
     kind = next((kind for family, kind in _KINDS if isinstance(error, family)), Kind.ERROR)
     inner = _inner(error)
     kind = next((kind for family, kind in _INNER_KINDS if isinstance(inner, family)), kind)
     words, cause = _words(inner or error), _cause(error, inner)
     proxy = getattr(error, "proxy", "")
-    failure = Failure(short(type(error).__name__), f"the proxy {proxy}: {words}" if proxy else words, where)
+    failure = Failure(_name(error), f"the proxy {proxy}: {words}" if proxy else words, where)
     unsent = isinstance(error, requests.ConnectTimeout) or isinstance(inner or error, _UNSENT)
     return Outcome(kind, failure=failure, garbled=isinstance(error, _GARBLED), unsent=unsent, cause=cause)
 
@@ -94,6 +98,15 @@ def _cause_at_proxy(error: BaseException) -> Cause | None:
 
 def _is_no_name(error: urllib3.exceptions.NameResolutionError) -> bool:
     return isinstance(error.__cause__, socket.gaierror) and is_no_name(error.__cause__)
+
+
+def _name(error: BaseException) -> str:
+    # As a declarative request's.
+    return codec.NotJson.__name__ if isinstance(error, UnreadableJson) else short(type(error).__name__)
+
+
+def _is_good(response: requests.Response) -> bool:
+    return 200 <= response.status_code < 300
 
 
 def outcome_of_status(response: requests.Response, where: str | None = None) -> Outcome:

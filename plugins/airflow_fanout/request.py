@@ -40,6 +40,8 @@ class Request:
     :param empty_is_null: whether an empty list, object or text counts as no result.
     :param null_statuses: HTTP statuses that say "there is nothing", such as 404; they give the outcome `null`.
     :param repeatable: whether sending it twice does no harm; by the method if not given (RFC 9110, 9.2.2).
+    :param own_connection: whether each request has a fresh connection, closed after its answer; for a server that sends
+        answers which nobody has asked for.
     """
 
     endpoint: str
@@ -52,6 +54,7 @@ class Request:
     empty_is_null: bool = False
     null_statuses: Sequence[int] = ()
     repeatable: bool | None = None
+    own_connection: bool = False
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:

@@ -83,10 +83,12 @@ def decide(
     repeatable: bool,
     budget: Budget,
     uniform: Callable[[float, float], float],
+    was_garbled: bool = False,
 ) -> Again | Verdict:
     """Return what becomes of an outcome.
 
     :param attempt: the number of the attempt that gave the outcome, counted from 1.
+    :param was_garbled: whether an earlier attempt's answer was garbled.
     :param repeatable: whether sending the request twice does no harm.
     :param budget: what is left for repetitions; one is spent by trying again.
     :param uniform: draws evenly from a range, as `random.uniform` does.
@@ -96,6 +98,9 @@ def decide(
     asked_s = outcome.retry_after_s or 0.0
     if asked_s > policy.longest_s:
         return Verdict.HAND_BACK
+    if outcome.garbled and was_garbled:
+        # A torn answer is another one the next time; one that is the same twice is what the server sends.
+        return Verdict.FINAL
     if attempt >= policy.attempts or not budget.take():
         return Verdict.LATER if policy.last_pass else Verdict.FINAL
     return Again(asked_s + uniform(0.0, bound_s(attempt, policy)))
@@ -112,6 +117,9 @@ def _helps(outcome: Outcome, policy: Retry, *, repeatable: bool) -> bool:
         # Sending it again is sending it once.
         return True
     if outcome.kind is Kind.HTTP_ERROR:
+        # A server that says when to come again expects it, whatever the status (RFC 9110, 10.2.3).
+        if outcome.retry_after_s is not None and repeatable:
+            return True
         # Only 429 says that the request was not carried out; after any other status nobody knows.
         return outcome.status in policy.statuses and (repeatable or outcome.status == 429)
     return (outcome.kind in TRANSIENT or outcome.garbled) and repeatable

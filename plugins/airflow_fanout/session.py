@@ -9,25 +9,29 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
-from queue import LifoQueue
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import requests
-import urllib3
-from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth, HTTPDigestAuth
 from requests.utils import get_environ_proxies, get_netrc_auth, select_proxy
 
+from airflow_fanout.address import BadAddress, Origin, check_text, is_http, origin_of
 from airflow_fanout.causes import shown
 from airflow_fanout.endpoint import Endpoint
+from airflow_fanout.proxies import check_proxies
+from airflow_fanout.ratelimit import pause_s
 from airflow_fanout.settings import FetchSettings
+from airflow_fanout.wire.adapter import BodyTooLarge, BoundedAdapter, BoundedResponse
+from airflow_fanout.wire.coding import ACCEPTED
 
 if TYPE_CHECKING:
     from urllib3 import HTTPResponse
+
+__all__ = ["BodyTooLarge", "BoundedAdapter", "BoundedResponse", "FanoutSession", "settled"]
 
 USER_AGENT = f"airflow-fanout (python-requests/{requests.__version__})"
 
@@ -44,10 +48,6 @@ HARMLESS = frozenset(
         "user-agent",
     }
 )
-
-
-class BodyTooLarge(requests.RequestException):
-    """An answer that is larger than the report allows, after decompression."""
 
 
 class BearerAuth(AuthBase):
@@ -68,10 +68,13 @@ class FanoutSession(requests.Session):
     def __init__(self, endpoint: Endpoint, settings: FetchSettings) -> None:
         super().__init__()
         endpoint = settled(endpoint)
+        check_proxies(endpoint.proxies)
         self._endpoint = endpoint
-        self._origin = _origin(endpoint.base_url)
+        self._origin = _own_origin(endpoint.base_url)
+        self._below = f"{endpoint.base_url}/"
         self._timeout = (settings.timeouts.connect_s, settings.timeouts.read_s)
         self.headers["User-Agent"] = USER_AGENT
+        self.headers["Accept-Encoding"] = ACCEPTED
         self.max_redirects = endpoint.max_redirects
         self.cert = endpoint.cert
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -93,12 +96,14 @@ class FanoutSession(requests.Session):
 
         The connection's credentials and headers go to the connection's own origin only.
         """
+        self._check(url)
         address = self._endpoint.url(url)
         options.setdefault("timeout", self._timeout)
         # `get` says True by itself, so a connection's False can't be a mere default.
         options["allow_redirects"] = options.get("allow_redirects", True) and self._endpoint.allow_redirects
         self._introduce(address, options)
         response = self._through_proxy(method, address, options)
+        self._note_pause(response.headers)
         if options.get("stream"):
             self._streams().append(response)
         return response
@@ -120,6 +125,14 @@ class FanoutSession(requests.Session):
     def _proxy_of(self, address: str, options: dict[str, Any]) -> str:
         return shown(select_proxy(address, {**self.proxies, **(options.get("proxies") or {})}) or "")
 
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        """Send a prepared request, unless its address could be read in several ways.
+
+        :raises InvalidURL: for such an address.
+        """
+        self._origin_of(request.url or "")
+        return super().send(request, **options)
+
     def _ask(self, method: str, address: str, options: dict[str, Any]) -> requests.Response:
         """Send a request to a whole address, with all that the connection has to say among its options."""
         return super().request(method, address, **options)
@@ -137,19 +150,78 @@ class FanoutSession(requests.Session):
             answer,
             prepared,
             timeout=self._timeout,
-            verify=self.verify,  # type: ignore[arg-type] # a CA's file is as good, as everywhere in requests
+            verify=self.verify,
             cert=self.cert,
             proxies=dict(self.proxies),
         )
-        last: requests.Response = list(chain)[-1]
+        # An address that is empty leads nowhere.
+        last: requests.Response = [answer, *chain][-1]
         return last
 
     def _introduce(self, address: str, options: dict[str, Any]) -> None:
-        """Add the connection's headers and credentials, if the address is at its origin."""
-        if _origin(address) == self._origin:
-            options["headers"] = {**self._endpoint.headers, **(options.get("headers") or {})}
-            if options.get("auth") is None:
-                options["auth"] = self._own_auth
+        """Add the connection's headers and credentials, if the address is at its origin.
+
+        What the call itself says wins, also over credentials.
+        """
+        if not self._is_own(address):
+            return
+        given = options.get("headers") or {}
+        options["headers"] = {**self._endpoint.headers, **given}
+        if options.get("auth") is None and not any(_is_authorization(name) for name in given):
+            options["auth"] = self._own_auth
+
+    def _check(self, target: str) -> None:
+        if is_http(target) and not target.startswith(self._below):
+            self._origin_of(target)
+
+    def _is_own(self, address: str) -> bool:
+        # What stands below the connection's address leads to where that leads.
+        return address.startswith(self._below) or self._origin_of(address) == self._origin
+
+    def _origin_of(self, address: str) -> Origin | None:
+        """Return the origin of a whole address; `None` if it isn't one of HTTP, which no adapter sends."""
+        try:
+            return origin_of(address) if is_http(address) else None
+        except BadAddress as error:
+            raise requests.exceptions.InvalidURL(str(error)) from None
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Return where an answer leads, `None` if it leads nowhere.
+
+        :raises InvalidURL: for an address that could be read in several ways.
+        """
+        target: str | None = super().get_redirect_target(resp)
+        if target is not None:
+            try:
+                check_text(target)
+            except BadAddress as error:
+                raise requests.exceptions.InvalidURL(f"the redirect leads nowhere: {error}") from None
+        return target
+
+    def resolve_redirects(self, resp: requests.Response, *args: Any, **options: Any) -> Iterator[Any]:
+        """Yield what comes of going where an answer leads, once that answer itself is whole."""
+        if self.get_redirect_target(resp):
+            try:
+                # requests takes no notice of one that is cut off.
+                resp.content  # noqa: B018 - reading it is what is wanted
+            except requests.exceptions.ContentDecodingError:
+                # Nobody reads what stands in a redirect; it has come to its end.
+                resp._content, resp._content_consumed = b"", True  # type: ignore[attr-defined] # requests' own fields
+        yield from super().resolve_redirects(resp, *args, **options)
+
+    def _note_pause(self, headers: Mapping[str, str]) -> None:
+        if any("ratelimit" in name or "retry-after" in name for name in map(str.lower, headers)):
+            asked_s = pause_s(headers, datetime.now(UTC))
+            if asked_s is not None:
+                self._local.pause_s = max(asked_s, self._local.__dict__.get("pause_s", 0.0))
+
+    def take_pause_s(self) -> float | None:
+        """Return for how long the server wants no requests, by what it has told this greenlet since it was last asked.
+
+        In seconds; `None` if it hasn't said anything.
+        """
+        asked_s: float | None = self._local.__dict__.pop("pause_s", None)
+        return asked_s
 
     def close_streams(self) -> None:
         """Close what this thread (or greenlet) has streamed.
@@ -171,7 +243,7 @@ class FanoutSession(requests.Session):
         but what the client is and what it wants may stay.
         """
         super().rebuild_auth(prepared, response)  # type: ignore[no-untyped-call] # requests leaves it without types
-        if _origin(prepared.url or "") != self._origin:
+        if not self._is_own(prepared.url or ""):
             for name in [name for name in prepared.headers if name.lower() not in HARMLESS]:
                 del prepared.headers[name]
             # Digest answers a challenge by hooks, which the redirected request has inherited.
@@ -179,80 +251,6 @@ class FanoutSession(requests.Session):
                 event: [hook for hook in hooks if getattr(hook, "__self__", prepared) is not self._own_auth]
                 for event, hooks in prepared.hooks.items()
             }
-
-
-class _OpenFirst(LifoQueue[Any]):
-    """A pool's places, those with an open connection first.
-
-    A place whose connection has failed would otherwise be the next to be taken: an API that allows no more connections
-    than there are open ones would refuse each new one, while all of those stand idle.
-    """
-
-    def _put(self, item: Any) -> None:
-        self.queue.insert(0 if item is None else len(self.queue), item)
-
-
-# Their names stand in the messages of exceptions, which are to be those of urllib3.
-class HTTPConnectionPool(urllib3.HTTPConnectionPool):
-    """A pool of plain connections that takes open ones first."""
-
-    QueueCls = _OpenFirst
-
-
-class HTTPSConnectionPool(urllib3.HTTPSConnectionPool):
-    """A pool of TLS connections that takes open ones first."""
-
-    QueueCls = _OpenFirst
-
-
-_POOLS = {"http": HTTPConnectionPool, "https": HTTPSConnectionPool}
-
-
-class BoundedAdapter(HTTPAdapter):
-    """A connection pool for so many requests at once, whose answers have a limit on their size."""
-
-    def __init__(self, concurrency: int, max_body_bytes: int) -> None:
-        self._max_body_bytes = max_body_bytes
-        # Without pool_block a full pool opens connections and throws them away: the way to "Too many open files".
-        super().__init__(pool_connections=8, pool_maxsize=concurrency, pool_block=True, max_retries=0)
-
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        """Make the pools for all addresses."""
-        super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
-
-    def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
-        """Return what makes the pools for a proxy."""
-        manager = super().proxy_manager_for(*args, **options)
-        manager.pool_classes_by_scheme = _POOLS
-        return manager
-
-    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
-        """Return the response with a count on what is read of it."""
-        response = super().build_response(req, resp)
-        # requests has no other seam for the class of its responses.
-        response.__class__ = BoundedResponse
-        response.max_body_bytes = self._max_body_bytes  # type: ignore[attr-defined] # by now it has this field
-        return response
-
-
-class BoundedResponse(requests.Response):
-    """A response with a limit on what is read of its body."""
-
-    max_body_bytes: int
-
-    def iter_content(self, chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]:  # noqa: FBT001, FBT002 - requests' own signature
-        """Yield the body in pieces, up to the limit; all ways to the body lead through here.
-
-        :raises BodyTooLarge: when there is more.
-        """
-        left = self.max_body_bytes
-        for chunk in super().iter_content(chunk_size, decode_unicode):
-            left -= len(chunk)
-            if left < 0:
-                self.close()
-                raise BodyTooLarge(f"the answer is larger than {self.max_body_bytes:,} bytes (max_body_bytes)")
-            yield chunk
 
 
 def settled(endpoint: Endpoint) -> Endpoint:
@@ -270,7 +268,7 @@ def settled(endpoint: Endpoint) -> Endpoint:
 
 
 def _with_netrc(endpoint: Endpoint) -> Endpoint:
-    if endpoint.login is not None or endpoint.auth == "bearer":
+    if endpoint.login is not None or endpoint.auth == "bearer" or any(map(_is_authorization, endpoint.headers)):
         return endpoint
     found = get_netrc_auth(endpoint.base_url)
     return replace(endpoint, login=found[0], password=found[1], auth="basic") if found else endpoint
@@ -285,6 +283,15 @@ def _auth(endpoint: Endpoint) -> AuthBase | None:
     return build(endpoint.login, endpoint.password or "")
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+def _is_authorization(name: str) -> bool:
+    return name.lower() == "authorization"
+
+
+def _own_origin(base_url: str) -> Origin:
+    """Return the origin of the connection's address, whose host may be written in any letters."""
+    prepared = requests.PreparedRequest()
+    try:
+        prepared.prepare_url(base_url, None)
+        return origin_of(base_url if base_url.isascii() else prepared.url or "")
+    except (BadAddress, requests.RequestException) as error:
+        raise BadAddress(f"the connection's address can't be used: {error}") from None

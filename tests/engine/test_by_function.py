@@ -100,7 +100,7 @@ def test_none_is_null(done: Run) -> None:
         ("garbled", Kind.ERROR, "ValueError", "broken \\udcff bytes"),
         ("speechless", Kind.ERROR, "Wrong", "its own text can't be had (RuntimeError)"),
         ("verbose", Kind.ERROR, "ValueError", "xxx… (100,000 characters)"),
-        ("not_json", Kind.INVALID, "JSONDecodeError", "line 1 column 1"),
+        ("not_json", Kind.INVALID, "NotJson", "it looks like HTML or XML"),
         ("large", Kind.INVALID, "BodyTooLarge", "larger than 1,048,576 bytes"),
         ("streamed", Kind.INVALID, "BodyTooLarge", "larger than 1,048,576 bytes"),
         ("refused", Kind.CONNECTION_ERROR, "ConnectionError", "Connection refused"),

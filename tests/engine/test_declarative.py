@@ -125,7 +125,7 @@ def test_nothing_is_null(odd: Run, case: str, status: int) -> None:
         ("no-object", Kind.INVALID, 200, "has no field 'data': it is of type list"),
         ("not-json", Kind.INVALID, 200, "JSON is malformed"),
         ("cut", Kind.INVALID, 200, "Input data was truncated"),
-        ("nothing", Kind.INVALID, 200, "Input data was truncated"),
+        ("nothing", Kind.INVALID, 200, "it is empty"),
         ("deep", Kind.INVALID, 200, "nested too deeply"),
         ("304", Kind.HTTP_ERROR, 304, "HTTP 304 Not Modified"),
         ("404", Kind.HTTP_ERROR, 404, "HTTP 404 Not Found"),

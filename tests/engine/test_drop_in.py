@@ -15,7 +15,7 @@ from urllib3 import Timeout
 
 from airflow_fanout.endpoint import Endpoint
 from airflow_fanout.engine.curl.session import CurlSession
-from airflow_fanout.session import USER_AGENT
+from airflow_fanout.session import USER_AGENT, FanoutSession
 from airflow_fanout.settings import FetchSettings
 from tests.http.servers import Server, answer, as_json, chunked, redirect, serving
 
@@ -92,7 +92,6 @@ ANSWERS: Routes = {
     "/deflate": answer(zlib.compress(b'"squeezed"'), "200 OK", "Content-Encoding: deflate"),
     "/bare-deflate": answer(BARE, "200 OK", "Content-Encoding: deflate"),
     "/bad-gzip": answer(b"no gzip at all", "200 OK", "Content-Encoding: gzip"),
-    "/half-gzip": answer(gzip.compress(b"x" * 999)[:-9], "200 OK", "Content-Encoding: gzip"),
     "/unknown-coding": answer(b"abc", "200 OK", "Content-Encoding: rot13"),
     "/twice": answer(b"", "200 OK", "X-A: 1", "x-a: 2", "Link: <http://a/>; rel=next", "Via: b"),
     "/latin-header": b"HTTP/1.1 200 OK\r\nX-A: gr\xf6\xdfer  \r\nX-Empty:\r\nContent-Length: 0\r\n\r\n",
@@ -159,7 +158,8 @@ def seen_of(response: requests.Response) -> dict[str, Any]:
     request = response.request
     decoded: Any = "none"
     with suppress(ValueError):
-        decoded = response.json()
+        # Without options it is read as the engine reads it: see test_json_is_read_as_the_engine_reads_it.
+        decoded = response.json(parse_constant=None)
     return {
         "status": (response.status_code, response.reason, response.ok, repr(response)),
         "headers": list(response.headers.items()),
@@ -191,6 +191,47 @@ def test_answers(server: Server, path: str, method: str) -> None:
     stock, ours = both(server.origin)
     ask = asking(method, path)
     assert told(ask, ours, server.origin) == told(ask, stock, server.origin)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "value"),
+    [
+        (b"\xef\xbb\xbf[1]", [JSON], [1]),
+        ("[1]".encode("utf-16"), [JSON], [1]),
+        ('["ö"]'.encode("latin-1"), ["Content-Type: application/json; charset=latin-1"], ["ö"]),
+        ('["ö"]'.encode(), ["Content-Type: text/plain"], ["ö"]),
+    ],
+)
+def test_json_is_read_as_the_engine_reads_it(body: bytes, headers: list[str], value: Any) -> None:
+    """JSON is read by its mark, its declared charset, or as UTF-8; what `requests` would guess doesn't count."""
+    with serving({"/x": answer(body, "200 OK", *headers)}) as server:
+        for session in sessions(server.origin):
+            with session:
+                assert session.get("/x").json() == value
+
+
+@pytest.mark.parametrize("text", [b"", b"NaN", b'["\\ud800"]', b"{}\n{}", b"9" * 5_000])
+def test_json_that_is_none_is_refused_with_the_reason(text: bytes) -> None:
+    """What the engine takes for no JSON, a function doesn't get as a value, and nothing of it is in the message."""
+    with serving({"/x": answer(text)}) as server:
+        for session in sessions(server.origin):
+            with session, pytest.raises(requests.JSONDecodeError, match="it "):
+                session.get("/x").json()
+
+
+def test_body_that_ends_in_the_middle_of_its_coding_is_refused() -> None:
+    """Half a compressed body isn't taken for a whole one, though `requests` would give what there is of it."""
+    half = answer(gzip.compress(b"1" * 999)[:-9], "200 OK", "Content-Encoding: gzip")
+    with serving({"/x": half}) as server:
+        for session in sessions(server.origin):
+            with session, pytest.raises(requests.exceptions.ContentDecodingError, match="ends in the middle"):
+                session.get("/x")
+
+
+def sessions(origin: str) -> tuple[FanoutSession, FanoutSession]:
+    """Return a session of each way."""
+    endpoint = Endpoint(base_url=origin, trust_env=False)
+    return CurlSession(endpoint, FetchSettings()), FanoutSession(endpoint, FetchSettings())
 
 
 @pytest.mark.parametrize("path", ["/late", "/stuck"])

@@ -15,6 +15,8 @@ from airflow_fanout.engine.sockets import Sockets, bits_of
 BATCH = 64
 # When so large a share of the transfers can go on, libcurl looks at all of them: one call costs less than one for each.
 MOST = 0.5
+# libcurl looks once a second whether a kept connection is still good for anything (lib/conncache.c).
+CUT_IS_KNOWN_S = 1.5
 
 
 class Multi:
@@ -44,6 +46,15 @@ class Multi:
     def fileno(self) -> int:
         """The descriptor that is readable when a transfer can go on."""
         return self._sockets.fileno()
+
+    def expect_frames(self, are_there: Callable[[], bool]) -> None:
+        """Take what comes on idle connections for frames of HTTP/2, if a function says so when that happens."""
+        self._sockets.are_for_one_request_each = lambda: not are_there()
+
+    @property
+    def has_cut(self) -> bool:
+        """Whether a connection was cut off so lately that libcurl may not know of it."""
+        return time.monotonic() - self._sockets.cut_s < CUT_IS_KNOWN_S
 
     def limit(self, most: int) -> None:
         """Open no more connections than so many."""
@@ -78,6 +89,8 @@ class Multi:
 
     def begin(self) -> None:
         """Let libcurl send what was added, and look at what is late."""
+        # It would send on a connection that has brought something since its last answer, and take that for the next.
+        self._sockets.look_at_idle()
         self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
 
     def ended(self) -> Iterator[tuple[list[Any], list[tuple[Any, int, str]]]]:

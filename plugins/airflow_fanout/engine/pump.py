@@ -18,9 +18,11 @@ from airflow_fanout.engine.alarm import Alarm
 from airflow_fanout.engine.driver import Driver, Parts
 from airflow_fanout.engine.multi import BATCH, Multi
 from airflow_fanout.engine.settlement import Attempt
+from airflow_fanout.engine.sockets import cut
 from airflow_fanout.engine.transport import timed_out
-from airflow_fanout.engine.transport.by_curl import CurlTransport, Transfer
+from airflow_fanout.engine.transport.by_curl import CurlTransport
 from airflow_fanout.engine.transport.by_requests import RequestsTransport
+from airflow_fanout.engine.transport.transfer import Transfer
 from airflow_fanout.engine.work import Task
 from airflow_fanout.failures import outcome_of
 from airflow_fanout.outcome import Outcome
@@ -58,6 +60,7 @@ class Pump(Driver):
         self._others = others
         self._note = note
         self._multi = Multi(self._settings.concurrency, multi)
+        self._multi.expect_frames(self._takes_frames)
         self._alarm = Alarm(self._multi.fileno())
         self._free: list[Transfer] = []
         self._sent: dict[pycurl.Curl, Sent] = {}
@@ -173,11 +176,21 @@ class Pump(Driver):
         return None if outcome is None else Attempt(task, outcome, begun_s)
 
     def _release(self, transfer: Transfer) -> None:
+        if transfer.is_soiled:
+            cut(transfer.easy)
         # If it hasn't ended, this closes its connection, too, on which its answer may still come.
         self._multi.remove(transfer.easy)
         # A free handle keeps no answer: a hundred large ones would be a lot of memory.
         transfer.clear()
         self._free.append(transfer)
+
+    def _takes_frames(self) -> bool:
+        handles = (*self._free, *(transfer for _, transfer, _ in self._sent.values()))
+        version = max((transfer.easy.getinfo(pycurl.INFO_HTTP_VERSION) for transfer in handles), default=0)
+        if version < pycurl.CURL_HTTP_VERSION_2:
+            # One connection is cut off, and what isn't to be repeated must not be lost on it.
+            self._transport.keep_no_more()
+        return bool(version >= pycurl.CURL_HTTP_VERSION_2)
 
     def _look_for_silence(self) -> int:
         """Settle the requests whose server says nothing for too long; return how many."""
@@ -225,5 +238,4 @@ class _Answer:
 
     def __init__(self, transfer: Transfer) -> None:
         self.status = transfer.status
-        # Without the status line, which is none of the headers.
-        self.head = b"".join(transfer.head[1:])
+        self.head = list(transfer.head)

@@ -175,7 +175,9 @@ class Settlement:
             repeatable=self._rules.repeatable,
             budget=self._budget,
             uniform=self._rules.uniform,
+            was_garbled=task.was_garbled,
         )
+        task.was_garbled = task.was_garbled or outcome.garbled
         return Verdict.FINAL if task.last and decision is not Verdict.HAND_BACK else decision
 
     def _end(self, task: Task, outcome: Outcome, ms: float) -> None:

@@ -24,13 +24,15 @@ class Task(msgspec.Struct, gc=False):
     """A parameter under way.
 
     `attempt` is the number of its next or present attempt, counted from 1; `last` says that it is the last pass's;
-    `resent` counts how often the server has said that it hasn't processed the request.
+    `resent` counts how often the server has said that it hasn't processed the request. `was_garbled`
+    says that an answer to it couldn't be read at all.
     """
 
     index: int
     parameter: Json
     attempt: int = 1
     last: bool = False
+    was_garbled: bool = False
     resent: int = 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pycurl
@@ -13,15 +13,19 @@ import requests
 from requests.cookies import extract_cookies_to_jar
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers, select_proxy
-from urllib3 import HTTPResponse
 
 from airflow_fanout.endpoint import Endpoint
 from airflow_fanout.engine.curl.exchange import Ended, Exchanges
-from airflow_fanout.engine.curl.failures import UNSENT, Broken, failure_of, flooded, too_large
-from airflow_fanout.engine.curl.message import Head, Sending, read_head, sending_of
-from airflow_fanout.engine.transport.by_curl import MOST_HEADERS, Transfer, tls_options
-from airflow_fanout.session import BoundedAdapter, BoundedResponse
+from airflow_fanout.engine.curl.failures import UNSENT, Broken, failure_of, refused, too_large
+from airflow_fanout.engine.curl.message import Sending, sending_of
+from airflow_fanout.engine.transport.options import tls_options
+from airflow_fanout.engine.transport.transfer import Transfer, Unreadable
 from airflow_fanout.settings import FetchSettings
+from airflow_fanout.wire.adapter import BoundedAdapter, BoundedResponse, Coded, closes
+from airflow_fanout.wire.head import Head, read_head
+
+if TYPE_CHECKING:
+    from urllib3 import HTTPResponse
 
 # RFC 9110, section 9.2.2: sending one of these twice may make a difference.
 UNREPEATABLE = frozenset({"POST", "PATCH"})
@@ -55,6 +59,8 @@ class CurlAdapter(BoundedAdapter):
             pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_1_1,
             pycurl.PATH_AS_IS: 1,
             pycurl.MAXFILESIZE_LARGE: settings.max_body_bytes,
+            # Chunks are taken apart here, so that it shows what comes after them.
+            pycurl.HTTP_TRANSFER_DECODING: 0,
             # Left out, libcurl would look into the environment by itself.
             pycurl.PROXY: "",
             **tls_options(endpoint),
@@ -108,6 +114,8 @@ class CurlAdapter(BoundedAdapter):
             and (proxies or {}) == self._endpoint.proxies
             # A hook may want to read the answer as it comes.
             and not request.hooks["response"]
+            # It has a connection for itself.
+            and not closes(request.headers)
             and self._exchanges.is_at_home
         )
 
@@ -117,11 +125,13 @@ class CurlAdapter(BoundedAdapter):
         try:
             has_body = sending.body is not None
             ended = self._exchanges.run(transfer, read_s=sending.read_s or FOREVER_S, has_body=has_body)
+            if ended.code and (complaint := transfer.complaint()):
+                raise complaint
             if ended.code:
                 return self._failed(ended, transfer, sending, request)
-            if transfer.is_flooded:
-                raise flooded(request, MOST_HEADERS)
             return self._response(transfer, request)
+        except Unreadable as error:
+            raise refused(error, request) from None
         finally:
             # A free handle keeps no answer: a hundred large ones would be a lot of memory.
             transfer.clear()
@@ -140,6 +150,8 @@ class CurlAdapter(BoundedAdapter):
             # would have to begin anew with a body that is read from a function.
             tell(pycurl.READFUNCTION, io.BytesIO(sending.body).read)
             tell(pycurl.POSTFIELDSIZE_LARGE, len(sending.body))
+            # Not to be lost on a connection that is cut off.
+            tell(pycurl.FRESH_CONNECT, int(self._exchanges.has_cut))
         elif sending.body is not None:
             tell(pycurl.POSTFIELDS, sending.body)
         return transfer
@@ -165,8 +177,9 @@ class CurlAdapter(BoundedAdapter):
 
     def _response(self, transfer: Transfer, request: requests.PreparedRequest) -> requests.Response:
         """Return the answer as requests has it once it is read to its end."""
-        head = read_head(transfer.head)
-        body = b"".join(transfer.body)
+        lines = transfer.checked_head()
+        head = read_head(lines)
+        body = transfer.whole_body(lines)
         response = CurlResponse(head, self._most)
         response.url = request.url or ""
         response.request = request
@@ -220,7 +233,7 @@ def raw_of(head: Head, body: io.BytesIO, request: requests.PreparedRequest) -> H
     """Return an answer as urllib3 has it."""
     # What requests looks for when it takes the cookies of an answer.
     original = head.message and SimpleNamespace(msg=head.message, isclosed=lambda: True, close=lambda: None)
-    return HTTPResponse(
+    return Coded(
         body,
         head.headers,
         head.status,
@@ -273,5 +286,4 @@ def _broken(ended: Ended, transfer: Transfer) -> Broken:
         answered=b"\r\n" in head,
         size=transfer.size,
         connected=bool(transfer.easy.getinfo(pycurl.PRETRANSFER_TIME)),
-        headers=frozenset(line.partition(b":")[0].lower() for line in head),
     )

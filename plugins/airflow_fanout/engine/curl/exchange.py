@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,8 @@ from gevent.lock import Semaphore
 
 from airflow_fanout.engine.alarm import Alarm
 from airflow_fanout.engine.multi import BATCH, Multi
-from airflow_fanout.engine.transport.by_curl import Transfer
+from airflow_fanout.engine.sockets import cut
+from airflow_fanout.engine.transport.transfer import Transfer, Unreadable
 
 # A server's silence is noticed within a tenth of the time that it may last, and looked for no more often than this.
 SILENCE_SHARE = 0.1
@@ -78,6 +80,11 @@ class Exchanges:
         """Whether the caller runs in the thread that these belong to."""
         return get_hub() is self._hub
 
+    @property
+    def has_cut(self) -> bool:
+        """Whether a connection was cut off so lately that libcurl may still send on it, in vain."""
+        return self._pump is not None and self._pump.has_cut
+
     def run(self, transfer: Transfer, *, read_s: float, has_body: bool) -> Ended:
         """Send what a handle has been told, and wait for the end.
 
@@ -112,6 +119,11 @@ class _Pump:
         self._look_s = math.inf
         self._next_look_s = math.inf
         self._greenlet = gevent.spawn(self._run)
+
+    @property
+    def has_cut(self) -> bool:
+        """Whether a connection was cut off lately."""
+        return self._multi.has_cut
 
     def run(self, exchange: Exchange) -> Ended:
         """Make a transfer, and wait for its end."""
@@ -180,9 +192,18 @@ class _Pump:
     def _collect(self) -> None:
         for answered, failed in self._multi.ended():
             for easy in answered:
+                self._look_behind(self._under_way[easy].transfer)
                 self._end(self._under_way[easy], Ended(0))
             for easy, code, message in failed:
                 self._end(self._under_way[easy], Ended(code, message))
+
+    def _look_behind(self, transfer: Transfer) -> None:
+        """Cut the connection off if anything has come after the answer, before somebody else sends on it."""
+        if transfer.body and b"chunked" in b"".join(transfer.lines).lower():
+            with suppress(Unreadable):
+                transfer.whole_body(transfer.checked_head())
+        if transfer.is_soiled:
+            cut(transfer.easy)
 
     def _end_the_silent(self) -> None:
         now = time.monotonic()

@@ -11,7 +11,8 @@ import requests
 from requests.exceptions import ChunkedEncodingError, InvalidHeader
 from urllib3 import exceptions as inner
 
-from airflow_fanout.session import BodyTooLarge
+from airflow_fanout.engine.transport.transfer import Unreadable, is_bad_header
+from airflow_fanout.wire.adapter import BodyTooLarge
 
 if TYPE_CHECKING:
     from urllib3.connectionpool import HTTPConnectionPool
@@ -45,7 +46,6 @@ class Broken(NamedTuple):
     :param answered: whether the answer's headers had come.
     :param size: how much of the body had come, in bytes.
     :param connected: whether the connection stood.
-    :param headers: the names of the answer's headers so far, in lower case.
     """
 
     code: int
@@ -54,7 +54,6 @@ class Broken(NamedTuple):
     answered: bool
     size: int
     connected: bool
-    headers: frozenset[bytes]
 
 
 def failure_of(
@@ -71,17 +70,18 @@ def failure_of(
         return _timed_out(broken, request, pool, (connect_s, read_s))
     if broken.code == pycurl.E_COULDNT_CONNECT:
         return requests.ConnectionError(_tried(pool, request, _unconnected(broken, pool)), request=request)
-    if broken.code == pycurl.E_FTP_WEIRD_SERVER_REPLY and b"content-length" in broken.headers:
-        unclear = inner.InvalidHeader(f"Content-Length contained multiple unmatching values ({broken.message})")
-        return InvalidHeader(unclear, request=request)
+    if is_bad_header(broken.code, broken.message):
+        return InvalidHeader(inner.InvalidHeader(broken.message), request=request)
     if broken.answered:
         return ChunkedEncodingError(_cut(broken))
     return requests.ConnectionError(inner.ProtocolError("Connection aborted.", _aborted(broken)), request=request)
 
 
-def flooded(request: requests.PreparedRequest, most: int) -> Exception:
-    """Return the exception for an answer with more headers than `most`."""
-    aborted = inner.ProtocolError("Connection aborted.", HTTPException(f"got more than {most} headers"))
+def refused(error: Unreadable, request: requests.PreparedRequest) -> Exception:
+    """Return the exception that requests would raise for an answer that libcurl has taken."""
+    if error.name == "InvalidHeader":
+        return InvalidHeader(inner.InvalidHeader(error.message), request=request)
+    aborted = inner.ProtocolError("Connection aborted.", HTTPException(error.message))
     return requests.ConnectionError(aborted, request=request)
 
 

@@ -1,16 +1,11 @@
-"""Requests and answers between requests and libcurl: what is told the one, and what is read from the other."""
+"""Requests between requests and libcurl: what is told the one, of what the other has prepared."""
 
 from __future__ import annotations
 
-import io
 import math
 import re
-from collections.abc import Mapping
 from functools import lru_cache
-from http.client import HTTPMessage, parse_headers
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-from urllib3 import HTTPHeaderDict
 
 if TYPE_CHECKING:
     from requests import PreparedRequest
@@ -40,19 +35,6 @@ class Sending(NamedTuple):
     read_s: Seconds
 
 
-class Head(NamedTuple):
-    """An answer's status line and headers.
-
-    `message` is what Python's own client makes of the headers, if there is more to them than names and values.
-    """
-
-    status: int
-    reason: str
-    version: str
-    headers: Mapping[str, str]
-    message: HTTPMessage | None = None
-
-
 def sending_of(request: PreparedRequest, timeout: Any) -> Sending | None:
     """Return a request as libcurl is told it, `None` if it would send something else than requests."""
     body = request.body.encode() if isinstance(request.body, str) else request.body
@@ -63,21 +45,6 @@ def sending_of(request: PreparedRequest, timeout: Any) -> Sending | None:
         return None
     lines = _lines(tuple(request.headers.items()), None if body is None else str(len(body)))
     return None if lines is None else Sending(method, url, lines, body, *limits)
-
-
-def read_head(lines: list[bytes]) -> Head:
-    """Read an answer's status line and headers, up to the empty line: trailers are no part of them."""
-    end = lines.index(b"\r\n") if b"\r\n" in lines else len(lines)
-    version, status, reason = (*lines[0].decode("latin-1").split(None, 2), "", "")[:3]
-    headers: dict[str, tuple[str, str]] = {}
-    for line in lines[1:end]:
-        name, colon, value = line.decode("latin-1").partition(":")
-        key = name.lower()
-        if not colon or key in headers or key == "set-cookie" or name[0] in " \t":
-            message = parse_headers(io.BytesIO(b"".join(lines[1:end]) + b"\r\n"))
-            return Head(int(status), reason.strip(), version, HTTPHeaderDict(message.items()), message)
-        headers[key] = name, value.lstrip(" \t").rstrip("\r\n")
-    return Head(int(status), reason.strip(), version, dict(headers.values()))
 
 
 def _limits(timeout: Any) -> tuple[Seconds, Seconds] | None:

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 
 from airflow_fanout import codec
+from airflow_fanout.body import charset_of, read_json
 from airflow_fanout.outcome import Failure, Kind, Outcome
-from airflow_fanout.ratelimit import pause_s, reset_s
+from airflow_fanout.ratelimit import pause_s
 from airflow_fanout.request import Request
 from airflow_fanout.result import Part, PartMissing
 
@@ -39,23 +40,32 @@ class Reading:
             return self.good(status, body, headers)
         return self.bad(status, reason, headers)
 
-    def good(self, status: int, body: bytes, headers: Headers) -> Outcome:
-        """Return the outcome of an answer with a status of 2xx."""
-        if status in self._null_statuses:
-            return Outcome(Kind.NULL, status=status)
+    def plain(self, body: bytes) -> Outcome:
+        """Return the outcome of an answer with the status 200 and nothing special in its head."""
         try:
             result = self._part.of(codec.decode(body))
+        except (codec.NotJson, PartMissing):
+            return self.good(200, body, {})
+        return Outcome(_NULL if result is None else _OK, result, 200)
+
+    def good(self, status: int, body: bytes, headers: Headers) -> Outcome:
+        """Return the outcome of an answer with a status of 2xx."""
+        # A good answer may say that it was the last one for a while.
+        pause = pause_s(headers, datetime.now(UTC)) if headers else None
+        if status in self._null_statuses:
+            return Outcome(Kind.NULL, status=status, retry_after_s=pause)
+        try:
+            result = self._part.of(read_json(body, charset_of(headers.get("Content-Type"))))
         except (codec.NotJson, PartMissing) as error:
             failure = Failure(type(error).__name__, str(error))
-            return Outcome(Kind.INVALID, status=status, failure=failure, garbled=isinstance(error, codec.NotJson))
-        # A good answer may say that it was the last one for a while.
-        pause = reset_s(headers, datetime.now(UTC)) if headers else None
+            garbled = isinstance(error, codec.NotJson)
+            return Outcome(Kind.INVALID, status=status, failure=failure, garbled=garbled, retry_after_s=pause)
         return Outcome(_NULL if result is None else _OK, result, status, None, pause)
 
     def bad(self, status: int, reason: str, headers: Headers) -> Outcome:
         """Return the outcome of an answer with any other status; a redirect that was not to be followed is one."""
-        if status in self._null_statuses:
-            return Outcome(Kind.NULL, status=status)
-        failure = Failure("HTTPError", f"HTTP {status} {reason}".rstrip())
         pause = pause_s(headers, datetime.now(UTC))
+        if status in self._null_statuses:
+            return Outcome(Kind.NULL, status=status, retry_after_s=pause)
+        failure = Failure("HTTPError", f"HTTP {status} {reason}".rstrip())
         return Outcome(Kind.HTTP_ERROR, status=status, failure=failure, retry_after_s=pause)

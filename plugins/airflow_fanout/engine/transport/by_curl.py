@@ -9,24 +9,24 @@ import io
 import os
 import re
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from http.client import responses
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import certifi
 import msgspec
 import pycurl
 from requests import PreparedRequest, RequestException
 from requests.structures import CaseInsensitiveDict
-from requests.utils import prepend_scheme_if_needed, requote_uri, select_proxy
+from requests.utils import requote_uri
 
 from airflow_fanout.causes import shown
 from airflow_fanout.codec import Json
 from airflow_fanout.endpoint import Endpoint
 from airflow_fanout.engine.transport import timed_out
 from airflow_fanout.engine.transport.answer import Reading
+from airflow_fanout.engine.transport.options import OWN_CONNECTION, Headers, options_of, without_credentials
+from airflow_fanout.engine.transport.transfer import Transfer, Unreadable, is_bad_header
 from airflow_fanout.engine.transport.unanswered import (
     Resolve,
     cause_of_code,
@@ -34,20 +34,16 @@ from airflow_fanout.engine.transport.unanswered import (
     is_unprocessed,
     is_unsent,
     refused_by_proxy,
-    says_refused,
 )
 from airflow_fanout.outcome import Cause, Failure, Kind, Outcome
 from airflow_fanout.request import Compiled, Request
 from airflow_fanout.settings import FetchSettings
+from airflow_fanout.wire.coding import BadCoding, decoded
+from airflow_fanout.wire.head import MOST_HEADERS, read_head
 
-USER_AGENT = f"airflow-fanout (libcurl/{pycurl.version_info()[1]})"
-# Python's own http.client takes so many headers, and both transports shall take the same.
-MOST_HEADERS = 100
-
+# How the head of most answers begins.
+_USUAL = b"HTTP/1.1 200"
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_AUTH = {"basic": pycurl.HTTPAUTH_BASIC, "digest": pycurl.HTTPAUTH_DIGEST}
-_HEADER = re.compile(r"[^:\s][^:\r\n\0]*:(?:[^\s\0][^\r\n\0]*)?")
-_LOCATION = re.compile(rb"(?im)^location:")
 # RFC 3986, 2: what a URL may be made of.
 _URL = re.compile(r"[\w!#$&'()*+,/:;=?@\[\]~.-]*(?:%[0-9A-Fa-f]{2}[\w!#$&'()*+,/:;=?@\[\]~.-]*)*", re.ASCII)
 
@@ -57,7 +53,6 @@ _PROXY_FAILED = 97
 _FAILURES = {
     pycurl.E_URL_MALFORMAT: (Kind.ERROR, "InvalidURL"),
     pycurl.E_BAD_CONTENT_ENCODING: (Kind.INVALID, "ContentDecodingError"),
-    pycurl.E_FTP_WEIRD_SERVER_REPLY: (Kind.INVALID, "InvalidHeader"),
     pycurl.E_PARTIAL_FILE: (Kind.CONNECTION_ERROR, "ChunkedEncodingError"),
     pycurl.E_COULDNT_RESOLVE_PROXY: (Kind.CONNECTION_ERROR, "ProxyError"),
     _PROXY_FAILED: (Kind.CONNECTION_ERROR, "ProxyError"),
@@ -70,79 +65,7 @@ _FAILURES = {
 _TOO_LARGE = frozenset({pycurl.E_WRITE_ERROR, pycurl.E_FILESIZE_EXCEEDED})
 # How a kept connection fails that its server has closed meanwhile; the last is how libcurl refuses to send twice.
 _DIED = frozenset({pycurl.E_GOT_NOTHING, pycurl.E_SEND_ERROR, pycurl.E_RECV_ERROR, pycurl.E_SEND_FAIL_REWIND})
-# A connection that was idle for longer, in seconds, may be one that its server is about to close.
-_FRESH_S = 2
 _PROXY_REFUSES = 407
-_OWN_CONNECTION = {pycurl.FRESH_CONNECT: 1, pycurl.FORBID_REUSE: 1}
-
-
-class Transfer:
-    """A handle with what it receives; used again for one request after the other.
-
-    :param easy: the handle.
-    :param most: the largest body, in bytes.
-
-    `told` are the request's own headers that the handle knows of. `heard_s` is the moment of the last look at which
-    more of the bodies had gone out or come in. `refused` says that the server has refused the request's stream.
-    """
-
-    __slots__ = ("body", "easy", "heard_s", "lines", "most", "moved", "refused", "size", "told")
-
-    def __init__(self, easy: Any, most: int) -> None:
-        self.easy = easy
-        self.body: list[bytes] = []
-        self.lines: list[bytes] = []
-        self.size = 0
-        self.most = most
-        self.heard_s = 0.0
-        self.moved = 0
-        self.told: Mapping[str, str] | None = None
-        self.refused = False
-        self.easy.setopt(pycurl.WRITEFUNCTION, self._receive)
-        self.easy.setopt(pycurl.HEADERFUNCTION, self.lines.append)
-
-    @property
-    def status(self) -> int:
-        """The answer's HTTP status."""
-        return int(self.easy.getinfo(pycurl.RESPONSE_CODE))
-
-    @property
-    def head(self) -> list[bytes]:
-        """The answer's status line and headers, without those of a proxy's or of a challenge before it."""
-        starts = [place for place, line in enumerate(self.lines) if line.startswith(b"HTTP/")]
-        return self.lines[starts[-1] :] if starts else self.lines
-
-    @property
-    def is_flooded(self) -> bool:
-        """Whether the answer has more headers than anybody needs."""
-        # A status line and an empty one are no headers.
-        return len(self.head) > MOST_HEADERS + 2
-
-    def clear(self) -> None:
-        """Forget the last answer."""
-        self.body.clear()
-        self.lines.clear()
-        self.size = 0
-        self.heard_s = 0.0
-        self.moved = 0
-        self.refused = False
-
-    def hear(self, kind: int, text: bytes) -> None:
-        """Hear what libcurl says of its own doing (CURLOPT_DEBUGFUNCTION)."""
-        self.refused = self.refused or says_refused(kind, text)
-
-    def look(self, now_s: float) -> None:
-        """Look whether more of the bodies has gone out or come in."""
-        moved = self.easy.getinfo(pycurl.SIZE_UPLOAD_T) + self.size
-        if moved != self.moved:
-            self.moved, self.heard_s = moved, now_s
-
-    def _receive(self, data: bytes) -> int | None:
-        self.size += len(data)
-        if self.size > self.most:
-            return -1
-        self.body.append(data)
-        return None
 
 
 class CurlTransport:
@@ -168,17 +91,21 @@ class CurlTransport:
         self._compiled = Compiled(request, known)
         self._reading = Reading(request)
         self._settings = settings
+        self._too_large = f"the answer is larger than {settings.max_body_bytes:,} bytes (max_body_bytes)"
         self._base = f"{_international(endpoint.base_url)}/"
         # Fields are encoded already; what the author has written into the path may be anything. (A literal "%4" before
         # a field isn't known to be right: no digit stands for the field.)
         self._is_right = _URL.fullmatch(self._base + "~".join(self._compiled.literals)) is not None
-        self._headers = _Headers(endpoint, has_body=request.has_body)
+        sender = without_credentials(endpoint, request)
+        self._headers = Headers(sender, has_body=request.has_body, closes_its_connection=request.own_connection)
         self.repeatable = request.is_repeatable
-        self._options = _options(endpoint, request, settings)
+        self._options = options_of(sender, request, settings)
         self._proxy = shown(str(self._options[pycurl.PROXY]))
         # Over https the server may speak HTTP/2, and refuse a stream, of which only libcurl's own words tell.
         self._hears = not self.repeatable and self._base.startswith("https")
         self._keeps = True
+        # What is neither compressed nor in another charset, and says nothing of limits, is read without a closer look.
+        self._usual = b"" if 200 in request.null_statuses else _USUAL
 
     def new_transfer(self) -> Transfer:
         """Return a handle that knows all that is the same for each parameter."""
@@ -215,7 +142,12 @@ class CurlTransport:
         easy.setopt(pycurl.READFUNCTION, io.BytesIO(body).read)
         easy.setopt(pycurl.POSTFIELDSIZE_LARGE, len(body))
         if not self._keeps:
-            _use_once(easy)
+            for option, value in OWN_CONNECTION.items():
+                easy.setopt(option, value)
+
+    def keep_no_more(self) -> None:
+        """Send each request that isn't to be repeated on a connection of its own, from now on."""
+        self._keeps = False
 
     def outcome(self, transfer: Transfer, code: int, message: str) -> Outcome | None:
         """Return what came of a transfer that ended with libcurl's code; 0 is an answer.
@@ -224,18 +156,44 @@ class CurlTransport:
         """
         if code:
             return self._failed(transfer, code, message)
-        # Most answers have few headers: the look is short before it is exact.
-        if len(transfer.lines) > MOST_HEADERS and transfer.is_flooded:
-            failure = Failure("ConnectionError", f"got more than {MOST_HEADERS} headers")
-            return Outcome(Kind.CONNECTION_ERROR, failure=failure)
-        status = transfer.easy.getinfo(pycurl.RESPONSE_CODE)
-        if 200 <= status < 300:
-            return self._reading.good(status, b"".join(transfer.body), _limits(transfer))
-        if self._redirects(transfer, status):
-            return None
-        if status == _PROXY_REFUSES and self._proxy:
-            return refused_by_proxy(self._proxy, _reason(status, transfer.head))
-        return self._reading.bad(status, _reason(status, transfer.head), _limits(transfer))
+        lines = transfer.lines
+        # Most answers have few headers, and nothing special in them: a few looks are enough.
+        if lines[0][:12] == self._usual and len(lines) <= MOST_HEADERS:
+            # Looked for as plain texts, which takes a quarter of an expression's time.
+            head = b"".join(lines).lower()
+            if not (
+                b"-encoding" in head
+                or b"ratelimit" in head
+                or b"retry-after" in head
+                or (b"charset" in head and b"charset=utf-8" not in head)
+            ):
+                return self._reading.plain(b"".join(transfer.body))
+        return self._looked_at(transfer)
+
+    def _looked_at(self, transfer: Transfer) -> Outcome | None:
+        """Return what came of any answer, `None` for one that is to be followed."""
+        try:
+            head = transfer.checked_head()
+            body = transfer.whole_body(head)
+            headers = CaseInsensitiveDict(read_head(head).headers)
+            if self._redirects(transfer.status, headers):
+                return None
+            if coding := headers.get("Content-Encoding"):
+                body = self._decoded(coding, body)
+        except Unreadable as error:
+            return Outcome(error.kind, failure=Failure(error.name, error.message), garbled=error.garbled)
+        if transfer.status == _PROXY_REFUSES and self._proxy:
+            return refused_by_proxy(self._proxy, _reason(transfer.status, head))
+        return self._reading.outcome(transfer.status, _reason(transfer.status, head), body, headers)
+
+    def _decoded(self, coding: str, body: bytes) -> bytes:
+        try:
+            whole = decoded(coding, body, self._settings.max_body_bytes)
+        except BadCoding as error:
+            raise Unreadable(Kind.INVALID, "ContentDecodingError", str(error), garbled=True) from error
+        if whole is None:
+            raise Unreadable(Kind.INVALID, "BodyTooLarge", self._too_large)
+        return whole
 
     def checked(self, outcome: Outcome, resolve: Resolve = socket.getaddrinfo) -> Outcome:
         """Return a failure whose cause is sure: of a name that can't be looked up, libcurl doesn't say why.
@@ -248,12 +206,8 @@ class CurlTransport:
             return outcome
         return msgspec.structs.replace(outcome, cause=None)
 
-    def _redirects(self, transfer: Transfer, status: int) -> bool:
-        return (
-            self._endpoint.allow_redirects
-            and status in _REDIRECTS
-            and _LOCATION.search(b"".join(transfer.head)) is not None
-        )
+    def _redirects(self, status: int, headers: CaseInsensitiveDict[str]) -> bool:
+        return status in _REDIRECTS and self._endpoint.allow_redirects and bool(headers.get("Location"))
 
     def silent(self, transfer: Transfer, begun_s: float, now_s: float) -> Outcome | None:
         """Return the outcome of a transfer whose server says nothing for too long; `None` if it may still."""
@@ -265,14 +219,20 @@ class CurlTransport:
         # Until the connection stands it is the other time limit that counts.
         if not asked_s or now_s - max(begun_s + asked_s, transfer.heard_s) < read_s:
             return None
-        return Outcome(Kind.TIMEOUT, failure=Failure("ReadTimeout", f"Read timed out. (read timeout={read_s:g})"))
+        return _unreadable(transfer) or Outcome(
+            Kind.TIMEOUT, failure=Failure("ReadTimeout", f"Read timed out. (read timeout={read_s:g})")
+        )
 
     def _failed(self, transfer: Transfer, code: int, message: str) -> Outcome:
         if code == pycurl.E_OPERATION_TIMEDOUT:
             return self._timed_out(transfer, message)
         if code in _TOO_LARGE:
-            text = f"the answer is larger than {self._settings.max_body_bytes:,} bytes (max_body_bytes)"
-            return Outcome(Kind.INVALID, failure=Failure("BodyTooLarge", text))
+            return Outcome(Kind.INVALID, failure=Failure("BodyTooLarge", self._too_large))
+        if is_bad_header(code, message):
+            return Outcome(Kind.INVALID, failure=Failure("InvalidHeader", message))
+        return self._unanswered(transfer, code, message)
+
+    def _unanswered(self, transfer: Transfer, code: int, message: str) -> Outcome:
         if not self.repeatable and code in _DIED and not transfer.easy.getinfo(pycurl.NUM_CONNECTS):
             # This server closes connections that it lets others keep: from now on each request has its own.
             self._keeps = False
@@ -294,116 +254,12 @@ class CurlTransport:
 
     def _timed_out(self, transfer: Transfer, message: str) -> Outcome:
         timeouts = self._settings.timeouts
+        if found := _unreadable(transfer):
+            return found
         unsent = is_unsent(transfer.easy)
         if not transfer.easy.getinfo(pycurl.PRETRANSFER_TIME) and timeouts.connect_s < timeouts.total_s:
             return Outcome(Kind.TIMEOUT, failure=Failure("ConnectTimeout", message), unsent=unsent)
         return msgspec.structs.replace(timed_out(timeouts.total_s), unsent=unsent)
-
-
-class _Headers:
-    """The header lines of a request: the connection's and its own, which win, as `requests` would send them."""
-
-    def __init__(self, endpoint: Endpoint, *, has_body: bool) -> None:
-        self._usual = dict(endpoint.headers)
-        # libcurl would wait for the server's leave to send a large body, and call an empty one a form.
-        self._own = ("Expect",) if has_body else ("Expect", "Content-Type")
-        self._token = endpoint.password or "" if endpoint.auth == "bearer" else None
-        # Credentials win over a header, and the length is libcurl's to say.
-        has_credentials = self._token is not None or endpoint.login is not None
-        self._left_out = {"content-length", "authorization"} if has_credentials else {"content-length"}
-
-    def lines(self, headers: Mapping[str, str]) -> list[bytes]:
-        """Return the lines for a request's own headers; raise `ValueError` for a header that can't be one."""
-        merged = {name.lower(): (name, text) for name, text in (*self._usual.items(), *headers.items())}
-        lines = [_line(*pair) for name, pair in merged.items() if name not in self._left_out]
-        if self._token is not None:
-            lines.append(_line("Authorization", f"Bearer {self._token}"))
-        return lines + [f"{name}:".encode() for name in self._own if name.lower() not in merged]
-
-
-def _line(name: str, text: str) -> bytes:
-    # libcurl would put a line break on the wire, where it makes another header, or another request. What stands in the
-    # header may be a secret: the message says only whose it is.
-    if not _HEADER.fullmatch(f"{name}:{text}"):
-        raise ValueError(f"the header {name!r} can't be sent: a line break, or white space at its beginning, is in it")
-    # To libcurl a name without a text means that the header is not sent, but for a semicolon.
-    return (f"{name}: {text}" if text else f"{name};").encode("latin-1")
-
-
-def _options(endpoint: Endpoint, request: Request, settings: FetchSettings) -> dict[int, Any]:
-    return {
-        pycurl.NOSIGNAL: 1,
-        pycurl.USERAGENT: USER_AGENT,
-        pycurl.ACCEPT_ENCODING: "",
-        pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_2TLS,
-        pycurl.PROTOCOLS: pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
-        pycurl.CONNECTTIMEOUT_MS: _ms(settings.timeouts.connect_s),
-        pycurl.TIMEOUT_MS: _ms(settings.timeouts.total_s),
-        pycurl.MAXFILESIZE_LARGE: settings.max_body_bytes,
-        **_method_options(request),
-        **tls_options(endpoint),
-        **_auth_options(endpoint),
-        **_proxy_options(endpoint),
-    }
-
-
-def _method_options(request: Request) -> dict[int, Any]:
-    options: dict[int, Any] = {pycurl.HTTPGET: 1}
-    if request.method != "GET" or request.has_body:
-        options = {pycurl.CUSTOMREQUEST: request.method}
-        if request.method != "DELETE" or request.has_body:
-            options[pycurl.POSTFIELDS] = b""
-    if request.is_repeatable:
-        return options
-    if not request.has_body:
-        # There is no body that libcurl would have to begin again with: only a connection of its own is sent on once.
-        return options | _OWN_CONNECTION
-    options.pop(pycurl.POSTFIELDS)
-    return options | {pycurl.POST: 1, pycurl.MAXAGE_CONN: _FRESH_S}
-
-
-def _use_once(easy: Any) -> None:
-    for option, value in _OWN_CONNECTION.items():
-        easy.setopt(option, value)
-
-
-def tls_options(endpoint: Endpoint) -> dict[int, Any]:
-    """Return what a handle is told of certificates: whose it believes, and its own."""
-    if not endpoint.verify:
-        checked: dict[int, Any] = {pycurl.SSL_VERIFYPEER: 0, pycurl.SSL_VERIFYHOST: 0}
-    else:
-        known = endpoint.verify if isinstance(endpoint.verify, str) else certifi.where()
-        where = pycurl.CAPATH if Path(known).is_dir() else pycurl.CAINFO
-        checked = {pycurl.SSL_VERIFYPEER: 1, pycurl.SSL_VERIFYHOST: 2, where: known}
-    if endpoint.cert is None:
-        return checked
-    cert, key = endpoint.cert if isinstance(endpoint.cert, tuple) else (endpoint.cert, endpoint.cert)
-    return checked | {pycurl.SSLCERT: cert, pycurl.SSLKEY: key}
-
-
-def _auth_options(endpoint: Endpoint) -> dict[int, Any]:
-    if endpoint.login is None or endpoint.auth == "bearer":
-        return {}
-    return {
-        pycurl.HTTPAUTH: _AUTH[endpoint.auth],
-        pycurl.USERNAME: _as_sent(endpoint.login),
-        pycurl.PASSWORD: _as_sent(endpoint.password or ""),
-    }
-
-
-def _as_sent(text: str) -> bytes:
-    # Latin-1 as requests has it; what that can't hold goes as UTF-8 (RFC 7617, 2.1).
-    try:
-        return text.encode("latin-1")
-    except UnicodeEncodeError:
-        return text.encode()
-
-
-def _proxy_options(endpoint: Endpoint) -> dict[int, Any]:
-    proxy = select_proxy(endpoint.base_url, dict(endpoint.proxies))
-    # An empty text says that there is none; left out, libcurl would look into the environment by itself.
-    address = prepend_scheme_if_needed(proxy, "http") if proxy else ""  # type: ignore[no-untyped-call] # requests leaves it without types
-    return {pycurl.PROXY: address, pycurl.NOPROXY: ""}
 
 
 def _international(base_url: str) -> str:
@@ -417,13 +273,10 @@ def _international(base_url: str) -> str:
     return (prepared.url or "").rstrip("/") if not base_url.isascii() else base_url
 
 
-def _limits(transfer: Transfer) -> Mapping[str, str]:
-    # Looked for as two plain texts, which takes a quarter of an expression's time.
-    lines = b"".join(transfer.lines).lower()
-    if b"ratelimit" not in lines and b"retry-after" not in lines:
-        return {}
-    pairs = (line.partition(":") for line in b"".join(transfer.head).decode("latin-1").splitlines())
-    return CaseInsensitiveDict((name.strip(), value.strip()) for name, _, value in pairs)
+def _unreadable(transfer: Transfer) -> Outcome | None:
+    """Return the outcome of an answer that has no end, if its head says already that it couldn't be read."""
+    error = transfer.complaint()
+    return None if error is None else Outcome(error.kind, failure=Failure(error.name, error.message))
 
 
 def _reason(status: int, head: list[bytes]) -> str:
@@ -440,8 +293,3 @@ def _words(transfer: Transfer, code: int, message: str) -> str:
         found = [line for line in transfer.head if line.lower().startswith(b"content-encoding:")]
         return f"{message} ({b''.join(found).decode('latin-1').strip()})"
     return message
-
-
-def _ms(seconds: float) -> int:
-    # Beyond that libcurl's own numbers overflow, and nobody waits for eleven days.
-    return max(1, round(min(seconds, 1e6) * 1000))

@@ -56,9 +56,16 @@ class FunctionTransport:
     def fetch(self, value: Json) -> Outcome:
         """Make one try."""
         try:
-            return self._outcome(value)
+            return self._with_pause(self._outcome(value))
         finally:
             self._session.close_streams()
+
+    def _with_pause(self, outcome: Outcome) -> Outcome:
+        # What the server says of its limits holds, whatever the function makes of its answers.
+        asked_s = self._session.take_pause_s()
+        if asked_s is None or outcome.retry_after_s is not None:
+            return outcome
+        return replace(outcome, retry_after_s=asked_s)
 
     def _outcome(self, value: Json) -> Outcome:
         args, kwargs = parameter.arguments(value)

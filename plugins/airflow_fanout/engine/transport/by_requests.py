@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from http.client import parse_headers
 from types import SimpleNamespace
 
 import gevent
 import requests
-from urllib3 import HTTPResponse
+from urllib3 import HTTPHeaderDict, HTTPResponse
 
 from airflow_fanout.codec import Json
 from airflow_fanout.engine.transport import timed_out
@@ -18,6 +17,7 @@ from airflow_fanout.failures import outcome_of
 from airflow_fanout.outcome import Outcome
 from airflow_fanout.request import Compiled, Request
 from airflow_fanout.session import FanoutSession
+from airflow_fanout.wire.head import message_of, pairs_of
 
 
 class RequestsTransport:
@@ -29,17 +29,19 @@ class RequestsTransport:
         self._reading = Reading(request)
         self._total_s = total_s
         self.repeatable = request.is_repeatable
+        # The session gives such a request a connection for itself.
+        self._closing = {"Connection": "close"} if request.own_connection else {}
 
     def fetch(self, parameter: Json) -> Outcome:
         """Make one try."""
         return self._within(self._total_s, lambda: self._ask(parameter))
 
-    def follow(self, parameter: Json, status: int, head: bytes, left_s: float) -> Outcome:
+    def follow(self, parameter: Json, status: int, head: list[bytes], left_s: float) -> Outcome:
         """Go where an answer leads that somebody else has received; the request itself isn't sent again.
 
         :param parameter: what was asked for.
         :param status: the answer's status, that of a redirect.
-        :param head: its header lines, as they came.
+        :param head: its status line and header lines, as they came.
         :param left_s: what is left of the try's time, in seconds.
         """
         return self._within(left_s, lambda: self._go(parameter, status, head))
@@ -58,19 +60,20 @@ class RequestsTransport:
 
     def _ask(self, parameter: Json) -> requests.Response:
         method, target, headers, body = self._compiled.message(parameter)
-        return self._session.request(method, target, headers=headers, data=body)
+        return self._session.request(method, target, headers={**headers, **self._closing}, data=body)
 
-    def _go(self, parameter: Json, status: int, head: bytes) -> requests.Response:
+    def _go(self, parameter: Json, status: int, head: list[bytes]) -> requests.Response:
         method, target, headers, body = self._compiled.message(parameter)
-        message = parse_headers(io.BytesIO(head))
+        pairs = pairs_of(head)
+        message = message_of(pairs)
         # What requests looks for when it takes the cookies of an answer.
         original = SimpleNamespace(msg=message, isclosed=lambda: True, close=lambda: None)
         raw = HTTPResponse(
             io.BytesIO(),
-            dict(message.items()),
+            HTTPHeaderDict(pairs),
             status,
             original_response=original,  # type: ignore[arg-type] # it needs no more of it
             preload_content=False,
             enforce_content_length=False,
         )
-        return self._session.follow(method, target, raw, headers=headers, data=body)
+        return self._session.follow(method, target, raw, headers={**headers, **self._closing}, data=body)

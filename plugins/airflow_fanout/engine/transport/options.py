@@ -1,0 +1,164 @@
+"""What a handle of libcurl's is told: the options of a connection and of a request, and header lines.
+
+Each option's meaning is in libcurl's manual, https://curl.se/libcurl/c/curl_easy_setopt.html.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import certifi
+import pycurl
+from requests.structures import CaseInsensitiveDict
+from requests.utils import prepend_scheme_if_needed, select_proxy
+
+from airflow_fanout.endpoint import Endpoint
+from airflow_fanout.request import Request
+from airflow_fanout.settings import FetchSettings
+from airflow_fanout.wire.adapter import closes
+from airflow_fanout.wire.coding import ACCEPTED
+
+USER_AGENT = f"airflow-fanout (libcurl/{pycurl.version_info()[1]})"
+
+_AUTH = {"basic": pycurl.HTTPAUTH_BASIC, "digest": pycurl.HTTPAUTH_DIGEST}
+_HEADER = re.compile(r"[^:\s][^:\r\n\0]*:(?:[^\s\0][^\r\n\0]*)?")
+# CURLOPT_SUPPRESS_CONNECT_HEADERS, for which pycurl has no name.
+_SUPPRESS_CONNECT_HEADERS = 265
+# A connection that was idle for longer, in seconds, may be one that its server is about to close.
+_FRESH_S = 2
+OWN_CONNECTION: dict[int, Any] = {pycurl.FRESH_CONNECT: 1, pycurl.FORBID_REUSE: 1}
+
+
+class Headers:
+    """The header lines of a request: the connection's and its own, which win, as `requests` would send them."""
+
+    def __init__(self, endpoint: Endpoint, *, has_body: bool, closes_its_connection: bool = False) -> None:
+        self._usual = {"Accept-Encoding": ACCEPTED, **endpoint.headers}
+        if closes_its_connection:
+            self._usual["Connection"] = "close"
+        # libcurl would wait for the server's leave to send a large body, and call an empty one a form.
+        self._own = ("Expect",) if has_body else ("Expect", "Content-Type")
+        self._token = endpoint.password or "" if endpoint.auth == "bearer" else None
+        # Credentials win over a header, and the length is libcurl's to say.
+        has_credentials = self._token is not None or endpoint.login is not None
+        self._left_out = {"content-length", "authorization"} if has_credentials else {"content-length"}
+
+    def lines(self, headers: Mapping[str, str]) -> list[bytes]:
+        """Return the lines for a request's own headers; raise `ValueError` for a header that can't be one."""
+        merged = {name.lower(): (name, text) for name, text in (*self._usual.items(), *headers.items())}
+        lines = [_line(*pair) for name, pair in merged.items() if name not in self._left_out]
+        if self._token is not None:
+            lines.append(_line("Authorization", f"Bearer {self._token}"))
+        return lines + [f"{name}:".encode() for name in self._own if name.lower() not in merged]
+
+
+def _line(name: str, text: str) -> bytes:
+    # libcurl would put a line break on the wire, where it makes another header, or another request. What stands in the
+    # header may be a secret: the message says only whose it is.
+    if not _HEADER.fullmatch(f"{name}:{text}"):
+        raise ValueError(f"the header {name!r} can't be sent: a line break, or white space at its beginning, is in it")
+    # To libcurl a name without a text means that the header is not sent, but for a semicolon.
+    return (f"{name}: {text}" if text else f"{name};").encode("latin-1")
+
+
+def options_of(endpoint: Endpoint, request: Request, settings: FetchSettings) -> dict[int, Any]:
+    """Return what a handle is told of a declarative request that is the same for each parameter."""
+    return {
+        pycurl.NOSIGNAL: 1,
+        pycurl.USERAGENT: USER_AGENT,
+        # Chunks are taken apart here, so that it shows what comes after them.
+        pycurl.HTTP_TRANSFER_DECODING: 0,
+        _SUPPRESS_CONNECT_HEADERS: 1,
+        pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_2TLS,
+        pycurl.PROTOCOLS: pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
+        pycurl.CONNECTTIMEOUT_MS: _ms(settings.timeouts.connect_s),
+        pycurl.TIMEOUT_MS: _ms(settings.timeouts.total_s),
+        pycurl.MAXFILESIZE_LARGE: settings.max_body_bytes,
+        **_method_options(request),
+        **_connection_options(endpoint, request),
+        **tls_options(endpoint),
+        **_auth_options(endpoint),
+        **_proxy_options(endpoint),
+    }
+
+
+def _method_options(request: Request) -> dict[int, Any]:
+    options: dict[int, Any] = {pycurl.HTTPGET: 1}
+    if request.method != "GET" or request.has_body:
+        options = {pycurl.CUSTOMREQUEST: request.method}
+        if request.method != "DELETE" or request.has_body:
+            options[pycurl.POSTFIELDS] = b""
+    if request.is_repeatable:
+        return options
+    if not request.has_body:
+        # There is no body that libcurl would have to begin again with: only a connection of its own is sent on once.
+        return options | OWN_CONNECTION
+    options.pop(pycurl.POSTFIELDS)
+    return options | {pycurl.POST: 1, pycurl.MAXAGE_CONN: _FRESH_S}
+
+
+def _connection_options(endpoint: Endpoint, request: Request) -> dict[int, Any]:
+    is_alone = request.own_connection or closes(CaseInsensitiveDict({**endpoint.headers, **request.headers}))
+    return OWN_CONNECTION if is_alone else {}
+
+
+def tls_options(endpoint: Endpoint) -> dict[int, Any]:
+    """Return what a handle is told of certificates: whose it believes, of a server and of a proxy, and its own."""
+    if not endpoint.verify:
+        checked: dict[int, Any] = {
+            pycurl.SSL_VERIFYPEER: 0,
+            pycurl.SSL_VERIFYHOST: 0,
+            pycurl.PROXY_SSL_VERIFYPEER: 0,
+            pycurl.PROXY_SSL_VERIFYHOST: 0,
+        }
+    else:
+        known = endpoint.verify if isinstance(endpoint.verify, str) else certifi.where()
+        is_folder = Path(known).is_dir()
+        where = pycurl.CAPATH if is_folder else pycurl.CAINFO
+        proxys = pycurl.PROXY_CAPATH if is_folder else pycurl.PROXY_CAINFO
+        checked = {pycurl.SSL_VERIFYPEER: 1, pycurl.SSL_VERIFYHOST: 2, where: known, proxys: known}
+    if endpoint.cert is None:
+        return checked
+    cert, key = endpoint.cert if isinstance(endpoint.cert, tuple) else (endpoint.cert, endpoint.cert)
+    return checked | {pycurl.SSLCERT: cert, pycurl.SSLKEY: key}
+
+
+def _auth_options(endpoint: Endpoint) -> dict[int, Any]:
+    if endpoint.login is None or endpoint.auth == "bearer":
+        return {}
+    return {
+        pycurl.HTTPAUTH: _AUTH[endpoint.auth],
+        pycurl.USERNAME: _as_sent(endpoint.login),
+        pycurl.PASSWORD: _as_sent(endpoint.password or ""),
+    }
+
+
+def _as_sent(text: str) -> bytes:
+    # Latin-1 as requests has it; what that can't hold goes as UTF-8 (RFC 7617, 2.1).
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode()
+
+
+def _proxy_options(endpoint: Endpoint) -> dict[int, Any]:
+    proxy = select_proxy(endpoint.base_url, dict(endpoint.proxies))
+    # An empty text says that there is none; left out, libcurl would look into the environment by itself.
+    address = prepend_scheme_if_needed(proxy, "http") if proxy else ""  # type: ignore[no-untyped-call] # requests leaves it without types
+    return {pycurl.PROXY: address, pycurl.NOPROXY: ""}
+
+
+def without_credentials(endpoint: Endpoint, request: Request) -> Endpoint:
+    """Return the endpoint without its credentials, if the request has a header of its own for them: that one wins."""
+    if not any(name.lower() == "authorization" for name in request.headers):
+        return endpoint
+    return replace(endpoint, login=None, password=None, auth="basic")
+
+
+def _ms(seconds: float) -> int:
+    # Beyond that libcurl's own numbers overflow, and nobody waits for eleven days.
+    return max(1, round(min(seconds, 1e6) * 1000))

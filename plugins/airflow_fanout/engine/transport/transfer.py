@@ -1,0 +1,177 @@
+"""A handle of libcurl's with what it receives, and what its answer is once it has come to its end."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import pycurl
+
+from airflow_fanout.engine.transport.unanswered import says_refused
+from airflow_fanout.outcome import Kind
+from airflow_fanout.wire.chunks import ChunkReader
+from airflow_fanout.wire.framing import BODYLESS, is_readable, transfer_codings
+from airflow_fanout.wire.head import MOST_HEADERS, pairs_of
+
+
+class Unreadable(Exception):
+    """An answer that libcurl has taken, and that can't be read all the same.
+
+    :param kind: what becomes of the attempt.
+    :param name: the exception of requests' for the same.
+    :param message: why.
+    :param garbled: whether a torn answer looks the same.
+    """
+
+    def __init__(self, kind: Kind, name: str, message: str, *, garbled: bool = False) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.name = name
+        self.message = message
+        self.garbled = garbled
+
+
+class Transfer:
+    """A handle with what it receives; used again for one request after the other.
+
+    :param easy: the handle.
+    :param most: the largest body, in bytes.
+
+    `told` are the request's own headers that the handle knows of. `heard_s` is the moment of the last look at which
+    more of the bodies had gone out or come in. `is_soiled` says that something has come after the answer,
+    `refused` that the server has refused the request's stream.
+    """
+
+    __slots__ = (
+        "body",
+        "easy",
+        "heard_s",
+        "is_soiled",
+        "is_unchunked",
+        "lines",
+        "most",
+        "moved",
+        "refused",
+        "size",
+        "told",
+    )
+
+    def __init__(self, easy: Any, most: int) -> None:
+        self.easy = easy
+        self.body: list[bytes] = []
+        self.lines: list[bytes] = []
+        self.size = 0
+        self.most = most
+        self.heard_s = 0.0
+        self.moved = 0
+        self.is_soiled = False
+        self.is_unchunked = False
+        self.told: Mapping[str, str] | None = None
+        self.refused = False
+        self.easy.setopt(pycurl.WRITEFUNCTION, self._receive)
+        self.easy.setopt(pycurl.HEADERFUNCTION, self.lines.append)
+
+    @property
+    def status(self) -> int:
+        """The answer's HTTP status."""
+        return int(self.easy.getinfo(pycurl.RESPONSE_CODE))
+
+    @property
+    def head(self) -> list[bytes]:
+        """The answer's status line and headers, without those of interim answers or of a challenge before it."""
+        ends = [place for place, line in enumerate(self.lines) if line[:1] in b"\r\n"]
+        if not ends or ends[-1] != len(self.lines) - 1:
+            return self.lines[ends[-1] + 1 :] if ends else self.lines
+        return self.lines[ends[-2] + 1 :] if len(ends) > 1 else self.lines
+
+    def checked_head(self) -> list[bytes]:
+        """Return the answer's head, unless it is one that only libcurl reads.
+
+        :raises Unreadable: when it is too long, begins with no status line, or has a transfer coding but chunks.
+        """
+        head = self.head
+        # libcurl takes "http/1.1 404" for an answer of HTTP/1.0 with status 200.
+        if head[0][:5] != b"HTTP/":
+            raise Unreadable(Kind.CONNECTION_ERROR, "ConnectionError", "the answer doesn't begin with a status line")
+        if len(head) > MOST_HEADERS + 2:
+            raise Unreadable(Kind.CONNECTION_ERROR, "ConnectionError", f"got more than {MOST_HEADERS} headers")
+        return head
+
+    def whole_body(self, head: list[bytes]) -> bytes:
+        """Return the answer's body without the marks of its chunks.
+
+        :raises Unreadable: when it has a transfer coding but chunks.
+        """
+        if self.body and "chunked" in self.check_codings(head):
+            self.unchunk()
+        return b"".join(self.body)
+
+    def unchunk(self) -> None:
+        """Take the body's chunks apart, and see whether anything has come after them: libcurl keeps the connection."""
+        if self.is_unchunked:
+            return
+        self.is_unchunked = True
+        body = b"".join(self.body)
+        file = io.BytesIO(body)
+        chunks = ChunkReader(file)
+        self.body.clear()
+        while piece := chunks.read(len(body)):
+            self.body.append(piece)
+        self.is_soiled = bool(file.read(1))
+
+    def complaint(self) -> Unreadable | None:
+        """Return what is wrong with an answer that has no end, if its head shows that it couldn't be read anyway."""
+        if not self.lines or self.lines[-1][:1] not in b"\r\n":
+            return None
+        try:
+            self.check_codings(self.checked_head())
+        except Unreadable as error:
+            return error
+        return None
+
+    def check_codings(self, head: list[bytes]) -> list[str]:
+        """Return the transfer codings of an answer's body, if it has one.
+
+        :raises Unreadable: when it has others than chunks: nobody has asked for them.
+        """
+        codings = transfer_codings(pairs_of(head))
+        if not codings or self.status in BODYLESS or head[0][:7] != b"HTTP/1.":
+            return []
+        if not is_readable(codings):
+            raise Unreadable(Kind.INVALID, "InvalidHeader", "Unsolicited Transfer-Encoding found")
+        return codings
+
+    def clear(self) -> None:
+        """Forget the last answer."""
+        self.body.clear()
+        self.lines.clear()
+        self.size = 0
+        self.heard_s = 0.0
+        self.moved = 0
+        self.is_soiled = False
+        self.is_unchunked = False
+        self.refused = False
+
+    def hear(self, kind: int, text: bytes) -> None:
+        """Hear what libcurl says of its own doing (CURLOPT_DEBUGFUNCTION)."""
+        self.refused = self.refused or says_refused(kind, text)
+
+    def look(self, now_s: float) -> None:
+        """Look whether more of the bodies has gone out or come in."""
+        moved = self.easy.getinfo(pycurl.SIZE_UPLOAD_T) + self.size
+        if moved != self.moved:
+            self.moved, self.heard_s = moved, now_s
+
+    def _receive(self, data: bytes) -> int | None:
+        self.size += len(data)
+        if self.size > self.most:
+            return -1
+        self.body.append(data)
+        return None
+
+
+def is_bad_header(code: int, message: str) -> bool:
+    """Return whether libcurl's code and words are about headers that contradict each other."""
+    about = ("Content-Length", "Multiple Location")
+    return code == pycurl.E_FTP_WEIRD_SERVER_REPLY and any(what in message for what in about)

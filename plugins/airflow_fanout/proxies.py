@@ -1,0 +1,34 @@
+"""Whether the proxies of a connection can be used at all: known before the first request."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from airflow_fanout.errors import FanoutError
+
+_SOCKS = frozenset({"socks4", "socks4a", "socks5", "socks5h"})
+_KNOWN = frozenset({"http", "https"}) | _SOCKS
+
+
+@dataclass(eq=False)
+class BadProxy(FanoutError):
+    """A proxy that can't be used: every request would fail."""
+
+    scheme: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"The connection's proxy ({self.scheme}://…) can't be used: {self.problem}"
+
+
+def check_proxies(proxies: Mapping[str, str]) -> None:
+    """Raise `BadProxy` for a proxy of an unknown kind, or of one that needs a package that isn't installed."""
+    for address in proxies.values():
+        before, colon, _ = (address or "").partition("://")
+        scheme = before.lower() if colon else "http"
+        if scheme not in _KNOWN:
+            raise BadProxy(scheme, f"it must begin with one of {', '.join(sorted(_KNOWN))}.")
+        if scheme in _SOCKS and importlib.util.find_spec("socks") is None:
+            raise BadProxy(scheme, "requests needs the package PySocks for it. Install PySocks on the workers.")

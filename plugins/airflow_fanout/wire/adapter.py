@@ -1,0 +1,208 @@
+"""requests' adapter and response, over connections and codings of this package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.exceptions import ContentDecodingError, JSONDecodeError
+from urllib3 import HTTPResponse
+from urllib3.exceptions import DecodeError
+
+from airflow_fanout.body import charset_of, read_json
+from airflow_fanout.codec import Json, NotJson
+from airflow_fanout.wire.coding import BadCoding, Decoder
+from airflow_fanout.wire.connection import make_careful
+
+
+class BodyTooLarge(requests.RequestException):
+    """An answer that is larger than the report allows, after decompression."""
+
+
+class UnreadableJson(JSONDecodeError):
+    """A body that isn't JSON; the message says why, and shows nothing of it.
+
+    :param response: the answer.
+    """
+
+    def __init__(self, reason: str, response: requests.Response) -> None:
+        super().__init__(reason, "", 0, response=response)
+
+    def __str__(self) -> str:
+        return str(self.msg)
+
+
+class BoundedAdapter(HTTPAdapter):
+    """A connection pool for so many requests at once, whose answers have a limit on their size.
+
+    A request with the header `Connection: close` has a connection for itself.
+    """
+
+    def __init__(self, concurrency: int, max_body_bytes: int) -> None:
+        self._max_body_bytes = max_body_bytes
+        # Without pool_block a full pool opens connections and throws them away: the way to "Too many open files".
+        super().__init__(pool_connections=8, pool_maxsize=concurrency, pool_block=True, max_retries=0)
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:  # noqa: FBT001, FBT002 - requests' own signature
+        """Make the pools of connections."""
+        super().init_poolmanager(connections, maxsize, block, **options)
+        make_careful(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        """Return the pools of connections by a proxy."""
+        is_new = proxy not in self.proxy_manager
+        manager = super().proxy_manager_for(proxy, **options)
+        if is_new:
+            make_careful(manager)
+        return manager
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,  # noqa: FBT001, FBT002 - requests' own signature
+        timeout: Any = None,
+        verify: Any = True,  # noqa: FBT002
+        cert: Any = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """Send a request and return its answer."""
+        if not closes(request.headers):
+            return super().send(request, stream, timeout, verify, cert, proxies)
+        # A pool for this one request; what comes back to it after it is closed is closed, too.
+        own = BoundedAdapter(1, self._max_body_bytes)
+        try:
+            return HTTPAdapter.send(own, request, stream, timeout, verify, cert, proxies)
+        finally:
+            own.close()
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        """Return the response with a count on what is read of it."""
+        if type(resp) is HTTPResponse:
+            # urllib3 has no other seam for the codings of its responses, nor requests for the class of its own.
+            resp.__class__ = Coded
+        response = super().build_response(req, resp)
+        response.__class__ = BoundedResponse
+        response.max_body_bytes = self._max_body_bytes  # type: ignore[attr-defined] # by now it has this field
+        return response
+
+
+def closes(headers: Mapping[str, Any]) -> bool:
+    """Return whether a request's headers ask for the end of its connection."""
+    text = headers.get("Connection")
+    said = text.decode("latin-1") if isinstance(text, bytes) else text or ""
+    return "close" in [option.strip().lower() for option in said.split(",")]
+
+
+class Coded(HTTPResponse):
+    """urllib3's response, decompressed by the rules of this package."""
+
+    _coding: Decoder | None = None
+
+    def _init_decoder(self) -> None:
+        if self._decoder is None and (text := self.headers.get("content-encoding")):
+            self._coding = Decoder(text)
+            self._decoder = _Decompressor(self._coding)  # type: ignore[assignment] # it has what urllib3 uses
+        self._decoder_initialized = True
+
+    def check_end(self) -> None:
+        """Raise `BadCoding` if the body has ended in the middle of its coding."""
+        if self._coding is not None:
+            self._coding.end()
+
+    @property
+    def wire_bytes(self) -> int:
+        """How much of a body in chunks has come, in bytes, with what delimits the chunks."""
+        return getattr(self._fp, "wire_bytes", 0)
+
+
+class _Decompressor:
+    """A decoder as urllib3 wants one to be."""
+
+    def __init__(self, coding: Decoder) -> None:
+        self._coding = coding
+        self._pieces: Iterator[bytes] = iter(())
+        self._left = b""
+
+    @property
+    def has_unconsumed_tail(self) -> bool:
+        """Whether there is more than was asked for."""
+        if not self._left:
+            self._left = self._next()
+        return bool(self._left)
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        """Return what becomes of the next bytes, so much of it at the most."""
+        if data:
+            self._pieces = _chained(self._pieces, self._coding, data)
+        found = []
+        size = 0
+        while piece := self._left or self._next():
+            self._left = b""
+            found.append(piece)
+            size += len(piece)
+            if 0 < max_length <= size:
+                break
+        whole = b"".join(found)
+        if 0 < max_length < size:
+            whole, self._left = whole[:max_length], whole[max_length:]
+        return whole
+
+    def flush(self) -> bytes:
+        """Return that nothing is left."""
+        return b""
+
+    def _next(self) -> bytes:
+        try:
+            return next(self._pieces, b"")
+        except BadCoding as error:
+            raise DecodeError(str(error)) from error
+
+
+def _chained(pieces: Iterator[bytes], coding: Decoder, data: bytes) -> Iterator[bytes]:
+    yield from pieces
+    yield from coding.pieces(data)
+
+
+class BoundedResponse(requests.Response):
+    """A response with a limit on what is read of its body, and with JSON read as the engine reads it."""
+
+    max_body_bytes: int
+
+    def iter_content(self, chunk_size: int | None = 1, decode_unicode: bool = False) -> Iterator[Any]:  # noqa: FBT001, FBT002 - requests' own signature
+        """Yield the body in pieces, up to the limit; all ways to the body lead through here.
+
+        :raises BodyTooLarge: when there is more.
+        """
+        left = self.max_body_bytes
+        for chunk in super().iter_content(chunk_size, decode_unicode):
+            left -= len(chunk)
+            if left < 0 or getattr(self.raw, "wire_bytes", 0) > self.max_body_bytes:
+                self.close()
+                raise BodyTooLarge(f"the answer is larger than {self.max_body_bytes:,} bytes (max_body_bytes)")
+            yield chunk
+        self._check_end()
+
+    def _check_end(self) -> None:
+        if isinstance(self.raw, Coded):
+            try:
+                self.raw.check_end()
+            except BadCoding as error:
+                raise ContentDecodingError(DecodeError(str(error))) from error
+
+    def json(self, **options: Any) -> Json:
+        """Return the value of a JSON body, read as a declarative request's answer is; `None` for 204 (no content).
+
+        With options, which are those of `json.loads`, it is read as `requests` reads it.
+
+        :raises JSONDecodeError: when it is none, with the reason.
+        """
+        if options:
+            return super().json(**options)
+        if self.status_code == requests.codes.no_content:
+            return None
+        try:
+            return read_json(self.content, charset_of(self.headers.get("Content-Type")))
+        except NotJson as error:
+            raise UnreadableJson(str(error), self) from None

@@ -1,0 +1,80 @@
+"""Where an answer's body ends (RFC 9112, 6.3), and whether its connection may be used again after it."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from urllib3.exceptions import InvalidHeader
+
+# RFC 9110: these have no content, whatever their headers say.
+BODYLESS = frozenset({204, 304})
+_LENGTHS = re.compile(r"[0-9]+(?:[ \t]*,[ \t]*[0-9]+)*[ \t]*")
+# libcurl's own numbers end there.
+_LARGEST = (1 << 63) - 1
+
+Pairs = list[tuple[str, str]]
+
+
+class Framing(NamedTuple):
+    """How a body is delimited.
+
+    :param length: its length in bytes; `None` if it is chunked, or ends with its connection.
+    :param chunked: whether it comes in chunks.
+    :param closes: whether the connection ends with it.
+    """
+
+    length: int | None
+    chunked: bool
+    closes: bool
+
+
+def framing_of(method: str, version: str, status: int, pairs: Pairs) -> Framing:
+    """Return how the body of an answer is delimited.
+
+    :param version: the answer's, such as `HTTP/1.1`.
+    :raises InvalidHeader: when its length contradicts itself or is none.
+    """
+    closes = _closes(version, pairs)
+    if status in BODYLESS:
+        return Framing(0, chunked=False, closes=closes)
+    length = _length(pairs)
+    if method == "HEAD":
+        return Framing(0, chunked=False, closes=closes)
+    if _begins_chunked(transfer_codings(pairs)):
+        return Framing(None, chunked=True, closes=closes)
+    return Framing(length, chunked=False, closes=closes or length is None)
+
+
+def transfer_codings(pairs: Pairs) -> list[str]:
+    """Return the transfer codings that an answer names, in lower case."""
+    texts = [text for name, text in pairs if name.lower() == "transfer-encoding"]
+    return [coding.strip(" \t").lower() for text in texts for coding in text.split(",") if coding.strip(" \t")]
+
+
+def is_readable(codings: list[str]) -> bool:
+    """Return whether a body with such transfer codings can be read: nobody has asked for any but chunks."""
+    return set(codings) <= {"chunked"} or set(codings) <= {"identity"}
+
+
+def _begins_chunked(codings: list[str]) -> bool:
+    return bool(codings) and codings[0] == "chunked"
+
+
+def _length(pairs: Pairs) -> int | None:
+    found: set[int] = set()
+    for text in [text for name, text in pairs if name.lower() == "content-length"]:
+        if not _LENGTHS.fullmatch(text):
+            raise InvalidHeader("Invalid Content-Length: value")
+        # A number of five thousand digits is an error of Python's.
+        found |= {int(number) if len(number) < 20 else _LARGEST for number in re.findall("[0-9]+", text)}
+    if len(found) > 1:
+        raise InvalidHeader("Invalid Content-Length: value")
+    return min(found.pop(), _LARGEST) if found else None
+
+
+def _closes(version: str, pairs: Pairs) -> bool:
+    said = [text.lower() for name, text in pairs if name.lower() == "connection"]
+    if any("close" in text for text in said):
+        return True
+    return version == "HTTP/1.0" and not any("keep-alive" in text for text in said)
