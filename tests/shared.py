@@ -87,7 +87,12 @@ class OwnServers:
             directory=place / "home",
             dags=place / "dags",
             plugins=PLUGINS,
-            connections={"hostless": '{"conn_type": "http"}', "mongo_default": mongo_connection(self.mongo_uri())},
+            connections={
+                "hostless": '{"conn_type": "http"}',
+                # What a driver takes, and Airflow doesn't.
+                "mongo_address": self.mongo_uri(),
+                "mongo_default": mongo_connection(self.mongo_uri()),
+            },
             config={**CONFIG, **self._statsd().config, "database.sql_alchemy_conn": self._metadata()},
             parallelism=PARALLELISM,
         )

@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "plugins" / "airflow_fanout"
@@ -82,6 +83,15 @@ def test_every_dependency_is_pinned() -> None:
     pinned = set(re.findall(r"^([\w.-]+)==", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
 
     assert asked - pinned == set()
+
+
+@pytest.mark.parametrize("version", ["3.1.3", "3.1.4", "4.0"])
+def test_no_cloudpickle_is_taken_that_forgets_where_a_function_was_written(version: str) -> None:
+    """From 3.1.3 on, the file of a function that travelled is "<dynamic-code>", and tracebacks have no file name."""
+    [asked] = [Requirement(text) for text in PROJECT["project"]["dependencies"] if text.startswith("cloudpickle")]
+
+    assert version not in asked.specifier
+    assert "3.1.2" in asked.specifier
 
 
 def test_there_is_no_lock_that_records_addresses() -> None:

@@ -22,6 +22,7 @@ from airflow_fanout.errors import BadSetting
 from airflow_fanout.history import MOST_RUNS, GoodRun, History
 from airflow_fanout.masking import scrub
 from airflow_fanout.outcome import Kind, Record
+from airflow_fanout.preflight.signatures import check_over
 from airflow_fanout.result import Part, PartMissing
 from airflow_fanout.settings import check_at_least, check_share, check_whole
 from airflow_fanout.staging.seen import Seen
@@ -368,6 +369,7 @@ class Over:
             raise BadSetting("function", self.function, "a function of one argument, the (parameter, result) pairs")
         if inspect.iscoroutinefunction(self.function) or inspect.isgeneratorfunction(self.function):
             raise BadSetting("function", self.function, "a plain function, that returns a text or None")
+        check_over(self.function)
 
     def __str__(self) -> str:
         from airflow_fanout.shipping import describe  # it loads cloudpickle, which no value should

@@ -52,7 +52,19 @@ class BadTemplate(FanoutError):
     problem: str
 
     def __str__(self) -> str:
-        return f"{self.text!r} {self.problem}. Fields are written {{name}}, or {{0}}, {{1}} where values have no name."
+        return (
+            f"{self.text!r} {self.problem}. Fields are written {{name}}, or {{0}}, {{1}} where values have no name. "
+            "A text with braces of its own (GraphQL, JSON) can be a field of the parameter, or be sent by a function."
+        )
+
+
+# Values of Airflow's that are taken for fields; a template of Airflow's has two braces.
+AIRFLOWS = frozenset(
+    {
+        *("ds", "ds_nodash", "ts", "ts_nodash", "run_id", "logical_date", "params", "var", "conn", "macros"),
+        *("data_interval_start", "data_interval_end", "dag", "dag_run", "task", "ti", "task_instance"),
+    }
+)
 
 
 @dataclass(eq=False)
@@ -64,10 +76,19 @@ class UnknownField(FanoutError):
     known: tuple[str, ...]
 
     def __str__(self) -> str:
-        close = get_close_matches(self.field, self.known, n=1)
-        hint = f" Did you mean {{{close[0]}}}?" if close else ""
-        has = ", ".join(self.known) or "no fields"
-        return f"{self.where} uses {{{self.field}}}, but every parameter of this list has: {has}.{hint}"
+        has = f"every parameter of this list has: {', '.join(self.known) or 'no fields'}"
+        if self.known and all(name.isdecimal() for name in self.known):
+            has = f"the parameters of this list have no names, only places ({', '.join(self.known)})"
+        return f"{self.where} uses {{{self.field}}}, but {has}.{self._hint()}"
+
+    def _hint(self) -> str:
+        if close := get_close_matches(self.field, self.known, n=1):
+            return f" Did you mean {{{close[0]}}}?"
+        if self.field in AIRFLOWS:
+            return f" For Airflow's value write {{{{ {self.field} }}}}."
+        if self.known and all(name.isdecimal() for name in self.known) and not self.field.isdecimal():
+            return f' Name them: ExtractOperator(names=("{self.field}",)).'
+        return ""
 
 
 @dataclass(eq=False)

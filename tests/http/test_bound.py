@@ -27,21 +27,21 @@ class Client:
 
     key: Any
 
-    def fetch(self, session: Any, tel: str) -> None:
+    def fetch(self, session: Any, tel: str = "", *more: Any) -> None:
         """Request something."""
 
-    def __call__(self, session: Any, tel: str) -> None:
+    def __call__(self, session: Any, tel: str = "", *more: Any) -> None:
         """Request something."""
 
 
-def fetch(session: Any, tel: str, key: Any = None) -> Any:
+def fetch(session: Any, tel: str = "", *more: Any, key: Any = None) -> Any:
     """Request something."""
 
 
 def closed_over(key: Any) -> Any:
     """Return a function that holds a value."""
 
-    def inner(session: Any, tel: str) -> Any:
+    def inner(session: Any, tel: str = "", *more: Any) -> Any:
         return key
 
     return inner
@@ -50,7 +50,7 @@ def closed_over(key: Any) -> Any:
 def with_default(key: Any) -> Any:
     """Return a function that has a value as a default."""
 
-    def inner(session: Any, tel: str, key: Any = key) -> Any:
+    def inner(session: Any, tel: str = "", *more: Any, key: Any = key) -> Any:
         return key
 
     return inner

@@ -22,6 +22,7 @@ DAGS = {
     "bad_input.py": (
         *("misspelt", "not_json", "empty", "empty_allowed", "twins_dropped", "twins_refused", "no_connection"),
         *("no_host", "not_a_number", "unknown_only", "no_key", "beyond_64_bits", "same_key", "not_validated"),
+        "unready",
     ),
     "days.py": ("days",),
     "functions.py": ("function_here", "function_imported", "function_lambda", "function_locked"),

@@ -30,17 +30,29 @@ class Refused:
 
 # The reports are in dags/bad_input.py.
 UNSENT = (
-    Refused("misspelt", "fetch", ("endpoint uses {tle}", "every parameter of this list has: tel", "mean {tel}?")),
+    Refused("misspelt", "extract", ("endpoint uses {tle}", "every parameter of this list has: tel", "mean {tel}?")),
     Refused("not_json", "extract", ("Parameter 1 of the source", "isn't JSON", "a dict that JSON can hold")),
     Refused("empty", "extract", ("nobody (bad_input", "no parameter at all", "allow_empty=True")),
     Refused("twins_refused", "extract", ("Parameter 10 of the source", "was there before", 'duplicates="drop"')),
-    Refused("no_connection", "fetch", ("'nowhere' isn't there", "AIRFLOW_CONN_NOWHERE")),
-    Refused("no_host", "fetch", ("'hostless' has no host", "Admin > Connections")),
-    Refused("not_a_number", "fetch", ("concurrency is 'plenty'", "a whole number from 1 on")),
+    Refused("no_connection", "extract", ("'nowhere' isn't there", "AIRFLOW_CONN_NOWHERE")),
+    Refused("no_host", "extract", ("'hostless' has no host", "Admin > Connections")),
+    Refused("not_a_number", "extract", ("concurrency is 'plenty'", "a whole number from 1 on")),
+    Refused(
+        "unready",
+        "extract",
+        (
+            "5 problems found",
+            "fetch: The connection 'nowhere' isn't there",
+            "fetch: concurrency is '[]'",
+            "load: database is 'None'",
+            "load: The connection 'mongo_address' has the type 'mongodb'",
+            "extract: shards is 2,000",
+        ),
+    ),
     Refused("unknown_only", "extract", ("asks for 1 parameter(s) that the source doesn't have", "…00")),
 )
 UNWRITTEN = (
-    Refused("no_key", "load", ("it has no key field 'customer'; it has: tel, result", "No document of this run")),
+    Refused("no_key", "load", ("it has no key field 'customer'; it has: calls, as_of", "No document of this run")),
     Refused("beyond_64_bits", "load", ("parameter 5 ({tel: …05})", "its field 'total' can't be stored", "8-byte ints")),
     Refused("same_key", "load", ("another document of this run has the same day", "No document of this run")),
     Refused("not_validated", "load", ("No validate task has passed these results", "Put ValidateOperator before")),
@@ -55,6 +67,7 @@ class Ended:
 
     runs: Mapping[str, Run]
     asked: Mapping[str, int]
+    paths: Mapping[str, int]
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +79,7 @@ def ended(airflow: SharedAirflow) -> Iterator[Ended]:
         runs = {name: Run.trigger(client, reports.dag(name), CONF.get(name)) for name in wanted}
         for run in runs.values():
             run.ended()
-        yield Ended(runs, service.asked())
+        yield Ended(runs, service.asked(), service.stats()["by_path"])
 
 
 @pytest.mark.parametrize("case", [*UNSENT, *UNWRITTEN], ids=lambda case: case.dag_id)
@@ -82,6 +95,13 @@ def test_bad_input_is_refused(ended: Ended, case: Refused) -> None:
 def test_nothing_is_sent_for_bad_input(ended: Ended) -> None:
     """Whatever is wrong before the fetch stops the run before its first request."""
     assert ended.asked == {number(index): 5 for index in range(200, 210)}
+
+
+def test_nothing_is_sent_for_a_report_that_is_not_ready(ended: Ended) -> None:
+    """Not even its list is asked for; its one failed task is extract, and the others weren't begun."""
+    assert "/subscribers.json" not in ended.paths
+    states = ended.runs["unready"].states
+    assert {task: state for task, state in states.items() if state == "failed"} == {"extract": "failed"}
 
 
 @pytest.mark.parametrize("case", UNWRITTEN, ids=lambda case: case.dag_id)

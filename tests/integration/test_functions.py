@@ -39,8 +39,8 @@ def test_functions_of_all_kinds(
     assert {type(result) for result in results["function_here"]} == {int}
     assert {type(result) for result in results["function_imported"]} == {list}
     assert {result[0] for result in results["function_lambda"]} == {str(index) for index in range(20, 30)}
-    refusal = runs["function_locked"].log("fetch")
+    refusal = runs["function_locked"].log("extract")
     assert "counting.<locals>.count (functions" in refusal
     assert "can't be sent to the engine" in refusal
     assert "cannot pickle '_thread.lock' object" in refusal
-    assert runs["function_locked"].tries("fetch") == 1
+    assert runs["function_locked"].tries("extract") == 1

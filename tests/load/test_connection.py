@@ -83,7 +83,7 @@ def test_a_wrong_connection_is_named(
     assert word in str(caught.value)
     assert SECRET not in str(caught.value)
     assert caught.value.__context__ is None
-    told = target_problems(mongo_conn_id="mongo_reports", **{**TARGET, "database": "a b"})
+    told = target_problems(mongo_conn_id="mongo_reports", within_s=10.0, **{**TARGET, "database": "a b"})
     assert [text for text in told if word in text] == [str(caught.value)]
     assert len(told) == 2
 
@@ -93,7 +93,7 @@ def test_a_good_connection_has_no_problems(monkeypatch: pytest.MonkeyPatch, mong
     host, _, port = mongo_uri.removeprefix("mongodb://").rstrip("/").partition(":")
     connection = json.dumps({"conn_type": "mongo", "host": host, "port": int(port)})
     monkeypatch.setenv("AIRFLOW_CONN_MONGO_REPORTS", connection)
-    assert target_problems(mongo_conn_id="mongo_reports", **TARGET) == []
+    assert target_problems(mongo_conn_id="mongo_reports", within_s=10.0, **TARGET) == []
 
 
 def test_the_connections_own_time_limits_are_not_loads(monkeypatch: pytest.MonkeyPatch) -> None:

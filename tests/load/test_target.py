@@ -253,10 +253,11 @@ def test_a_refused_login_names_the_connection(port: int, login: dict[str, Any], 
 
 def test_an_address_where_nobody_answers_is_named() -> None:
     """With the connection and the cause, and without the driver's description of its topology."""
-    with MongoClient[dict[str, Any]](
-        "mongodb://127.0.0.1:1,nowhere.invalid:2/", serverSelectionTimeoutMS=300
-    ) as nobody:
-        [problem] = target_problems(
+    with (
+        MongoClient[dict[str, Any]]("mongodb://127.0.0.1:1,nowhere.invalid:2/", serverSelectionTimeoutMS=300) as nobody,
+        pytest.raises(MongoUnreachable) as caught,
+    ):
+        target_problems(
             nobody,
             "reports",
             "calls",
@@ -266,6 +267,7 @@ def test_an_address_where_nobody_answers_is_named() -> None:
             key=KEY,
             within_s=0.5,
         )
+    problem = str(caught.value)
     assert "'mongo_reports' can't be reached at 127.0.0.1:1, nowhere.invalid:2" in problem
     assert "Connection refused" in problem
     assert "Topology" not in problem

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pymongo
 from pymongo.errors import PyMongoError
 
-from airflow_fanout.mongo.access import MongoDenied, access_of, refusal
+from airflow_fanout.mongo.access import MongoDenied, MongoUnreachable, access_of, refusal
 from airflow_fanout.mongo.explain import cause_of
 from airflow_fanout.mongo.target import look, problems, serving
 from airflow_fanout.namespaces import name_problems
@@ -33,14 +33,33 @@ def target_problems(
     :param auth_source: the database where MongoDB looks for the user.
     :param key: the fields that find one document of the collection, the date first.
     :param within_s: how long MongoDB may take for all of it.
+    :raises MongoUnreachable: when it doesn't answer: whoever asks decides how long to wait for it.
     """
     try:
         with pymongo.timeout(within_s):
             return _found(client, database, collection, conn_id, mode, key)
     except PyMongoError as error:
-        why = refusal(error, client, conn_id, auth_source)
-        unclear = MongoDenied(conn_id, f"could not be checked for {database}.{collection}: {cause_of(error)}.")
-        return [*name_problems(database, collection), str(why or unclear)]
+        return [*name_problems(database, collection), _refused(error, client, conn_id, auth_source)]
+
+
+def login_problems(client: MongoClient[Any], *, conn_id: str, auth_source: str, within_s: float) -> list[str]:
+    """Return why the connection's user can't log in; none if it can.
+
+    :raises MongoUnreachable: when MongoDB doesn't answer.
+    """
+    try:
+        with pymongo.timeout(within_s):
+            access_of(client, "admin")
+            return []
+    except PyMongoError as error:
+        return [_refused(error, client, conn_id, auth_source)]
+
+
+def _refused(error: PyMongoError, client: MongoClient[Any], conn_id: str, auth_source: str) -> str:
+    why = refusal(error, client, conn_id, auth_source)
+    if isinstance(why, MongoUnreachable):
+        raise why from None
+    return str(why or MongoDenied(conn_id, f"could not be checked: {cause_of(error)}."))
 
 
 def _found(
@@ -51,6 +70,10 @@ def _found(
         access_of(client, "admin")
         return bad_names
     access = access_of(client, database)
+    if access.problems(database, collection, mode, needs_index=False):
+        # Who may not write may not be let look, either.
+        lacks = access.problems(database, collection, mode, needs_index=True)
+        return [str(MongoDenied(conn_id, problem)) for problem in lacks]
     target = look(client.get_database(database).get_collection(collection), lambda step: step())
     lacks = access.problems(database, collection, mode, needs_index=serving(target, key) is None)
     name = target.full_name

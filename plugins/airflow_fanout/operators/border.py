@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from airflow.sdk import XComArg
 
 _MODE = re.compile(r"0?[02]?7[0-7]{2}")
+
+OUTPUT = "the output of an ExtractOperator, as in parameters=extract.output"
 
 # What extract returns: one reference, or one per shard.
 Reference = Mapping[str, Any] | Sequence[Mapping[str, Any]]
@@ -96,7 +99,7 @@ def staging_mode() -> int:
     return int(text, 8) & 0o777
 
 
-def is_yes(field: str, value: bool | str) -> bool:  # noqa: FBT001 - the value is what this is about
+def is_yes(field: str, value: object) -> bool:
     """Return a switch's value, which a template may have made a text of."""
     text = str(value).strip().lower()
     if text not in ("true", "false", "1", "0", "", "none"):
@@ -112,23 +115,43 @@ def whole_number(field: str, value: object) -> int:
     return int(text)
 
 
+class KindOf:
+    """What a value is, in an error that must not show the value: it may be personal data."""
+
+    def __init__(self, value: object = None, *, text: str | None = None) -> None:
+        self._text = text or _described(value)
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+def _described(value: object) -> str:
+    kind = "a text" if isinstance(value, str) else f"of type {type(value).__name__}"
+    return "None" if value is None else f"{kind} (its value isn't shown)"
+
+
 def list_directory(reference: Reference | XComArg) -> ListDirectory:
-    """Return the directory that extract's output refers to; a template has made its value of the `XComArg`."""
+    """Return the directory that extract's output refers to; a template has made its value of the `XComArg`.
+
+    :raises NoList: when extract has returned nothing.
+    :raises BadSetting: when it is no such output. What it is instead isn't shown: it may be the parameters.
+    """
     return ListDirectory(Path(_one(reference)["directory"]))
 
 
 def _one(reference: Reference | XComArg) -> Mapping[str, Any]:
     one: Any = reference
-    if isinstance(reference, Sequence) and reference:
+    if isinstance(reference, list | tuple) and reference:
         one = reference[0]
         # Shards are of one list; what the tasks of a mapped group have returned are several.
         if len({_directory(each) for each in reference}) > 1:
             expected = "one list: in a mapped task group, that of the group's own ExtractOperator"
             raise BadSetting("parameters", f"{len(reference)} lists", expected)
-    if not isinstance(one, Mapping) or "directory" not in one:
-        raise BadSetting("parameters", reference, "the output of an ExtractOperator, as in parameters=extract.output")
-    found: Mapping[str, Any] = one
-    return found
+    if isinstance(one, Mapping) and isinstance(one.get("directory"), str):
+        return one
+    if not reference:
+        raise NoList
+    raise BadSetting("parameters", KindOf(reference), OUTPUT)
 
 
 def _directory(reference: Any) -> Any:
@@ -147,3 +170,15 @@ def checked_list(reference: Reference | XComArg) -> tuple[ListDirectory, Manifes
         raise StagingChanged(str(directory.manifest), "isn't of the list that extract has frozen")
     verify_list(directory, manifest)
     return directory, manifest
+
+
+@dataclass(eq=False)
+class NoList(FanoutError):
+    """Extract has returned nothing that this task could take."""
+
+    def __str__(self) -> str:
+        return (
+            "There is no list: the extract task has returned nothing in this run. It was skipped, it hasn't run yet, "
+            "its XCom was deleted, or its do_xcom_push is False. Clear the run from extract on. If extract may be "
+            "skipped, let this task be skipped with it: the trigger rule none_failed lets it run all the same."
+        )

@@ -47,6 +47,16 @@ def bind(operator: BaseOperator, field: str, function: Callable[..., Any]) -> No
                 XComArg.apply_upstream_relationship(operator, part)
 
 
+def waits_for_tasks(function: Any) -> bool:
+    """Tell whether a function's partials hold what other tasks give, so that it can't be resolved before them."""
+    return any(
+        isinstance(part, XComArg) or list(part.iter_references())
+        for where, value in _held(function)
+        if where.startswith(PARTIAL)
+        for part in _references(value)
+    )
+
+
 def resolved(function: Any, context: Context) -> Any:
     """Return a function whose partials hold the values that Airflow's stand-ins in them stand for."""
     if type(function) is not functools.partial:

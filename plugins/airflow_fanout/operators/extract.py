@@ -19,9 +19,11 @@ from airflow_fanout.operators.lineage import HasLineage, Lineage, api_resource, 
 from airflow_fanout.operators.list_progress import ListProgress, store_progress
 from airflow_fanout.operators.metrics import Metrics, of_list
 from airflow_fanout.operators.noting import noted
+from airflow_fanout.operators.parsed import check_limit, check_only
 from airflow_fanout.operators.templates import TextTemplates
 from airflow_fanout.parameter import check_names
-from airflow_fanout.settings import check_whole
+from airflow_fanout.preflight.signatures import is_async
+from airflow_fanout.settings import check_flag, check_whole
 from airflow_fanout.shipping import describe
 from airflow_fanout.sources import HttpList
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
@@ -47,6 +49,8 @@ class ExtractOperator(TextTemplates, BaseOperator, HasLineage):
         list, such as `{{ params.only | tojson }}`. It is kept out of the rendered templates, which the UI shows.
     :param shards: cut the list into so many ranges, over which fetch can be mapped:
         `GeventFetchOperator.partial(…).expand(shard=extract.output)`.
+    :param preflight: whether the whole report is checked before the first request: connections, rights, names, the
+        collection, templates, functions. `[fanout] preflight = False` switches that off for all reports.
 
     Returns the reference that the later tasks take as `parameters`, with the counts; with `shards`, a list of such
     references. Fails without retry for a bad parameter, with retry when the source can't be had.
@@ -65,11 +69,16 @@ class ExtractOperator(TextTemplates, BaseOperator, HasLineage):
         limit: int | str | None = None,
         only: Sequence[Any] | str = (),
         shards: int | None = None,
+        preflight: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if not callable(source) and not isinstance(source, HttpList):
             raise BadSetting("source", source, "a callable that gives the parameters, or an HttpList")
+        if not isinstance(source, HttpList) and is_async(source):
+            raise BadSetting("source", source, "a plain function or generator (`def`): nothing awaits an async one")
+        if not self.do_xcom_push:
+            raise BadSetting("do_xcom_push", self.do_xcom_push, "True: the other tasks need what extract returns")
         if duplicates not in ("drop", "refuse"):
             raise BadSetting("duplicates", duplicates, '"drop" or "refuse"')
         if shards is not None:
@@ -82,10 +91,13 @@ class ExtractOperator(TextTemplates, BaseOperator, HasLineage):
         self.source = source
         self.names = check_names(names)
         self.duplicates = duplicates
+        check_flag("allow_empty", allow_empty)
         self.allow_empty = allow_empty
-        self.limit = limit
-        self.only = only
+        self.limit = check_limit(limit)
+        self.only = check_only(only)
         self.shards = shards
+        check_flag("preflight", preflight)
+        self.preflight = preflight
 
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Freeze the list."""
@@ -93,10 +105,14 @@ class ExtractOperator(TextTemplates, BaseOperator, HasLineage):
             begun = time.monotonic()
             about = of_context(context)
             self.log.info("This run is about %s, as of %s, by its %s", about.day, about.moment, about.source)
+            # Of the other operators and the driver, only the task that runs needs anything.
+            from airflow_fanout.operators.preflight import checked_report
+
+            watched = checked_report(self, context)
             directory = self._new_list(context)
             with self._read(cast("Context", {**context, "as_of": about.moment, "day": about.day})) as items:
                 manifest = freeze(
-                    items,
+                    watched(items),
                     directory,
                     as_of=about,
                     names=self.names,

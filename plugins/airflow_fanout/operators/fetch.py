@@ -5,10 +5,10 @@ from __future__ import annotations
 import resource
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseOperator, Context, XComArg
 
@@ -21,20 +21,24 @@ from airflow_fanout.engine.job import Job
 from airflow_fanout.engine.limits import check_files
 from airflow_fanout.errors import BadSetting, LongWait
 from airflow_fanout.loaded_code import LoadedCode
-from airflow_fanout.operators.border import Reference, airflow_errors, checked_list, is_yes, whole_number
+from airflow_fanout.operators.border import KindOf, Reference, airflow_errors, checked_list, is_yes, whole_number
 from airflow_fanout.operators.bound import bind, resolved
 from airflow_fanout.operators.connection import endpoint_of
 from airflow_fanout.operators.lineage import HasLineage, Lineage, api_resource, frozen_list, journal, report_of
 from airflow_fanout.operators.metrics import FetchMeasures, Metrics, of_duration
 from airflow_fanout.operators.noting import noted
+from airflow_fanout.operators.parsed import check_list, check_number, check_request, check_switch, check_text, names_of
 from airflow_fanout.operators.templates import TextTemplates
 from airflow_fanout.progress import Progress
 from airflow_fanout.request import Compiled, Request
-from airflow_fanout.settings import MIB, Breaker, FetchSettings, Retry, Throttle, Timeouts, Transport
-from airflow_fanout.shipping import check_call, check_function, pack
+from airflow_fanout.settings import MIB, Breaker, FetchSettings, Retry, Throttle, Timeouts, Transport, check_whole
+from airflow_fanout.shipping import check_call, pack
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import Manifest, read_parameters
 from airflow_fanout.staging.validated import read_validated
+
+if TYPE_CHECKING:
+    from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
 # Each second into the state store; into the log each second at first, then every tenth.
 LOGGED_EACH_SECOND = 10
@@ -94,30 +98,37 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not callable(request) and not isinstance(request, Request):
-            raise BadSetting("request", request, "a Request, or a function fetch(session, …parameter…)")
-        if (parameters is None) == (shard is None):
-            raise BadSetting("parameters", parameters, "the output of an ExtractOperator here, or `shard` by expand()")
+        if parameters is not None and shard is not None:
+            raise BadSetting(
+                "shard", KindOf(shard), "nothing besides `parameters`: a task takes the list or a shard of it"
+            )
+        check_list("parameters" if shard is None else "shard", parameters if shard is None else shard)
+        check_request(request, names_of(parameters), self)
+        check_text("http_conn_id", http_conn_id, "call_api")
+        check_number("concurrency", concurrency)
+        check_switch("refetch", refetch)
         self.function = None if isinstance(request, Request) else request
         if self.function is not None:
             bind(self, "request", self.function)
-            check_function(self.function, names_of(parameters))
         self.request_template = request.as_json() if isinstance(request, Request) else None
         self.endpoint = request.endpoint if isinstance(request, Request) else ""
         self.http_conn_id = http_conn_id
         self.parameters = parameters
         self.shard = shard
         self.concurrency = concurrency
+        if processes is not None:
+            check_whole("processes", processes)
+        # What a template gives is known, and checked, when the task runs.
+        known = str(concurrency).strip().isdecimal()
         self.settings = FetchSettings(
-            # What a template gives is known, and checked, when the task runs.
-            concurrency=1 if isinstance(concurrency, str) else concurrency,
+            concurrency=int(str(concurrency)) if known else 1,
             timeouts=timeouts,
             retry=retry,
             throttle=throttle,
             breaker=breaker,
             max_body_bytes=max_body_bytes,
             transport=transport,
-            processes=None if isinstance(concurrency, str) else processes,
+            processes=processes if known else None,
         )
         self.processes = processes
         self.refetch = refetch
@@ -126,6 +137,20 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
         self._fleet: Fleet | None = None
         self._part_of: _Part | None = None
         self._seen: Progress | None = None
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> OperatorPartial:
+        """Check what is known of a mapped fetch, which is made when its task runs only, and have Airflow map it."""
+        given = {field.name: kwargs[field.name] for field in fields(FetchSettings) if field.name in kwargs}
+        if "concurrency" in given:
+            check_number("concurrency", given.pop("concurrency"))
+            given.pop("processes", None)
+        FetchSettings(**given)
+        if "request" in kwargs:
+            check_request(kwargs["request"], names_of(kwargs.get("parameters")))
+        if "http_conn_id" in kwargs:
+            check_text("http_conn_id", kwargs["http_conn_id"], "call_api")
+        return super().partial(**kwargs)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the engine and listen to it."""
@@ -268,11 +293,6 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
         if self._part_of is not None:
             directory = self._part_of.directory.shard(self._part_of.shard)
             Glimpse.of(progress, datetime.now(UTC)).write(directory.progress)
-
-
-def names_of(parameters: Reference | XComArg | None) -> tuple[str, ...]:
-    """Return the names that a list's extract gives its parameters; none if the DAG file doesn't say."""
-    return tuple(getattr(getattr(parameters, "operator", None), "names", ()))
 
 
 @dataclass(frozen=True)

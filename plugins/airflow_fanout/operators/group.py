@@ -7,11 +7,13 @@ from typing import Any
 
 from airflow.sdk import TaskGroup
 
+from airflow_fanout.errors import BadSetting
+from airflow_fanout.operators.border import KindOf
 from airflow_fanout.operators.extract import ExtractOperator
 from airflow_fanout.operators.fetch import GeventFetchOperator
 from airflow_fanout.operators.load import MongoLoadOperator
+from airflow_fanout.operators.parsed import check_request
 from airflow_fanout.operators.validate import ValidateOperator
-from airflow_fanout.shipping import check_function
 
 
 class FanoutTaskGroup(TaskGroup):
@@ -36,6 +38,9 @@ class FanoutTaskGroup(TaskGroup):
         validate: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
+        for name, arguments in (("extract", extract), ("fetch", fetch), ("load", load), ("validate", validate or {})):
+            if not isinstance(arguments, Mapping):
+                raise BadSetting(name, KindOf(arguments), "the arguments of its operator, as a dict")
         super().__init__(group_id=group_id, **kwargs)
         with self:
             self.extract = ExtractOperator(task_id="extract", **extract)
@@ -44,8 +49,8 @@ class FanoutTaskGroup(TaskGroup):
                 self.fetch: Any = GeventFetchOperator(task_id="fetch", parameters=listed, **fetch)
             else:
                 # A mapped operator is made when its task runs: what can be known now is said now.
-                if callable(fetch.get("request")):
-                    check_function(fetch["request"], self.extract.names)
+                if "request" in fetch:
+                    check_request(fetch["request"], self.extract.names, self.extract)
                 self.fetch = GeventFetchOperator.partial(task_id="fetch", **fetch).expand(shard=listed)
             self.validate = ValidateOperator(task_id="validate", parameters=listed, **(validate or {}))
             self.load = MongoLoadOperator(task_id="load", parameters=listed, **load)

@@ -10,7 +10,6 @@ from urllib.parse import quote
 from airflow.sdk import Asset, BaseOperator, Context, XComArg
 
 from airflow_fanout.errors import BadSetting, NotValidated
-from airflow_fanout.namespaces import collection_problem, database_problem
 from airflow_fanout.operators.border import Reference, airflow_errors, checked_list
 from airflow_fanout.operators.bound import bind, resolved
 from airflow_fanout.operators.lineage import HasLineage, Lineage, journal, mongo_collection, report_of
@@ -18,9 +17,18 @@ from airflow_fanout.operators.mapped import check_mapped_mode, claim_target, is_
 from airflow_fanout.operators.metrics import Metrics, of_load
 from airflow_fanout.operators.mongo import mongo_login
 from airflow_fanout.operators.noting import noted
+from airflow_fanout.operators.parsed import (
+    check_key,
+    check_list,
+    check_target,
+    check_text,
+    check_written_key,
+    names_of,
+)
 from airflow_fanout.operators.reporting import reported
 from airflow_fanout.operators.templates import TextTemplates
-from airflow_fanout.parameter import check_names
+from airflow_fanout.preflight.signatures import check_document
+from airflow_fanout.settings import check_at_least
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import Manifest
 from airflow_fanout.staging.results import Results
@@ -32,8 +40,6 @@ if TYPE_CHECKING:
     from airflow_fanout.documents import DocumentOf
     from airflow_fanout.mongo import Work, Written
     from airflow_fanout.outcome import Record
-
-NAMES = "a name that MongoDB allows (https://www.mongodb.com/docs/manual/reference/limits/)"
 
 COUNTED_EACH = 1000
 
@@ -80,20 +86,25 @@ class MongoLoadOperator(TextTemplates, BaseOperator, HasLineage):
         patience_s: float = 60.0,
         **kwargs: Any,
     ) -> None:
-        _check_names(database, collection)
+        check_text("mongo_conn_id", mongo_conn_id, "mongo_default")
+        for field, name, example in (("database", database, "reports"), ("collection", collection, "daily_calls")):
+            check_text(field, name, example, templated=True)
         self.asset = collection_asset(mongo_conn_id, database, collection)
         super().__init__(**{**kwargs, "outlets": [*(kwargs.get("outlets") or []), self.asset]})
+        check_list("parameters", parameters)
+        check_target(database, collection, self)
+        if mode not in get_args(Mode):
+            raise BadSetting("mode", mode, '"upsert", "replace_run" or "swap"')
+        check_at_least("patience_s", patience_s, 0.001, "seconds")
+        if document is not None:
+            check_document(document)
         check_mapped_mode(mode, database, collection, is_mapped=is_in_mapped_group(self))
         self.parameters = parameters
         self.database = database
         self.collection = collection
-        self.key = check_names(key)
-        if not self.key:
-            raise BadSetting("key", key, 'the fields that tell documents apart, such as ("tel",)')
-        if mode not in get_args(Mode):
-            raise BadSetting("mode", mode, '"upsert", "replace_run" or "swap"')
-        if not patience_s > 0:
-            raise BadSetting("patience_s", patience_s, "a number of seconds above 0")
+        self.key = check_key(key, as_of_field)
+        if document is None:
+            check_written_key(self.key, names_of(parameters), as_of_field)
         if document is not None:
             bind(self, "document", document)
         self.document = document
@@ -182,15 +193,6 @@ def counted(records: Iterable[Record], work: Work) -> Iterator[Record]:
         yield record
         if number % COUNTED_EACH == 0:
             work.add(COUNTED_EACH)
-
-
-def _check_names(database: str, collection: str) -> None:
-    """Refuse a name that MongoDB wouldn't take; what a template gives is known, and checked, when the task runs."""
-    checks = (("database", database, database_problem), ("collection", collection, collection_problem))
-    for field, name, problem_of in checks:
-        is_template = isinstance(name, str) and "{" in name
-        if not is_template and problem_of(name) is not None:
-            raise BadSetting(field, name, NAMES)
 
 
 def collection_asset(mongo_conn_id: str, database: str, collection: str) -> Asset:

@@ -21,8 +21,6 @@ CONN_TYPE = "mongo"
 # The driver's options that name a file, in both spellings that it knows.
 FILES = ("tlsCAFile", "tlsCertificateKeyFile", "tlsCRLFile", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 TIME_LIMITS = ("timeoutMS", "socketTimeoutMS")
-# A preflight waits no longer for a server; one that is there answers at once.
-ANSWERS_WITHIN_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,28 +85,42 @@ def connection_problem(connection: Connection) -> str | None:
     return None
 
 
-def target_problems(*, mongo_conn_id: str, database: str, collection: str, mode: str, key: Sequence[str]) -> list[str]:
+def target_problems(
+    *, mongo_conn_id: str, database: str, collection: str, mode: str, key: Sequence[str], within_s: float
+) -> list[str]:
     """Return all that keeps load from writing, found by looking; none if it can. Nothing is written.
 
     :param key: the fields that find one document of the collection, the date first.
+    :param within_s: how long MongoDB may take for its answers.
+    :raises MongoUnreachable: when it doesn't answer.
     """
+    from airflow_fanout.mongo.preflight import target_problems as problems
+
     try:
         with mongo_login(mongo_conn_id) as login:
-            return _asked(login, database, collection, mode, key)
+            return problems(
+                login.client,
+                database,
+                collection,
+                conn_id=login.conn_id,
+                auth_source=login.auth_source,
+                mode=mode,
+                key=key,
+                within_s=within_s,
+            )
     except BadConnection as error:
         return [*name_problems(database, collection), str(error)]
 
 
-def _asked(login: MongoLogin, database: str, collection: str, mode: str, key: Sequence[str]) -> list[str]:
-    from airflow_fanout.mongo.preflight import target_problems as problems
+def login_problems(mongo_conn_id: str, *, within_s: float) -> list[str]:
+    """Return why the connection's user can't log in; none if it can.
 
-    return problems(
-        login.client,
-        database,
-        collection,
-        conn_id=login.conn_id,
-        auth_source=login.auth_source,
-        mode=mode,
-        key=key,
-        within_s=ANSWERS_WITHIN_S,
-    )
+    :raises MongoUnreachable: when MongoDB doesn't answer.
+    """
+    from airflow_fanout.mongo.preflight import login_problems as problems
+
+    try:
+        with mongo_login(mongo_conn_id) as login:
+            return problems(login.client, conn_id=login.conn_id, auth_source=login.auth_source, within_s=within_s)
+    except BadConnection as error:
+        return [str(error)]

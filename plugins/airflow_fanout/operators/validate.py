@@ -17,9 +17,10 @@ from airflow_fanout.operators.bound import bind, resolved
 from airflow_fanout.operators.lineage import HasLineage, Lineage, journal, report_of
 from airflow_fanout.operators.metrics import Metrics, of_duration, of_verdict
 from airflow_fanout.operators.noting import noted
+from airflow_fanout.operators.parsed import check_list
 from airflow_fanout.operators.templates import TextTemplates
 from airflow_fanout.outcome import Kind
-from airflow_fanout.settings import check_whole
+from airflow_fanout.settings import check_flag, check_whole
 from airflow_fanout.staging.files import mode_of
 from airflow_fanout.staging.frozen import Manifest
 from airflow_fanout.staging.results import Results, check_fetched
@@ -56,6 +57,8 @@ class ValidateOperator(TextTemplates, BaseOperator, HasLineage):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        check_list("parameters", parameters)
+        check_flag("show_parameters", show_parameters)
         self.parameters = parameters
         self.rules = Rules(allow=_kinds(allow), min_coverage=min_coverage)
         self.checks = to_checks(checks)
@@ -144,6 +147,8 @@ def _run(manifest: Manifest, tally: Tally) -> GoodRun:
 def _kinds(names: Sequence[str]) -> frozenset[Kind]:
     if isinstance(names, str):
         raise BadSetting("allow", names, f'a tuple of kinds, such as ("{names}",)')
+    if not isinstance(names, list | tuple | set | frozenset):
+        raise BadSetting("allow", names, 'a tuple of kinds, such as ("null",)')
     try:
         return frozenset(Kind(name) for name in names)
     except ValueError:

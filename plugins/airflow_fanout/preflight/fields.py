@@ -1,0 +1,88 @@
+"""Whether a request's `{name}` fields, and a load's key, are fields that the parameters have."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_fanout import parameter
+from airflow_fanout.codec import Json
+from airflow_fanout.errors import BadTemplate, FanoutError, UnknownField
+from airflow_fanout.preflight.templates import is_template, texts, without_templates
+from airflow_fanout.request import Request
+from airflow_fanout.shipping import check_call
+from airflow_fanout.template import Template
+
+_PARTS = ("endpoint", "query", "headers", "json", "form")
+
+
+def written_problems(request: Request, known: Sequence[str]) -> list[FanoutError]:
+    """Return what is wrong with a request as its author wrote it, Airflow's templates left out.
+
+    :param known: the names of the parameters' fields; without any, the fields aren't looked at.
+    """
+    found: list[FanoutError] = []
+    for where, text in _texts(request):
+        try:
+            fields = Template(without_templates(text)).fields
+        except BadTemplate as error:
+            # What stands inside of a template has braces of its own, and may be cut wrongly here.
+            if not is_template(text):
+                found.append(error)
+            continue
+        if known:
+            found.extend(UnknownField(where, name, tuple(known)) for name in fields if name not in known)
+    return found
+
+
+def _texts(request: Request) -> Iterator[tuple[str, str]]:
+    for part in _PARTS:
+        for text in texts(getattr(request, part)):
+            yield part, text
+
+
+def rendered_problems(request: Request, known: Sequence[str]) -> list[str]:
+    """Return what is wrong with a request whose templates are rendered, for parameters with these fields."""
+    found: list[str] = []
+    for where, text in _texts(request):
+        try:
+            fields = Template(text).fields
+        except BadTemplate as error:
+            found.append(str(error))
+            continue
+        found.extend(str(UnknownField(where, name, tuple(known))) for name in fields if name not in known)
+    return found
+
+
+def unnamed_key(key: Collection[str], first: Json, as_of_field: str) -> list[str]:
+    """Return what is wrong with the key of a load that has no `document` function, for a list that begins like this."""
+    made = {*(first if isinstance(first, dict) else {"parameter": first}), "result", as_of_field}
+    has = {**parameter.fields(first), **dict.fromkeys(made)}
+    return [
+        f"key has {name!r}, but without a `document` function a document has: {', '.join(sorted(made))}"
+        for name in key
+        if name not in has
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What the tasks of a report expect of a parameter, by the ids of the tasks."""
+
+    requests: tuple[tuple[str, Request], ...] = ()
+    functions: tuple[tuple[str, Any], ...] = ()
+    keys: tuple[tuple[str, tuple[str, ...], str], ...] = ()
+
+    def problems(self, first: Json) -> list[tuple[str, str]]:
+        """Return by task what a parameter doesn't have."""
+        known = tuple(parameter.fields(first))
+        found = [(task, text) for task, request in self.requests for text in rendered_problems(request, known)]
+        for task, function in self.functions:
+            try:
+                check_call(function, first)
+            except FanoutError as error:
+                found.append((task, str(error)))
+        for task, key, as_of_field in self.keys:
+            found.extend((task, text) for text in unnamed_key(key, first, as_of_field))
+        return found

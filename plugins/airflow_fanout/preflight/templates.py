@@ -1,0 +1,63 @@
+"""What can be known of an Airflow template before it is rendered: the values that it asks for by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+# These are the task's own, and mean another task or moment when another task renders them.
+OF_ITS_TASK = frozenset(
+    {
+        *("ti", "task_instance", "task_instance_key_str", "task", "try_number", "map_index_template"),
+        *("expanded_ti_count", "inlets", "outlets", "inlet_events", "outlet_events", "task_state_store"),
+        *("task_reschedule_count", "exception", "reason", "templates_dict"),
+    }
+)
+_JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+# A bare name that ends, or that a filter other than `default` takes. An attribute of an unknown name is an error of
+# Jinja's own; an unknown name alone is an empty text.
+_NAME = re.compile(r"\{\{-?\s*([^\W\d]\w*)\s*(?:-?\}\}|\|(?!\s*(?:default|d)\b))")
+_WORD = re.compile(r"(?<![\w.'\"])[^\W\d]\w*")
+# Names that Jinja itself has.
+_JINJAS = frozenset({"range", "dict", "lipsum", "cycler", "joiner", "namespace", "true", "false", "none"})
+_JINJAS_TOO = frozenset({"True", "False", "None", "loop", "self", "caller", "super"})
+
+
+def is_template(text: str) -> bool:
+    """Tell whether Airflow would render something of a text."""
+    return bool(_JINJA.search(text))
+
+
+def without_templates(text: str) -> str:
+    """Return a text without what Airflow renders."""
+    return _JINJA.sub("", text)
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Yield the texts of a value, however deep they stand."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from texts(part)
+    elif isinstance(value, list | tuple | set):
+        for part in value:
+            yield from texts(part)
+
+
+def unknown_names(value: Any, known: Collection[str]) -> list[str]:
+    """Return the names that stand alone in a template and that nobody knows: Jinja makes an empty text of them."""
+    found = [name for text in texts(value) for name in _NAME.findall(text) if not _is_set(name, text)]
+    everybodys = {*known, *_JINJAS, *_JINJAS_TOO}
+    return list(dict.fromkeys(name for name in found if name not in everybodys))
+
+
+def _is_set(name: str, text: str) -> bool:
+    return bool(re.search(rf"\{{%-?\s*(?:set|for|macro|from|import)\b[^%]*\b{re.escape(name)}\b", text))
+
+
+def of_its_task(value: Any) -> list[str]:
+    """Return the values in templates that only their own task knows, such as `ti`."""
+    words = (word for text in texts(value) for part in _JINJA.findall(text) for word in _WORD.findall(part))
+    return list(dict.fromkeys(word for word in words if word in OF_ITS_TASK))

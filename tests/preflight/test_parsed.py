@@ -1,0 +1,306 @@
+"""Mistakes that can be found while a DAG file is parsed: each is an exception of the operator's constructor."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+
+from airflow_fanout import (
+    Breaker,
+    ExtractOperator,
+    FanoutTaskGroup,
+    GeventFetchOperator,
+    MaxEmpty,
+    MongoLoadOperator,
+    Over,
+    Request,
+    Retry,
+    ValidateOperator,
+)
+from airflow_fanout.errors import FanoutError
+from airflow_fanout.operators.border import NoList, list_directory
+
+CALLS = Request(endpoint="/calls/{tel}")
+SECRET = "+12025550100"
+
+
+def numbers() -> list[str]:
+    """Return the parameters."""
+    return [SECRET]
+
+
+def chain(dag: dict[str, Any] | None = None, **parts: dict[str, Any]) -> None:
+    """Write a good report, changed by what is given for its operators."""
+    with DAG("calls", schedule=None, **(dag or {})):
+        extract = ExtractOperator(
+            task_id="extract", **{"source": numbers, "names": ("tel",), **parts.get("extract", {})}
+        )
+        listed: dict[str, Any] = {"parameters": extract.output}
+        GeventFetchOperator(
+            task_id="fetch", **{"request": CALLS, "http_conn_id": "api", **listed, **parts.get("fetch", {})}
+        )
+        ValidateOperator(task_id="validate", **{**listed, **parts.get("validate", {})})
+        target = {"database": "reports", "collection": "calls", "key": ("tel",)}
+        MongoLoadOperator(task_id="load", **{**listed, **target, **parts.get("load", {})})
+
+
+def mistake(dag: dict[str, Any] | None = None, **parts: dict[str, Any]) -> str:
+    """Return the import error of a report."""
+    with pytest.raises(FanoutError) as caught:
+        chain(dag, **parts)
+    assert not caught.value.retry
+    return str(caught.value)
+
+
+async def awaited(session: Any, tel: str) -> None:
+    """Do nothing, some time."""
+
+
+async def streamed() -> Any:
+    """Yield, some time."""
+    yield SECRET
+
+
+class Awaited:
+    """An object that is called like a function."""
+
+    async def __call__(self, session: Any, tel: str) -> None:
+        """Do nothing, some time."""
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("retry", 3, "retry is 3: expected a Retry, such as Retry(attempts=3)"),
+        ("timeouts", 30, "expected a Timeouts, such as Timeouts(total_s=30)"),
+        ("throttle", 10, "expected a Throttle, such as Throttle(rate_per_s=10)"),
+        ("breaker", 0.5, "expected a Breaker, such as Breaker(max_failures=0.2)"),
+        ("breaker", Breaker, "expected a Breaker"),
+        ("retry", {"attempts": 3}, "expected a Retry"),
+        ("retry", Retry, "expected a Retry"),
+        ("concurrency", 0, "concurrency is 0"),
+        ("concurrency", True, "concurrency is True"),
+        ("concurrency", "plenty", "concurrency is 'plenty'"),
+        ("concurrency", 2.5, "concurrency is 2.5"),
+        ("processes", "two", "processes is 'two'"),
+        ("processes", 0, "processes is 0"),
+        ("max_body_bytes", "16MB", "max_body_bytes is '16MB'"),
+        ("transport", "httpx", "transport is 'httpx'"),
+        ("refetch", "maybe", "refetch is 'maybe'"),
+        ("http_conn_id", None, "http_conn_id is None"),
+        ("http_conn_id", " ", "http_conn_id is ' '"),
+        ("http_conn_id", "{{ params.api }}", "Airflow renders no template in it"),
+        ("request", "/calls/{tel}", "request is '/calls/{tel}': expected a Request"),
+        ("request", Request(endpoint="/calls/{tle}"), "endpoint uses {tle}"),
+        ("request", Request(endpoint="/calls/{0}"), "endpoint uses {0}, but every parameter of this list has: tel"),
+        ("request", Request(endpoint="/calls/{tel}/{ds}"), "For Airflow's value write {{ ds }}"),
+        ("request", Request(endpoint="/calls/{{ tel }}"), "for a field of the parameter write {tel}"),
+        ("request", Request(endpoint="/calls/{tel}", query={"a": ["{{ customer_id }}"]}), "{{ customer_id }}"),
+        ("request", Request(endpoint="/calls/{tel}", headers={"X": "{{ idd | upper }}"}), "{{ idd }}"),
+        ("request", Request(endpoint="/graph", method="POST", json={"query": "{ calls { id } }"}), "GraphQL"),
+        ("request", lambda session: None, "it is called with (session, tel)"),  # noqa: ARG005
+        ("request", lambda session, number: None, "missing a required argument: 'number'"),  # noqa: ARG005
+        ("request", lambda: None, "it is called with (session, tel)"),
+        ("request", functools.partial(lambda session, tel, more: None), "'more'"),  # noqa: ARG005
+        ("request", awaited, "is async, and the engine awaits nothing"),
+        ("request", Awaited(), "is async, and the engine awaits nothing"),
+        ("request", functools.partial(awaited, tel="x"), "is async, and the engine awaits nothing"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_a_mistake_in_fetch_is_an_import_error(field: str, value: Any, says: str) -> None:
+    """With what was written, and what to write."""
+    assert says in mistake(fetch={field: value})
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("source", [SECRET], "a callable that gives the parameters"),
+        ("source", streamed, "nothing awaits an async one"),
+        ("names", "tel", 'a tuple of names, such as ("tel",)'),
+        ("names", 5, "names is 5"),
+        ("names", ("a b",), "names is 'a b'"),
+        ("limit", 0, "limit is 0"),
+        ("limit", "few", "limit is 'few'"),
+        ("only", SECRET, "only is a text (its value isn't shown)"),
+        ("only", 5, "only is of type int"),
+        ("allow_empty", "yes", "allow_empty is 'yes'"),
+        ("shards", 0, "shards is 0"),
+        ("shards", "4", "shards is '4'"),
+        ("shards", 2.5, "shards is 2.5"),
+        ("preflight", "no", "preflight is 'no'"),
+        ("do_xcom_push", False, "the other tasks need what extract returns"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_a_mistake_in_extract_is_an_import_error(field: str, value: Any, says: str) -> None:
+    """With what was written, and what to write; never with a parameter."""
+    said = mistake(extract={field: value})
+    assert says in said
+    assert field == "source" or SECRET not in said
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("allow", "null", 'a tuple of kinds, such as ("null",)'),
+        ("allow", 5, "allow is 5"),
+        ("allow", ("nul",), "kinds of outcome"),
+        ("min_coverage", 95, "min_coverage is 95"),
+        ("checks", MaxEmpty(0.1), "a tuple of checks"),
+        ("checks", (MaxEmpty,), "one with its arguments, MaxEmpty(…)"),
+        ("checks", (numbers,), "a function is one as Over(function)"),
+        ("samples", "3", "samples is '3'"),
+        ("show_parameters", "no", "show_parameters is 'no'"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_a_mistake_in_validate_is_an_import_error(field: str, value: Any, says: str) -> None:
+    """With what was written, and what to write."""
+    assert says in mistake(validate={field: value})
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("document", lambda parameter: {}, "it is called with (parameter, result)"),  # noqa: ARG005
+        ("document", numbers, "Write it as def document(parameter, result)"),
+        ("document", lambda parameter, result, more: {}, "'more'"),  # noqa: ARG005
+        ("document", awaited, "is async"),
+        ("document", {"tel": "{tel}"}, "and not a function"),
+        ("key", "tel", "key is 'tel': expected a tuple of names, such as (\"tel\",)"),
+        ("key", (), "the fields that tell documents apart"),
+        ("key", ("number",), "key has 'number', but without a `document` function"),
+        ("key", ("_id",), "`_id` is MongoDB's own"),
+        ("key", ("tel", "as_of"), "without 'as_of'"),
+        ("as_of_field", "as of", "as_of_field is 'as of'"),
+        ("as_of_field", "_id", "`_id` is MongoDB's own"),
+        ("as_of_field", 5, "as_of_field is 5"),
+        ("mode", "replace", '"upsert", "replace_run" or "swap"'),
+        ("patience_s", "60", "patience_s is '60'"),
+        ("mongo_conn_id", None, "mongo_conn_id is None"),
+        ("mongo_conn_id", "{{ params.db }}", "Airflow renders no template in it"),
+        ("database", "re.ports", "MongoDB doesn't allow '.'"),
+        ("database", None, "database is None"),
+        ("database", "{{ prefx }}", "Airflow has no such value"),
+        ("collection", "system.users", "MongoDB keeps names"),
+        ("collection", "", "collection is ''"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_a_mistake_in_load_is_an_import_error(field: str, value: Any, says: str) -> None:
+    """With what was written, and what to write."""
+    assert says in mistake(load={field: value})
+
+
+@pytest.mark.parametrize("task", ["fetch", "validate", "load"])
+@pytest.mark.parametrize(
+    "value",
+    [[SECRET], (SECRET,), SECRET, {"tel": SECRET}, [{"tel": SECRET}], {SECRET}, None, []],
+    ids=lambda value: type(value).__name__,
+)
+def test_parameters_in_the_place_of_extracts_output_are_refused_unseen(task: str, value: Any) -> None:
+    """They may be personal data: the message says what kind of value it is, and none of it."""
+    said = mistake(**{task: {"parameters": value}})
+    assert "as in parameters=extract.output" in said
+    assert SECRET not in said
+    # Rendered late, by a template of the author's, they get no further.
+    if value:
+        with pytest.raises(FanoutError) as caught:
+            list_directory(value)
+        assert SECRET not in str(caught.value)
+
+
+def test_the_output_of_another_task_of_ours_is_refused() -> None:
+    """Its list can't be found."""
+    with DAG("calls", schedule=None):
+        extract = ExtractOperator(task_id="extract", source=numbers, names=("tel",))
+        fetch = GeventFetchOperator(task_id="fetch", request=CALLS, http_conn_id="api", parameters=extract.output)
+        with pytest.raises(FanoutError, match="parameters is the output of fetch: expected the output of an Extract"):
+            ValidateOperator(task_id="validate", parameters=fetch.output)
+
+
+@pytest.mark.parametrize("rendered", [None, "", []], ids=repr)
+def test_an_extract_that_returned_nothing_is_named_as_the_reason(rendered: Any) -> None:
+    """It was skipped, or its XCom isn't there: the DAG is right, so the message doesn't repeat what it says."""
+    with pytest.raises(NoList, match="It was skipped, it hasn't run yet, its XCom was deleted"):
+        list_directory(rendered)
+
+
+def test_a_check_that_takes_other_arguments_is_refused() -> None:
+    """It gets one: the pairs."""
+    with pytest.raises(FanoutError, match=r"it is called with \(pairs\)"):
+        Over(lambda parameter, result: None)  # type: ignore[arg-type] # noqa: ARG005
+    assert str(Over(lambda pairs: None)).startswith("Over(")  # noqa: ARG005
+
+
+GOOD: list[dict[str, Any]] = [
+    {"fetch": {"request": Request(endpoint="/calls/{tel}/{{ ds }}", query={"day": "{{ macros.fanout.day() }}"})}},
+    {"fetch": {"request": Request(endpoint="/{{ params.path }}", json={"a": {"b": ["{tel}", 1]}}, method="POST")}},
+    {"fetch": {"request": Request(endpoint="/calls/{tel}", query={"x": "{{ nothing | default('y') }}"})}},
+    {"fetch": {"request": Request(endpoint="/calls/{tel}", query={"x": "{% set day = ds %}{{ day }}"})}},
+    {"fetch": {"request": Request(endpoint="/calls/{tel}", query={"x": "{{ {'a': {'b': 1}}['a']['b'] }}"})}},
+    {"fetch": {"request": lambda session, **fields: None}},  # noqa: ARG005
+    {"fetch": {"request": lambda *everything: None}, "extract": {"names": ()}},  # noqa: ARG005
+    {"fetch": {"request": lambda session, tel, timeout=3: None}},  # noqa: ARG005
+    {"fetch": {"request": functools.partial(lambda key, session, tel: None, "k")}},  # noqa: ARG005
+    {"fetch": {"concurrency": "{{ params.concurrency or 100 }}", "processes": 4, "refetch": "{{ params.refetch }}"}},
+    {"fetch": {"concurrency": "8", "refetch": "false"}},
+    {"extract": {"limit": None, "only": '["+12025550100"]', "shards": 1}},
+    {"extract": {"limit": "{{ params.limit }}", "only": "{{ params.only | tojson }}"}},
+    {"load": {"document": lambda parameter, result, more=None: {}}},  # noqa: ARG005
+    {"load": {"database": "{{ params.db }}", "collection": "calls_{{ ds_nodash }}"}},
+    {"load": {"key": ("number",), "document": lambda *_: {}}},
+    {"validate": {"allow": ["null"], "checks": [MaxEmpty(0.2)]}},
+    {"validate": {"parameters": "{{ ti.xcom_pull(task_ids='extract') }}"}},
+]
+
+
+@pytest.mark.parametrize("parts", GOOD, ids=range(len(GOOD)))
+def test_what_can_work_is_no_import_error(parts: dict[str, Any]) -> None:
+    """No check refuses what a careful author may write."""
+    chain(**parts)
+
+
+def test_a_macro_of_the_dags_own_is_known() -> None:
+    """Only names that nobody knows are refused."""
+    chain({"user_defined_macros": {"prefix": "p"}}, load={"database": "{{ prefix }}"})
+
+
+def test_a_mapped_fetch_is_checked_while_the_file_is_parsed() -> None:
+    """Airflow makes the operator when its task runs only: what `partial` was given is looked at all the same."""
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"retry": 3}, "retry is 3"),
+        ({"http_conn_id": None}, "http_conn_id is None"),
+        ({"concurrency": "plenty"}, "concurrency is 'plenty'"),
+        ({"request": Request(endpoint="/calls/{tle}")}, "endpoint uses {tle}"),
+        ({"request": awaited}, "is async"),
+    ]
+    for fetch, says in wrong:
+        with DAG("calls", schedule=None), pytest.raises(FanoutError) as caught:
+            group(extract={"shards": 2}, fetch=fetch)
+        assert says in str(caught.value)
+    with DAG("calls", schedule=None):
+        group(extract={"shards": 2})
+
+
+def group(**parts: dict[str, Any]) -> FanoutTaskGroup:
+    """Return a report as a task group."""
+    return FanoutTaskGroup(
+        "report",
+        extract={"source": numbers, "names": ("tel",), **parts.get("extract", {})},
+        fetch={"request": CALLS, "http_conn_id": "api", **parts.get("fetch", {})},
+        load={"database": "reports", "collection": "calls", "key": ("tel",)},
+    )
+
+
+@pytest.mark.parametrize("name", ["extract", "fetch", "load", "validate"])
+def test_the_groups_arguments_are_dicts(name: str) -> None:
+    """An operator in their place is a slip."""
+    good: dict[str, Any] = {"extract": {}, "fetch": {}, "load": {}}
+    with DAG("calls", schedule=None), pytest.raises(FanoutError, match=f"{name} is of type list"):
+        FanoutTaskGroup("report", **{**good, name: [SECRET]})
