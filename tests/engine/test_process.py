@@ -95,6 +95,22 @@ def leave_a_child_and_sleep(session: object, number: int) -> None:
     time.sleep(300)
 
 
+def leave_work_behind(session: object, number: int) -> int:
+    """Start a thread and register a function, both of which outlive the engine."""
+    import atexit
+    import threading
+    import time
+
+    threading.Thread(target=time.sleep, args=(300,)).start()
+    atexit.register(time.sleep, 300)
+    return number
+
+
+def close_everything(session: object, number: int) -> None:
+    """Close all files, as programs do that become daemons."""
+    os.closerange(3, 1000)
+
+
 def print_much(session: object, number: int, *, stream: str) -> int:
     """Print a line of 40 MB."""
     import sys
@@ -274,6 +290,20 @@ def test_what_a_function_has_started_ends_with_an_engine_that_is_killed(tmp_path
         os.kill(engine.pid, signal.SIGKILL)
         list(engine.listen())
         assert until(lambda: not is_running(child), END_S)
+
+
+def test_what_a_function_leaves_running_does_not_keep_the_engine(tmp_path: Path) -> None:
+    """Threads that go on, and what is registered for the end of the program, don't hold up the end of a fetch."""
+    found = run(job(frozen(tmp_path, range(3)), leave_work_behind))
+    assert (found.last.what, found.ended, found.progress.kinds) == ("done", "exited with code 0", {"ok": 3})
+
+
+def test_a_function_that_closes_the_engines_files_does_not_hang_the_parent(tmp_path: Path) -> None:
+    """An engine that can't be heard any more is ended, and that is told as its death."""
+    with EngineProcess(job(frozen(tmp_path, range(3)), close_everything)) as engine:
+        said = [said.what for said in engine.listen()]
+        assert engine.ended is not None
+    assert not {"done", "stopped"} & set(said)
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])

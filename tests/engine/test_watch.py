@@ -15,9 +15,9 @@ def sight(steps: int, running: int = 7) -> Sight:
     return Sight(steps, running, (Call(running, 0.0),))
 
 
-def told(watch: Watch, moments: list[tuple[float, int]], *, may_run: bool = True) -> list[float]:
+def told(watch: Watch, moments: list[tuple[float, int]], *, share: float = 1.0) -> list[float]:
     """Return the silences, in seconds, that are told of looks at these moments and steps."""
-    silences = [watch.look(sight(steps), now_s, may_run=may_run) for now_s, steps in moments]
+    silences = [watch.look(sight(steps), now_s, share=share) for now_s, steps in moments]
     return [silence.seconds for silence in silences if silence]
 
 
@@ -45,7 +45,7 @@ def test_a_machine_that_was_suspended_is_not_silent() -> None:
 def test_a_process_that_is_stopped_is_not_silent() -> None:
     """As long as a signal has stopped the engine, nothing counts."""
     watch = Watch(10.0)
-    assert told(watch, [(second, 1) for second in range(60)], may_run=False) == []
+    assert told(watch, [(second, 1) for second in range(60)], share=0.0) == []
     assert told(watch, [(second, 1) for second in range(60, 65)]) == []
 
 

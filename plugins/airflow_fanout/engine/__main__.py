@@ -4,6 +4,7 @@ monkey.patch_all()
 
 # Everything below is imported by a patched interpreter. This file runs as a script, in an interpreter that knows
 # nothing yet: the job's first line brings the parent's `sys.path`.
+import contextlib
 import json
 import os
 import sys
@@ -20,7 +21,12 @@ def main() -> None:
     from airflow_fanout.engine.board import Board
     from airflow_fanout.engine.run import run
 
-    sys.exit(run(line, job_pipe, told_pipe, Board(board)))
+    code = run(line, job_pipe, told_pipe, Board(board))
+    # What functions have left behind (threads, what they registered with atexit) doesn't keep the engine from ending.
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _first_line(pipe: int) -> bytes:

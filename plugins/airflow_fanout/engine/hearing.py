@@ -83,7 +83,8 @@ class _Ears:
         """Listen to a pipe no longer; with the pipe of its messages an engine ends."""
         self._selector.unregister(pipe.number)
         if pipe.told:
-            pipe.engine.wait()
+            # An author's code may have closed the pipe, and then the engine doesn't end by itself.
+            pipe.engine.stop_if_late()
             yield pipe.engine, None
 
     def look(self) -> Iterator[Heard]:

@@ -7,6 +7,8 @@ import signal
 
 from gevent.monkey import get_original
 
+from airflow_fanout.engine.family import end_descendants
+
 # From the parent's death to the engine's: the time for a stop in good order, then the end in any case.
 GRACE_S = 3.0
 
@@ -26,4 +28,5 @@ def _watch(pipe: int, sleep: object) -> None:
         pass
     os.kill(os.getpid(), signal.SIGTERM)
     sleep(GRACE_S)  # type: ignore[operator] # the original time.sleep, not gevent's
+    end_descendants(os.getpid())
     os._exit(os.EX_TEMPFAIL)

@@ -30,6 +30,8 @@ PROGRAM = Path(__file__).resolve().with_name("__main__.py")
 GRACE_S = 4.0
 # How often the parent looks whether an engine has ended.
 WAIT_S = 0.02
+# An engine whose code prints may be waiting until this process has read all of it: such time counts for less.
+PRINTING_SHARE = 0.05
 # Messages with texts that the engine hasn't written itself, of exceptions for instance.
 MESSAGES = frozenset({"failed", "note"})
 # An engine's last lines become part of an error's message.
@@ -65,6 +67,7 @@ class EngineProcess:
             os.close(job_out)
             os.close(told_in)
         self._asked = False
+        self._has_printed = False
         self._secrets = Secrets(job.endpoint.secrets)
         self._last_lines: deque[str] = deque(maxlen=20)
         self._watch = Watch(job.settings.timeouts.block_s)
@@ -114,8 +117,9 @@ class EngineProcess:
 
     def look(self) -> Silence | None:
         """Return for how long the engine has done nothing, when that is to be told; called about once a second."""
-        may_run = state(self.pid) not in STOPPED
-        return self._watch.look(self._board.look(), time.monotonic(), may_run=may_run)
+        share = 0.0 if state(self.pid) in STOPPED else PRINTING_SHARE if self._has_printed else 1.0
+        self._has_printed = False
+        return self._watch.look(self._board.look(), time.monotonic(), share=share)
 
     def is_blocked(self, silence: Silence) -> bool:
         """Return whether a silence has lasted for longer than the settings allow."""
@@ -159,6 +163,7 @@ class EngineProcess:
             what, value = codec.decode(line)
             return Said(what, self._without_secrets(value) if what in MESSAGES else value)
         text = self._without_secrets(line.decode(errors="replace"))
+        self._has_printed = True
         self._last_lines.append(text[:LONGEST_LAST_WORD])
         return Said("output", text)
 
@@ -187,12 +192,16 @@ class EngineProcess:
             self._asked = True
             self._process.terminate()
 
-    def stop(self) -> None:
-        """End the engine: ask it, wait a moment, then kill it."""
-        self.ask_to_stop()
+    def stop_if_late(self) -> None:
+        """Wait for an engine that has said its last word, and end it if it doesn't end by itself."""
         if not self.wait(GRACE_S):
             self.kill()
             self.wait()
+
+    def stop(self) -> None:
+        """End the engine: ask it, wait a moment, then kill it."""
+        self.ask_to_stop()
+        self.stop_if_late()
 
 
 def _has_ended(pid: int) -> bool:

@@ -38,19 +38,20 @@ class Watch:
         self._seconds = 0.0
         self._tell_s = min(TOLD_S, limit_s)
 
-    def look(self, sight: Sight, now_s: float, *, may_run: bool) -> Silence | None:
+    def look(self, sight: Sight, now_s: float, *, share: float = 1.0) -> Silence | None:
         """Return the silence that is to be told now.
 
         :param sight: what the board says.
         :param now_s: the time of a monotonic clock, in seconds.
-        :param may_run: whether the engine isn't stopped by a signal: a process that can't run isn't blocked.
+        :param share: how much of the time counts, from 0 to 1: nothing for a process that a signal has stopped, since
+            that can't run.
         """
         passed_s, self._looked_s = min(now_s - self._looked_s, LONGEST_LOOK_S), now_s
         if self._last is None or sight.steps != self._last.steps:
             self._last, self._seconds, self._tell_s = sight, 0.0, min(TOLD_S, self._limit_s)
             return None
         self._last = sight
-        self._seconds += passed_s if may_run else 0.0
+        self._seconds += share * passed_s
         if self._seconds < self._tell_s:
             return None
         silence = Silence(self._seconds, sight)
