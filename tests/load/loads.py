@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pymongo import ASCENDING, MongoClient
 
 from airflow_fanout.documents import Shape, encoded
-from airflow_fanout.mongo import Written, write
+from airflow_fanout.mongo import Work, Written, write
 from airflow_fanout.outcome import Kind, Outcome, Record
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def load(
     run: str = "report scheduled-1 load",
     patience_s: float = 60.0,
     key: tuple[str, ...] = ("tel",),
+    work: Work | None = None,
 ) -> Written:
     """Load documents as one run does."""
     records = (Record.of(index, "p", Outcome(Kind.OK, result=index), 1, 1.0) for index in range(sys.maxsize))
@@ -48,7 +49,7 @@ def load(
 
     shape = Shape(key=key, as_of=as_of, document=lambda _parameter, _result: documents[0])
     with encoded(listed(), shape) as made:
-        return write(collection, made, mode=mode, run=run, patience_s=patience_s)
+        return write(collection, made, mode=mode, run=run, patience_s=patience_s, work=work)
 
 
 def numbered(count: int, version: int, *, first: int = 0, size: int = 0) -> Iterable[Document]:

@@ -4,8 +4,11 @@ import json
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,11 +16,14 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from airflow_fanout.errors import SwapLost
-from airflow_fanout.mongo import Written, lease
+from airflow_fanout.mongo import Work, Written, lease
 from airflow_fanout.mongo.lease import Leases
 from airflow_fanout.mongo.patience import Patience
+from airflow_fanout.mongo.swap import TargetChanged
 from airflow_fanout.mongo.trial import DocumentRefused
 from tests.load.loads import AS_OF, begin, load, numbered, state, stored, temporary
+from tests.load.secured import failing
+from tests.load.test_outages import Nth
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
@@ -195,3 +201,119 @@ def test_a_lease_that_was_ended_stays_so(collection: Collection[dict[str, Any]])
     all_of_them.forget("temporary")
     with pytest.raises(SwapLost):
         taken.renew()
+
+
+@contextmanager
+def index_build_held(client: MongoClient[dict[str, Any]]) -> Iterator[None]:
+    """Keep index builds from ending."""
+    held = {"configureFailPoint": "hangAfterStartingIndexBuild"}
+    client.admin.command({**held, "mode": "alwaysOn"})
+    try:
+        yield
+    finally:
+        client.admin.command({**held, "mode": "off"})
+
+
+def test_an_index_that_is_being_built_is_waited_for_and_carried_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """MongoDB renames over no collection whose index is being built; the load waits, says so, and keeps the index."""
+    work = Work()
+    with failing(tmp_path) as client, ThreadPoolExecutor() as threads:
+        collection = client.reports.calls
+        swap(collection, numbered(10, 1))
+        with index_build_held(client):
+            built = threads.submit(collection.create_index, "v")
+            await_that(lambda: "v_1" in indexes(collection))
+            swapped = threads.submit(swap, collection, numbered(20, 2), work=work)
+            await_that(lambda: "an index that is being built on reports.calls" in work.step)
+            assert [v for _, _, v in state(collection)] == [1] * 10
+        assert swapped.result(60) == Written(20, 0, removed=10)
+        built.exception(60)
+        assert [v for _, _, v in state(collection)] == [2] * 20
+        assert "v_1" in indexes(collection)
+        assert temporary(collection) == leases(collection) == []
+
+
+def await_that(holds: Callable[[], object]) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def disturbed(uri: str, name: str, disturb: Callable[[], object], count: int = 10) -> Written:
+    """Swap, while somebody does something to the target once the new collection is being filled."""
+    listener = Nth({"insert"}, {1}, disturb, first=True)
+    with MongoClient[dict[str, Any]](uri, event_listeners=[listener]) as watched:
+        try:
+            return swap(watched.reports[name], numbered(count, 2))
+        finally:
+            assert listener.settle() == 1
+
+
+def test_an_index_that_is_added_while_it_fills_is_carried_over(
+    mongo_uri: str, collection: Collection[dict[str, Any]]
+) -> None:
+    """And one that is dropped meanwhile isn't there afterwards."""
+    collection.create_index("old")
+    swap(collection, numbered(5, 1))
+
+    def disturb() -> None:
+        collection.create_index("added", sparse=True)
+        collection.drop_index("old_1")
+
+    assert disturbed(mongo_uri, collection.name, disturb) == Written(10, 0, removed=5)
+    assert indexes(collection).keys() == {"_id_", "as_of_1_tel_1", "added_1"}
+    assert indexes(collection)["added_1"]["sparse"] is True
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"validator": {"v": {"$gt": 1}}}, "its validator was changed"),
+        ({"validator": {}}, "its validator was removed"),
+        ({"validationLevel": "moderate"}, "place: its validationLevel was added."),
+        ({"validationAction": "warn"}, "place: its validationAction was added."),
+    ],
+    ids=str,
+)
+def test_options_that_change_while_it_fills_fail_the_load(
+    mongo_uri: str, collection: Collection[dict[str, Any]], change: dict[str, Any], word: str
+) -> None:
+    """The documents were judged by other rules: the old collection stays, and the next try begins with its new ones."""
+    collection.database.create_collection(collection.name, validator={"v": {"$gt": 0}})
+    swap(collection, numbered(5, 1))
+
+    def disturb() -> None:
+        collection.database.command("collMod", collection.name, **change)
+
+    with pytest.raises(TargetChanged, match=word) as caught:
+        disturbed(mongo_uri, collection.name, disturb)
+    assert caught.value.retry
+    assert [v for _, _, v in state(collection)] == [1] * 5
+    assert temporary(collection) == leases(collection) == []
+    options = collection.options()
+    assert swap(collection, numbered(10, 2)) == Written(10, 0, removed=5)
+    assert collection.options() == options
+
+
+def test_a_unique_index_that_the_documents_break_fails_the_load(
+    mongo_uri: str, collection: Collection[dict[str, Any]]
+) -> None:
+    """It can't be carried over, and the old collection stays."""
+    swap(collection, numbered(1, 1))
+    with pytest.raises(TargetChanged, match="the index 'v_1' is new, and can't be carried over"):
+        disturbed(mongo_uri, collection.name, lambda: collection.create_index("v", unique=True))
+    assert [v for _, _, v in state(collection)] == [1]
+
+
+def test_a_collection_that_is_dropped_while_it_fills_fails_the_load(
+    mongo_uri: str, collection: Collection[dict[str, Any]]
+) -> None:
+    """Whoever dropped it has taken its options with it."""
+    swap(collection, numbered(1, 1))
+    with pytest.raises(TargetChanged, match="it isn't there any more"):
+        disturbed(mongo_uri, collection.name, collection.drop)
+    assert temporary(collection) == leases(collection) == []

@@ -15,7 +15,7 @@ from pymongo.errors import BulkWriteError, PyMongoError
 
 from airflow_fanout.documents import Encoded
 from airflow_fanout.errors import FanoutError, MongoFailed, WriteRefused
-from airflow_fanout.mongo.access import Login, MongoDenied, access_of, address_of, unreachable
+from airflow_fanout.mongo.access import Login, MongoDenied, access_of, address_of, known_failures, unreachable
 from airflow_fanout.mongo.access import refusal as login_refusal
 from airflow_fanout.mongo.batches import upsert
 from airflow_fanout.mongo.explain import cause_of, refusal
@@ -97,6 +97,7 @@ def _write(
         patience_s,
         work=work,
         server=f"MongoDB (connection {login.conn_id!r}, {address_of(client)})",
+        why=partial(known_failures, client),
         unreachable=partial(unreachable, client, login.conn_id),
     )
     work.begin("Looking at the collection")

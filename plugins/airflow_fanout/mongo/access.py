@@ -186,6 +186,10 @@ def address_of(client: MongoClient[Any]) -> str:
 
 def why_unreachable(error: PyMongoError, client: MongoClient[Any]) -> str:
     """Return why no server answers: the driver's own words on each, without its description of the whole topology."""
-    known = client.topology_description.server_descriptions()
-    told = [str(server.error) for server in known.values() if server.error is not None] or [str(error)]
-    return "; ".join(dict.fromkeys(map(without_dump, told))) or type(error).__name__
+    return known_failures(client) or without_dump(str(error)) or type(error).__name__
+
+
+def known_failures(client: MongoClient[Any]) -> str:
+    """Return why the driver has no connection to its servers at this moment; empty if it knows of nothing."""
+    servers = client.topology_description.server_descriptions().values()
+    return "; ".join(dict.fromkeys(without_dump(str(server.error)) for server in servers if server.error is not None))

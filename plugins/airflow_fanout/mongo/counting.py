@@ -92,7 +92,7 @@ def _present(collection: Collection[Any], names: Sequence[str], index: str, keys
 def _one_of(values: Sequence[Any]) -> Any:
     """Return the condition for a field that has one of these values: a single one for that on the date."""
     # To Python, 1 and True are the same value; to MongoDB they aren't.
-    distinct = {(type(value), value): value for value in values}
+    distinct = {(type(value), value.bid if isinstance(value, bson.Decimal128) else value): value for value in values}
     return {"$in": [*distinct.values()]} if len(distinct) > 1 else values[0]
 
 

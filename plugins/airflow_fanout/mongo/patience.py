@@ -18,7 +18,7 @@ from pymongo.errors import (
 
 from airflow_fanout.errors import FanoutError, MongoFailed
 from airflow_fanout.mongo.explain import DUPLICATE_KEY, cause_of
-from airflow_fanout.mongo.work import Waiting, Work
+from airflow_fanout.mongo.work import Work
 
 Answer = TypeVar("Answer")
 
@@ -39,6 +39,7 @@ class Patience:
     :param collection: the target's full name.
     :param work: where it is noted what MongoDB hasn't answered yet.
     :param server: what the MongoDB is called.
+    :param why: returns why no server answers, as far as the driver knows.
     :param unreachable: makes the error of a server that didn't answer in time, of the driver's error.
     """
 
@@ -49,6 +50,7 @@ class Patience:
         *,
         work: Work | None = None,
         server: str = "MongoDB",
+        why: Callable[[], str] = str,
         unreachable: Callable[[PyMongoError, float], FanoutError] | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -57,6 +59,7 @@ class Patience:
         self.limit_s = limit_s
         self.work = work or Work(clock=clock)
         self.server = server
+        self._why = why
         self._unreachable = unreachable
         self._clock = clock
         self._sleep = sleep
@@ -69,10 +72,15 @@ class Patience:
         :raises MongoUnreachable: when no server answers, and the time is over.
         :raises MongoFailed: when the time is over, and a server answers with a passing error.
         """
-        with self.work.waiting(self.server, self.limit_s if timed else None) as waiting:
-            return self._repeat(step, waiting, timed=timed)
+        last: list[str] = []
 
-    def _repeat(self, step: Callable[[], Answer], waiting: Waiting, *, timed: bool) -> Answer:
+        def why() -> str:
+            return self._why() or "".join(last[-1:])
+
+        with self.work.waiting(self.server, self.limit_s if timed else None, why):
+            return self._repeat(step, last, timed=timed)
+
+    def _repeat(self, step: Callable[[], Answer], causes: list[str], *, timed: bool) -> Answer:
         deadline = self._clock() + self.limit_s
         pause = FIRST_PAUSE_S
         while True:
@@ -85,7 +93,7 @@ class Patience:
                     raise
                 if not timed and self._was_at_work(error, begun):
                     deadline = self._clock() + self.limit_s
-                waiting.cause = cause_of(error)
+                causes.append(cause_of(error))
                 over = self._over(error) if self._clock() + pause >= deadline else None
             if over is not None:
                 raise over

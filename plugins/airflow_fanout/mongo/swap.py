@@ -32,6 +32,9 @@ INDEX_NOT_FOUND = 27
 BUILDING = frozenset({12586, 12587})
 LOOK_AGAIN_S = 1.0
 
+# Whoever changes one of a validator's options gets the others written out.
+DEFAULTS = {"validationLevel": "strict", "validationAction": "error"}
+
 log = logging.getLogger(__name__)
 
 
@@ -148,7 +151,7 @@ def changed_options(before: Target, now: Target) -> str:
 
 
 def _option(target: Target, name: str) -> Any:
-    return target.options.get(name)
+    return target.options.get(name, DEFAULTS.get(name))
 
 
 def _verb(before: Mapping[str, Any], now: Mapping[str, Any], name: str) -> str:

@@ -22,13 +22,13 @@ class Waiting:
 
     :param since: by the work's clock.
     :param until: when it is given up; `None` if it may take as long as it takes.
-    :param cause: why it was sent again; empty as long as it wasn't.
+    :param why: returns what is known of the cause; empty as long as nothing is.
     """
 
     what: str
     since: float
     until: float | None
-    cause: str = ""
+    why: Callable[[], str]
 
 
 class Work:
@@ -55,14 +55,14 @@ class Work:
             self.done += count
 
     @contextmanager
-    def waiting(self, what: str, limit_s: float | None) -> Iterator[Waiting]:
+    def waiting(self, what: str, limit_s: float | None, why: Callable[[], str] = str) -> Iterator[None]:
         """Say that MongoDB has been asked something, until it has answered or the question is given up."""
         now = self._clock()
-        entry = Waiting(what, now, None if limit_s is None else now + limit_s)
+        entry = Waiting(what, now, None if limit_s is None else now + limit_s, why)
         with self._lock:
             self._waiting.append(entry)
         try:
-            yield entry
+            yield
         finally:
             with self._lock:
                 self._waiting.remove(entry)
@@ -110,5 +110,6 @@ class Work:
             if oldest.until is not None:
                 moment = datetime.now(UTC) + timedelta(seconds=oldest.until - now)
                 end = f"Load waits until {moment:%H:%M:%S} UTC, then fails"
-            cause = f" ({oldest.cause})" if oldest.cause else ""
+            known = oldest.why()
+            cause = f" ({known})" if known else ""
             return f"{self.step}: waiting for {oldest.what} for {now - oldest.since:,.0f} s{cause}. {end}."
