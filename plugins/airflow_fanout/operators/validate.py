@@ -14,10 +14,12 @@ from airflow_fanout.errors import BadSetting, ValidationFailed
 from airflow_fanout.history import GoodRun, History
 from airflow_fanout.operators.border import Reference, airflow_errors, checked_list, list_directory
 from airflow_fanout.operators.bound import bind, resolved
+from airflow_fanout.operators.judging import Judging
 from airflow_fanout.operators.lineage import HasLineage, Lineage, journal, report_of
 from airflow_fanout.operators.metrics import Metrics, of_duration, of_verdict
 from airflow_fanout.operators.noting import noted
 from airflow_fanout.operators.parsed import check_list
+from airflow_fanout.operators.reporting import reported
 from airflow_fanout.operators.templates import TextTemplates
 from airflow_fanout.outcome import Kind
 from airflow_fanout.settings import check_flag, check_whole
@@ -78,10 +80,12 @@ class ValidateOperator(TextTemplates, BaseOperator, HasLineage):
             unmark_validated(list_directory(self.parameters))
             directory, manifest = checked_list(self.parameters)
             check_fetched(directory, manifest)
-            results = Results(directory, manifest)
             history = History(directory.history)
             self._tally = tally = Tally(total=manifest.count, samples=self.samples, shown=self.show_parameters)
-            findings = self._judge(results, history, tally, manifest)
+            judging = Judging(manifest.count)
+            with reported(judging, context):
+                results = Results(directory, manifest)
+                findings = self._judge(results, history, tally, manifest, judging)
             Metrics(self).tell(of_verdict(tally, self.rules, findings))
             if findings or not self.rules.accept(tally):
                 text = account(tally, self.rules, str(directory.path), findings, len(self.checks))
@@ -95,13 +99,20 @@ class ValidateOperator(TextTemplates, BaseOperator, HasLineage):
         """Return the journal."""
         return Lineage(inputs=(journal(report_of(self.parameters)),))
 
-    def _judge(self, results: Results, history: History, tally: Tally, manifest: Manifest) -> list[Finding]:
+    def _judge(
+        self, results: Results, history: History, tally: Tally, manifest: Manifest, judging: Judging
+    ) -> list[Finding]:
         """Count all records, and return the checks that fail."""
-        case = Case(records=results.records, history=history, samples=self.samples, shown=self.show_parameters)
+        case = Case(
+            records=lambda: judging.watched("A check reads the results again", results.records()),
+            history=history,
+            samples=self.samples,
+            shown=self.show_parameters,
+        )
         # A run for a part of the list is as unlike the others as it was meant to be.
         checks = [check for check in self.checks if not (manifest.partial and isinstance(check, Drift))]
         with Inspection(checks, case) as inspection:
-            for record in results.records():
+            for record in judging.watched("Judging the results", results.records()):
                 tally.add(record)
                 inspection.add(record)
             tally.add_not_tried(results.missing())
