@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from airflow_fanout.outcome import Kind, Record
 from airflow_fanout.quoting import HIDDEN, field_name, quoted
 from airflow_fanout.staging.seen import Seen
 from airflow_fanout.storable import Unstorable, bson_of
+from airflow_fanout.temporary import temporary_file
 
 ORIGIN_BYTES = 8
 
@@ -128,11 +128,7 @@ def encoded(records: Iterable[Record], shape: Shape) -> Iterator[Encoded]:
 
     :raises BadDocument: for the first that lacks a key field, has a key twice, or that BSON can't hold.
     """
-    with (
-        tempfile.TemporaryFile(prefix="fanout-") as spool,
-        tempfile.TemporaryFile(prefix="fanout-") as origins,
-        Seen() as seen,
-    ):
+    with temporary_file() as spool, temporary_file() as origins, Seen() as seen:
         count = _encode(records, shape, spool, origins, seen)
         yield Encoded(shape=shape, count=count, spool=spool, origins=origins, seen=seen)
 

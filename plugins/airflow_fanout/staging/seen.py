@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from struct import Struct
 from types import TracebackType
 from typing import Self
+
+from airflow_fanout.temporary import unbuffered_file
 
 # With a million members two buckets of five are in use, and one look-up of five goes to the file.
 BUCKETS = 1 << 21
@@ -25,7 +26,7 @@ class Seen:
 
     def __init__(self) -> None:
         # It has no name: it is gone with the process, however that ends.
-        self._file = tempfile.TemporaryFile(prefix="fanout-", buffering=0)  # noqa: SIM115 - `close` closes it
+        self._file = unbuffered_file()
         self._newest = memoryview(bytearray(8 * BUCKETS)).cast("Q")
         self._tail = bytearray()
         self._written = 0

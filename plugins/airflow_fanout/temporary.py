@@ -1,0 +1,68 @@
+"""Temporary files, in the machine's folder for them, whose errors name that folder."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from airflow_fanout.errors import FanoutError
+
+
+@dataclass(eq=False)
+class TemporaryFailed(FanoutError):
+    """The folder for temporary files is full, or can't be used."""
+
+    retry: ClassVar[bool] = True
+
+    folder: str
+    problem: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.folder}: {self.problem}. This is the folder for temporary files, not the staging area: extract "
+            "needs room there for the list, and load for all of its documents. Make room, or set TMPDIR for the "
+            "workers to a folder that has it; then clear this task."
+        )
+
+
+class _TemporaryFile(io.FileIO):
+    """A file whose failed writes name the folder; also those of a buffer in front of it, whenever that is emptied."""
+
+    def write(self, content: Any) -> int:
+        with _named():
+            return super().write(content)
+
+
+def temporary_file() -> io.BufferedRandom:
+    """Open a file that only its user may read, without a name where the system can: it is gone with the process.
+
+    :raises TemporaryFailed: when it can't be made, and later whenever it can't be written.
+    """
+    return io.BufferedRandom(unbuffered_file())
+
+
+def unbuffered_file() -> io.FileIO:
+    """Open such a file without a buffer."""
+    with _named(), tempfile.TemporaryFile(prefix="fanout-", buffering=0) as file:
+        return _TemporaryFile(os.dup(file.fileno()), "r+b")
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise TemporaryFailed(_folder(), error.strerror or str(error)) from error
+
+
+def _folder() -> str:
+    try:
+        return tempfile.gettempdir()
+    except OSError:
+        # None of the usual ones can be written, nor the working directory.
+        return "TMPDIR"
