@@ -164,7 +164,7 @@ def test_only_exact_names_are_ours(tmp_path: Path) -> None:
         "try-0001 (copy)",
         "try-00003",
         "try-4",
-        "try-٠٠٠٥",
+        "try-\u0660\u0660\u0660\u0665",
         ".try-0006.swp",
         "try-",
         "retry-0001",
