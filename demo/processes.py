@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import errno
 import os
+import secrets
 import select
 import signal
 import socket
@@ -22,13 +24,13 @@ import sys
 import time
 from contextlib import ExitStack, suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
     from types import TracebackType
     from typing import Self
 
@@ -40,6 +42,9 @@ REAP_PAUSE_S = 0.02
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+CLIENT_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+LOWEST_PORT = 10_000
+PORT_TRIES = 20
 ENDINGS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -68,11 +73,24 @@ class StillRunning(TimeoutError):
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that was free a moment ago; somebody else may take it before you do."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a TCP port of 127.0.0.1 that was free a moment ago; somebody else may take it before you do.
+
+    It isn't one of those that the system gives to clients: a server takes seconds to start, and in that time
+    a fetch beside it opens thousands of connections.
+    """
+    for port in (*(_chosen_port() for _ in range(PORT_TRIES)), 0):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise OSError(errno.EADDRNOTAVAIL, "no TCP port of 127.0.0.1 is free")
+
+
+def _chosen_port() -> int:
+    """Return a port below the clients' ports, by chance, 0 for any port where those can't be known."""
+    with suppress(OSError, ValueError):
+        lowest_of_clients = int(CLIENT_PORTS.read_text().split()[0])
+        return LOWEST_PORT + secrets.randbelow(lowest_of_clients - LOWEST_PORT)
+    return 0
 
 
 class Kept:

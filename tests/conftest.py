@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from demo.processes import PR_SET_PDEATHSIG
+from tests import guard
 from tests.distribution import Distribution, place_in_the_order
 from tests.shared import Desk, OwnServers, Servers, ServersElsewhere
 
 pytest_plugins = ["tests.airflow_fixture"]
 
 ROOT = Path(__file__).parents[1]
+GUARD = pytest.StashKey["subprocess.Popen[bytes]"]()
 SERVERS = pytest.StashKey[Servers]()
 DESK = pytest.StashKey[Desk]()
 
@@ -24,8 +32,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Prepare this process, the first one or a worker of pytest-xdist, for the tests and what they start."""
     _let_children_import()
     if given := _given_to_worker(config):
+        _end_with_parent()
         config.stash[SERVERS] = ServersElsewhere(*given["servers"])
     else:
+        config.stash[GUARD] = _guarded()
         config.stash[SERVERS] = OwnServers(partial(_folder, config))
 
 
@@ -50,6 +60,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         desk.close()
     if isinstance(servers := config.stash.get(SERVERS, None), OwnServers):
         servers.stop()
+    if started := config.stash.get(GUARD, None):
+        started.communicate()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -60,6 +72,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _given_to_worker(config: pytest.Config) -> Mapping[str, Any] | None:
     return getattr(config, "workerinput", None)
+
+
+def _guarded() -> subprocess.Popen[bytes]:
+    """Mark whatever is started from now on, and start the one that ends it when this process is gone."""
+    os.environ.pop(guard.MARK, None)
+    command = [sys.executable, "-P", guard.__file__, mark := uuid4().hex]
+    started = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    os.environ[guard.MARK] = mark
+    return started
+
+
+def _end_with_parent() -> None:
+    """Have this worker killed when pytest's first process is; it would go on for seconds, or stay in a long call."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _folder(config: pytest.Config, name: str) -> Path:

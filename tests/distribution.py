@@ -43,6 +43,23 @@ class Distribution(LoadScopeScheduling):
         return unit_of(nodeid)
 
     def _reschedule(self, node: WorkerController) -> None:
+        if node.shutting_down:
+            return
         # A worker begins a test when it knows the next one. More than one in advance would wait behind a long one.
-        if not self.workqueue or self._pending_of(self.assigned_work[node]) < 2:
-            super()._reschedule(node)
+        while self.workqueue and self._pending_of(self.assigned_work[node]) < 2:
+            self._assign_work_unit(node)
+        if not self.workqueue:
+            node.shutdown()
+
+    def remove_node(self, node: WorkerController) -> str | None:
+        """Take a worker out, and return the test with which it has crashed, which isn't run again."""
+        units = self.assigned_work[node].values()
+        crashed = next((test for unit in units for test, is_over in unit.items() if not is_over), None)
+        left = {name: _without(unit, crashed) for name, unit in self.assigned_work[node].items()}
+        self.assigned_work[node] = {name: unit for name, unit in left.items() if not all(unit.values())}
+        super().remove_node(node)
+        return crashed
+
+
+def _without(unit: dict[str, bool], crashed: str | None) -> dict[str, bool]:
+    return {test: is_over or test == crashed for test, is_over in unit.items()}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -186,6 +187,11 @@ def test_waiting_too_long_is_told() -> None:
         assert kept.poll() is None
 
 
-def test_free_port_can_be_listened_on() -> None:
-    """A free port is a port that nobody has at that moment."""
-    assert 1024 < free_port() < 65536
+def test_a_free_port_is_none_that_clients_are_given() -> None:
+    """Nobody has it at that moment, and no client that connects elsewhere gets it before its server is there."""
+    lowest_of_clients = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    ports = [free_port() for _ in range(20)]
+    assert all(1024 < port < lowest_of_clients for port in ports)
+    assert len(set(ports)) > 10
+    with socket.create_server(("127.0.0.1", ports[0])) as server:
+        assert server.getsockname()[1] == ports[0]

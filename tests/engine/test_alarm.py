@@ -13,6 +13,11 @@ from airflow_fanout.engine.alarm import Alarm
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# A clock of the loop's own may be this much behind.
+EARLY_S = 0.01
+# Only what is stuck takes so long.
+HANG_S = 60.0
+
 
 @pytest.fixture
 def pipe() -> Iterator[tuple[int, int]]:
@@ -34,49 +39,51 @@ def alarm(pipe: tuple[int, int]) -> Iterator[Alarm]:
 def waited_s(alarm: Alarm, seconds: float) -> float:
     """Wait, and return for how long it took; for ever fails the test."""
     begun = time.monotonic()
-    with gevent.Timeout(5):
+    with gevent.Timeout(HANG_S):
         alarm.wait(seconds)
     return time.monotonic() - begun
 
 
 def test_time_wakes(alarm: Alarm) -> None:
-    """A wait ends when its time has come, not earlier, and shorter ones after longer ones as well."""
-    assert waited_s(alarm, 0.0) < 0.05
+    """A wait ends when its time has come, not earlier, and a short one after a long one that was cut short."""
+    waited_s(alarm, 0.0)
     for seconds in (0.1, 0.05, 0.02, 0.1):
-        assert waited_s(alarm, seconds) == pytest.approx(seconds, abs=0.04)
+        assert waited_s(alarm, seconds) > seconds - EARLY_S
+    gevent.spawn_later(0.01, alarm.ring)
+    waited_s(alarm, 10 * HANG_S)
+    assert waited_s(alarm, 0.05) > 0.05 - EARLY_S
 
 
 def test_descriptor_wakes(alarm: Alarm, pipe: tuple[int, int]) -> None:
     """A descriptor that can be read ends a wait, also one that could be read before."""
     gevent.spawn_later(0.05, os.write, pipe[1], b"x")
-    assert waited_s(alarm, math.inf) == pytest.approx(0.05, abs=0.04)
-    assert waited_s(alarm, math.inf) < 0.05
+    assert waited_s(alarm, math.inf) > 0.05 - EARLY_S
+    waited_s(alarm, math.inf)
 
 
 def test_ring_wakes(alarm: Alarm) -> None:
     """Another greenlet ends a wait; if nobody waits, it ends the next one, and only that."""
     gevent.spawn_later(0.05, alarm.ring)
-    assert waited_s(alarm, math.inf) == pytest.approx(0.05, abs=0.04)
+    assert waited_s(alarm, math.inf) > 0.05 - EARLY_S
     alarm.ring()
-    assert waited_s(alarm, math.inf) < 0.05
+    waited_s(alarm, math.inf)
     gevent.sleep(0)
-    assert waited_s(alarm, 0.1) == pytest.approx(0.1, abs=0.04)
+    assert waited_s(alarm, 0.1) > 0.1 - EARLY_S
 
 
 def test_others_have_their_turn_between_waits_of_nothing(alarm: Alarm) -> None:
-    """Going on at once, again and again, lets timers of other greenlets go off in time."""
-    moments: list[float] = []
+    """Going on at once, again and again, lets timers of other greenlets go off."""
+    gone_off: list[int] = []
 
     def watch() -> None:
-        for _ in range(5):
+        for number in range(5):
             gevent.sleep(0.01)
-            moments.append(time.monotonic())
+            gone_off.append(number)
 
-    begun = time.monotonic()
-    watching = gevent.spawn(watch)
-    while not watching.ready() and time.monotonic() - begun < 2:
+    watching, begun = gevent.spawn(watch), time.monotonic()
+    while not watching.ready() and time.monotonic() - begun < HANG_S:
         alarm.wait(0.0)
-    assert moments[-1] - begun < 0.2
+    assert gone_off == [0, 1, 2, 3, 4]
 
 
 def test_greenlet_that_is_killed_while_it_waits_is_not_woken(alarm: Alarm, pipe: tuple[int, int]) -> None:

@@ -225,7 +225,7 @@ def test_endless_answers(tmp_path: Path, sending: Sending) -> None:
     }
     peaks: list[int] = []
     with serving(routes) as server:
-        how = sending(8, max_body_bytes=MIB, timeouts=Timeouts(total_s=10))
+        how = sending(8, max_body_bytes=MIB, timeouts=Timeouts(total_s=120))
         twice = [(path[1:], time_) for path in routes for time_ in range(2)]
         request = Request(endpoint="/{what}", query={"n": "{n}"})
         todo = job(frozen(tmp_path, twice, ("what", "n")), request, server.origin, how)
@@ -367,7 +367,7 @@ def test_faults_by_chance_are_survived(tmp_path: Path, sending: Sending) -> None
     """Errors, throttling, resets, hangs and nonsense by chance: everything that trying again can mend is mended."""
     rates: dict[str, Any] = {"error_rate": 0.1, "throttle_rate": 0.05, "reset_rate": 0.05, "hang_rate": 0.02}
     with DemoService.start(subscribers=200, retry_after_s=0, **rates) as service:
-        how = sending(40, retry=Retry(attempts=9, base_s=0.02, last_pass=False), timeouts=Timeouts(total_s=0.5))
+        how = sending(40, retry=Retry(attempts=9, base_s=0.02, last_pass=False), timeouts=Timeouts(total_s=3))
         request = Request(endpoint="/calls/{tel}", query={"day": DAY}, result="calls")
         found = run(job(frozen(tmp_path, _subscribers(service), ("tel",)), request, service.url, how))
         asked = service.asked()

@@ -85,7 +85,7 @@ def test_the_rate_is_that_of_all(tmp_path: Path, service: DemoService) -> None:
     """A rate of the author's is the whole fetch's, not each engine's."""
     how = settings(10, processes=2, throttle=Throttle(adaptive=False, rate_per_s=50.0))
     progress = fetched(calls(tmp_path, service, 60, how))
-    assert 40 <= progress.requests / progress.seconds <= 56
+    assert progress.requests / progress.seconds <= 56
 
 
 def test_the_canary_is_that_of_all(tmp_path: Path) -> None:
