@@ -112,6 +112,22 @@ def test_a_page_that_drips_in_ends_at_its_total_time(how: Any, scheme: str, tmp_
     assert caught.value.retry
 
 
+def test_a_page_over_a_connection_of_its_own_has_the_same_limit() -> None:
+    """A header of the connection's that asks for that changes nothing."""
+    source = listing(timeouts=Timeouts(read_s=5, total_s=0.3), retry=Retry(attempts=1))
+    with Server(lambda _, connection: drip(connection, 0.05)) as server:
+        endpoint = Endpoint(base_url=server.origin, headers={"Connection": "close"})
+        with pytest.raises(BadSource, match=r"it wasn't complete after 0\.3 s"):
+            list(source.read(endpoint))
+
+
+def test_a_page_is_read_in_its_charset() -> None:
+    """As the answer to a request is, by whatever way that is sent."""
+    page = '{"items": ["Zürich"]}'.encode("latin-1")
+    with in_pages(answer(page, "200 OK", "Content-Type: application/json; charset=latin-1")) as server:
+        assert read(listing(), server.origin) == ["Zürich"]
+
+
 @pytest.mark.timeout(60)
 def test_a_silent_server_ends_at_the_total_time_too() -> None:
     """What is left of `total_s` limits the wait for the next byte, however long `read_s` is."""

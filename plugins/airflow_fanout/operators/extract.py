@@ -25,14 +25,13 @@ from airflow_fanout.parameter import check_names
 from airflow_fanout.preflight.signatures import is_async
 from airflow_fanout.settings import check_flag, check_whole
 from airflow_fanout.shipping import describe
-from airflow_fanout.sources import HttpList
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
 from airflow_fanout.staging.frozen import Duplicates, Manifest, Selection, freeze
 
 if TYPE_CHECKING:
     from airflow.sdk import TaskGroup
 
-Source = Callable[..., Iterable[Any]] | HttpList
+    from airflow_fanout.sources import HttpList
 
 
 class ExtractOperator(TextTemplates, BaseOperator, HasLineage):
@@ -62,7 +61,7 @@ class ExtractOperator(TextTemplates, BaseOperator, HasLineage):
     def __init__(
         self,
         *,
-        source: Source,
+        source: Callable[..., Iterable[Any]] | HttpList,
         names: Sequence[str] = (),
         duplicates: Duplicates = "drop",
         allow_empty: bool = False,
@@ -73,9 +72,7 @@ class ExtractOperator(TextTemplates, BaseOperator, HasLineage):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not callable(source) and not isinstance(source, HttpList):
-            raise BadSetting("source", source, "a callable that gives the parameters, or an HttpList")
-        if not isinstance(source, HttpList) and is_async(source):
+        if callable(source) and is_async(source):
             raise BadSetting("source", source, "a plain function or generator (`def`): nothing awaits an async one")
         if not self.do_xcom_push:
             raise BadSetting("do_xcom_push", self.do_xcom_push, "True: the other tasks need what extract returns")
@@ -83,10 +80,11 @@ class ExtractOperator(TextTemplates, BaseOperator, HasLineage):
             raise BadSetting("duplicates", duplicates, '"drop" or "refuse"')
         if shards is not None:
             check_whole("shards", shards)
-        if isinstance(source, HttpList):
-            XComArg.apply_upstream_relationship(self, [source.endpoint, dict(source.query)])
-        else:
+        if callable(source):
             bind(self, "source", source)
+        else:
+            listed = _http_list(source)
+            XComArg.apply_upstream_relationship(self, [listed.endpoint, dict(listed.query)])
         XComArg.apply_upstream_relationship(self, only)
         self.source = source
         self.names = check_names(names)
@@ -126,10 +124,9 @@ class ExtractOperator(TextTemplates, BaseOperator, HasLineage):
 
     def lineage(self) -> Lineage:
         """Return the API's list, if it is one, and the frozen list."""
-        listed = (
-            [api_resource(self.source.http_conn_id, self.source.endpoint)] if isinstance(self.source, HttpList) else []
-        )
-        return Lineage(inputs=tuple(listed), outputs=(frozen_list(self._report("any").path),))
+        source = self.source
+        listed = () if callable(source) else (api_resource(source.http_conn_id, source.endpoint),)
+        return Lineage(inputs=listed, outputs=(frozen_list(self._report("any").path),))
 
     def _new_list(self, context: Context) -> ListDirectory:
         # A task that isn't mapped has the map index -1.
@@ -144,7 +141,7 @@ class ExtractOperator(TextTemplates, BaseOperator, HasLineage):
         def store(progress: dict[str, Any]) -> None:
             store_progress(context, self.log, progress)
 
-        if not isinstance(self.source, HttpList):
+        if callable(self.source):
             found = _called(resolved(self.source, context), context)
             return ListProgress(found, reading=None, store=store, log=self.log)
         source = self.source.rendered(lambda value: self.render_template(value, context))
@@ -185,7 +182,16 @@ class ExtractOperator(TextTemplates, BaseOperator, HasLineage):
         return [{**summary, "shard": shard, "start": span.start, "stop": span.stop} for shard, span in ranges]
 
     def _source_name(self) -> str:
-        return str(self.source) if isinstance(self.source, HttpList) else f"The source {describe(self.source)}"
+        return f"The source {describe(self.source)}" if callable(self.source) else str(self.source)
+
+
+def _http_list(source: object) -> HttpList:
+    # A DAG file that doesn't name one hasn't loaded it.
+    from airflow_fanout.sources import HttpList
+
+    if not isinstance(source, HttpList):
+        raise BadSetting("source", source, "a callable that gives the parameters, or an HttpList")
+    return source
 
 
 def report_name(task_id: str, group: TaskGroup | None, map_index: int) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from airflow_fanout import codec
+from airflow_fanout.body import charset_of, read_json
 from airflow_fanout.codec import Json
 from airflow_fanout.endpoint import Endpoint
 from airflow_fanout.errors import BadSource
@@ -129,7 +130,7 @@ class Asker:
         if response.status_code not in good:
             return _refused(response, self._endpoint)
         try:
-            answer = codec.decode(response.content)
+            answer = read_json(response.content, charset_of(response.headers.get("Content-Type")))
         except codec.NotJson as error:
             text = f"the answer isn't JSON: {error} (HTTP {response.status_code} from {urlsplit(response.url).path})"
             return _Failed(Outcome(Kind.INVALID, garbled=True, failure=Failure("NotJson", text)), text)
@@ -159,7 +160,12 @@ class Asker:
             text = (
                 f"{text}: the API asked us to wait {asked_s:,.0f} s, longer than retry.longest_s={policy.longest_s:g}"
             )
-        passing = outcome.kind in (Kind.TIMEOUT, Kind.CONNECTION_ERROR) or outcome.garbled
+        # Whoever names a time for the next request isn't refusing for good.
+        passing = (
+            outcome.retry_after_s is not None
+            or outcome.kind in (Kind.TIMEOUT, Kind.CONNECTION_ERROR)
+            or outcome.garbled
+        )
         passing = passing or outcome.status in policy.statuses
         kind = BadSource if passing and not failed.lasting else UnusableList
         return kind(str(self._source), text)

@@ -9,6 +9,8 @@ import io
 import time
 from typing import TYPE_CHECKING, Any
 
+from requests.adapters import HTTPAdapter
+
 from airflow_fanout.session import BoundedAdapter
 
 if TYPE_CHECKING:
@@ -44,6 +46,11 @@ class DeadlineAdapter(BoundedAdapter):
     def __init__(self, max_body_bytes: int, deadline: Deadline) -> None:
         super().__init__(1, max_body_bytes)
         self._deadline = deadline
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        """Send a request and return its answer."""
+        # One that asks for a connection of its own would have it from another adapter; here nobody else wants one.
+        return HTTPAdapter.send(self, request, *args, **kwargs)
 
     def get_connection_with_tls_context(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         """Return the pool for a request; direct or over a proxy, its connections read by the deadline."""

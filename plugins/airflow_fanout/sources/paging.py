@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urldefrag, urljoin
 
+from airflow_fanout.address import BadAddress, check_text, origin_of
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.result import PartMissing, named
@@ -16,16 +17,8 @@ from airflow_fanout.sources.page import End, Header, NotPaged, Page, Place, Quer
 
 # RFC 8288 has "next" in the registry beside these: a page that names one of them knows of pages.
 _OF_PAGES = frozenset({"first", "last", "prev", "previous", "current", "start"})
-# RFC 3986 has none of these in an address, and its readers differ in what they make of them: one reads "\\" as "/" up
-# to the query, another doesn't; one leaves a tab out, another cuts the address there.
-_READ_DIFFERENTLY = re.compile(r"[\x00-\x1f\x7f]|^[^?#]*\\")
-# With a scheme or a host of its own, an address has both slashes, a host that can be read in one way only, perhaps a
-# port, and no credentials: "http:///2" is another host to one reader than to another.
+# An address with a scheme or a host of its own (RFC 3986, 4.2).
 _OWN_HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
-_PLAIN = re.compile(
-    r"(?:https?:)?//(?:[A-Za-z0-9_][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::[1-9][0-9]{0,4})?(?:[/?#].*)?",
-    re.IGNORECASE | re.DOTALL,
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,14 +202,15 @@ def _address(page: Page, link: Json) -> str:
             "NextLink(end=…)"
         )
     link = link.strip()
-    if _READ_DIFFERENTLY.search(link):
-        raise NotPaged("the address of its next page has a backslash or a control character in it (RFC 3986)")
-    if _OWN_HOST.match(link) and not _PLAIN.fullmatch(link):
-        raise NotPaged(
-            "the address of its next page isn't a plain http or https address, with a host and without credentials"
-        )
-    # RFC 3986, 5.2: a link is relative to the address of what it stands in. A fragment is never sent.
-    return str(urldefrag(urljoin(page.address, link)).url)
+    try:
+        check_text(link)
+        if _OWN_HOST.match(link):
+            # Before it is joined: "http:///2" is a path to one reader, and a host to another.
+            origin_of(f"http:{link}" if link.startswith("//") else link)
+        # RFC 3986, 5.2: a link is relative to the address of what it stands in. A fragment is never sent.
+        return str(urldefrag(urljoin(page.address, link)).url)
+    except BadAddress as error:
+        raise NotPaged(f"its next page can't be asked for: {error}") from None
 
 
 def _check_common(pages: NextLink | Cursor) -> None:
