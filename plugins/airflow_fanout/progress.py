@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow_fanout.latency import Histogram
 from airflow_fanout.outcome import Kind
+from airflow_fanout.waits import Wait, of_all
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class Progress:
     :param begun: the parameters that this try has begun, whether they have ended or not.
     :param requests: the requests sent, repeated ones included.
     :param seconds: the engine's own wall time.
+    :param recent_per_s: parameters ended per second, in the last seconds.
+    :param wait: what is waited for, if nothing moves.
     :param latency: the histogram of the attempts' durations.
     :param limits: what the throttle allows at this moment.
     """
@@ -32,6 +35,8 @@ class Progress:
     waiting: int = 0
     begun: int = 0
     seconds: float = 0.0
+    recent_per_s: float = 0.0
+    wait: Wait | None = None
     latency: Histogram = field(default_factory=Histogram)
     limits: dict[str, Any] = field(default_factory=dict)
 
@@ -50,6 +55,8 @@ class Progress:
             waiting=sum(part.waiting for part in parts),
             begun=sum(part.begun for part in parts),
             seconds=max((part.seconds for part in parts), default=0.0),
+            recent_per_s=sum(part.recent_per_s for part in parts),
+            wait=of_all([part.wait for part in parts if part.done < part.total]),
             latency=latency,
             limits=_sum_of_limits([part.limits for part in parts]),
         )
@@ -75,27 +82,30 @@ class Progress:
 
     @property
     def rate_per_s(self) -> float:
-        """Parameters ended by this try, per second."""
+        """Parameters ended by this try, per second of all its time."""
         return (self.done - self.resumed) / self.seconds if self.seconds > 0 else 0.0
 
     @property
     def left_s(self) -> float | None:
-        """How long the rest takes at this rate, in seconds."""
-        return (self.total - self.done) / self.rate_per_s if self.rate_per_s > 0 else None
+        """How long the rest takes at the rate of the last seconds; `None` while something is waited for."""
+        return (self.total - self.done) / self.recent_per_s if self.recent_per_s > 0 and not self.wait else None
 
     def as_json(self) -> dict[str, Any]:
         """Return the whole state as plain JSON, for the engine's pipe."""
-        return {**self.__dict__, "kinds": dict(self.kinds), "latency": self.latency.as_json()}
+        wait = self.wait and self.wait.as_json()
+        return {**self.__dict__, "kinds": dict(self.kinds), "latency": self.latency.as_json(), "wait": wait}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Progress:
         """Return the progress that `as_json` described."""
-        return cls(**{**value, "kinds": Counter(value["kinds"]), "latency": Histogram(value["latency"])})
+        fields = {"kinds": Counter(value["kinds"]), "latency": Histogram(value["latency"])}
+        return cls(**{**value, **fields, "wait": Wait.from_json(value.get("wait"))})
 
     def summary(self) -> dict[str, Any]:
         """Return the few numbers that people want, as plain JSON: for XCom, for the log, for the report page."""
         return {
             "parameters": self.total,
+            "done": self.done,
             "ok": self.kinds[Kind.OK],
             "kinds": {kind.value: self.kinds[kind] for kind in Kind if self.kinds[kind]},
             "resumed": self.resumed,
@@ -106,13 +116,24 @@ class Progress:
             **({"limits": self.limits} if self.limits else {}),
         }
 
+    def now(self) -> dict[str, Any]:
+        """Return the summary of a fetch that goes on: its rate is that of the last seconds."""
+        return {
+            **self.summary(),
+            "rate_per_s": round(self.recent_per_s, 1),
+            "left_s": None if self.left_s is None else round(self.left_s),
+            "waits_for": str(self.wait) if self.wait else None,
+        }
+
     def line(self) -> str:
         """Return one line for the log."""
         bad = ", ".join(f"{self.kinds[kind]:,} {kind}" for kind in Kind if kind is not Kind.OK and self.kinds[kind])
         left = "" if self.left_s is None else f", {self.left_s:,.0f} s left"
+        rate = "" if self.wait else f", {self.recent_per_s:,.{0 if self.recent_per_s >= 10 else 1}f}/s{left}"
+        waits = f"; waits: {self.wait}" if self.wait else ""
         return (
-            f"{self.done:,} of {self.total:,} ({_percent(self.done, self.total)}), {self.rate_per_s:,.0f}/s{left}, "
-            f"{self.in_flight} in flight, {self.waiting} waiting to be tried again{'; ' + bad if bad else ''}"
+            f"{self.done:,} of {self.total:,} ({_percent(self.done, self.total)}){rate}, "
+            f"{self.in_flight} in flight, {self.waiting} waiting to be tried again{'; ' + bad if bad else ''}{waits}"
         )
 
 

@@ -25,21 +25,22 @@ class Startup:
     :param attempts: so many requests may fail of such a cause, then the fetch ends; 0 for not looking.
     :param is_answered: whether an earlier try of the task has had answers.
 
-    `is_on` says that there has been no answer yet, `is_held` that one request is under way at a time.
+    `is_on` says that there has been no answer yet, `is_held` that one request is under way at a time; the first one was
+    sent at `begun_s`.
     """
 
     def __init__(self, attempts: int, *, is_answered: bool) -> None:
         self._attempts = attempts
-        self._begun_s: float | None = None
+        self.begun_s: float | None = None
         self._failing_s = math.inf
         self.failed = 0
         self.is_on = self.is_held = attempts > 0 and not is_answered
 
     def hold_s(self, in_flight: int, now_s: float) -> float:
         """Return for how long the next request waits for the end of the first one."""
-        if self._begun_s is None:
-            self._begun_s = now_s
-        left_s = self._begun_s + LONGEST_HOLD_S - now_s
+        if self.begun_s is None:
+            self.begun_s = now_s
+        left_s = self.begun_s + LONGEST_HOLD_S - now_s
         self.is_held = self.is_held and (left_s > 0 or in_flight == 0)
         return left_s if self.is_held and in_flight else 0.0
 

@@ -241,12 +241,15 @@ class Rate:
 
 
 class Gate:
-    """Says when the next request may be sent, and learns from each that ends."""
+    """Says when the next request may be sent, and learns from each that ends.
+
+    From `paused_s` to `paused_until_s`, moments of the caller's clock, nobody may send.
+    """
 
     def __init__(self, settings: Throttle, ceiling: int) -> None:
         self._concurrency = Concurrency(settings, ceiling)
         self._rate = Rate(settings.rate_per_s)
-        self._paused_until_s = -math.inf
+        self.paused_s = self.paused_until_s = -math.inf
         self.in_flight = 0
 
     def __repr__(self) -> str:
@@ -256,7 +259,7 @@ class Gate:
         """Return 0 if a request may be sent now, else how long to wait; infinity until one under way has ended."""
         if self.in_flight >= self._concurrency.limit:
             return math.inf
-        wait_s = max(self._paused_until_s, self._rate.next_s) - now_s
+        wait_s = max(self.paused_until_s, self._rate.next_s) - now_s
         return max(0.0, wait_s)
 
     @property
@@ -296,7 +299,14 @@ class Gate:
 
     def pause(self, pause_s: float, now_s: float) -> None:
         """Let nobody send for so long."""
-        self._paused_until_s = max(self._paused_until_s, now_s + pause_s)
+        if now_s >= self.paused_until_s:
+            self.paused_s = now_s
+        self.paused_until_s = max(self.paused_until_s, now_s + pause_s)
+
+    @property
+    def next_s(self) -> float:
+        """The moment from which on the rate allows the next request."""
+        return self._rate.next_s
 
     def restart(self) -> None:
         """Begin carefully after an outage."""
@@ -312,7 +322,7 @@ class Gate:
         return {
             "limit": self._concurrency.limit,
             "rate_limit_per_s": None if per_s is None else round(per_s, 1),
-            "paused_s": round(max(0.0, self._paused_until_s - now_s), 1),
+            "paused_s": round(max(0.0, self.paused_until_s - now_s), 1),
         }
 
 

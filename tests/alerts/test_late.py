@@ -53,6 +53,13 @@ def test_progress_that_stands_still_is_told() -> None:
     assert "; nothing was heard of it for 10 min" in alert.text
 
 
+def test_what_a_fetch_waits_for_is_told() -> None:
+    """An outage stands in the message about the run that is late because of it."""
+    waiting = replace(HALF, rate_per_s=0.0, waits_for="the API gives no answer, since 07:12:00 UTC")
+    alert = late(replace(RUN, reports=[Live(step="fetch", total=500, glimpses=(waiting,))]), PAGES, NOW)
+    assert "fetch: 250 of 500 (50.0 %), 0/s; it waits: the API gives no answer, since 07:12:00 UTC\n" in alert.text
+
+
 def test_a_run_that_hasnt_begun_has_no_progress() -> None:
     """It waits for its turn; of one that has failed another message has told."""
     assert "It waits" not in late(RUN, PAGES, NOW).text
@@ -67,7 +74,7 @@ def test_a_run_is_seen_from_its_directory(tmp_path: Path) -> None:
     assert live(tmp_path, "report", "r") == [Live(step="extract")]
     directory = listed(tmp_path)
     assert live(tmp_path, "report", "r") == [Live(step="fetch", as_of=RUN.as_of, total=1_000)]
-    progress = Progress(total=500, kinds=Counter({Kind.OK: 100, Kind.TIMEOUT: 20}), seconds=10.0)
+    progress = Progress(total=500, kinds=Counter({Kind.OK: 100, Kind.TIMEOUT: 20}), seconds=60.0, recent_per_s=12.0)
     Glimpse.of(progress, NOW).write(directory.shard(1).progress)
     (seen,) = live(tmp_path, "report", "r")
     assert (seen.done, seen.rate_per_s, seen.left_s) == (120, 12.0, 880 / 12.0)

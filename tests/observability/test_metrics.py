@@ -130,7 +130,8 @@ def progress(*, requests: int, resumed: int = 0, limits: dict[str, Any] | None =
         requests=requests,
         in_flight=7,
         waiting=2,
-        seconds=2.0,
+        seconds=20.0,
+        recent_per_s=5.0,
         latency=Histogram({"100": 1, "120": 1}),
         limits=limits or {},
     )

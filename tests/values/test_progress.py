@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from airflow_fanout import codec
 from airflow_fanout.latency import Histogram
 from airflow_fanout.outcome import Kind
 from airflow_fanout.progress import Progress
+from airflow_fanout.waits import Reason, Wait, of_all
 
 
 def example() -> Progress:
@@ -24,8 +26,12 @@ def example() -> Progress:
         in_flight=8,
         waiting=2,
         seconds=3.0,
+        recent_per_s=20.0,
         latency=latency,
     )
+
+
+OUTAGE = Wait(Reason.OUTAGE, "the API gives no answer (connection refused)", since=1795413785.0, until=1795414085.0)
 
 
 def test_rates_count_what_this_try_has_done() -> None:
@@ -33,7 +39,12 @@ def test_rates_count_what_this_try_has_done() -> None:
     progress = example()
     assert progress.done == 150
     assert progress.rate_per_s == 30.0
-    assert progress.left_s == pytest.approx(50 / 30)
+
+
+def test_what_is_left_comes_from_the_last_seconds() -> None:
+    """A fetch that has become slower takes longer than its average says; while it waits, nobody knows how long."""
+    assert example().left_s == 50 / 20
+    assert replace(example(), wait=OUTAGE).left_s is None
 
 
 @pytest.mark.parametrize(
@@ -62,6 +73,7 @@ def test_a_summary_is_a_few_numbers() -> None:
     assert latencies == pytest.approx({"p50_ms": 20.0, "p95_ms": 1000.0, "p99_ms": 1000.0}, rel=0.025)
     assert summary == {
         "parameters": 200,
+        "done": 150,
         "ok": 140,
         "kinds": {"ok": 140, "null": 3, "timeout": 7},
         "resumed": 60,
@@ -75,7 +87,7 @@ def test_a_summary_is_a_few_numbers() -> None:
 def test_a_line_for_the_log() -> None:
     """One line has how much is done, how fast, how long still, and what went wrong."""
     assert example().line() == (
-        "150 of 200 (75.0 %), 30/s, 2 s left, 8 in flight, 2 waiting to be tried again; 3 null, 7 timeout"
+        "150 of 200 (75.0 %), 20/s, 2 s left, 8 in flight, 2 waiting to be tried again; 3 null, 7 timeout"
     )
 
 
@@ -122,3 +134,25 @@ def test_a_process_at_its_end_has_no_limits_any_more() -> None:
     limits = {"limit": 4, "rate_limit_per_s": None, "paused_s": 0.0, "outage": False}
     ended, running = Progress(total=1, limits={"over_time": [{"s": 1, **limits}]}), Progress(total=1, limits=limits)
     assert Progress.sum([ended, running]).limits == Progress.sum([running, ended]).limits == limits
+
+
+def test_a_wait_is_said_in_words() -> None:
+    """In place of a rate: what is waited for, since when, and until when."""
+    waiting = replace(example(), wait=OUTAGE)
+    assert waiting.line() == (
+        "150 of 200 (75.0 %), 8 in flight, 2 waiting to be tried again; 3 null, 7 timeout; waits: the API gives no "
+        "answer (connection refused), since 06:03:05 UTC, until 06:08:05 UTC at the latest"
+    )
+    assert waiting.now()["waits_for"] == str(OUTAGE)
+    there = Progress.from_json(codec.decode(codec.encode(waiting.as_json())))
+    assert there.wait == OUTAGE
+
+
+def test_engines_that_share_a_fetch_wait_together() -> None:
+    """An outage or a pause of one of them is told; anything else when all of them wait that have more to do."""
+    retries = Wait(Reason.RETRIES, "…", since=1.0, until=9.0)
+    pause = Wait(Reason.PAUSE, "…", since=2.0, until=8.0)
+    assert [of_all(waits) for waits in ([], [None], [retries, None], [retries, retries])] == [None, None, None, retries]
+    assert [of_all(waits) for waits in ([pause, None], [pause, retries], [pause, OUTAGE])] == [pause, pause, OUTAGE]
+    idle = Progress(total=1, kinds=Counter(ok=1))
+    assert Progress.sum([idle, Progress(total=1, wait=retries)]).wait == retries

@@ -69,7 +69,9 @@ def _line(report: Live, now: datetime) -> str:
         return f"{report.step} is next, or runs" + (f"; {report.total:,} parameters" if report.total else "")
     share = f" ({1000 * report.done // report.total / 10:.1f} %)" if report.total else ""
     left = "" if report.left_s is None else f", about {_duration(report.left_s)} left"
-    return f"fetch: {report.done:,} of {report.total:,}{share}, {report.rate_per_s:,.0f}/s{left}{_age(report, now)}"
+    waits = f"; it waits: {report.waits_for}" if report.waits_for else ""
+    done = f"fetch: {report.done:,} of {report.total:,}{share}, {report.rate_per_s:,.0f}/s{left}"
+    return f"{done}{waits}{_age(report, now)}"
 
 
 def _age(report: Live, now: datetime) -> str:

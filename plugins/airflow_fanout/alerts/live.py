@@ -22,7 +22,8 @@ from airflow_fanout.staging.validated import read_validated
 class Glimpse:
     """A fetch at the moment at which it was seen last, in a small file.
 
-    :param rate_per_s: parameters ended per second.
+    :param rate_per_s: parameters ended per second, in the last seconds.
+    :param waits_for: what was waited for, in words.
     """
 
     at: datetime
@@ -30,12 +31,20 @@ class Glimpse:
     done: int
     ok: int
     rate_per_s: float
+    waits_for: str | None = None
 
     @classmethod
     def of(cls, progress: Progress, at: datetime) -> Glimpse:
         """Return what of a progress is worth a file."""
-        summary = progress.summary()
-        return cls(at=at, total=progress.total, done=progress.done, ok=summary["ok"], rate_per_s=summary["rate_per_s"])
+        now = progress.now()
+        return cls(
+            at=at,
+            total=progress.total,
+            done=progress.done,
+            ok=now["ok"],
+            rate_per_s=now["rate_per_s"],
+            waits_for=now["waits_for"],
+        )
 
     def write(self, path: Path) -> None:
         """Put the glimpse in place as one step."""
@@ -71,6 +80,11 @@ class Live:
     def left_s(self) -> float | None:
         """How long the rest takes at this rate, in seconds."""
         return (self.total - self.done) / self.rate_per_s if self.rate_per_s > 0 else None
+
+    @property
+    def waits_for(self) -> str | None:
+        """What one of its shards waits for, in words."""
+        return next((glimpse.waits_for for glimpse in self.glimpses if glimpse.waits_for), None)
 
     @property
     def seen(self) -> datetime | None:

@@ -13,6 +13,7 @@ import gevent
 from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.settlement import Rules, Settlement, Stop, Write
 from airflow_fanout.engine.traffic import Traffic
+from airflow_fanout.engine.waiting import Waiting
 from airflow_fanout.engine.work import Work
 from airflow_fanout.progress import Progress
 from airflow_fanout.settings import FetchSettings
@@ -65,6 +66,9 @@ class Driver(ABC):
             write=parts["write"],
             stop=self.stop,
         )
+        self._waiting = Waiting(
+            work=self._work, traffic=self._traffic, meter=self._meter, total_s=self._settings.timeouts.total_s
+        )
         self.stop_reason: Stop | None = None
 
     @abstractmethod
@@ -95,8 +99,11 @@ class Driver(ABC):
             waiting=self._work.waiting,
             begun=self._work.begun,
             limits=self._traffic.state(time.monotonic()),
+            wait=self._waiting.wait,
         )
 
     def tick(self) -> None:
         """Look at what only time brings about; called about once a second."""
         self._settlement.look()
+        self._meter.tick()
+        self._waiting.look(time.monotonic())

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from airflow_fanout.latency import Histogram
 from airflow_fanout.outcome import Kind
 from airflow_fanout.progress import Progress
+from airflow_fanout.waits import Wait
+
+# The rate that is told is that of so many seconds.
+RECENT_S = 10.0
 
 
 class Meter:
@@ -23,6 +27,9 @@ class Meter:
         self._latency = Histogram()
         self._clock = clock
         self._begun = clock()
+        self._ended_s = self._begun
+        self._last_done = 0
+        self._moments: deque[tuple[float, int]] = deque([(self._begun, 0)])
 
     def sent(self, ms: float) -> None:
         """Count an attempt that has ended, however it ended."""
@@ -39,13 +46,42 @@ class Meter:
         """Count a parameter that has its outcome."""
         self._kinds[kind] += 1
 
+    def tick(self) -> None:
+        """Remember how much is done at this moment; called about once a second."""
+        now, done = self._clock(), self._done
+        if done != self._last_done:
+            self._last_done, self._ended_s = done, now
+        self._moments.append((now, done))
+        while now - self._moments[0][0] > RECENT_S and len(self._moments) > 1:
+            self._moments.popleft()
+
+    @property
+    def ended_s(self) -> float:
+        """The moment, to a second, at which a parameter has had its outcome last; at first, the beginning."""
+        return self._ended_s
+
+    @property
+    def _done(self) -> int:
+        return self._kinds.total() - self._resumed
+
+    def _recent_per_s(self) -> float:
+        since, done = self._moments[0]
+        seconds = self._clock() - since
+        return (self._done - done) / seconds if seconds > 0 else 0.0
+
     @property
     def seconds(self) -> float:
         """The time since the beginning."""
         return self._clock() - self._begun
 
     def progress(
-        self, *, in_flight: int, waiting: int, begun: int = 0, limits: dict[str, Any] | None = None
+        self,
+        *,
+        in_flight: int,
+        waiting: int,
+        begun: int = 0,
+        limits: dict[str, Any] | None = None,
+        wait: Wait | None = None,
     ) -> Progress:
         """Return the counts of this moment."""
         return Progress(
@@ -57,6 +93,8 @@ class Meter:
             waiting=waiting,
             begun=begun,
             seconds=self.seconds,
+            recent_per_s=self._recent_per_s(),
+            wait=wait,
             latency=self._latency,
             limits=limits or {},
         )

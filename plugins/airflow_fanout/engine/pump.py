@@ -160,7 +160,7 @@ class Pump(Driver):
         """Settle all that has ended; return how many requests."""
         ended = 0
         for answered, failed in self._multi.ended():
-            attempts = [self._end(easy, 0, "") for easy in answered] + [self._end(*failure) for failure in failed]
+            attempts = [self._end(easy, 0, "") for easy in answered] + [self._fail(*failure) for failure in failed]
             self._settlement.add_all([attempt for attempt in attempts if attempt is not None])
             ended += len(attempts)
         return ended
@@ -168,12 +168,17 @@ class Pump(Driver):
     def _end(self, easy: pycurl.Curl, code: int, message: str) -> Attempt | None:
         task, transfer, begun_s = self._sent.pop(easy)
         outcome = self._transport.outcome(transfer, code, message)
-        if code and outcome is not None and self._traffic.startup.is_on:
-            outcome = self._transport.checked(outcome)
         if outcome is None:
             self._follow(task, begun_s, _Answer(transfer))
         self._release(transfer)
         return None if outcome is None else Attempt(task, outcome, begun_s)
+
+    def _fail(self, easy: pycurl.Curl, code: int, message: str) -> Attempt | None:
+        attempt = self._end(easy, code, message)
+        if attempt is None or not self._traffic.startup.is_on:
+            return attempt
+        # Whether the fetch ends because of it is worth a question to the name service.
+        return Attempt(attempt.task, self._transport.checked(attempt.outcome), attempt.begun_s)
 
     def _release(self, transfer: Transfer) -> None:
         if transfer.is_soiled:

@@ -8,9 +8,11 @@ from typing import Any
 
 from airflow_fanout.breaker import Fuse, Outage, Over, Tripped, is_down
 from airflow_fanout.outcome import Outcome
+from airflow_fanout.reasons import reason_of
 from airflow_fanout.settings import FetchSettings
-from airflow_fanout.startup import Startup
+from airflow_fanout.startup import LONGEST_HOLD_S, Startup
 from airflow_fanout.throttle import Gate
+from airflow_fanout.waits import SHORTEST_S, Reason
 
 # The limit over time, for the summary: so many moments at the most, evenly spread.
 MOST_MOMENTS = 120
@@ -93,6 +95,26 @@ class Traffic:
     def given_up(self, now_s: float) -> Outage | None:
         """Return the outage that has lasted for too long, if there is one."""
         return self._outage if self._outage.is_too_long(now_s) else None
+
+    def waits(self, now_s: float, begun: int) -> tuple[Reason, str, float, float | None] | None:
+        """Return why nothing new may be sent: the reason, what is waited for, since when, and until when.
+
+        :param begun: how many parameters have been begun.
+        """
+        outage, startup, gate = self._outage, self.startup, self._gate
+        if outage.since_s is not None:
+            reason = reason_of(outage.last) if outage.last else ""
+            why = f"the API gives no answer ({reason}), and single requests find out when it is back"
+            return Reason.OUTAGE, why, outage.since_s, outage.since_s + outage.longest_s
+        if startup.is_held and startup.begun_s is not None:
+            return Reason.STARTUP, "the API's first answer", startup.begun_s, startup.begun_s + LONGEST_HOLD_S
+        if gate.paused_until_s > now_s:
+            return Reason.PAUSE, "the API asked us to wait", gate.paused_s, gate.paused_until_s
+        if begun and self._fuse.room(begun) <= 0:
+            return Reason.CANARY, f"the outcomes of the first {begun:,} parameters", math.nan, None
+        if gate.next_s - now_s > SHORTEST_S:
+            return Reason.RATE, "the limit on requests per second", math.nan, gate.next_s
+        return None
 
     def state(self, now_s: float) -> dict[str, Any]:
         """Return the limits of this moment, as plain JSON."""

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseOperator, Context, XComArg
 
-from airflow_fanout.alerts.live import Glimpse
 from airflow_fanout.alerts.note import Counts
 from airflow_fanout.engine.cores import usable_cores, useful_processes
 from airflow_fanout.engine.ending import progress_at_end
@@ -28,6 +27,7 @@ from airflow_fanout.operators.lineage import HasLineage, Lineage, api_resource, 
 from airflow_fanout.operators.metrics import FetchMeasures, Metrics, of_duration
 from airflow_fanout.operators.noting import noted
 from airflow_fanout.operators.parsed import check_list, check_number, check_request, check_switch, check_text, names_of
+from airflow_fanout.operators.reporter import Reporter
 from airflow_fanout.operators.templates import TextTemplates
 from airflow_fanout.progress import Progress
 from airflow_fanout.request import Compiled, Request
@@ -39,11 +39,6 @@ from airflow_fanout.staging.validated import read_validated
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
-
-# Each second into the state store; into the log each second at first, then every tenth.
-LOGGED_EACH_SECOND = 10
-# Into the run's directory.
-GLIMPSED_EACH_SECOND = 5
 
 
 class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
@@ -160,7 +155,7 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
             job = self._job(part)
             self.log.info("Fetching %s from %s", job, job.endpoint.base_url)
             try:
-                summary = self._fetch(job, context).summary()
+                summary = self._fetch(job, part, context).summary()
             except LongWait as wait:
                 self._hand_back(wait)
             part.directory.shard(part.shard).generation(job.generation).mark_complete(summary)
@@ -237,15 +232,18 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
         )
         return replace(self.settings, concurrency=concurrency, processes=self.processes or useful)
 
-    def _fetch(self, job: Job, context: Context) -> Progress:
+    def _fetch(self, job: Job, part: _Part, context: Context) -> Progress:
+        reporter = Reporter(self.log, context, part.directory.shard(part.shard).progress)
         if not job.indexes:
             # Nothing is sent, and the fields of an empty list are unknown: the engine would refuse the request's.
-            return Progress(total=0)
+            nothing = Progress(total=0)
+            reporter.end(nothing)
+            return nothing
         with Fleet(job) as self._fleet:
-            return self._listen(self._fleet, FetchMeasures(job.shard), context)
+            return self._listen(self._fleet, FetchMeasures(job.shard), reporter)
 
-    def _listen(self, fleet: Fleet, measures: FetchMeasures, context: Context) -> Progress:
-        final, seconds, metrics = None, 0, Metrics(self)
+    def _listen(self, fleet: Fleet, measures: FetchMeasures, reporter: Reporter) -> Progress:
+        final, metrics = None, Metrics(self)
         for said in fleet.listen():
             metrics.tell(measures.of_said(said.what, said.value))
             if said.what == "output":
@@ -257,13 +255,12 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
             elif said.what == "damaged":
                 self.log.error("The journal part %s is damaged; its parameters are fetched again.", said.value)
             elif said.what == "progress":
-                seconds += 1
-                self._show(self._see(said.value), seconds, context)
+                reporter.show(self._see(said.value))
             else:
                 final = said
                 # An engine that has failed itself has no progress to tell.
                 if "progress" in said.value:
-                    self._see(said.value["progress"])
+                    reporter.end(self._see(said.value["progress"]))
         return progress_at_end(final, fleet, f"the connection {self.http_conn_id!r}")
 
     def _see(self, told: dict[str, Any]) -> Progress:
@@ -274,25 +271,6 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
         if self._part_of is None or self._seen is None:
             return None
         return Counts.of_progress(self._seen, self._part_of.manifest.count)
-
-    def _show(self, progress: Progress, seconds: int, context: Context) -> None:
-        try:
-            if seconds % GLIMPSED_EACH_SECOND == 1:
-                self._glimpse(progress)
-            context["task_state_store"].set("progress", progress.summary() | {"done": progress.done})
-        except (ConnectionError, EOFError):
-            # The supervisor is gone: nobody will hear of the end, and another try may have begun.
-            raise
-        except Exception as error:  # noqa: BLE001 - a picture of the work is not worth the work
-            self.log.warning("The progress could not be shown: %s: %s", type(error).__name__, error)
-        if seconds <= LOGGED_EACH_SECOND or seconds % LOGGED_EACH_SECOND == 0:
-            self.log.info("%s", progress.line())
-
-    def _glimpse(self, progress: Progress) -> None:
-        """Write the progress down for those who can't ask Airflow: the callback of a deadline."""
-        if self._part_of is not None:
-            directory = self._part_of.directory.shard(self._part_of.shard)
-            Glimpse.of(progress, datetime.now(UTC)).write(directory.progress)
 
 
 @dataclass(frozen=True)

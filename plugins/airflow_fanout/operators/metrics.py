@@ -144,8 +144,9 @@ class FetchMeasures:
     def _of_progress(self, progress: Progress) -> Iterator[Measured]:
         tags = {"shard": str(self.shard)}
         yield from self._of_counters(progress, tags)
-        for name in ("total", "done", "rate_per_s", "in_flight", "waiting"):
+        for name in ("total", "done", "in_flight", "waiting"):
             yield Measured(f"fanout.progress.{name}", getattr(progress, name), tags)
+        yield Measured("fanout.progress.rate_per_s", progress.recent_per_s, tags)
         if "limit" in progress.limits:
             yield Measured("fanout.progress.limit", progress.limits["limit"], tags)
         # The last progress has the limits over time, and an outage that has ended with the fetch.

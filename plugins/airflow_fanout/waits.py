@@ -1,0 +1,68 @@
+"""What a fetch waits for while nothing moves, in words: since when, and until when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from enum import IntEnum
+from typing import Any
+
+# What is shorter than this is no wait that anybody asks about.
+SHORTEST_S = 3.0
+
+
+class Reason(IntEnum):
+    """Why nothing moves; of several, the first one is told."""
+
+    OUTAGE = 0
+    STARTUP = 1
+    PAUSE = 2
+    CANARY = 3
+    RATE = 4
+    RETRIES = 5
+    ANSWERS = 6
+
+
+@dataclass(frozen=True)
+class Wait:
+    """A wait at one moment; moments are Unix times.
+
+    :param why: what is waited for, as a clause.
+    :param until: when it ends at the latest, if that is known.
+    """
+
+    reason: Reason
+    why: str
+    since: float
+    until: float | None = None
+
+    def __str__(self) -> str:
+        until = "" if self.until is None else f", until {_clock(self.until)} at the latest"
+        return f"{self.why}, since {_clock(self.since)}{until}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the wait as plain JSON, for the engine's pipe."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any] | None) -> Wait | None:
+        """Return the wait that `as_json` described; `None` for none."""
+        return value and cls(**{**value, "reason": Reason(value["reason"])})  # type: ignore[return-value] # or None
+
+
+def of_all(waits: Sequence[Wait | None]) -> Wait | None:
+    """Return what several engines wait for that share a fetch.
+
+    An outage, or a pause that the API has asked for, is worth telling when one of them waits; anything else when
+    nothing moves at all.
+    """
+    found = [wait for wait in waits if wait is not None]
+    first = min(found, key=lambda wait: (wait.reason, wait.since), default=None)
+    if first is None or (len(found) < len(waits) and first.reason > Reason.PAUSE):
+        return None
+    return first
+
+
+def _clock(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC):%H:%M:%S} UTC"
