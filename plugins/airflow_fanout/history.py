@@ -60,17 +60,26 @@ class History:
         runs = {run.as_of: run for run in self._lines()}
         return [runs[as_of] for as_of in sorted(runs)]
 
+    def unreadable(self) -> int:
+        """Return how many lines hold no run: a full disk has cut them, or somebody has changed the file."""
+        return sum(_run(line) is None for line in self._texts() if line)
+
     def _lines(self) -> Iterator[GoodRun]:
+        # A run less to compare with is no reason to fail.
+        return (run for line in self._texts() if (run := _run(line)))
+
+    def _texts(self) -> list[bytes]:
         try:
-            lines = read_file(self.path).splitlines()
+            return read_file(self.path).splitlines()
         except FileNotFoundError:
-            return
-        for line in lines:
-            try:
-                yield msgspec.convert(codec.decode(line), GoodRun)
-            except ValueError:
-                # Empty, or cut by a full disk: a run less to compare with is no reason to fail.
-                continue
+            return []
+
+
+def _run(line: bytes) -> GoodRun | None:
+    try:
+        return msgspec.convert(codec.decode(line), GoodRun)
+    except ValueError:
+        return None
 
 
 def _line(run: GoodRun) -> bytes:

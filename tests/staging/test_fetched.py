@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_fanout import ValidateOperator
+from airflow_fanout import GeventFetchOperator, Request, ValidateOperator
 from airflow_fanout.as_of import AsOf
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
 from airflow_fanout.staging.frozen import Selection, freeze
-from tests.load.staged import AS_OF
+from tests.load import faults
+from tests.load.staged import AS_OF, Staged, staged
 
 
 def frozen(staging: Path, count: int, shards: int = 1) -> ListDirectory:
@@ -63,3 +65,34 @@ def test_each_shard_must_have_been_fetched(tmp_path: Path) -> None:
     for shard in (0, 1):
         directory.shard(shard).generation(1).mark_complete({})
     assert said(directory, min_coverage=0.0).startswith("The fetch task of shard 2 hasn't run yet (")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        faults.list_deleted,
+        faults.list_of_another_run,
+        faults.count_changed,
+        faults.date_changed,
+        faults.manifest_of_another_list,
+        faults.manifest_deleted,
+    ],
+    ids=lambda fault: fault.__name__,
+)
+def test_fetch_reads_only_the_list_that_was_frozen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Callable[[Staged], Path]
+) -> None:
+    """A list that was changed is named before the connection is even looked up."""
+    monkeypatch.setenv("AIRFLOW__FANOUT__STAGING", str(tmp_path))
+    run = staged(tmp_path)
+    fetch = GeventFetchOperator(
+        task_id="fetch", request=Request(endpoint="/{tel}"), http_conn_id="nowhere", parameters=run.reference
+    )
+    context: Any = {}
+    with pytest.raises(AirflowFailException, match="nowhere"):
+        fetch.execute(context)
+    file = fault(run)
+    with pytest.raises(AirflowFailException) as caught:
+        fetch.execute(context)
+    assert str(file) in str(caught.value)
+    assert "nowhere" not in str(caught.value)

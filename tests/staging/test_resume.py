@@ -141,3 +141,18 @@ def test_a_shard_counts_its_own(generation: GenerationDirectory) -> None:
     assert done(generation) == set()
     write(generation, [[(5, Kind.OK), (30, Kind.OK), (10**9, Kind.OK)]])
     assert done(generation) == {5}
+
+
+def test_a_part_of_another_list_is_put_aside(generation: GenerationDirectory) -> None:
+    """Of a journal that was put in the place of another one nothing counts: all of it is fetched."""
+    for list_id in ("mine", "another"):
+        journal = JournalWriter(generation.new_try(), list_id=list_id)
+        journal.append(Record.of(len(list_id), "p", Outcome(Kind.OK, result="x"), 1, 1.0))
+        journal.close()
+    foreign = generation.parts()[1]
+    copied = generation.parts()[0].with_name("part-00007.jsonl.zst")
+    copied.write_bytes(generation.parts()[0].read_bytes())
+    finished, damaged = resume(generation, INDEXES, "mine")
+    assert damaged == [copied, foreign]
+    assert [index for index in INDEXES if index in finished] == [len("mine")]
+    assert len(generation.parts()) == 1

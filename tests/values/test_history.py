@@ -67,6 +67,8 @@ def test_a_line_that_was_cut_costs_itself_only(tmp_path: Path) -> None:
         found.path.write_bytes(whole + whole[:length])
         found.add(run(2))
         assert found.before(day(9)) == [run(1), run(2)]
+        # Cut before its line break only, it is a whole line again.
+        assert found.unreadable() == (0 < len(whole[:length].strip()) < len(whole.strip()))
 
 
 def test_a_line_of_another_version_is_passed_over(tmp_path: Path) -> None:

@@ -111,6 +111,13 @@ class ValidateOperator(TextTemplates, BaseOperator, HasLineage):
         )
         # A run for a part of the list is as unlike the others as it was meant to be.
         checks = [check for check in self.checks if not (manifest.partial and isinstance(check, Drift))]
+        if any(isinstance(check, Drift) for check in checks) and (unreadable := history.unreadable()):
+            self.log.warning(
+                "%d lines of the history, %s, can't be read, and Drift compares with the other runs only. Remove these "
+                "lines; remove the file to begin a new history.",
+                unreadable,
+                history.path,
+            )
         with Inspection(checks, case) as inspection:
             for record in judging.watched("Judging the results", results.records()):
                 tally.add(record)
