@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
+from airflow_fanout.certificates import problem_with_files
 from airflow_fanout.endpoint import Endpoint
 from airflow_fanout.errors import BadConnection
 
@@ -68,6 +69,17 @@ def endpoint_of(conn_id: str) -> Endpoint:
     except AirflowNotFoundException as error:
         raise BadConnection(conn_id, "isn't there") from error
     return to_endpoint(conn_id, connection)
+
+
+def usable_endpoint_of(conn_id: str) -> Endpoint:
+    """Return the endpoint that a connection describes, whose certificate files are here and can be used.
+
+    :raises BadConnection: as `endpoint_of` does, and when a file is missing, unreadable or no certificate.
+    """
+    endpoint = endpoint_of(conn_id)
+    if problem := problem_with_files(endpoint):
+        raise BadConnection(conn_id, problem)
+    return endpoint
 
 
 def to_endpoint(conn_id: str, connection: Connection) -> Endpoint:

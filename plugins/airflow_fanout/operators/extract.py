@@ -14,7 +14,7 @@ from airflow_fanout.as_of import of_context
 from airflow_fanout.errors import BadSetting, EmptyList
 from airflow_fanout.operators.border import airflow_errors, staging_area, staging_mode, whole_number
 from airflow_fanout.operators.bound import bind, resolved, resolved_value
-from airflow_fanout.operators.connection import endpoint_of
+from airflow_fanout.operators.connection import usable_endpoint_of
 from airflow_fanout.operators.lineage import HasLineage, Lineage, api_resource, frozen_list
 from airflow_fanout.operators.list_progress import ListProgress, store_progress
 from airflow_fanout.operators.metrics import Metrics, of_list
@@ -145,7 +145,7 @@ class ExtractOperator(TextTemplates, BaseOperator, HasLineage):
             found = _called(resolved(self.source, context), context)
             return ListProgress(found, reading=None, store=store, log=self.log)
         source = self.source.rendered(lambda value: self.render_template(value, context))
-        reading = source.read(endpoint_of(source.http_conn_id), names=self.names)
+        reading = source.read(usable_endpoint_of(source.http_conn_id), names=self.names)
         return ListProgress(reading, reading=reading, store=store, log=self.log)
 
     def _selection(self, context: Context) -> Selection:

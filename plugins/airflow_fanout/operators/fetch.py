@@ -22,7 +22,7 @@ from airflow_fanout.errors import BadSetting, LongWait
 from airflow_fanout.loaded_code import LoadedCode
 from airflow_fanout.operators.border import KindOf, Reference, airflow_errors, checked_list, is_yes, whole_number
 from airflow_fanout.operators.bound import bind, resolved
-from airflow_fanout.operators.connection import endpoint_of
+from airflow_fanout.operators.connection import usable_endpoint_of
 from airflow_fanout.operators.lineage import HasLineage, Lineage, api_resource, frozen_list, journal, report_of
 from airflow_fanout.operators.metrics import FetchMeasures, Metrics, of_duration
 from airflow_fanout.operators.noting import noted
@@ -214,7 +214,7 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
             stop=part.indexes.stop,
             shard=part.shard,
             generation=part.generation(refetch=is_yes("refetch", self.refetch)),
-            endpoint=endpoint_of(self.http_conn_id),
+            endpoint=usable_endpoint_of(self.http_conn_id),
             request=request,
             function=function,
             settings=settings,

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+
+from airflow_fanout import codec
+from airflow_fanout.alerts.live import Glimpse
+from airflow_fanout.operators.reporter import Reporter
+from airflow_fanout.outcome import Kind
+from airflow_fanout.progress import Progress
+from airflow_fanout.waits import Reason, Wait
+
+LOG = logging.getLogger("fetch")
+OUTAGE = Wait(Reason.OUTAGE, "the API gives no answer", since=1795413785.0, until=1795414085.0)
+GOING = Progress(total=20_000, kinds=Counter({Kind.OK: 19_974}), seconds=60.0, recent_per_s=120.0)
+ENDED = replace(GOING, kinds=Counter({Kind.OK: 19_980, Kind.HTTP_ERROR: 20}), seconds=61.0)
+
+
+def reporter(folder: Path, store: dict[str, Any]) -> Reporter:
+    """Return a reporter whose state store is a dict's."""
+    state = SimpleNamespace(set=store.__setitem__)
+    return Reporter(LOG, {"task_state_store": state}, folder / "progress.json")  # type: ignore[arg-type] # of both, what is used
+
+
+def test_the_last_progress_is_what_the_task_returns(tmp_path: Path) -> None:
+    """In the state store and in the run's directory: nothing contradicts the XCom."""
+    store: dict[str, Any] = {}
+    report = reporter(tmp_path, store)
+    report.show(GOING)
+    assert (store["progress"]["done"], store["progress"]["rate_per_s"]) == (19_974, 120.0)
+    report.end(ENDED)
+    assert store["progress"] == ENDED.summary()
+    assert (store["progress"]["done"], store["progress"]["kinds"]) == (20_000, {"ok": 19_980, "http_error": 20})
+    assert msgspec.convert(codec.decode((tmp_path / "progress.json").read_bytes()), Glimpse).done == 20_000
+
+
+def test_a_wait_is_logged_when_it_begins_and_when_it_ends(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Also in the seconds whose line isn't logged."""
+    report = reporter(tmp_path, {})
+    with caplog.at_level(logging.INFO):
+        for second in range(1, 20):
+            report.show(replace(GOING, wait=OUTAGE) if 13 <= second < 17 else GOING)
+    logged = [record.message for record in caplog.records]
+    assert len(logged) == 10 + 2
+    assert ["waits: the API gives no answer, since 06:03:05 UTC" in line for line in logged[-2:]] == [True, False]
+
+
+def test_a_state_store_that_fails_harms_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A picture of the work isn't worth the work; but without a supervisor nobody would hear of the end."""
+
+    def failing(error: Exception) -> Reporter:
+        def refuse(*_: object) -> None:
+            raise error
+
+        return Reporter(LOG, {"task_state_store": SimpleNamespace(set=refuse)}, tmp_path / "p.json")  # type: ignore[arg-type] # as above
+
+    failing(ValueError("too large")).show(GOING)
+    assert "The progress could not be shown: ValueError: too large" in caplog.text
+    with pytest.raises(ConnectionError):
+        failing(ConnectionError()).show(GOING)
