@@ -84,10 +84,14 @@ class Shape:
 
 @dataclass(frozen=True, kw_only=True)
 class Encoded:
-    """All documents of a run, on disk, and what tells them apart."""
+    """All documents of a run, on disk, and what tells them apart.
+
+    :param fingerprint: the sum of the hashes of all keys as BSON, by this process's own hash function.
+    """
 
     shape: Shape
     count: int
+    fingerprint: int
     spool: IO[bytes]
     origins: IO[bytes]
     seen: Seen
@@ -129,13 +133,18 @@ def encoded(records: Iterable[Record], shape: Shape) -> Iterator[Encoded]:
     :raises BadDocument: for the first that lacks a key field, has a key twice, or that BSON can't hold.
     """
     with temporary_file() as spool, temporary_file() as origins, Seen() as seen:
-        count = _encode(records, shape, spool, origins, seen)
-        yield Encoded(shape=shape, count=count, spool=spool, origins=origins, seen=seen)
+        count, fingerprint = _encode(records, shape, spool, origins, seen)
+        yield Encoded(shape=shape, count=count, fingerprint=fingerprint, spool=spool, origins=origins, seen=seen)
 
 
-def _encode(records: Iterable[Record], shape: Shape, spool: IO[bytes], origins: IO[bytes], seen: Seen) -> int:
-    """Write each document after the filter that finds it, and which parameter it is of; return their number."""
-    count = 0
+def _encode(
+    records: Iterable[Record], shape: Shape, spool: IO[bytes], origins: IO[bytes], seen: Seen
+) -> tuple[int, int]:
+    """Write each document after the filter that finds it, and which parameter it is of.
+
+    Return the number of documents and the fingerprint of their keys.
+    """
+    count = fingerprint = 0
     for record in records:
         if record.kind is Kind.OK:
             for found in _made(record, shape):
@@ -147,9 +156,10 @@ def _encode(records: Iterable[Record], shape: Shape, spool: IO[bytes], origins: 
                 spool.write(document)
                 origins.write(record.index.to_bytes(ORIGIN_BYTES, "little"))
                 count += 1
+                fingerprint += hash(filtered)
     spool.flush()
     origins.flush()
-    return count
+    return count, fingerprint
 
 
 def decode(spool: IO[bytes]) -> Iterator[tuple[Stored, Stored]]:

@@ -11,8 +11,12 @@ import pytest
 from pymongo import MongoClient
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 
+from airflow_fanout.documents import Shape, encoded, parameter_and_result
 from airflow_fanout.errors import CountMismatch
-from airflow_fanout.mongo import MODES, Written, counting
+from airflow_fanout.mongo import MODES, Patience, Written, counting, write
+from airflow_fanout.mongo.loading import Loading
+from airflow_fanout.mongo.target import look
+from airflow_fanout.outcome import Kind, Record
 from tests.load.loads import AS_OF, WRITES, load, numbered
 
 if TYPE_CHECKING:
@@ -29,7 +33,7 @@ class Reads(CommandListener):
         self.concerns: list[Any] = []
 
     def started(self, event: CommandStartedEvent) -> None:
-        if event.command_name == "find" and event.command.get("limit", 0) > counting.TOO_MANY - 1:
+        if event.command_name == "find" and event.command.get("limit", 0) > 1:
             self.concerns.append(event.command.get("readConcern", {}).get("level"))
 
     def succeeded(self, event: object) -> None: ...
@@ -169,3 +173,27 @@ def test_loads_of_the_same_date_side_by_side_count_their_own(
         ]
         assert [run.result().confirmed for run in runs] == [400] * 10
     assert collection.count_documents({}) == 4000
+
+
+def test_the_documents_of_another_run_do_not_count(collection: Collection[dict[str, Any]]) -> None:
+    """With others of the same date, fewer or more than the run's, the run's keys are looked for by themselves."""
+    load(collection, [{"tel": f"other {number}"} for number in range(2500)], run="other")
+    assert load(collection, numbered(10, 1)) == Written(10, 0)
+    assert load(collection, numbered(2600, 2)) == Written(2590, 10)
+
+
+def test_a_number_without_the_keys_is_not_enough(collection: Collection[dict[str, Any]]) -> None:
+    """As many documents of the date as the run has, of which one is another's, are one too few."""
+    records = [Record(number, {"tel": f"{number:06d}"}, Kind.OK, 1, 1.0, result=1) for number in range(1200)]
+    shape = Shape(key=("tel",), as_of=AS_OF, document=parameter_and_result)
+    with encoded(records, shape) as made:
+        assert write(collection, made, run="r").confirmed == 1200
+        collection.update_one({"tel": "000007"}, {"$set": {"tel": "in its place"}})
+        target = look(collection, lambda step: step())
+        patience = Patience(collection.full_name, 60)
+        loading = Loading(
+            collection=collection, target=target, made=made, run="r", patience=patience, work=patience.work
+        )
+        assert counting.count(loading, collection, "as_of_1_tel_1") == 1199
+        collection.update_one({"tel": "in its place"}, {"$set": {"tel": "000007"}})
+        assert counting.count(loading, collection, "as_of_1_tel_1") == 1200

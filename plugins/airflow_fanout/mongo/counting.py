@@ -27,6 +27,7 @@ LOOKS = 3
 # wanted, the keys are asked for one by one, a few at once: MongoDB plans each of them by itself.
 TOO_MANY = 20
 ONE_BY_ONE = 100
+KEYS_AT_ONCE = 10_000
 
 Keys = list[bytes]
 RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
@@ -57,6 +58,8 @@ def count(
 ) -> int:
     """Return how many of the run's documents a collection holds."""
     majority = collection.with_options(RAW, read_concern=ReadConcern("majority"))
+    if loading.patience.insist(lambda: _holds_no_others(loading, majority, index, before_each), timed=False):
+        return loading.made.count
     names = loading.made.key
     loading.work.begin("Counting the documents in MongoDB", loading.made.count)
 
@@ -70,6 +73,34 @@ def count(
         loading.work.add(BATCH)
         total += found
     return total
+
+
+def _holds_no_others(
+    loading: Loading, collection: Collection[Any], index: str, before_each: Callable[[], None]
+) -> bool:
+    """Tell whether the documents of the run's date are exactly the run's, by the index alone.
+
+    That is so unless other runs write documents of the same date, and takes a fifth of the time. The keys come in
+    the bytes in which they were sent; of two sets of equal size, their hashes have the same sum by a chance of 2⁻⁶⁴.
+    """
+    made = loading.made
+    loading.work.begin("Counting the documents in MongoDB", made.count)
+    projection = {"_id": False, **dict.fromkeys(made.key, True)}
+    found = collection.find_raw_batches(
+        made.date, projection, hint=index, limit=made.count + 1, batch_size=KEYS_AT_ONCE
+    )
+    count = fingerprint = 0
+    for batch in found:
+        before_each()
+        begin = 0
+        while begin < len(batch):
+            # https://bsonspec.org: a document begins with its length, itself included.
+            end = begin + int.from_bytes(batch[begin : begin + 4], "little")
+            fingerprint += hash(batch[begin:end])
+            begin = end
+            count += 1
+        loading.work.add(count - loading.work.done)
+    return count == made.count and fingerprint == made.fingerprint
 
 
 def _present(collection: Collection[Any], names: Sequence[str], index: str, keys: Keys) -> int:
