@@ -53,7 +53,7 @@ UNSENT = (
 )
 UNWRITTEN = (
     Refused("no_key", "load", ("it has no key field 'customer'; it has: calls, as_of", "No document of this run")),
-    Refused("beyond_64_bits", "load", ("parameter 5 ({tel: …05})", "its field 'total' can't be stored", "8-byte ints")),
+    Refused("beyond_64_bits", "load", ("parameter 5 ({tel: …05})", "its field 'total' can't be stored", "64 bits")),
     Refused("same_key", "load", ("another document of this run has the same day", "No document of this run")),
     Refused("not_validated", "load", ("No validate task has passed these results", "Put ValidateOperator before")),
 )

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import functools
 import itertools
+import json
 import logging
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -96,6 +98,21 @@ def test_what_the_first_parameter_lacks_is_known_before_the_second_page(
     """One page of the list is asked for, no more, and nothing of the report's own."""
     said = refused(report(extract={"names": ()}, **parts), api, FIRST_PAGE)
     assert [words for words in says if words not in said] == []
+
+
+def test_a_missing_file_of_the_apis_connection_is_refused(
+    api: DemoService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A CA's, a certificate's or a key's: all of them are named, with where they are looked for."""
+    for option, value in (
+        ("verify", str(tmp_path / "ca.pem")),
+        ("cert", [str(tmp_path / "client.pem"), str(tmp_path / "client.key")]),
+    ):
+        connection = {"conn_type": "http", "host": api.url, "extra": {option: value}}
+        monkeypatch.setenv("AIRFLOW_CONN_SECURED", json.dumps(connection))
+        said = refused(report(fetch={"http_conn_id": "secured"}), api)
+        assert [path for path in ([value] if isinstance(value, str) else value) if path not in said] == []
+        assert f'in "{option}" of its extra' in said
 
 
 def chained(*order: str, **changes: Any) -> Report:

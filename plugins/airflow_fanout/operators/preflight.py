@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,8 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.definitions.context import KNOWN_CONTEXT_KEYS
 
 from airflow_fanout import parameter
-from airflow_fanout.errors import BadParameter, FanoutError
+from airflow_fanout.endpoint import Endpoint
+from airflow_fanout.errors import BadConnection, BadParameter, FanoutError
 from airflow_fanout.namespaces import name_problems
 from airflow_fanout.operators.border import is_yes, whole_number
 from airflow_fanout.operators.bound import resolved, waits_for_tasks
@@ -141,7 +143,8 @@ class Preflight:
         if task.elsewhere:
             self.findings.skip(task.task_id, f"the connection {conn_id!r}: {task.elsewhere}")
         else:
-            self._attempt(task.task_id, endpoint_of, conn_id)
+            endpoint = self._attempt(task.task_id, endpoint_of, conn_id)
+            self.findings.add(task.task_id, missing_files(conn_id, endpoint) if endpoint else ())
 
     def _check_load(self, task: ReportTask) -> None:
         load, task_id = task.operator, task.task_id
@@ -190,6 +193,15 @@ class Preflight:
 
 
 KINDS: tuple[type[BaseOperator], ...] = (GeventFetchOperator, ValidateOperator, MongoLoadOperator)
+
+
+def missing_files(conn_id: str, endpoint: Endpoint) -> Iterator[str]:
+    """Yield what is wrong with the files of a connection: each must be there, and be readable for the task's user."""
+    certificates = (endpoint.cert,) if isinstance(endpoint.cert, str) else endpoint.cert or ()
+    for option, path in (("verify", endpoint.verify), *(("cert", path) for path in certificates)):
+        if isinstance(path, str) and not os.access(path, os.R_OK):
+            named = f'names the file {path} in "{option}" of its extra'
+            yield str(BadConnection(conn_id, f"{named}, and it isn't there or can't be read on this worker"))
 
 
 def checked_report(extract: Any, context: Context) -> Callable[[Iterable[Any]], Iterable[Any]]:
