@@ -35,6 +35,10 @@ def test_three_without_a_good_answer_fail_the_run(
     run = Run.trigger(client, own_dag("three_bad"))
     assert run.ended() == "failed"
     assert run.states == {"extract": "success", "fetch": "success", "validate": "failed", "load": "upstream_failed"}
+    listed = run.returned("extract")
+    assert (listed["items"], listed["pages"], listed["ended"]) == (2000, 4, "the field 'next' of page 4 is null")
+    assert client.task_state(run.dag_id, run.run_id, "extract")["progress"] == listed
+    assert "on 4 page(s) of the HTTP list /subscribers" in run.log("extract")
     assert run.tries("validate") == 1
     message = run.log("validate")
     assert "3 of 2,000 parameters have no valid result. Nothing was loaded." in message
