@@ -69,7 +69,8 @@ class Progress:
         return replace(
             self,
             resumed=before.resumed,
-            requests=before.requests + self.requests,
+            # What the other one has done after it told of itself last is known by the outcomes only.
+            requests=max(before.requests + self.requests, self.done - before.resumed),
             begun=self.done - before.resumed + self.in_flight + self.waiting,
             seconds=before.seconds + self.seconds,
             latency=latency,

@@ -145,10 +145,28 @@ def test_whatever_a_function_raises_is_the_error_of_its_parameter(done: Run, cas
     assert (outcome.kind, outcome.failure.type) == (Kind.ERROR, type_)
 
 
-def test_what_a_function_leaves_behind_costs_no_other_parameter_its_record(done: Run) -> None:
-    """A greenlet of the function's that ends by SystemExit, or kills the worker later, ends neither engine nor pool."""
+def test_a_greenlet_of_a_functions_ends_alone(done: Run) -> None:
+    """A greenlet that a function has spawned, and that ends by SystemExit, doesn't end the engine."""
     assert done.outcomes["spawned_exit"] == Outcome(Kind.OK, result="SystemExit")
-    assert done.outcomes["killed_later"] == Outcome(Kind.OK, result="killed later")
+
+
+def test_a_kill_that_strikes_later_costs_no_parameter_its_record(tmp_path: Path) -> None:
+    """A call that has its own worker killed after its end, while that one waits for a retry, keeps nobody waiting."""
+
+    def kill_later(session: object, number: int, seen: dict[int, int] = {}) -> int:  # noqa: B006 - it counts
+        import gevent
+        import requests
+
+        seen[number] = seen.get(number, 0) + 1
+        if number == 0:
+            gevent.spawn_later(0.1, gevent.getcurrent().kill, block=False)
+        elif seen[number] == 1:
+            raise requests.ConnectionError("once")
+        return number
+
+    retry = Retry(attempts=2, base_s=5.0, cap_s=5.0, last_pass=False)
+    found = run(job(frozen(tmp_path, range(2)), kill_later, how=settings(1, retry=retry)))
+    assert (found.last.what, found.progress.kinds) == ("done", {"ok": 2})
 
 
 @pytest.mark.parametrize(

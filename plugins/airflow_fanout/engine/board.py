@@ -16,9 +16,10 @@ from dataclasses import dataclass
 NOBODY = -1
 
 _WORD = 8
-# The number of steps, the index of the parameter whose call is running, and how many places there are for calls.
-_STEPS, _RUNNING, _PLACES = range(3)
-_HEAD = 3
+# How often the engine has looked around, the index of the parameter whose call is running, how many places there are
+# for calls, and how often greenlets have been switched.
+_LOOKS, _RUNNING, _PLACES, _SWITCHES = range(4)
+_HEAD = 4
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Board:
         self._view = memoryview(self._memory)
         self._numbers = self._view.cast("q")
         self._times = self._view.cast("d")
+        self._switches = 0
         self._free = list(range(self._numbers[_PLACES]))
 
     @classmethod
@@ -61,7 +63,7 @@ class Board:
         """Make a board with places for so many calls at once."""
         descriptor = _unnamed_file()
         os.ftruncate(descriptor, _WORD * (_HEAD + 2 * places))
-        os.pwrite(descriptor, array("q", [0, NOBODY, places] + [NOBODY, 0] * places).tobytes(), 0)
+        os.pwrite(descriptor, array("q", [0, NOBODY, places, 0] + [NOBODY, 0] * places).tobytes(), 0)
         return cls(descriptor)
 
     @property
@@ -79,12 +81,14 @@ class Board:
 
     def step(self) -> None:
         """Note that the engine does something."""
-        self._numbers[_STEPS] += 1
+        self._numbers[_LOOKS] += 1
 
     def run(self, index: int) -> None:
         """Note that a parameter's call, or `NOBODY`'s, has the processor from now on."""
-        self._numbers[_RUNNING] = index
-        self._numbers[_STEPS] += 1
+        numbers = self._numbers
+        numbers[_RUNNING] = index
+        # A number of Python's own is faster than one that is read from the memory first.
+        self._switches = numbers[_SWITCHES] = self._switches + 1
 
     def begin(self, index: int, now_s: float) -> int:
         """Note that a call begins; return its place."""
@@ -103,7 +107,7 @@ class Board:
         places = range(_HEAD, _HEAD + 2 * self._numbers[_PLACES], 2)
         calls = (Call(self._numbers[place], self._times[place + 1]) for place in places)
         under_way = tuple(sorted((call for call in calls if call.index != NOBODY), key=lambda call: call.begun_s))
-        return Sight(self._numbers[_STEPS], self._numbers[_RUNNING], under_way)
+        return Sight(self._numbers[_LOOKS] + self._numbers[_SWITCHES], self._numbers[_RUNNING], under_way)
 
 
 def _unnamed_file() -> int:

@@ -1,14 +1,14 @@
-"""Calls of an author's function: each in a greenlet of its own, and on the board while it runs."""
+"""Calls of an author's function: on the board while they run, and never continued in a copy of the engine."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import gevent
-from greenlet import greenlet, settrace
+from greenlet import settrace
 
 from airflow_fanout.codec import Json
 from airflow_fanout.engine.board import NOBODY, Board
@@ -16,6 +16,7 @@ from airflow_fanout.outcome import Outcome
 
 # Greenlets inherit gevent's `spawn_tree_locals` from the one that spawns them: this is whose call they belong to.
 _INDEX = "airflow_fanout.index"
+_NOBODYS: dict[str, int] = {}
 _ENDED_COPY = (
     b"A copy of the engine, forked by a function of the report, was ended when it would have gone on with the engine's "
     b"own work. Start programs by subprocess.run([...]), without a preexec_fn that waits.\n"
@@ -23,10 +24,7 @@ _ENDED_COPY = (
 
 
 class Calls:
-    """Makes calls, each in a greenlet of its own.
-
-    What a call leaves behind (a kill or a time limit that strikes later) is bound to its greenlet, so it can't strike
-    the call of another parameter.
+    """Makes calls, each by the greenlet that asks for it, and writes down which of them are under way and running.
 
     :param board: where the parent looks.
     """
@@ -37,44 +35,41 @@ class Calls:
 
     def watch(self) -> None:
         """From now on write down at each switch of greenlets whose call has the processor."""
-        settrace(self._switched)
+        settrace(_tracer(self._board.run, self._process))
 
     def make(self, index: int, function: Callable[[Json], Outcome], parameter: Json) -> Outcome:
-        """Make a parameter's call, and return what it returns; whoever ends the caller ends the call, too."""
-        call = greenlet(self._in_this_process(function))
-        call.spawn_tree_locals = {_INDEX: index}
+        """Make a parameter's call, and return what it returns."""
+        # A dictionary of its own for each call: what an earlier one has spawned keeps that one's.
+        gevent.getcurrent().spawn_tree_locals = {_INDEX: index}
         place = self._board.begin(index, time.monotonic())
+        self._board.run(index)
         try:
-            outcome: Outcome = call.switch(parameter)
-            return outcome
-        except BaseException:
-            call.throw()
-            raise
+            return function(parameter)
         finally:
+            if os.getpid() != self._process:
+                _end_copy()
+            self._board.run(NOBODY)
             self._board.end(place)
-            if call.dead:
-                # What is thrown into a dead greenlet is raised in its parent: the hub prints it, and goes on.
-                call.parent = gevent.get_hub()
+            gevent.getcurrent().spawn_tree_locals = _NOBODYS
 
-    def _in_this_process(self, function: Callable[[Json], Outcome]) -> Callable[[Json], Outcome]:
-        def called(parameter: Json) -> Outcome:
-            try:
-                return function(parameter)
-            finally:
-                self._end_a_copy()
 
-        return called
+def _tracer(run: Callable[[int], None], process: int) -> Callable[[str, tuple[Any, Any]], None]:
+    """Return what is called at each switch: a hot path, so that it has everything at hand."""
+    getpid, hub = os.getpid, gevent.get_hub()
 
-    def _switched(self, _event: str, greenlets: tuple[Any, Any]) -> None:
-        self._end_a_copy()
-        belongs = getattr(greenlets[1], "spawn_tree_locals", None)
-        self._board.run(belongs.get(_INDEX, NOBODY) if belongs else NOBODY)
+    def switched(_event: str, greenlets: tuple[Any, Any]) -> None:
+        # Before anything of another parameter's goes on in a copy of the engine: its greenlets are those of all
+        # parameters, and its connections, too.
+        if getpid() != process:
+            _end_copy()
+        target = greenlets[1]
+        belongs = None if target is hub else getattr(target, "spawn_tree_locals", None)
+        run(belongs.get(_INDEX, NOBODY) if belongs else NOBODY)
 
-    def _end_a_copy(self) -> None:
-        """End this process if it is a copy of the engine that a call has made, by whatever way it has forked.
+    return switched
 
-        Its greenlets are those of all parameters, and its connections, too.
-        """
-        if os.getpid() != self._process:
-            os.write(2, _ENDED_COPY)
-            os._exit(os.EX_SOFTWARE)
+
+def _end_copy() -> NoReturn:
+    """End this process, a copy of the engine that a call has made, by whatever way it has forked."""
+    os.write(2, _ENDED_COPY)
+    os._exit(os.EX_SOFTWARE)

@@ -64,7 +64,7 @@ def described(silence: Silence, directory: ListDirectory, limit_s: float) -> str
     return (
         f"The engine has done nothing for {silence.seconds:,.0f} s: the call of parameter "
         f"{named(directory, silence.culprit)} is running and lets nothing else go on. {_waiting(sight)} "
-        f"After {limit_s:,.0f} s (timeouts.block_s) the engine is restarted without that parameter."
+        f"After {limit_s:g} s (timeouts.block_s) the engine is restarted without that parameter."
     )
 
 

@@ -13,6 +13,7 @@ from gevent.lock import BoundedSemaphore
 from airflow_fanout.codec import Json
 from airflow_fanout.engine.driver import Driver, PartEnded, Parts
 from airflow_fanout.engine.transport import Transport
+from airflow_fanout.engine.work import Task
 from airflow_fanout.outcome import Outcome
 
 # Makes the call of the parameter with an index.
@@ -61,7 +62,7 @@ class Pool(Driver):
         gevent.joinall(self._workers, timeout=KILL_S)
 
     def _work_on(self) -> None:
-        while (task := self._work.take()) and self._admit():
+        while task := self._take():
             begun = time.monotonic()
             outcome = self._make(task.index, self._fetch, task.parameter)
             if self._given_up:
@@ -69,6 +70,19 @@ class Pool(Driver):
                 return
             self._moved.set()
             self._settlement.add(task, outcome, begun)
+
+    def _take(self) -> Task | None:
+        """Return the next task when its request may be sent; `None` if there is none."""
+        task = None
+        while True:
+            try:
+                task = task or self._work.take()
+                return task if task and self._admit() else None
+            except (gevent.GreenletExit, gevent.Timeout):
+                # What an earlier call has left behind, a kill or a time limit, has struck while this worker waits. Were
+                # the worker to end, nobody would make the call of its task.
+                if self._given_up:
+                    raise
 
     def _admit(self) -> bool:
         # One greenlet stands at the gate, the others in line behind it: an end wakes one, not all of them.
