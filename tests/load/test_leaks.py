@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
+from pathlib import Path
 from traceback import format_exception
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_fanout import MongoLoadOperator
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.mongo import MODES
 from airflow_fanout.operators.border import airflow_errors
+from airflow_fanout.operators.broken import LoadBroke
+from demo.connections import mongo_connection
 from tests.load.loads import load
+from tests.load.staged import staged, validate
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
@@ -72,3 +79,36 @@ def test_the_drivers_log_of_commands_is_left_out_of_a_load(
     assert SECRET not in caplog.text
     collection.find_one({"tel": SECRET})
     assert SECRET in caplog.text
+
+
+class Unequal:
+    """A value whose comparison fails, with the document in its words."""
+
+    def __ne__(self, other: object) -> bool:
+        raise ZeroDivisionError(f"{SECRET} can't be compared")
+
+    __hash__ = None  # type: ignore[assignment] # it has no equality
+
+
+def test_an_unexpected_error_is_told_by_its_kind_and_place(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mongo_uri: str, collection: Collection[dict[str, Any]]
+) -> None:
+    """What it says may hold a document, and so may the errors that it came from: none of that is in the log."""
+    monkeypatch.setenv("AIRFLOW__FANOUT__STAGING", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW_CONN_MONGO_DEFAULT", mongo_connection(mongo_uri))
+    run = staged(tmp_path)
+    validate(run)
+    operator = MongoLoadOperator(
+        task_id="load",
+        parameters=run.reference,
+        database="reports",
+        collection=collection.name,
+        key=("tel",),
+        document=lambda _parameter, _result: {"as_of": Unequal()},
+    )
+    task = SimpleNamespace(dag_id="report", run_id="monday", task_id="load", map_index=-1)
+    context: Any = {"ti": task, "outlet_events": defaultdict(SimpleNamespace)}
+    with pytest.raises(LoadBroke, match=r"ZeroDivisionError, raised in: __ne__ \(test_leaks\.py:\d+\)") as caught:
+        operator.execute(context)
+    assert "Lovelace" not in whole_text(caught.value)
+    assert collection.count_documents({}) == 0

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import quote
 
 from airflow.sdk import Asset, BaseOperator, Context, XComArg
+from airflow.sdk.exceptions import AirflowException
 
-from airflow_fanout.errors import BadSetting, NotValidated
+from airflow_fanout.errors import BadSetting, FanoutError, NotValidated
 from airflow_fanout.operators.border import Reference, airflow_errors, checked_list
 from airflow_fanout.operators.bound import bind, resolved
+from airflow_fanout.operators.broken import broken
 from airflow_fanout.operators.lineage import HasLineage, Lineage, journal, mongo_collection, report_of
 from airflow_fanout.operators.mapped import check_mapped_mode, claim_target, is_in_mapped_group
 from airflow_fanout.operators.metrics import Metrics, of_load
@@ -147,6 +149,16 @@ class MongoLoadOperator(TextTemplates, BaseOperator, HasLineage):
         claim_target(directory, task_id=task.task_id, map_index=index, mode=self.mode, target=target)
 
     def _load(self, results: Results, manifest: Manifest, context: Context) -> tuple[int, Written]:
+        try:
+            return self._written(results, manifest, context)
+        except (FanoutError, AirflowException, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, its words may hold a document
+            failure = broken(error)
+        # Outside of `except`, or it would be logged with the error that it stands for.
+        raise failure
+
+    def _written(self, results: Results, manifest: Manifest, context: Context) -> tuple[int, Written]:
         from airflow_fanout.documents import Shape, encoded, parameter_and_result
         from airflow_fanout.mongo import Login, Work, write
 
