@@ -21,7 +21,8 @@ _CAUSES = {
 }
 # libcurl sends again by itself what a server of HTTP/2 has refused (REFUSED_STREAM, GOAWAY), five times.
 _GAVE_UP = "Connection died, tried"
-_REFUSED_STREAM = b"REFUSED_STREAM"
+# On a connection that was kept, and on a new one.
+_REFUSED_STREAM = (b"refused by server", b"REFUSED_STREAM")
 
 Resolve = Callable[[str, None], Any]
 
@@ -38,7 +39,7 @@ def is_unprocessed(message: str) -> bool:
 
 def says_refused(_kind: int, text: bytes) -> bool:
     """Return whether libcurl's own words (CURLOPT_DEBUGFUNCTION) say that the server has refused the stream."""
-    return _REFUSED_STREAM in text
+    return any(words in text for words in _REFUSED_STREAM)
 
 
 def cause_of_code(code: int, message: str) -> Cause | None:
