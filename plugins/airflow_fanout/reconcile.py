@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 
 from airflow_fanout.outcome import Place, Record
 
@@ -42,9 +42,14 @@ def winners(records: Iterable[Place | Record], indexes: range) -> Winners:
     return found
 
 
-def counting(records: Iterable[Record], chosen: Winners) -> Iterator[Record]:
-    """Yield the records that count, in the journal's order."""
-    return (record for ordinal, record in enumerate(records) if chosen.counts(ordinal, record.index))
+def counting(records: Iterable[Record], chosen: Winners) -> Generator[Record, None, int]:
+    """Yield the records that count, in the journal's order, and return how many they were."""
+    count = 0
+    for ordinal, record in enumerate(records):
+        if chosen.counts(ordinal, record.index):
+            count += 1
+            yield record
+    return count
 
 
 class Done:

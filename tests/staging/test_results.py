@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from airflow_fanout.as_of import AsOf
 from airflow_fanout.outcome import Kind, Outcome, Record
 from airflow_fanout.staging.directory import GenerationDirectory, ListDirectory, ReportDirectory
+from airflow_fanout.staging.errors import StagingChanged
 from airflow_fanout.staging.frozen import Manifest, Selection, freeze, read_manifest
 from airflow_fanout.staging.journal import JournalWriter
 from airflow_fanout.staging.results import Results
@@ -134,3 +135,24 @@ def test_who_still_writes_makes_nobody_lose_a_result(tmp_path: Path, closed: boo
     zombie.close()
     assert kinds(results) == dict.fromkeys(range(4), Kind.OK)
     assert list(results.missing()) == []
+
+
+def test_results_that_change_while_they_are_judged_are_refused(tmp_path: Path) -> None:
+    """A check that reads them once more gets the same ones, or the validation fails; also if some have vanished."""
+    directory, manifest = frozen(tmp_path, 3)
+    generation = directory.shard(0).generation(1)
+    write(generation, (0, Kind.OK), (1, Kind.OK), (2, Kind.OK))
+    results = Results(directory, manifest)
+    assert kinds(results) == dict.fromkeys(range(3), Kind.OK)
+    (part,) = generation.parts()
+    before = part.read_bytes()
+    part.unlink()
+    write_again = JournalWriter(part.parent, list_id=manifest.id)
+    for index in range(3):
+        write_again.append(Record.of(index, f"p{index}", Outcome(Kind.OK, result="y"), 1, 1.0))
+    write_again.close()
+    with pytest.raises(StagingChanged, match="was changed while it was read"):
+        kinds(results)
+    part.write_bytes(before[: len(before) // 2])
+    with pytest.raises(StagingChanged, match="was changed while it was read"):
+        kinds(results)

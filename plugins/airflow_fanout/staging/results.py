@@ -54,15 +54,20 @@ class Results:
         :raises NotAsValidated: at the end, when another number of them is good than validate has counted.
         :raises StagingChanged: when the journal isn't what was read first.
         """
-        total = good = 0
+        return self._counted() if self._judged is None else self._as_judged(self._judged)
+
+    def _counted(self) -> Iterator[Record]:
         for (_, records), chosen in zip(self._shards, self._winners, strict=True):
-            for record in counting(records, chosen):
-                total += 1
-                good += record.kind is Kind.OK
-                yield record
-        if total != sum(chosen.count for chosen in self._winners):
-            raise StagingChanged(str(self._directory.path / "journal"), "was changed while it was read")
-        if self._judged is not None and good != self._judged.kinds.get(Kind.OK, 0):
+            count = yield from counting(records, chosen)
+            if count != chosen.count:
+                raise StagingChanged(str(self._directory.path / "journal"), "was changed while it was read")
+
+    def _as_judged(self, judged: Validated) -> Iterator[Record]:
+        good = 0
+        for record in self._counted():
+            good += record.kind is Kind.OK
+            yield record
+        if good != judged.kinds.get(Kind.OK, 0):
             problem = f"doesn't count the {good:,} good results that are there"
             raise NotAsValidated(str(self._directory.validated), problem)
 
