@@ -182,6 +182,8 @@ def test_a_moderate_validator_lets_a_bad_document_stay_bad(collection: Collectio
     assert load(collection, [{"tel": "bad", "v": 2}]) == Written(0, 1)
     refused(collection, [{"tel": "bad", "v": 3}, {"tel": "good"}], "upsert", DocumentRefused)
     refused(collection, [{"tel": "new"}], "upsert", DocumentRefused)
+    # In a new collection all documents are new.
+    refused(collection, [{"tel": "bad", "v": 4}], "swap", DocumentRefused)
 
 
 @MODE

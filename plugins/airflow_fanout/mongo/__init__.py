@@ -109,7 +109,7 @@ def _write(
     for lack in access.problems(target.database, target.name, mode, needs_index=needs_index):
         raise MongoDenied(login.conn_id, lack)
     loading = Loading(collection=safe, target=target, made=made, run=run, patience=patience, work=work)
-    try_out(loading)
+    try_out(loading, replaces=mode != "swap")
     return MODES[mode](loading)
 
 

@@ -81,9 +81,10 @@ class DocumentRefused(FanoutError):
         )
 
 
-def try_out(loading: Loading) -> None:
+def try_out(loading: Loading, *, replaces: bool) -> None:
     """Let MongoDB judge the documents if the target has rules that could refuse one.
 
+    :param replaces: whether documents will be written over old ones, and not into a new collection.
     :raises KeysMeet: when two of them are one to the collection's collation or to one of its unique indexes.
     :raises DocumentRefused: when its validator or an index wouldn't take one.
     """
@@ -92,7 +93,7 @@ def try_out(loading: Loading) -> None:
         return
     try:
         with temporary(loading) as (made, lease):
-            _try(loading, made.with_options(write_concern=FAST), lease.keep, whole=whole)
+            _try(loading, made.with_options(write_concern=FAST), lease.keep, whole=whole, replaces=replaces)
     except OperationFailure as error:
         if error.code != UNAUTHORIZED:
             raise
@@ -134,7 +135,7 @@ def _refusing(target: Target, key: Sequence[str]) -> Iterator[Index]:
             yield index
 
 
-def _try(loading: Loading, made: Collection[Any], keep: Callable[[], None], *, whole: bool) -> None:
+def _try(loading: Loading, made: Collection[Any], keep: Callable[[], None], *, whole: bool, replaces: bool) -> None:
     rules = _rules(loading.target, made.name, loading.made.key, whole=whole)
     create(made, rules.options, rules.indexes, loading.patience)
     make_index(made, rules, loading.made.key, loading.patience)
@@ -145,7 +146,7 @@ def _try(loading: Loading, made: Collection[Any], keep: Callable[[], None], *, w
         return first, batch, loading.patience.insist(lambda: _refused(made, first, batch, whole=whole))
 
     for first, batch, refused in side_by_side(_numbered(batches(loading.made.pairs())), send, keep):
-        if refused := [error for error in refused if not _is_let_through(loading, batch, error)]:
+        if refused := [error for error in refused if not (replaces and _is_let_through(loading, batch, error))]:
             raise _told(loading, made, first, batch, refused)
         loading.work.add(len(batch))
 
