@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from http.client import HTTPException
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.exceptions import ContentDecodingError, JSONDecodeError
+from requests.exceptions import ChunkedEncodingError, ContentDecodingError, JSONDecodeError
 from urllib3 import HTTPResponse
-from urllib3.exceptions import DecodeError
+from urllib3.exceptions import DecodeError, ProtocolError
 
 from airflow_fanout.body import charset_of, read_json
 from airflow_fanout.codec import Json, NotJson
 from airflow_fanout.wire.coding import BadCoding, Decoder
 from airflow_fanout.wire.connection import make_careful
+from airflow_fanout.wire.received import Received
 
 
 class BodyTooLarge(requests.RequestException):
     """An answer that is larger than the report allows, after decompression."""
+
+
+def too_large(most: int) -> BodyTooLarge:
+    """Return the exception for an answer of more than so many bytes."""
+    return BodyTooLarge(f"the answer is larger than {most:,} bytes (max_body_bytes)")
 
 
 class UnreadableJson(JSONDecodeError):
@@ -82,6 +89,13 @@ class BoundedAdapter(HTTPAdapter):
         if type(resp) is HTTPResponse:
             # urllib3 has no other seam for the codings of its responses, nor requests for the class of its own.
             resp.__class__ = Coded
+        received = resp._original_response
+        if isinstance(received, Received):
+            # It knows better where it ends.
+            resp.enforce_content_length = False
+            if (received.length or 0) > self._max_body_bytes:
+                resp.close()
+                raise too_large(self._max_body_bytes)
         response = super().build_response(req, resp)
         response.__class__ = BoundedResponse
         response.max_body_bytes = self._max_body_bytes  # type: ignore[attr-defined] # by now it has this field
@@ -102,7 +116,10 @@ class Coded(HTTPResponse):
 
     def _init_decoder(self) -> None:
         if self._decoder is None and (text := self.headers.get("content-encoding")):
-            self._coding = Decoder(text)
+            try:
+                self._coding = Decoder(text)
+            except BadCoding as error:
+                raise DecodeError(str(error)) from error
             self._decoder = _Decompressor(self._coding)  # type: ignore[assignment] # it has what urllib3 uses
         self._decoder_initialized = True
 
@@ -176,13 +193,28 @@ class BoundedResponse(requests.Response):
         :raises BodyTooLarge: when there is more.
         """
         left = self.max_body_bytes
-        for chunk in super().iter_content(chunk_size, decode_unicode):
-            left -= len(chunk)
-            if left < 0 or getattr(self.raw, "wire_bytes", 0) > self.max_body_bytes:
-                self.close()
-                raise BodyTooLarge(f"the answer is larger than {self.max_body_bytes:,} bytes (max_body_bytes)")
-            yield chunk
+        try:
+            for chunk in super().iter_content(chunk_size, decode_unicode):
+                left -= len(chunk)
+                if left < 0 or getattr(self.raw, "wire_bytes", 0) > self.max_body_bytes:
+                    self.close()
+                    raise too_large(self.max_body_bytes)
+                yield chunk
+        except ContentDecodingError:
+            self._read_on()
+            raise
         self._check_end()
+
+    def _read_on(self) -> None:
+        """Read what is left of a body whose coding is wrong: that it breaks off says more than that."""
+        received = getattr(self.raw, "_original_response", None)
+        if isinstance(received, Received):
+            size = 0
+            try:
+                while (piece := received.read1()) and (size := size + len(piece)) < self.max_body_bytes:
+                    pass
+            except (HTTPException, OSError) as error:
+                raise ChunkedEncodingError(ProtocolError(f"Connection broken: {error!r}", error)) from error
 
     def _check_end(self) -> None:
         if isinstance(self.raw, Coded):

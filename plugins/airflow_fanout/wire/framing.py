@@ -9,6 +9,7 @@ from urllib3.exceptions import InvalidHeader
 
 # RFC 9110: these have no content, whatever their headers say.
 BODYLESS = frozenset({204, 304})
+SWITCHING_PROTOCOLS = 101
 _LENGTHS = re.compile(r"[0-9]+(?:[ \t]*,[ \t]*[0-9]+)*[ \t]*")
 # libcurl's own numbers end there.
 _LARGEST = (1 << 63) - 1
@@ -36,13 +37,19 @@ def framing_of(method: str, version: str, status: int, pairs: Pairs) -> Framing:
     :raises InvalidHeader: when its length contradicts itself or is none.
     """
     closes = _closes(version, pairs)
+    if status == SWITCHING_PROTOCOLS:
+        # What comes now isn't HTTP.
+        return Framing(0, chunked=False, closes=True)
     if status in BODYLESS:
         return Framing(0, chunked=False, closes=closes)
     length = _length(pairs)
     if method == "HEAD":
         return Framing(0, chunked=False, closes=closes)
-    if _begins_chunked(transfer_codings(pairs)):
-        return Framing(None, chunked=True, closes=closes)
+    codings = transfer_codings(pairs)
+    if codings:
+        # Whatever length is announced, it isn't to be trusted (RFC 9112, 6.3).
+        is_chunked = codings[0] == "chunked"
+        return Framing(None, chunked=is_chunked, closes=closes or not is_chunked)
     return Framing(length, chunked=False, closes=closes or length is None)
 
 
@@ -55,10 +62,6 @@ def transfer_codings(pairs: Pairs) -> list[str]:
 def is_readable(codings: list[str]) -> bool:
     """Return whether a body with such transfer codings can be read: nobody has asked for any but chunks."""
     return set(codings) <= {"chunked"} or set(codings) <= {"identity"}
-
-
-def _begins_chunked(codings: list[str]) -> bool:
-    return bool(codings) and codings[0] == "chunked"
 
 
 def _length(pairs: Pairs) -> int | None:

@@ -48,9 +48,14 @@ def receive_head(file: IO[bytes]) -> list[bytes]:
     while not lines or _is_interim(lines[0]):
         lines = _one_head(file, left)
         left -= sum(map(len, lines))
+    return lines
+
+
+def check_number(lines: list[bytes]) -> None:
+    """Raise `HTTPException` for a head with more headers than anybody needs."""
+    # A status line and an empty one are no headers.
     if len(lines) > MOST_HEADERS + 2:
         raise HTTPException(f"got more than {MOST_HEADERS} headers")
-    return lines
 
 
 def read_head(lines: list[bytes]) -> Head:
@@ -112,9 +117,8 @@ def _status_line(file: IO[bytes], left: int) -> bytes:
     if not line:
         raise RemoteDisconnected("Remote end closed connection without response")
     _check_size(line, left)
-    if not _STATUS.fullmatch(line):
+    if not _STATUS.fullmatch(line) or b"\0" in line or b"\r" in line[:-2]:
         raise BadStatusLine("the answer doesn't begin with a status line of HTTP/1")
-    _check_characters(line)
     return line
 
 
@@ -134,14 +138,14 @@ def _check_size(line: bytes, left: int) -> None:
 def _check_header(line: bytes) -> None:
     _check_characters(line)
     if b":" not in line:
-        raise HTTPException("Header without colon")
+        raise InvalidHeader("Header without colon")
 
 
 def _check_characters(line: bytes) -> None:
     if b"\0" in line:
-        raise HTTPException("Nul byte in header")
+        raise InvalidHeader("Nul byte in header")
     if b"\r" in line[:-2]:
-        raise HTTPException("Carriage return found in header")
+        raise InvalidHeader("Carriage return found in header")
 
 
 def one_location(pairs: list[tuple[str, str]]) -> None:

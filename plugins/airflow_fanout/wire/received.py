@@ -11,7 +11,7 @@ from urllib3.exceptions import InvalidHeader
 
 from airflow_fanout.wire.chunks import ChunkReader
 from airflow_fanout.wire.framing import Framing, framing_of, is_readable, transfer_codings
-from airflow_fanout.wire.head import message_of, one_location, pairs_of, receive_head
+from airflow_fanout.wire.head import check_number, message_of, one_location, pairs_of, receive_head
 
 PIECE = 1 << 16
 
@@ -50,6 +50,11 @@ class Received:
         """How much of a body in chunks has come, in bytes, with what delimits the chunks."""
         return self._chunks.size if self._chunks else 0
 
+    @property
+    def length(self) -> int | None:
+        """How long the body is, in bytes; `None` if that shows at its end only."""
+        return self._framing.length
+
     def begin(self) -> None:
         """Read the head of the final answer.
 
@@ -61,6 +66,7 @@ class Received:
         pairs = pairs_of(lines)
         one_location(pairs)
         self._framing = framing_of(self._method, version, self.status, pairs)
+        check_number(lines)
         if self._framing.length is None and not is_readable(transfer_codings(pairs)):
             raise InvalidHeader("Unsolicited Transfer-Encoding found")
         self.version = 10 if version == "HTTP/1.0" else 11

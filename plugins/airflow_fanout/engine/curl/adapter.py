@@ -286,4 +286,5 @@ def _broken(ended: Ended, transfer: Transfer) -> Broken:
         answered=b"\r\n" in head,
         size=transfer.size,
         connected=bool(transfer.easy.getinfo(pycurl.PRETRANSFER_TIME)),
+        in_head=transfer.is_in_head,
     )

@@ -46,6 +46,7 @@ class Broken(NamedTuple):
     :param answered: whether the answer's headers had come.
     :param size: how much of the body had come, in bytes.
     :param connected: whether the connection stood.
+    :param in_head: whether the answer's head had begun, and wasn't whole yet.
     """
 
     code: int
@@ -54,6 +55,7 @@ class Broken(NamedTuple):
     answered: bool
     size: int
     connected: bool
+    in_head: bool
 
 
 def failure_of(
@@ -70,7 +72,7 @@ def failure_of(
         return _timed_out(broken, request, pool, (connect_s, read_s))
     if broken.code == pycurl.E_COULDNT_CONNECT:
         return requests.ConnectionError(_tried(pool, request, _unconnected(broken, pool)), request=request)
-    if is_bad_header(broken.code, broken.message):
+    if is_bad_header(broken.code, in_head=broken.in_head):
         return InvalidHeader(inner.InvalidHeader(broken.message), request=request)
     if broken.answered:
         return ChunkedEncodingError(_cut(broken))

@@ -224,11 +224,13 @@ class CurlTransport:
         )
 
     def _failed(self, transfer: Transfer, code: int, message: str) -> Outcome:
+        if found := _unreadable(transfer):
+            return found
         if code == pycurl.E_OPERATION_TIMEDOUT:
             return self._timed_out(transfer, message)
         if code in _TOO_LARGE:
             return Outcome(Kind.INVALID, failure=Failure("BodyTooLarge", self._too_large))
-        if is_bad_header(code, message):
+        if is_bad_header(code, in_head=transfer.is_in_head):
             return Outcome(Kind.INVALID, failure=Failure("InvalidHeader", message))
         return self._unanswered(transfer, code, message)
 
@@ -254,8 +256,6 @@ class CurlTransport:
 
     def _timed_out(self, transfer: Transfer, message: str) -> Outcome:
         timeouts = self._settings.timeouts
-        if found := _unreadable(transfer):
-            return found
         unsent = is_unsent(transfer.easy)
         if not transfer.easy.getinfo(pycurl.PRETRANSFER_TIME) and timeouts.connect_s < timeouts.total_s:
             return Outcome(Kind.TIMEOUT, failure=Failure("ConnectTimeout", message), unsent=unsent)
@@ -274,7 +274,7 @@ def _international(base_url: str) -> str:
 
 
 def _unreadable(transfer: Transfer) -> Outcome | None:
-    """Return the outcome of an answer that has no end, if its head says already that it couldn't be read."""
+    """Return the outcome of an answer that has no good end, if its head says already that it couldn't be read."""
     error = transfer.complaint()
     return None if error is None else Outcome(error.kind, failure=Failure(error.name, error.message))
 

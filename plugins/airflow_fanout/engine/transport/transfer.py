@@ -85,6 +85,17 @@ class Transfer:
             return self.lines[ends[-1] + 1 :] if ends else self.lines
         return self.lines[ends[-2] + 1 :] if len(ends) > 1 else self.lines
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether the head of the last answer is whole."""
+        return bool(self.lines) and self.lines[-1][:1] in b"\r\n"
+
+    @property
+    def is_in_head(self) -> bool:
+        """Whether the head of the last answer has begun, and isn't whole."""
+        head = self.head
+        return bool(head) and not self.is_answered and head[0][:5] == b"HTTP/"
+
     def checked_head(self) -> list[bytes]:
         """Return the answer's head, unless it is one that only libcurl reads.
 
@@ -122,7 +133,7 @@ class Transfer:
 
     def complaint(self) -> Unreadable | None:
         """Return what is wrong with an answer that has no end, if its head shows that it couldn't be read anyway."""
-        if not self.lines or self.lines[-1][:1] not in b"\r\n":
+        if not self.is_answered:
             return None
         try:
             self.check_codings(self.checked_head())
@@ -171,7 +182,9 @@ class Transfer:
         return None
 
 
-def is_bad_header(code: int, message: str) -> bool:
-    """Return whether libcurl's code and words are about headers that contradict each other."""
-    about = ("Content-Length", "Multiple Location")
-    return code == pycurl.E_FTP_WEIRD_SERVER_REPLY and any(what in message for what in about)
+def is_bad_header(code: int, *, in_head: bool) -> bool:
+    """Return whether libcurl's code is about headers, not about a status line or what stands after chunks.
+
+    :param in_head: whether the answer's head had begun, and wasn't whole yet.
+    """
+    return in_head and code == pycurl.E_FTP_WEIRD_SERVER_REPLY

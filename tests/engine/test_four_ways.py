@@ -1,0 +1,135 @@
+"""The same bytes from a server have the same outcome: declarative and by function, over libcurl and by requests."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_fanout.outcome import Kind, Outcome
+from airflow_fanout.request import Request
+from airflow_fanout.settings import Timeouts
+from tests.engine.answers import Generator, Raw
+from tests.engine.harness import frozen, job, run, settings
+from tests.http.servers import Connection, Seen, Server
+
+DOCS = Path(__file__).parents[2] / "docs" / "operators.md"
+MOST_EXCEPTIONS = 12
+COUNT = 2_000
+LONG_COUNT = 100_000
+WAYS = [(what, transport) for what in ("declarative", "function") for transport in ("curl", "requests")]
+# What an outcome is compared by.
+Verdict = tuple[Kind, Any]
+
+
+def ask(session: Any, number: int) -> Any:
+    """Ask as most functions do."""
+    found = session.get(f"/{number}")
+    found.raise_for_status()
+    return found.json()
+
+
+@contextmanager
+def sending(seed: int) -> Iterator[Server]:
+    """Run a server whose answer to a number is the seed's."""
+
+    def handle(seen: Seen, connection: Connection) -> None:
+        raw = Generator(seed, int(seen.path[1:])).answer()
+        for piece in raw.pieces:
+            connection.send(piece)
+        if raw.closes:
+            connection.hang_up()
+
+    with Server(handle) as server:
+        yield server
+
+
+def outcomes(folder: Path, seed: int, numbers: range) -> dict[int, list[Outcome]]:
+    """Return what each way makes of the answers to some numbers."""
+    found: dict[int, list[Outcome]] = {number: [] for number in numbers}
+    with sending(seed) as server:
+        for place, (what, transport) in enumerate(WAYS):
+            asked = Request(endpoint="/{0}") if what == "declarative" else ask
+            how = settings(16, transport=transport, timeouts=Timeouts(read_s=20, total_s=40))
+            done = run(job(frozen(folder / str(place), numbers), asked, server.origin, how))
+            assert len(done.records) == len(numbers), done.last
+            for record in done.records:
+                outcome = Outcome(record.kind, record.result, record.status, record.failure)
+                found[record.parameter].append(outcome)
+    return found
+
+
+def verdict(outcome: Outcome) -> Verdict:
+    """Return what must be the same on all ways."""
+    return outcome.kind, repr(outcome.result) if outcome.kind is Kind.OK else None
+
+
+def exception_of(raw: Raw, of: list[Outcome]) -> str | None:
+    """Return the documented exception that a difference falls under; `None` if there is none."""
+    declarative, function = of[:2], of[2:]
+    alike = {verdict(one) for one in declarative}, {verdict(one) for one in function}
+    if any(len(verdicts) > 1 for verdicts in alike):
+        return None
+    refused, taken = declarative[0], function[0]
+    status = refused.status or 0
+    if refused.kind is Kind.HTTP_ERROR and not 400 <= status < 600 and taken.kind in (Kind.OK, Kind.NULL):
+        return "statuses"
+    return None
+
+
+def documented() -> list[str]:
+    """Return the names of the exceptions that the documentation has."""
+    section = DOCS.read_text().partition("### The same answer on every way")[2].partition("\n## ")[0]
+    return re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE)
+
+
+def compare(folder: Path, seed: int, numbers: range) -> list[str]:
+    """Return the answers that the ways disagree on, beyond the documented exceptions, and how to see one again."""
+    print(f"FOUR_WAYS_SEED={seed}, answers {numbers.start} to {numbers.stop - 1}")
+    known = documented()
+    wrong = []
+    for number, of in outcomes(folder, seed, numbers).items():
+        raw = Generator(seed, number).answer()
+        if len({verdict(one) for one in of}) > 1 and exception_of(raw, of) not in known:
+            told = "; ".join(
+                f"{what} over {by}: {one.kind} {one.status} {str(one.result)[:60]} {str(one.failure)[:150]}"
+                for (what, by), one in zip(WAYS, of, strict=True)
+            )
+            wrong.append(f"seed {seed}, answer {number}: {raw.pieces!r:.1500} closes={raw.closes}\n    {told}")
+        results = {repr(one.result) for one in of if one.kind is Kind.OK}
+        assert len(results) < 2, f"seed {seed}, answer {number}: two results are both ok: {results}"
+    return wrong
+
+
+def seed_of_this_run() -> int:
+    """Return the seed that the environment names, or a new one."""
+    return int(os.environ.get("FOUR_WAYS_SEED", "0")) or secrets.randbelow(1 << 32)
+
+
+def test_the_exceptions_are_few_and_documented() -> None:
+    """At most twelve kinds of answers may have different outcomes, each with its reason in the documentation."""
+    assert 0 < len(documented()) <= MOST_EXCEPTIONS
+
+
+@pytest.mark.timeout(1200)
+def test_the_same_bytes_have_the_same_outcome(tmp_path: Path) -> None:
+    """Two thousand answers out of a seed: one verdict on all four ways, and never two different results."""
+    wrong = compare(tmp_path, seed_of_this_run(), range(COUNT))
+    assert not wrong, f"{len(wrong)} answers\n" + "\n".join(wrong[:10])
+
+
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+def test_the_same_bytes_have_the_same_outcome_for_very_many(tmp_path: Path) -> None:
+    """A hundred thousand answers, in batches."""
+    seed = seed_of_this_run()
+    wrong = []
+    for start in range(0, LONG_COUNT, COUNT):
+        wrong += compare(tmp_path / str(start), seed, range(start, start + COUNT))
+    assert not wrong, f"{len(wrong)} answers\n" + "\n".join(wrong[:30])
