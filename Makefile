@@ -50,8 +50,8 @@ unit: $(READY) ## run the quick tests: values, control, staging
 test: $(READY) ## run the tests, all but the long ones (make test ARGS="-k codec -x")
 	@$(PYTEST) -m "not long" $(ARGS)
 
-test-long: $(READY) torture ## run the long tests, and the torture tests in their long form
-	@$(PYTEST) -m long $(ARGS)
+test-long: $(READY) torture ## run the long tests, and those of chance with many more tries
+	@FANOUT_KILLS=20 $(PYTEST) -m "long or slow and not airflow" $(ARGS)
 
 torture: $(READY) ## the long torture tests (make torture SEED=7 repeats one that has failed)
 	@$(RUN) TORTURE=long TORTURE_SEED=$(SEED) $(BIN)/python -m pytest -s tests/torture $(ARGS)

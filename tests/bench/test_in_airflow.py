@@ -29,6 +29,7 @@ def test_a_dag_has_a_task_that_fetches(way: Way, tmp_path: Path) -> None:
 
 @pytest.mark.airflow
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(found("cc") is None, reason=str(NotInstalled(("cc",))))
 def test_the_ways_in_airflow_are_timed() -> None:
     """Two ways (the third takes minutes) bring all answers to MongoDB; their fetch step is shorter than the run."""

