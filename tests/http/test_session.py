@@ -309,6 +309,30 @@ def test_netrc_is_read_once(session: Open, api: Server, tmp_path: Path, monkeypa
     assert [seen.headers.get("authorization") for seen in api.seen] == [BASIC, None]
 
 
+@pytest.mark.parametrize("by", ["call", "connection"])
+def test_an_explicit_authorization_wins_over_netrc(
+    session: Open, api: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """A header `Authorization` that a call or the connection sets is what is sent, whatever netrc has for the host."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login ada password s3cr3t\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    own = {"Authorization": "Bearer mine"}
+    with session(Endpoint(base_url=api.origin, headers=own if by == "connection" else {})) as http:
+        http.get("/x", headers=own if by == "call" else None)
+    assert api.seen[-1].headers["authorization"] == "Bearer mine"
+
+
+@pytest.mark.parametrize("address", ["http://evil\\@{0}/", "http://{0}\\@evil/", "http://ada:pw@{0}/", "http://{0}\t/"])
+def test_an_address_that_can_be_read_in_two_ways_is_not_asked(session: Open, api: Server, address: str) -> None:
+    """The origin that credentials are for, and the server that is connected to, are read from the same text, or not."""
+    bearer = Endpoint(base_url=api.origin, password="t0k3n", auth="bearer")
+    with session(bearer) as http, pytest.raises(requests.exceptions.InvalidURL):
+        http.get(address.format(api.authority))
+    assert api.seen == []
+
+
 def test_netrc_yields_to_the_connection(
     session: Open, api: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,7 @@ def decided(
     policy: Retry | None = None,
     budget: Budget | None = None,
     uniform: Callable[[float, float], float] = longest,
+    was_garbled: bool = False,
 ) -> Again | Verdict:
     """Decide on an outcome, with the longest wait that it can get and nothing spent yet."""
     return decide(
@@ -48,6 +49,7 @@ def decided(
         repeatable=repeatable,
         budget=budget or Budget(0.2),
         uniform=uniform,
+        was_garbled=was_garbled,
     )
 
 
@@ -211,3 +213,21 @@ def test_no_parameter_is_asked_for_more_often_than_the_policy_says(
     while isinstance(decided(outcomes[tries], attempt=tries, policy=policy, repeatable=repeatable), Again):
         tries += 1
     assert tries <= attempts
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 429, 503])
+def test_retry_after_counts_on_any_status(status: int) -> None:
+    """A server that says when to come again is asked again then; without that, as the status says."""
+    asked = Outcome(Kind.HTTP_ERROR, status=status, retry_after_s=7.0)
+    found = decided(asked)
+    assert isinstance(found, Again)
+    assert found.wait_s >= 7.0
+    assert isinstance(decided(Outcome(Kind.HTTP_ERROR, status=status)), Again) == (status in (429, 503))
+
+
+def test_a_garbled_answer_is_asked_for_once_more_at_most() -> None:
+    """A torn answer is another one the next time; what can't be read twice is what the server sends."""
+    garbled = Outcome(Kind.INVALID, status=200, garbled=True)
+    assert isinstance(decided(garbled), Again)
+    assert decided(garbled, attempt=2, was_garbled=True) is Verdict.FINAL
+    assert isinstance(decided(garbled, attempt=2, was_garbled=False), Again)

@@ -1,3 +1,8 @@
+import sys
+
+# What was loaded before the patch (by a sitecustomize of a monitoring agent's, say) isn't patched.
+BEFORE = dict(sys.modules)
+
 from gevent import monkey
 
 monkey.patch_all()
@@ -7,7 +12,6 @@ monkey.patch_all()
 import contextlib
 import json
 import os
-import sys
 
 
 def main() -> None:
@@ -17,6 +21,13 @@ def main() -> None:
         os.set_inheritable(descriptor, False)  # noqa: FBT003 - its own signature
     line = _first_line(job_pipe)
     sys.path[:] = json.loads(line)["path"]
+
+    from airflow_fanout.engine.early import agents, complaint, loaded_too_early
+
+    if too_early := loaded_too_early(BEFORE):
+        said = {"kind": "LoadedTooEarly", "message": complaint(too_early, agents()), "details": ""}
+        os.write(told_pipe, json.dumps(["failed", said]).encode() + b"\n")
+        os._exit(os.EX_CONFIG)
 
     from airflow_fanout.engine.board import Board
     from airflow_fanout.engine.run import run
