@@ -47,7 +47,7 @@ def test_clearing_a_good_fetch_requests_everything_anew(
     written = run.returned("load")
     assert (run.returned("fetch")["resumed"], written["replaced"]) == (0, 50)
     # What was shown last while it ran is not what stays.
-    assert client.task_state("slice", run.run_id, "fetch")["progress"] == run.returned("fetch")
+    assert client.task_state(run.dag_id, run.run_id, "fetch")["progress"] == run.returned("fetch")
     assert loaded[run.dag_id].count_documents({"as_of": datetime.fromisoformat(written["as_of"])}) == 50
 
 
