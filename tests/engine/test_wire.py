@@ -577,6 +577,17 @@ def test_tunnel(secure: Server, ca: tuple[Path, ssl.SSLContext], gateway: Server
     assert [seen.headers["x-api-key"] for seen in secure.seen] == ["k3y", "k3y"]
 
 
+def test_proxy_with_a_certificate_of_the_connections_own_authority(
+    api: Server, ca: tuple[Path, ssl.SSLContext], fetch: Fetch
+) -> None:
+    """A proxy that is reached over TLS is believed by the connection's CA, as the server is."""
+    with Server(proxy, tls=ca[1]) as gateway:
+        proxies = {"http": gateway.origin}
+        believed = fetch(Endpoint(base_url=api.origin, verify=str(ca[0]), proxies=proxies))
+        assert only(believed).result == "/x"
+        assert len(gateway.seen) == 1
+
+
 def test_tunnel_that_is_refused(secure: Server, fetch: Fetch) -> None:
     """A proxy that lets nobody through is a `connection_error` that names its status."""
     with Server(paths({})) as gateway:
