@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,8 +97,12 @@ def stray(value: int = 999) -> bytes:
     return as_json(value)
 
 
-# What comes in the meantime, comes before the next request.
-PAUSE = ("RateLimit-Remaining: 0", "RateLimit-Reset: 1")
+def pause() -> tuple[str, str]:
+    """Return headers that ask for half a second: what comes in the meantime, comes before the next request.
+
+    libcurl looks by itself whether a connection has brought anything, but only if it was idle for a second.
+    """
+    return "X-RateLimit-Remaining: 0", f"X-RateLimit-Reset: {round(time.time() * 1000) + 500}"
 
 
 def pieces(one: int) -> list[bytes | float]:
@@ -107,7 +112,7 @@ def pieces(one: int) -> list[bytes | float]:
         [as_json(one)],
         [as_json(one)],
         [as_json(one) + stray()],
-        [as_json(one, "200 OK", *PAUSE), 0.02, stray()],
+        [as_json(one, "200 OK", *pause()), 0.02, stray()],
         [as_json(one) + b"\r\n"],
         [as_json(one) + stray()[:20], 0.02, stray()[20:]],
         [chunked(body) + stray()],
