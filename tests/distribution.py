@@ -6,11 +6,17 @@ each for itself: they begin first, the longest of all before the others, so that
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.ids import without_addresses
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     import pytest
     from xdist.workermanage import WorkerController
 
@@ -32,12 +38,25 @@ def unit_of(nodeid: str) -> str:
     return nodeid if file.startswith(APART) and file not in TOGETHER else file
 
 
+def stable(nodeids: Iterable[str]) -> Iterator[str]:
+    """Yield the tests' names without the addresses that objects have in one of the workers; each name once."""
+    seen: Counter[str] = Counter()
+    for nodeid in nodeids:
+        plain = without_addresses(nodeid)
+        seen[plain] += 1
+        yield plain if seen[plain] == 1 else f"{plain}#{seen[plain]}"
+
+
 class Distribution(LoadScopeScheduling):
     """Hands out units of work in the order of the tests, each to the worker that is next to be idle."""
 
     def __init__(self, config: pytest.Config, log: object = None) -> None:
         config.option.loadscopereorder = False
         super().__init__(config, log)
+
+    def add_node_collection(self, node: WorkerController, collection: Sequence[str]) -> None:
+        """Take the names of the tests that a worker has found; they have to be those of all workers."""
+        super().add_node_collection(node, list(stable(collection)))
 
     def _split_scope(self, nodeid: str) -> str:
         return unit_of(nodeid)
