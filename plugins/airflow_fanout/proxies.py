@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from airflow_fanout.errors import FanoutError
 
 _SOCKS = frozenset({"socks4", "socks4a", "socks5", "socks5h"})
+# What requests may send our addresses by; the environment may name proxies for others, and hosts that need none.
+_FOR = frozenset({"http", "https", "all"})
 _KNOWN = frozenset({"http", "https"}) | _SOCKS
 
 
@@ -23,9 +25,9 @@ class BadProxy(FanoutError):
         return f"The connection's proxy ({self.scheme}://…) can't be used: {self.problem}"
 
 
-def check_proxies(proxies: Mapping[str, str]) -> None:
+def check_proxies(proxies: Mapping[str, str | None]) -> None:
     """Raise `BadProxy` for a proxy of an unknown kind, or of one that needs a package that isn't installed."""
-    for address in proxies.values():
+    for address in (address for used_for, address in proxies.items() if used_for.partition("://")[0] in _FOR):
         before, colon, _ = (address or "").partition("://")
         scheme = before.lower() if colon else "http"
         if scheme not in _KNOWN:

@@ -8,6 +8,7 @@ from airflow.sdk import Connection
 
 from airflow_fanout.errors import BadConnection
 from airflow_fanout.operators.connection import to_endpoint
+from airflow_fanout.proxies import BadProxy
 
 
 def connection(host: str | None, *, conn_type: str | None = "http", **fields: Any) -> Connection:
@@ -153,6 +154,7 @@ def test_what_http_cannot_send_is_refused() -> None:
         ({"headers": {"X-Key": {"s3cret": 1}}}, "a header X-Key in its extra whose value isn't a text"),
         ({"headers": {"X-Key": None}}, "a header X-Key in its extra whose value isn't a text"),
         ({"proxies": "http://ada:s3cret@proxy"}, '"proxies" in its extra that can\'t be read'),
+        ({"proxies": {"https": ["http://ada:s3cret@proxy"]}}, '"proxies" in its extra that can\'t be read'),
         ({"max_redirects": "s3cret"}, '"max_redirects" in its extra that can\'t be read'),
     ],
     ids=repr,
@@ -162,6 +164,15 @@ def test_an_extra_that_cannot_be_read_is_refused_without_showing_it(extra: dict[
     said = refusal(extra=json.dumps(extra))
     assert says in said
     assert "s3cret" not in said
+
+
+def test_a_proxy_of_an_unknown_kind_is_refused_before_any_engine_is_started() -> None:
+    """What begins it is named; the rest may hold a password."""
+    extra = json.dumps({"proxies": {"https": "quic://ada:s3cret@proxy:1"}})
+    with pytest.raises(BadProxy, match=r"\(quic://…\) can't be used") as caught:
+        to_endpoint("api", connection("api.example", extra=extra))
+    assert "s3cret" not in str(caught.value)
+    assert not caught.value.retry
 
 
 @pytest.mark.parametrize("host", ["https://api.example/v1?key=s3cret", "https://api.example/#s3cret"])

@@ -8,10 +8,18 @@ from airflow_fanout.proxies import BadProxy, check_proxies
 
 
 @pytest.mark.parametrize(
-    "proxies", [{}, {"http": "http://p:1"}, {"https": "https://a:b@p"}, {"http": "p:3128"}, {"http": ""}]
+    "proxies",
+    [
+        {},
+        {"http": "http://p:1"},
+        {"https": "https://a:b@p"},
+        {"http": "p:3128"},
+        {"http": ""},
+        {"ftp": "ftp://p", "no": "x"},
+    ],
 )
 def test_proxies_that_can_be_used(proxies: dict[str, str]) -> None:
-    """A proxy of HTTP needs nothing else."""
+    """A proxy of HTTP needs nothing else, and the environment may have one for what isn't HTTP."""
     check_proxies(proxies)
 
 

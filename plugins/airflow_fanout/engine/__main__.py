@@ -25,7 +25,8 @@ def main() -> None:
     from airflow_fanout.engine.early import agents, complaint, loaded_too_early
 
     if too_early := loaded_too_early(BEFORE):
-        said = {"kind": "LoadedTooEarly", "message": complaint(too_early, agents()), "details": ""}
+        text = complaint(too_early, agents())
+        said = {"kind": "LoadedTooEarly", "message": text, "details": "", "is_final": True}
         os.write(told_pipe, json.dumps(["failed", said]).encode() + b"\n")
         os._exit(os.EX_CONFIG)
 

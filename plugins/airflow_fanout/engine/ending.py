@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from airflow_fanout.engine.fleet import Fleet
@@ -22,6 +23,16 @@ from airflow_fanout.errors import (
 from airflow_fanout.outcome import Cause, Kind
 from airflow_fanout.progress import Progress
 from airflow_fanout.reasons import REMEDIES, failures, fix_of
+
+
+@dataclass(eq=False)
+class EngineRefused(FanoutError):
+    """The engine can't do its job, and no other try of it could; `text` is the cause's own sentence."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 def _tripped(progress: Progress, said: dict[str, Any], connection: str) -> Tripped:
@@ -57,6 +68,10 @@ _ERRORS: dict[str, Callable[[Progress, dict[str, Any], str], FanoutError]] = {
 }
 
 
+def _failed(*, kind: str, message: str, details: str, is_final: bool = False) -> FanoutError:
+    return EngineRefused(message) if is_final else EngineFailed(kind, message, details)
+
+
 def progress_at_end(said: Said | None, engine: EngineProcess | Fleet, connection: str = "the connection") -> Progress:
     """Return the progress of a fetch that has come to its end; raise the error of one that hasn't.
 
@@ -66,7 +81,7 @@ def progress_at_end(said: Said | None, engine: EngineProcess | Fleet, connection
     if said is None:
         raise EngineDied(engine.ended or "closed its pipes", engine.last_words)
     if said.what == "failed":
-        raise EngineFailed(**said.value)
+        raise _failed(**said.value)
     progress = Progress.from_json(said.value["progress"])
     if said.what in _ERRORS:
         raise _ERRORS[said.what](progress, said.value, connection)

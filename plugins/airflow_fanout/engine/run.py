@@ -35,6 +35,7 @@ from airflow_fanout.engine.transport.by_function import FunctionTransport
 from airflow_fanout.engine.transport.by_requests import RequestsTransport
 from airflow_fanout.engine.waits import wait_for_processes
 from airflow_fanout.engine.work import Work
+from airflow_fanout.errors import FanoutError
 from airflow_fanout.reconcile import Done
 from airflow_fanout.redaction import Secrets
 from airflow_fanout.session import FanoutSession, settled
@@ -87,10 +88,12 @@ def run(line: bytes, job_pipe: int, told_pipe: int, board: Board) -> int:
         return os.EX_SOFTWARE
 
 
-def _described(error: Exception) -> dict[str, str]:
+def _described(error: Exception) -> dict[str, Any]:
     # The disk's own errors are common, and their traceback explains nothing.
     details = "" if isinstance(error, OSError) else "".join(traceback.format_exception(error)[-8:])
-    return {"kind": type(error).__name__, "message": str(error), "details": details}
+    # What is wrong with the worker, the connection or the report is as wrong for the next try.
+    is_final = isinstance(error, FanoutError) and not error.retry
+    return {"kind": type(error).__name__, "message": str(error), "details": details, "is_final": is_final}
 
 
 class _Fetch:

@@ -17,6 +17,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow_fanout.certificates import problem_with_files
 from airflow_fanout.endpoint import Endpoint
 from airflow_fanout.errors import BadConnection
+from airflow_fanout.proxies import check_proxies
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.connection import Connection
@@ -43,13 +44,20 @@ def _cert(value: Any) -> str | tuple[str, str]:
     return (value[0], value[1]) if isinstance(value, list) else str(value)
 
 
+def _proxies(value: Any) -> dict[str, str | None]:
+    found = dict(value)
+    if not all(address is None or isinstance(address, str) for address in found.values()):
+        raise TypeError
+    return found
+
+
 # The extra's name, the endpoint's field, and how the value is read.
 OPTIONS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "verify": ("verify", _verify),
     "verify_ssl": ("verify", _verify),
     "cert": ("cert", _cert),
-    "proxies": ("proxies", dict),
-    "proxy": ("proxies", dict),
+    "proxies": ("proxies", _proxies),
+    "proxy": ("proxies", _proxies),
     "trust_env": ("trust_env", _boolean),
     "allow_redirects": ("allow_redirects", _boolean),
     "max_redirects": ("max_redirects", int),
@@ -63,6 +71,7 @@ def endpoint_of(conn_id: str) -> Endpoint:
     """Return the endpoint that a connection describes.
 
     :raises BadConnection: when it isn't there, has no host, has credentials twice, or an extra can't be read.
+    :raises BadProxy: when a proxy in its extra can't be used.
     """
     try:
         connection = BaseHook.get_connection(conn_id)
@@ -89,6 +98,7 @@ def to_endpoint(conn_id: str, connection: Connection) -> Endpoint:
     address = _address(conn_id, connection)
     login, password = _credentials(conn_id, connection, address)
     _check_credentials(conn_id, login, password, options.get("auth"))
+    check_proxies(options.get("proxies", {}))
     return Endpoint(
         base_url=_base_url(address, connection.port),
         login=login,
