@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from airflow_fanout.errors import FanoutError
 
-_SOCKS = frozenset({"socks4", "socks4a", "socks5", "socks5h"})
 # What requests may send our addresses by; the environment may name proxies for others, and hosts that need none.
 _FOR = frozenset({"http", "https", "all"})
-_KNOWN = frozenset({"http", "https"}) | _SOCKS
+_KNOWN = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
 
 
 @dataclass(eq=False)
@@ -26,11 +24,9 @@ class BadProxy(FanoutError):
 
 
 def check_proxies(proxies: Mapping[str, str | None]) -> None:
-    """Raise `BadProxy` for a proxy of an unknown kind, or of one that needs a package that isn't installed."""
+    """Raise `BadProxy` for a proxy of an unknown kind."""
     for address in (address for used_for, address in proxies.items() if used_for.partition("://")[0] in _FOR):
         before, colon, _ = (address or "").partition("://")
         scheme = before.lower() if colon else "http"
         if scheme not in _KNOWN:
             raise BadProxy(scheme, f"it must begin with one of {', '.join(sorted(_KNOWN))}.")
-        if scheme in _SOCKS and importlib.util.find_spec("socks") is None:
-            raise BadProxy(scheme, "requests needs the package PySocks for it. Install PySocks on the workers.")
