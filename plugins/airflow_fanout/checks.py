@@ -23,7 +23,8 @@ from airflow_fanout.history import MOST_RUNS, GoodRun, History
 from airflow_fanout.masking import scrub
 from airflow_fanout.outcome import Kind, Record
 from airflow_fanout.preflight.signatures import check_over
-from airflow_fanout.result import Part, PartMissing
+from airflow_fanout.result import Absence, Part, PartMissing, check_path, shown
+from airflow_fanout.result import Path as FieldPath
 from airflow_fanout.settings import check_at_least, check_share, check_whole
 from airflow_fanout.staging.seen import Seen
 from airflow_fanout.verdict import Finding, cut, part_of, show
@@ -199,17 +200,17 @@ def _unquoted(path: Iterable[str | int], value: Json, known: set[str]) -> Iterat
 class Unique:
     """No two good results have the same value in a field.
 
-    :param field: the dotted path of the field in a result. A result that doesn't have it, or null, isn't looked at.
+    :param field: the dotted path of the field in a result, or a tuple where a name has a dot. A result that doesn't
+        have it, or null, isn't looked at; if no result has it, the check fails, since the name must be wrong.
     """
 
-    field: str
+    field: FieldPath
 
     def __post_init__(self) -> None:
-        if not isinstance(self.field, str) or not all(self.field.split(".")):
-            raise BadSetting("field", self.field, "the dotted path of a field in the result")
+        check_path("field", self.field)
 
     def __str__(self) -> str:
-        return f"Unique({self.field!r})"
+        return f"Unique({shown(self.field)})"
 
     def watch(self, case: Case) -> Watch:
         """Begin to look at a run."""
@@ -217,8 +218,9 @@ class Unique:
 
 
 class _UniqueWatch(Watch):
-    def __init__(self, field: str, case: Case) -> None:
+    def __init__(self, field: FieldPath, case: Case) -> None:
         self._part = Part(field)
+        self._absence = Absence(field)
         self._shown = case.shown
         self._seen = Seen()
         self._found = _Samples(case)
@@ -227,11 +229,15 @@ class _UniqueWatch(Watch):
         try:
             value = self._part.of(record.result)
         except PartMissing:
-            return
+            value = None
+        if not self._absence.is_known:
+            self._absence.look(record.result)
         if value is not None and not self._seen.add(codec.canonical(value)):
             self._found.add(record, lambda: show(value, shown=self._shown))
 
     def problem(self, now: GoodRun) -> str | None:  # noqa: ARG002 - other checks compare
+        if instead := str(self._absence):
+            return f"no result has this field, so nothing was compared; {instead}"
         if not self._found.count:
             return None
         return f"{self._found.count:,} results repeat the value of an earlier one{self._found}"

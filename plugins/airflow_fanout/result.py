@@ -11,6 +11,7 @@ from airflow_fanout.masking import mask
 
 # An answer keyed by its own data may have any number of fields.
 MOST_NAMED = 20
+_MOST_KEPT = 1_000
 
 # What a program calls a field. A number of four digits in it, a space, or an @ inside may be somebody's data.
 _WORD = re.compile(r"(?!.*\d{4})[@$#]?[^\W\d][\w.:/-]{0,60}", re.ASCII)
@@ -60,6 +61,55 @@ class Part:
         if not isinstance(answer, dict):
             raise PartMissing(f"the answer has no field {step!r}: it is of type {type(answer).__name__}{hint}", names)
         raise PartMissing(f"the answer has no field {step!r}; it has: {named(answer)}{hint}", names)
+
+
+class Absence:
+    """Whether a path leads to anything in many answers, and what they have in its place if it never does.
+
+    An answer with nothing in it, or with null on the way, or with a list that is too short, says nothing about it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._steps = steps_of(path)
+        self._count = 0
+        self._fields: set[str] = set()
+        self._types: set[str] = set()
+        self._hint = ""
+        self.is_known = False
+
+    def look(self, answer: Json) -> None:
+        """Look at an answer."""
+        found = answer
+        for step in self._steps:
+            if isinstance(found, dict) and step in found:
+                found = found[step]
+            elif found is None or found in ([], {}, ""):
+                return
+            elif isinstance(found, list) and step.isdecimal():
+                if int(step) >= len(found):
+                    return
+                found = found[int(step)]
+            else:
+                self._note(answer, found)
+                return
+        self.is_known = True
+
+    def _note(self, answer: Json, found: Json) -> None:
+        self._count += 1
+        if not isinstance(found, dict):
+            self._types.add(type(found).__name__)
+        elif len(self._fields) < _MOST_KEPT:
+            self._fields.update(found)
+            if names := _undotted(answer, self._steps):
+                self._hint = f". A name with a dot in it is written as a tuple: {names!r}"
+
+    def __str__(self) -> str:
+        """Return what the answers have where the path ends; nothing if it leads somewhere, or none could say."""
+        if self.is_known or not self._count:
+            return ""
+        fields = f"the fields that are there: {named(sorted(self._fields))}" if self._fields else ""
+        types = f"what is there is of type {', '.join(sorted(self._types))}" if self._types else ""
+        return "; ".join(filter(None, (fields, types))) + self._hint
 
 
 def steps_of(path: Path | None) -> tuple[str, ...]:

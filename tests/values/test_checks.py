@@ -162,6 +162,42 @@ def test_results_without_the_field_are_not_compared() -> None:
     assert problem(Unique("tel"), [{}, {}, [], "x", None, {"tel": None}, {"tel": None}]) is None
 
 
+@pytest.mark.parametrize(
+    ("path", "results", "instead"),
+    [
+        ("tle", [{"tel": 1, "at": 2}, {}, {"id": 1}], "the fields that are there: at, id, tel"),
+        ("tel", [[{"tel": 1}], [], [{"tel": 1}]], "what is there is of type list"),
+        ("tel", [7, {"id": 1}], "the fields that are there: id; what is there is of type int"),
+        ("rows.0.tle", [{"rows": [{"tel": 1}]}, {"rows": []}, {"rows": None}], "the fields that are there: tel"),
+        ("+12025550188", [{"+12025550143": 1}], "the fields that are there: …43"),
+        ("@odata.id", [{"@odata.id": 1}], "@odata.id. A name with a dot in it is written as a tuple: ('@odata.id',)"),
+    ],
+    ids=repr,
+)
+def test_a_field_that_no_result_has_is_a_finding(path: str, results: list[Json], instead: str) -> None:
+    """A misspelt name compares nothing, which is no proof of anything: the check says what there is."""
+    found = problem(Unique(path), results) or ""
+    assert found.startswith("no result has this field, so nothing was compared; ")
+    assert found.endswith(instead)
+
+
+@pytest.mark.parametrize(
+    ("path", "results"),
+    [
+        ("tel", []),
+        ("tel", [{}, [], ""]),
+        ("tel", [{"id": 1}, {"tel": None}]),
+        ("rows.0.tel", [{"rows": []}, {"rows": None}]),
+        ("rows.3.tel", [{"rows": [{"tel": 1}]}]),
+        (("@odata.id",), [{"@odata.id": 1}, {"@odata.id": 2}]),
+    ],
+    ids=repr,
+)
+def test_what_says_nothing_about_a_field_is_no_finding(path: Any, results: list[Json]) -> None:
+    """No result, empty ones, null, and a list that is too short: the name may be right."""
+    assert problem(Unique(path), results) is None
+
+
 def test_the_order_of_fields_does_not_make_a_difference() -> None:
     """Two objects with the same fields are the same value."""
     assert problem(Unique("at"), [{"at": {"x": 1, "y": 2}}, {"at": {"y": 2, "x": 1}}], shown=True) == (
@@ -169,7 +205,7 @@ def test_the_order_of_fields_does_not_make_a_difference() -> None:
     )
 
 
-@pytest.mark.parametrize("field", ["", ".", "a..b", "a.", None, 3, ("a",)], ids=repr)
+@pytest.mark.parametrize("field", ["", ".", "a..b", "a.", None, 3, (), ("a", "")], ids=repr)
 def test_a_field_is_a_path(field: Any) -> None:
     """What names no field is refused where it is written."""
     with pytest.raises(BadSetting) as caught:
@@ -202,9 +238,12 @@ def test_zero_and_false_are_not_empty() -> None:
 def test_only_good_results_are_looked_at() -> None:
     """Nulls and failures are the coverage's business, not that of a check."""
     bad = [Kind.NULL, Kind.HTTP_ERROR, Kind.ERROR]
-    records = [record(0, 1), *(Record.of(1, "x", Outcome(kind, failure=Failure("E", "e")), 1, 1.0) for kind in bad)]
+    records = [
+        record(0, {"id": 1}),
+        *(Record.of(1, "x", Outcome(kind, failure=Failure("E", "e")), 1, 1.0) for kind in bad),
+    ]
     checks: list[Check] = [
-        ResultSchema({"type": "integer"}),
+        ResultSchema({"type": "object"}),
         Unique("id"),
         MaxEmpty(0),
         Over(lambda pairs: str(len(list(pairs)))),
