@@ -217,7 +217,8 @@ def test_a_fetch_that_is_ended_is_one_message_and_completed_by_one_clear(
     """Marked failed in the UI, killed by SIGKILL, or with its worker stopped: only what was lost is asked for again."""
     service.set_faults(latency_ms=LATENCY_MS)
     ways = (mark_failed, kill_task, stop_worker)
-    reports = [Report.begun(own, 200 * place, 200) for place in range(len(ways))]
+    # So many that none is done before its turn has come, on a busy machine too.
+    reports = [Report.begun(own, 600 * place, 600) for place in range(len(ways))]
     for report, end in zip(reports, ways, strict=True):
         report.run.fetching(CONCURRENCY)
         end(report)
