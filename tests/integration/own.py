@@ -25,6 +25,16 @@ DAGS = {
         "unready",
     ),
     "days.py": ("days",),
+    "leaks.py": (
+        *("good_bearer", "good_basic", "good_digest", "good_header", "good_function", "good_requests", "good_body"),
+        *("good_list", "good_swap", "good_replace", "good_shards", "good_native", "good_checks", "null_results"),
+        *("status_that_quotes", "answer_not_json", "missing_field", "redirect_that_quotes", "hung_up", "too_large"),
+        *("too_late", "wrong_token", "dead_proxy", "nobody_there", "bad_token", "function_raises", "function_refused"),
+        *("function_refused_by_requests", "function_unplain", "function_of_a_partial", "list_refused"),
+        *("list_not_json", "list_without_items", "list_repeats", "twins", "pairs", "sets", "document_raises"),
+        *("document_unstorable", "document_alike", "document_without_key", "mongo_validator", "mongo_unique"),
+        *("mongo_wrong_password", "schema_fails", "unique_fails", "check_raises", "leak"),
+    ),
     "functions.py": ("function_here", "function_imported", "function_lambda", "function_locked"),
     "many.py": ("many", "too_many"),
     "slices.py": (
@@ -77,10 +87,10 @@ class OwnReports:
         """Return this test's name for a DAG, or a connection."""
         return f"{plain}_{self._suffix}"
 
-    def connect(self, name: str, kind: str, port: int, extra: str = "{}") -> None:
+    def connect(self, name: str, kind: str, port: int, extra: str = "{}", **more: str) -> None:
         """Make a connection, as people do in the UI; DAGs that are added from now on have it."""
         own = self.name(name)
-        wanted = {"connection_id": own, "conn_type": kind, "host": HOST, "port": port, "extra": extra}
+        wanted = {"connection_id": own, "conn_type": kind, "host": HOST, "port": port, "extra": extra, **more}
         self._client.request("POST", "/api/v2/connections", json=wanted)
         self._connected[name] = own
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.outcome import Failure, Kind, Outcome, Record
-from airflow_fanout.verdict import LONGEST_TEXT, MOST_CAUSES, Cause, Finding, Rules, Tally, account
+from airflow_fanout.verdict import LONGEST_TEXT, MOST_CAUSES, PAUSE, Cause, Finding, Rules, Tally, account
 
 OK = Outcome(Kind.OK, result=1)
 NULL = Outcome(Kind.NULL)
@@ -194,6 +194,46 @@ def test_a_sample_is_shown_where_the_report_says_so() -> None:
     """Parameters that are no personal data appear as JSON."""
     shown = failed("refused for +12025550100", shown=True)
     assert shown == '#7 {"tel":"+12025550100"}: ConnectionError: refused for +12025550100 after 3 attempts'
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [
+        (
+            Outcome(Kind.ERROR, failure=Failure("LookupError", "no calls of Jane Doe", "report.py:17")),
+            "LookupError: at report.py:17 (the journal has its text)",
+        ),
+        (
+            Outcome(Kind.HTTP_ERROR, status=404, failure=Failure("HTTPError", "HTTP 404 No Jane Doe")),
+            "HTTPError: HTTP 404 Not Found",
+        ),
+        (
+            Outcome(Kind.HTTP_ERROR, status=599, failure=Failure("HTTPError", "HTTP 599 No Jane Doe")),
+            "HTTPError: HTTP 599",
+        ),
+        (
+            Outcome(Kind.HTTP_ERROR, status=503, failure=Failure("HTTPError", f"HTTP 503 Jane{PAUSE} 90 s, too long")),
+            "HTTPError: HTTP 503 Service Unavailable; the API asked us to wait 90 s, too long",
+        ),
+        (
+            Outcome(Kind.ERROR, failure=Failure("ForkRefused", "a function can't fork", "report.py:17")),
+            "ForkRefused: a function can't fork",
+        ),
+        (
+            Outcome(Kind.TIMEOUT, failure=Failure("ReadTimeout", "Read timed out.", "report.py:17")),
+            "ReadTimeout: Read timed out.",
+        ),
+    ],
+    ids=lambda value: value.kind if isinstance(value, Outcome) else "",
+)
+def test_a_sample_has_nothing_that_an_author_or_a_server_wrote(outcome: Outcome, told: str) -> None:
+    """Both may quote an answer: the log says where to look, and the journal has the text."""
+    counted = tally([outcome])
+    [cause] = counted.causes
+    assert counted.samples(cause) == [f"#0 …00: {told}"]
+    [shown] = tally([outcome], shown=True).samples(cause)
+    assert outcome.failure is not None
+    assert outcome.failure.message in shown
 
 
 def test_an_exception_that_quotes_a_whole_answer_is_cut() -> None:
