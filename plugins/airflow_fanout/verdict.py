@@ -7,23 +7,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from http.client import responses
 from math import floor
 from typing import Any, NamedTuple
 
 from airflow_fanout import codec
 from airflow_fanout.codec import Json
-from airflow_fanout.masking import mask, scrub
-from airflow_fanout.outcome import Failure, Kind, Record
+from airflow_fanout.masking import mask
+from airflow_fanout.outcome import Kind, Record
 from airflow_fanout.settings import check_share
+from airflow_fanout.telling import words_of
 
 MOST_CAUSES = 20
 # An exception may say a whole answer; a message that people read has no room for it.
 LONGEST_TEXT = 400
-# What the engine itself says of a function. Any other error of a function has its author's text, or a library's.
-OUR_FAILURES = frozenset({"NotJson", "EngineEnded", "ForkRefused", "AsyncioRefused", "CodeChanged", "ImportError"})
-# How retry.py goes on about a status.
-PAUSE = "; the API asked us to wait"
 FAILED_CHECK = (
     "If a check is wrong, mend it and clear the validate task; if the answers are, clear the run from its extract task "
     "on, since fetch keeps what it has."
@@ -121,7 +117,8 @@ class Tally:
         name = f"#{record.index} {show(record.parameter, shown=self._shown)}"
         if failure is None:
             return name
-        message = cut(failure.message if self._shown else _words(record, failure))
+        words = words_of(failure, kind=record.kind, status=record.status, parameter=record.parameter)
+        message = cut(failure.message if self._shown else words)
         times = f" after {record.attempts} attempts" if record.attempts > 1 else ""
         return f"{name}: {failure.type}: {message}{times}"
 
@@ -141,19 +138,6 @@ class Tally:
             "ok": self.kinds[Kind.OK],
             "kinds": {kind.value: self.kinds[kind] for kind in Kind if self.kinds[kind]},
         }
-
-
-def _words(record: Record, failure: Failure) -> str:
-    """Return a failure's message without what an author or a server may have put into it.
-
-    All of it is in the journal.
-    """
-    if failure.where and failure.type not in OUR_FAILURES and record.kind is Kind.ERROR:
-        return f"at {failure.where} (the journal has its text)"
-    if record.kind is Kind.HTTP_ERROR:
-        _, pause, rest = failure.message.partition(PAUSE)
-        return f"HTTP {record.status} {responses.get(record.status or 0, '')}".rstrip() + pause + rest
-    return scrub(failure.message, record.parameter)
 
 
 def _cause(record: Record) -> Cause:

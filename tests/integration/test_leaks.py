@@ -132,7 +132,8 @@ def check(
     # The alerts come after the end.
     failed = [kind for kind, state in states.items() if state == "failed"]
     until(lambda: len(hook.posted) >= len(failed), within_s=FULL_S, what="an alert for each failed run")
-    assert [str(found) for found in leaks(airflow, processes, hook)] == []
+    found = leaks(airflow, processes, hook)
+    assert not found, "\n".join(map(str, found))
 
 
 @pytest.mark.timeout(FULL_S)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.outcome import Failure, Kind, Outcome, Record
-from airflow_fanout.verdict import LONGEST_TEXT, MOST_CAUSES, PAUSE, Cause, Finding, Rules, Tally, account
+from airflow_fanout.telling import PAUSE
+from airflow_fanout.verdict import LONGEST_TEXT, MOST_CAUSES, Cause, Finding, Rules, Tally, account
 
 OK = Outcome(Kind.OK, result=1)
 NULL = Outcome(Kind.NULL)

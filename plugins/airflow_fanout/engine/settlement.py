@@ -19,6 +19,7 @@ from airflow_fanout.reasons import reason_of
 from airflow_fanout.retry import Again, Budget, Verdict, bound_s, decide, without_too_long_a_pause
 from airflow_fanout.settings import FetchSettings
 from airflow_fanout.startup import GIVE_WAY_S, Startup, cause_of
+from airflow_fanout.telling import words_of
 
 Write = Callable[[Sequence[Record]], None]
 _OK = Kind.OK
@@ -207,5 +208,5 @@ class Settlement:
 
 
 def _not_started(outcome: Outcome, startup: Startup) -> Stop:
-    said = outcome.failure.message if outcome.failure else ""
+    said = words_of(outcome.failure, kind=outcome.kind, status=outcome.status) if outcome.failure else ""
     return Stop("not_started", {"requests": startup.failed, "cause": cause_of(outcome), "said": said})

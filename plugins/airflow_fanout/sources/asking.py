@@ -27,6 +27,7 @@ from airflow_fanout.sources.errors import UnusableList
 from airflow_fanout.sources.http_list import HttpList
 from airflow_fanout.sources.page import Query, pairs_of
 from airflow_fanout.sources.paging import PageNumber
+from airflow_fanout.telling import words_of
 
 if TYPE_CHECKING:
     import requests
@@ -147,7 +148,7 @@ class Asker:
         if self._deadline.is_over:
             total_s = self._source.timeouts.total_s
             return _Failed(outcome, f"it wasn't complete after {total_s:g} s (timeouts.total_s of the HttpList)")
-        return _Failed(outcome, outcome.failure.message if outcome.failure else outcome.kind)
+        return _Failed(outcome, _words(outcome))
 
     def _error(self, failed: _Failed, number: int, attempt: int) -> BadSource:
         outcome, policy = failed.outcome, self._source.retry
@@ -175,8 +176,11 @@ def _refused(response: requests.Response, endpoint: Endpoint) -> _Failed:
     outcome = outcome_of_status(response)
     there, own = (_origin(address) for address in (response.url, endpoint.base_url))
     elsewhere = "" if there == own else f". The page is at {there}, not at {own}: no credentials were sent there"
-    text = outcome.failure.message if outcome.failure else outcome.kind
-    return _Failed(outcome, text, elsewhere=elsewhere)
+    return _Failed(outcome, _words(outcome), elsewhere=elsewhere)
+
+
+def _words(outcome: Outcome) -> str:
+    return words_of(outcome.failure, kind=outcome.kind, status=outcome.status) if outcome.failure else outcome.kind
 
 
 def _origin(address: str) -> str:
