@@ -200,7 +200,7 @@ class FanoutSession(requests.Session):
 
     def resolve_redirects(self, resp: requests.Response, *args: Any, **options: Any) -> Iterator[Any]:
         """Yield what comes of going where an answer leads, once that answer itself is whole."""
-        if self.get_redirect_target(resp):
+        if self._leads_somewhere(resp):
             try:
                 # requests takes no notice of one that is cut off.
                 resp.content  # noqa: B018 - reading it is what is wanted
@@ -208,6 +208,14 @@ class FanoutSession(requests.Session):
                 # Nobody reads what stands in a redirect; it has come to its end.
                 resp._content, resp._content_consumed = b"", True  # type: ignore[attr-defined] # requests' own fields
         yield from super().resolve_redirects(resp, *args, **options)
+
+    def _leads_somewhere(self, resp: requests.Response) -> bool:
+        try:
+            return bool(self.get_redirect_target(resp))
+        except requests.exceptions.InvalidURL:
+            # Nobody reads it, and its place in the pool is needed.
+            resp.close()
+            raise
 
     def _note_pause(self, headers: Mapping[str, str]) -> None:
         if any("ratelimit" in name or "retry-after" in name for name in map(str.lower, headers)):

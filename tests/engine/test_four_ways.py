@@ -56,7 +56,8 @@ def outcomes(folder: Path, seed: int, numbers: range) -> dict[int, list[Outcome]
     with sending(seed) as server:
         for place, (what, transport) in enumerate(WAYS):
             asked = Request(endpoint="/{0}") if what == "declarative" else ask
-            how = settings(16, transport=transport, timeouts=Timeouts(read_s=20, total_s=40))
+            # No answer takes long; a busy machine may, and that is no difference between the ways.
+            how = settings(16, transport=transport, timeouts=Timeouts(connect_s=300, read_s=300, total_s=600))
             done = run(job(frozen(folder / str(place), numbers), asked, server.origin, how))
             assert len(done.records) == len(numbers), done.last
             for record in done.records:
@@ -117,7 +118,7 @@ def test_the_exceptions_are_few_and_documented() -> None:
     assert 0 < len(documented()) <= MOST_EXCEPTIONS
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(7200)
 def test_the_same_bytes_have_the_same_outcome(tmp_path: Path) -> None:
     """Two thousand answers out of a seed: one verdict on all four ways, and never two different results."""
     wrong = compare(tmp_path, seed_of_this_run(), range(COUNT))
@@ -125,7 +126,7 @@ def test_the_same_bytes_have_the_same_outcome(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(7200)
+@pytest.mark.timeout(0)
 def test_the_same_bytes_have_the_same_outcome_for_very_many(tmp_path: Path) -> None:
     """A hundred thousand answers, in batches."""
     seed = seed_of_this_run()

@@ -95,6 +95,8 @@ class BoundedAdapter(HTTPAdapter):
             resp.enforce_content_length = False
             if (received.length or 0) > self._max_body_bytes:
                 resp.close()
+                # Its place in the pool, which closing alone doesn't give back.
+                resp.release_conn()
                 raise too_large(self._max_body_bytes)
         response = super().build_response(req, resp)
         response.__class__ = BoundedResponse
@@ -201,7 +203,11 @@ class BoundedResponse(requests.Response):
                     raise too_large(self.max_body_bytes)
                 yield chunk
         except ContentDecodingError:
-            self._read_on()
+            try:
+                self._read_on()
+            finally:
+                # urllib3 gives a place in the pool back only after a body that could be decoded.
+                self.close()
             raise
         self._check_end()
 
