@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
+from typing import NoReturn
 
 from demo.mongod import Mongod
 from tests.mutants.modules import Module
@@ -110,20 +112,31 @@ def _fails(module: Module, code: str | None, timeout_s: float) -> str:
     return "" if passed else LOG.read_text() or "it took too long"
 
 
-def _test(module: Module) -> None:
-    import pytest
+def _test(module: Module) -> NoReturn:
+    status = 70
+    try:
+        status = _pytest(module)
+    except BaseException:  # noqa: BLE001 - this process is a copy of the worker, which must not go on as a second one
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
 
+
+def _pytest(module: Module) -> int:
     os.setsid()
     with LOG.open("wb") as log:
         for stream in (1, 2):
             os.dup2(log.fileno(), stream)
+    import pytest
+
     for name in [name for name in sys.modules if name.partition(".")[0] in ("airflow_fanout", "demo", "tests")]:
         del sys.modules[name]
-    # The seed of hypothesis, so that a change is noticed each time or never.
+    # The seed of hypothesis, so that a change is noticed each time or never; the warning is about what is warm.
     options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-seed=0"]
-    status = pytest.main([*options, *module.test_paths])
-    sys.stdout.flush()
-    os._exit(int(status))
+    options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    return int(pytest.main([*options, *module.test_paths]))
 
 
 def _passed(run: int, timeout_s: float) -> bool:
