@@ -141,7 +141,7 @@ def test_what_may_be_another_time_is_told(outcome: Outcome, transient: bool) -> 
 def test_ten_first_attempts_without_any_answer_are_an_outage() -> None:
     """The tenth in a row begins it, with a pause for everybody."""
     server = Server()
-    server.gives(REFUSED, times=FIRST_FAILURES - 1)
+    server.gives(REFUSED, times=9)
     assert (server.outage.is_on, server.pauses) == (False, [])
     server.gives(REFUSED)
     assert (server.outage.is_on, server.pauses) == (True, [PROBE_S])
@@ -231,6 +231,29 @@ def test_a_request_from_before_it_that_is_answered_tells_how_it_ended() -> None:
     assert server.gives(OK, at=10.5, ms=600.0) is Over.PARTIAL
     server.gives(REFUSED, times=FIRST_FAILURES, at=20.0)
     assert server.gives(OK, at=20.5, ms=400.0) is Over.BACK
+
+
+@pytest.mark.parametrize(("ms", "ends"), [(499.6, Over.BACK), (500.0, Over.BACK), (500.4, Over.PARTIAL)])
+def test_a_request_that_was_sent_as_it_began_is_one_of_it(ms: float, ends: Over) -> None:
+    """To the millisecond: what was sent at its beginning or later shows that the server has come back."""
+    assert down(at=10.0).gives(OK, at=10.5, ms=ms) is ends
+
+
+@pytest.mark.parametrize(("ms", "pauses"), [(499.6, [0.5, 1.0]), (500.0, [0.5, 1.0]), (500.4, [0.5])])
+def test_a_request_that_was_sent_as_it_began_is_a_probe(ms: float, pauses: list[float]) -> None:
+    """One that was sent before it says nothing new, and makes no pause longer."""
+    server = down(at=10.0)
+    server.gives(REFUSED, at=10.5, ms=ms)
+    assert server.pauses == pauses
+
+
+@pytest.mark.parametrize(("ms", "is_on"), [(999.8, True), (1000.0, True), (1000.2, False)])
+def test_a_request_counts_if_nobody_was_answered_in_the_second_half_of_its_wait(ms: float, is_on: bool) -> None:
+    """An answer at 10 s says more than one that has waited since before 9.5 s and ends at 10.5 s."""
+    server = Server()
+    server.gives(OK, at=10.0)
+    server.gives(REFUSED, times=10, at=10.5, ms=ms)
+    assert server.outage.is_on is is_on
 
 
 def test_a_server_that_says_what_it_has_not_processed_is_there() -> None:

@@ -12,6 +12,8 @@ from airflow_fanout.ratelimit import LONGEST_S, pause_s, reset_s, retry_after_s
 
 NOW = datetime(2026, 11, 23, 6, 0, 0, tzinfo=UTC)
 UNIX = int(NOW.timestamp())
+# The largest number that is a duration, not a moment.
+BILLION = "1000000000"
 NAMES = (
     "Date",
     "Retry-After",
@@ -48,6 +50,14 @@ TEXTS = (
         ("1.5", None),
         ("٣", None),
         ("soon", None),
+        (BILLION, 1e9),
+        ("1000000001", 0.0),
+        ("100000000000", None),
+        ("100000000001", 0.0),
+        ("000000000000120", 120.0),
+        ("0000000000000120", None),
+        (format_datetime(NOW + timedelta(seconds=1e9), usegmt=True), 1e9),
+        (format_datetime(NOW + timedelta(seconds=1e9 + 1), usegmt=True), None),
         ("9" * 15, None),
         ("9" * 400, None),
         ("9" * 5000, None),

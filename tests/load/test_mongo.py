@@ -18,14 +18,19 @@ from airflow_fanout.documents import Shape, Stored, encoded
 from airflow_fanout.errors import CountMismatch, FanoutError, NoUniqueIndex, WriteRefused
 from airflow_fanout.mongo import Written, write
 from airflow_fanout.mongo.access import MongoUnreachable
-from airflow_fanout.mongo.batches import BATCH, BATCH_BYTES, Pair, batches
+from airflow_fanout.mongo.batches import BATCH, BATCH_BYTES, Pair, batches, write_all
+from airflow_fanout.mongo.loading import Loading
+from airflow_fanout.mongo.patience import Patience
 from airflow_fanout.mongo.side_by_side import AT_ONCE
+from airflow_fanout.mongo.target import look
 from airflow_fanout.outcome import Kind, Record
 from airflow_fanout.storable import DEEPEST, LARGEST_BYTES
-from tests.load.loads import AS_OF, WRITES, load, stored
+from tests.load.loads import AS_OF, WRITES, load, numbered, stored
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
+
+KEY = Stored(bson.encode({}))
 
 
 def test_documents_are_written_whole(collection: Collection[dict[str, Any]]) -> None:
@@ -76,6 +81,29 @@ def test_large_documents_go_in_small_batches() -> None:
     sizes = [len(pair[1].raw) for pair in _large(40)]
     assert [len(batch) for batch in batches(_large(40))] == [32, 8]
     assert sizes[0] * 31 < BATCH_BYTES <= sizes[0] * 32
+
+
+MEBIBYTE = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("sizes", "numbers"),
+    [
+        ([1] * 2500, [1000, 1000, 500]),
+        ([1] * 2000, [1000, 1000]),
+        ([MEBIBYTE] * 66, [32, 32, 2]),
+        ([MEBIBYTE - 1] + [MEBIBYTE] * 65, [33, 32, 1]),
+        ([MEBIBYTE] * 32 + [MEBIBYTE - 1] + [MEBIBYTE] * 32, [32, 33]),
+        ([], []),
+    ],
+    ids=["many", "just as many", "large", "large, by a byte", "large, by a byte, later", "none"],
+)
+def test_a_batch_ends_at_a_thousand_documents_or_32_mebibytes(sizes: list[int], numbers: list[int]) -> None:
+    """Whichever comes first, each batch for itself; what is left over is the last one."""
+    made = {size: Stored(size.to_bytes(4, "little") + bytes(size - 4)) if size > 4 else KEY for size in sizes}
+    found = list(batches((KEY, made[size]) for size in sizes))
+    assert [len(batch) for batch in found] == numbers
+    assert [document for batch in found for _, document in batch] == [made[size] for size in sizes]
 
 
 def test_the_largest_document_is_taken(collection: Collection[dict[str, Any]]) -> None:
@@ -247,6 +275,71 @@ def test_only_what_is_refused_is_told_as_refused(mongo_uri: str, collection: Col
     ):
         load(watched.reports[collection.name], [{"tel": "a", "n": 2}, {"tel": "b", "n": "one"}])
     assert (caught.value.refused, caught.value.code) == (1, 121)
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_what_no_race_explains_is_not_sent_again(
+    mongo_uri: str, collection: Collection[dict[str, Any]], is_first: bool
+) -> None:
+    """A batch of which a document doesn't fit is sent once: the others are there, and the error tells the one."""
+    load(collection, [{"tel": "a", "n": 1}], as_of=AS_OF - timedelta(days=is_first))
+    listener = Sent(lambda: collection.database.command("collMod", collection.name, validator={"n": {"$type": "int"}}))
+    given = [{"tel": "a", "n": 2}, {"tel": "b", "n": "one"}, {"tel": "c", "n": 3}]
+    with (
+        MongoClient[dict[str, Any]](mongo_uri, event_listeners=[listener]) as watched,
+        pytest.raises(WriteRefused) as caught,
+    ):
+        load(watched.reports[collection.name], given)
+    assert (caught.value.refused, caught.value.code) == (1, 121)
+    assert listener.writes == ["insert" if is_first else "update"]
+    assert collection.count_documents({"n": {"$gt": 1}}) == 2
+
+
+def test_a_race_among_other_errors_is_no_mere_race(mongo_uri: str, collection: Collection[dict[str, Any]]) -> None:
+    """Where one document meets another's key and one doesn't fit, both are told, and nothing is sent again."""
+    load(collection, [{"tel": tel, "n": n} for n, tel in enumerate("abc")])
+
+    def disturb() -> None:
+        collection.insert_one({"n": 70})
+        collection.create_index("n", unique=True)
+        collection.database.command("collMod", collection.name, validator={"n": {"$type": "int"}})
+
+    listener = Sent(disturb)
+    given = [{"tel": "a", "n": 70}, {"tel": "b", "n": "one"}, {"tel": "c", "n": 3}]
+    with (
+        MongoClient[dict[str, Any]](mongo_uri, event_listeners=[listener]) as watched,
+        pytest.raises(WriteRefused) as caught,
+    ):
+        load(watched.reports[collection.name], given)
+    assert caught.value.refused == 2
+    assert listener.writes == ["update"]
+    assert [found["n"] for found in stored(collection) if "tel" in found] == [0, 1, 3]
+
+
+def test_a_lost_race_over_what_is_there_is_counted_once(mongo_uri: str, collection: Collection[dict[str, Any]]) -> None:
+    """Nine were replaced at once and the tenth by the second send: ten, as many as were given."""
+    load(collection, [{"tel": f"{number}", "number": 100 + number} for number in range(10)])
+    collection.create_index("number", unique=True)
+    collection.insert_one({"tel": "blocks", "number": 0, "blocks": True})
+    listener = Unblocks(collection, times=1)
+    with MongoClient[dict[str, Any]](mongo_uri, event_listeners=[listener]) as watched:
+        given = [{"tel": f"{number}", "number": number} for number in range(10)]
+        assert load(watched.reports[collection.name], given) == Written(inserted=0, replaced=10)
+    assert listener.written == [9, 1]
+
+
+def test_what_is_new_and_what_is_replaced_is_both_progress(collection: Collection[dict[str, Any]]) -> None:
+    """A load of three documents that are there and of one that isn't is done with four."""
+    load(collection, numbered(3, 1))
+    patience = Patience(collection.full_name, 60)
+    target = look(collection, lambda step: step())
+    records = [Record(0, {"tel": f"{number:06d}"}, Kind.OK, 1, 1.0, result=1) for number in range(4)]
+    with encoded(records, Shape(key=("tel",), as_of=AS_OF, document=documents.parameter_and_result)) as made:
+        loading = Loading(
+            collection=collection, target=target, made=made, run="r", patience=patience, work=patience.work
+        )
+        assert write_all(loading, collection) == Written(inserted=1, replaced=3)
+    assert (patience.work.done, patience.work.total) == (4, 4)
 
 
 @pytest.mark.parametrize("blockers", [1, 2])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.mutants.modules import MODULES, Module
+from tests.mutants.page import Entry, with_entry
 from tests.mutants.running import Runner, Tried, running
 from tests.mutants.sampling import equivalents, sample
 
@@ -53,9 +54,10 @@ def main() -> int:
     arguments = _arguments()
     modules = [module for module in MODULES if not arguments.modules or module.name in arguments.modules]
     with running(arguments.jobs) as runner:
-        results = [_result(runner, module, arguments) for module in modules]
-    if not arguments.modules:
-        RESULTS.write_text(_page(results, arguments))
+        results = []
+        for module in modules:
+            results.append(_result(runner, module, arguments))
+            RESULTS.write_text(_page(results[-1], arguments))
     short = [result.module.name for result in results if result.share < ENOUGH]
     print(f"Fewer than {100 * ENOUGH:g} % noticed: {', '.join(short)}" if short else "Enough noticed in each module.")
     return 1 if short else 0
@@ -83,23 +85,10 @@ def _result(runner: Runner, module: Module, arguments: argparse.Namespace) -> Re
     return result
 
 
-def _page(results: Sequence[Result], arguments: argparse.Namespace) -> str:
-    lines = [
-        "# Deliberate faults",
-        "",
-        f"`make mutants` wrote this page: seed {arguments.seed}, Python {sys.version.split()[0]}. A change that",
-        "changes nothing stands in [equivalents.toml](equivalents.toml) with its reason, and doesn't count.",
-        "",
-        "| module | changes | of them equivalent | noticed | survived | share noticed | seconds |",
-        "|---|---|---|---|---|---|---|",
-        *(result.row() for result in results),
-        "",
-        "## Survivors",
-        "",
-        *(f"- `{result.module.name}` {one.mutant}" for result in results for one in result.survivors),
-        "",
-    ]
-    return "\n".join(lines)
+def _page(result: Result, arguments: argparse.Namespace) -> str:
+    survivors = [str(one.mutant) for one in result.survivors]
+    entry = Entry(row=f"{result.row()} {arguments.seed} |", survivors=survivors)
+    return with_entry(RESULTS.read_text() if RESULTS.exists() else "", result.module.name, entry)
 
 
 if __name__ == "__main__":

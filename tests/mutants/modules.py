@@ -32,7 +32,7 @@ class Module:
 
 
 MODULES = (
-    Module("throttle", ("control/test_throttle.py",)),
+    Module("throttle", ("control/test_throttle_steps.py", "control/test_throttle.py")),
     Module("retry", ("values/test_retry.py",)),
     Module("ratelimit", ("control/test_ratelimit.py",)),
     Module("breaker", ("control/test_breaker.py",)),

@@ -18,6 +18,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NoReturn
 
+from hypothesis import settings
+
 from demo.mongod import Mongod
 from tests.mutants.modules import Module
 from tests.mutants.sampling import Mutant
@@ -30,6 +32,8 @@ WARM = ("pytest", "hypothesis", "bson", "msgspec", "psutil", "pymongo", "request
 SLOWEST = 10
 SPARE_S = 60.0
 LOG = Path("output.txt")
+# Of a property so many examples: a change that is noticed is noticed by few, and one that isn't costs all of them.
+EXAMPLES = 25
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,9 @@ def _settle(directory: str, mongo_uri: str) -> None:
     sys.dont_write_bytecode = True
     for name in WARM:
         import_module(name)
+    # The tests' own profiles begin with the one that is loaded.
+    settings.register_profile("few", max_examples=EXAMPLES, database=None)
+    settings.load_profile("few")
 
 
 def _fails(module: Module, code: str | None, timeout_s: float) -> str:

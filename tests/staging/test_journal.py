@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,16 @@ import pytest
 from airflow_fanout.errors import JournalDamaged
 from airflow_fanout.outcome import Kind, Outcome, Place, Record
 from airflow_fanout.staging.directory import GenerationDirectory
-from airflow_fanout.staging.journal import PART_AGE_S, PART_BYTES, JournalWriter, Snapshot, read_records
+from airflow_fanout.staging.errors import ForeignPart, NotAsValidated, StagingChanged
+from airflow_fanout.staging.journal import (
+    PART_AGE_S,
+    PART_BYTES,
+    JournalWriter,
+    Piece,
+    Snapshot,
+    read_places,
+    read_records,
+)
 from airflow_fanout.staging.lines import LinesWriter
 
 
@@ -149,6 +159,72 @@ def test_places_are_those_of_the_records(generation: GenerationDirectory) -> Non
     write(generation, range(1, 5), "newer")
     assert list(snapshot.places()) == [Place(index, Kind.OK) for index in range(3)]
     assert [place.index for place in Snapshot(generation).places()] == [0, 1, 2, 1, 2, 3, 4]
+
+
+def test_what_waits_is_counted_until_it_is_taken(generation: GenerationDirectory) -> None:
+    """Whoever takes the lines has all of them, and nothing waits any more."""
+    writer = JournalWriter(generation.new_try())
+    assert writer.waiting == 0
+    writer.extend([record(0), record(1)])
+    writer.append(record(2))
+    waited = writer.waiting
+    lines = writer.take()
+    assert (lines.count(b"\n"), len(lines), writer.waiting, writer.take()) == (3, waited, 0, b"")
+
+
+def test_a_writer_numbers_its_parts_as_it_is_asked_to(generation: GenerationDirectory) -> None:
+    """Where several processes write one try, no part has another's name."""
+    writer = JournalWriter(generation.new_try(), count(7, 3))
+    for index in range(2):
+        writer.append(record(index))
+        writer.close()
+    assert [path.name for path in generation.parts()] == ["part-00007.jsonl.zst", "part-00010.jsonl.zst"]
+
+
+def test_a_part_has_at_least_eight_mebibytes_or_is_a_minute_old() -> None:
+    """What a dead machine can lose is bounded by these."""
+    assert (PART_BYTES, PART_AGE_S) == (8 * 1024 * 1024, 60.0)
+
+
+def test_a_part_that_is_shorter_than_it_was_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    """One that has grown is fine, since only its first bytes are read; one that is gone is told as such."""
+    (part := tmp_path / "part").write_bytes(b"0123456789" * 100)
+    for size in (999, 1000):
+        Piece(part, size).check_size()
+    with pytest.raises(NotAsValidated, match="has 1,000 bytes, and validate has judged 1,001"):
+        Piece(part, 1001).check_size()
+    with pytest.raises(NotAsValidated, match="isn't there any more"):
+        Piece(tmp_path / "gone", 1).check_size()
+
+
+@pytest.mark.parametrize("read", ["0a", "0c"])
+@pytest.mark.parametrize(("options", "error"), [({"is_judged": True}, NotAsValidated), ({}, StagingChanged)])
+def test_other_bytes_than_before_are_refused(
+    tmp_path: Path, read: str, options: dict[str, bool], error: type[Exception]
+) -> None:
+    """The first reading says what the others must be, unless validate has said it."""
+    piece = Piece(tmp_path / "part", 1, **options)
+    for _ in range(2):
+        # Each time a text of its own.
+        piece.confirm(b"0b".decode())
+    with pytest.raises(error) as caught:
+        piece.confirm(read)
+    assert type(caught.value) is error
+
+
+def test_a_journal_of_another_list_is_refused(generation: GenerationDirectory) -> None:
+    """Where a list is named, each part must belong to it; where none is, or the pieces are given, they are read."""
+    writer = JournalWriter(generation.new_try(), list_id="mine")
+    writer.append(record(0))
+    writer.close()
+    [part] = generation.parts()
+    assert [found.index for found in Snapshot(generation, "mine")] == [0]
+    assert [place.index for place in read_places(part)] == [place.index for place in read_places(part, "mine")] == [0]
+    assert list(Snapshot(generation, "mine", [])) == []
+    with pytest.raises(ForeignPart):
+        Snapshot(generation, "another")
+    with pytest.raises(ForeignPart):
+        list(read_places(part, "another"))
 
 
 def test_a_line_that_is_no_record_is_damage(generation: GenerationDirectory) -> None:

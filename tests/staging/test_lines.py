@@ -195,3 +195,20 @@ def test_half_a_frame_is_taken_back(tmp_path: Path) -> None:
     writer.append("last")
     writer.close()
     assert list(read_lines(path)) == [b'"first"', b'"last"']
+
+
+def test_a_closed_file_is_on_the_disk(tmp_path: Path) -> None:
+    """All that was written is in the file before the disk is waited for, and closing returns after that."""
+    path, synced = tmp_path / "lines", []
+
+    def sync(descriptor: int) -> None:
+        os.fsync(descriptor)
+        synced.append([os.fstat(descriptor).st_ino, *read_lines(path)])
+
+    writer = LinesWriter(path, sync=sync)
+    writer.append("first")
+    writer.flush()
+    writer.append("last")
+    assert synced == []
+    writer.close()
+    assert synced == [[path.stat().st_ino, b'"first"', b'"last"']]

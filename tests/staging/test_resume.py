@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from airflow_fanout.outcome import Kind, Outcome, Record
 from airflow_fanout.staging.directory import GenerationDirectory
 from airflow_fanout.staging.journal import JournalWriter, read_records
-from airflow_fanout.staging.resume import resume
+from airflow_fanout.staging.resume import resume, resume_within
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -156,3 +156,33 @@ def test_a_part_of_another_list_is_put_aside(generation: GenerationDirectory) ->
     assert damaged == [copied, foreign]
     assert [index for index in INDEXES if index in finished] == [len("mine")]
     assert len(generation.parts()) == 1
+
+
+def test_a_part_that_another_process_has_put_aside_is_passed_over(generation: GenerationDirectory) -> None:
+    """Two processes of one try may find the damage at the same time; what comes after it counts."""
+    for index in range(3):
+        write(generation, [[(index, Kind.OK)]])
+
+    class Earlier(GenerationDirectory):
+        """The generation with the listing of a moment ago."""
+
+        listed = generation.parts()
+
+        def parts(self) -> list[Path]:
+            return self.listed
+
+    Earlier.listed[1].rename(Earlier.listed[1].with_name("part-00000.jsonl.zst.damaged"))
+    finished, damaged = resume(Earlier(generation.path), INDEXES)
+    assert [index for index in INDEXES if index in finished] == [0, 2]
+    assert damaged == []
+
+
+def test_what_one_try_has_ended_is_done_whatever_its_outcome(generation: GenerationDirectory) -> None:
+    """A process that takes over asks for nothing twice: the kinds of what wasn't done before are yielded once."""
+    write(generation, [[(1, Kind.OK)]])
+    done_before, _ = resume(generation, INDEXES)
+    write(generation, [[(1, Kind.OK), (2, Kind.TIMEOUT)], [(3, Kind.OK), (2, Kind.OK), (99, Kind.OK)]])
+    attempt = generation.parts()[-1].parent
+    assert list(resume_within(attempt, done_before)) == [Kind.TIMEOUT, Kind.OK]
+    assert [index for index in INDEXES if index in done_before] == [1, 2, 3]
+    assert list(resume_within(attempt, done_before)) == []

@@ -71,6 +71,8 @@ def test_the_bound_doubles_up_to_the_cap() -> None:
     """With a base of half a second, the longest waits are 0.5, 1, 2, 4 and then the cap."""
     policy = Retry(attempts=10, base_s=0.5, cap_s=5.0)
     assert [bound_s(attempt, policy) for attempt in range(1, 7)] == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
+    endless = Retry(attempts=100, base_s=1.0, cap_s=1e300)
+    assert [bound_s(attempt, endless) for attempt in (64, 65, 66, 90)] == [2.0**63, 2.0**64, 2.0**64, 2.0**64]
 
 
 def test_the_jitter_is_full() -> None:
@@ -93,6 +95,7 @@ def test_attempts_have_an_end(attempts: int, last_pass: bool) -> None:
     found = [decided(TIMEOUT, attempt=attempt, policy=policy) for attempt in range(1, attempts + 1)]
     assert all(isinstance(one, Again) for one in found[:-1])
     assert found[-1] is (Verdict.LATER if last_pass else Verdict.FINAL)
+    assert decided(TIMEOUT, attempt=attempts + 1, policy=policy) is found[-1]
 
 
 def test_once_is_once() -> None:
@@ -117,7 +120,10 @@ def test_a_status_is_tried_again_if_the_policy_has_it(status: int, again: bool) 
     assert decided(outcome, policy=Retry(statuses=())) is Verdict.FINAL
 
 
-@pytest.mark.parametrize("outcome", [TIMEOUT, Outcome(Kind.CONNECTION_ERROR), Outcome(Kind.HTTP_ERROR, status=503)])
+@pytest.mark.parametrize(
+    "outcome",
+    [TIMEOUT, Outcome(Kind.CONNECTION_ERROR), *(Outcome(Kind.HTTP_ERROR, status=code) for code in (408, 500, 503))],
+)
 def test_what_may_have_arrived_is_not_sent_twice(outcome: Outcome) -> None:
     """A request that must not be repeated isn't, in no pass, when nobody knows whether it was carried out."""
     assert decided(outcome, repeatable=False) is Verdict.FINAL
@@ -231,3 +237,6 @@ def test_a_garbled_answer_is_asked_for_once_more_at_most() -> None:
     assert isinstance(decided(garbled), Again)
     assert decided(garbled, attempt=2, was_garbled=True) is Verdict.FINAL
     assert isinstance(decided(garbled, attempt=2, was_garbled=False), Again)
+    assert isinstance(
+        decide(garbled, attempt=1, policy=Retry(), repeatable=True, budget=Budget(0.2), uniform=longest), Again
+    )

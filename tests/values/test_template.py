@@ -34,13 +34,34 @@ def test_a_quoted_value_can_be_read_back(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "}", "{}", "{tel", "tel}", "{{tel}}", "{tel.name}", "{tel[0]}", "{tel!r}", "{a b}", "{1a}"]
+    "text",
+    [
+        "{",
+        "}",
+        "{}",
+        "{tel",
+        "tel}",
+        "{{tel}}",
+        "{tel.name}",
+        "{tel[0]}",
+        "{tel!r}",
+        "{a b}",
+        "{1a}",
+        "{a}{",
+        "{a}}{b}",
+        "{a}x{b}{",
+    ],
 )
 def test_other_braces_are_refused(text: str) -> None:
     """A brace that is part of no field is a slip, never a literal; attributes and items of values are out of reach."""
     with pytest.raises(BadTemplate) as caught:
         Template(text)
     assert repr(text) in str(caught.value)
+
+
+def test_a_template_is_shown_as_it_was_written() -> None:
+    """What it was cut into is nobody's business."""
+    assert repr(Template("/calls/{tel}")) == "Template(text='/calls/{tel}')"
 
 
 def test_every_python_identifier_is_a_field() -> None:

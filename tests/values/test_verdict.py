@@ -10,7 +10,7 @@ from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.outcome import Failure, Kind, Outcome, Record
 from airflow_fanout.telling import PAUSE
-from airflow_fanout.verdict import LONGEST_TEXT, MOST_CAUSES, Cause, Finding, Rules, Tally, account
+from airflow_fanout.verdict import LONGEST_TEXT, MOST_CAUSES, Cause, Finding, Rules, Tally, account, cut
 
 OK = Outcome(Kind.OK, result=1)
 NULL = Outcome(Kind.NULL)
@@ -141,6 +141,7 @@ def test_rows_are_items_of_lists() -> None:
     results = [[1, 2, 3], [], {"a": 1, "b": 2}, "text", None]
     counted = tally([*(Outcome(Kind.OK, result=result) for result in results), NULL, BROKEN])
     assert counted.rows == 3 + 0 + 1 + 1 + 1
+    assert tally([Outcome(kind, result=[1, 2]) for kind in Kind if kind is not Kind.OK]).rows == 0
 
 
 def test_causes_are_told_apart_by_what_helps_to_mend_them() -> None:
@@ -158,7 +159,7 @@ def test_causes_are_told_apart_by_what_helps_to_mend_them() -> None:
 def test_endless_causes_are_counted_together() -> None:
     """A function that fails in a new way each time fills neither memory nor message; the sum stays right."""
     counted = tally(raised(number) for number in range(1000))
-    assert len(counted.causes) == MOST_CAUSES + 1
+    assert len(counted.causes) == 20 + 1
     assert sum(counted.causes.values()) == 1000
     assert counted.causes[Cause(Kind.ERROR)] == 1000 - MOST_CAUSES
     assert len(account(counted, Rules(), "place").splitlines()) < 100
@@ -173,6 +174,22 @@ def test_a_few_samples_of_each_cause_are_kept() -> None:
     assert counted.samples(Cause(Kind.NULL)) == ["#0 …00", "#1 …00"]
     assert len(counted.samples(Cause(Kind.HTTP_ERROR, 500, "HTTPError"))) == 1
     assert counted.samples(Cause(Kind.NOT_TRIED)) == ["#4", "#5"]
+    by_default = tally([NULL] * 9)
+    by_default.add_not_tried(range(9))
+    assert [len(by_default.samples(Cause(kind))) for kind in (Kind.NULL, Kind.NOT_TRIED)] == [3, 3]
+
+
+def test_the_share_of_nulls_is_one_of_all_parameters() -> None:
+    """Of an empty list it is 0; what was not tried is a parameter, too."""
+    assert tally([NULL, OK, OK, NULL, BROKEN], total=8).null_share == 0.25
+    assert tally([OK]).null_share == tally([]).null_share == 0.0
+
+
+def test_a_text_is_cut_at_four_hundred_characters() -> None:
+    """What just fits is left as it is; of a longer one the message says how long it was."""
+    assert cut("x" * 400) == "x" * 400
+    assert cut("x" * 400 + "y" * 1000) == "x" * 400 + "… (1,400 characters)"
+    assert cut("x" * 401) == "x" * 400 + "… (401 characters)"
 
 
 def failed(message: str, *, shown: bool) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from struct import Struct
 from types import TracebackType
@@ -36,10 +36,12 @@ class LinesWriter:
     """Appends JSON values to a new file; what was flushed survives the death of the process.
 
     :param label: what the file belongs to; `read_label` gives it back.
+    :param sync: returns when the disk has what was written to a file descriptor.
     """
 
-    def __init__(self, path: Path, label: bytes = b"") -> None:
+    def __init__(self, path: Path, label: bytes = b"", *, sync: Callable[[int], object] = os.fsync) -> None:
         self._path = path
+        self._sync = sync
         self._file = create(path)
         self._compressor = zstandard.ZstdCompressor(level=1, write_checksum=True)
         self._lines: list[bytes] = []
@@ -105,7 +107,7 @@ class LinesWriter:
         """Write what waits, and return when the disk has it."""
         self.flush()
         with named(self._path):
-            os.fsync(self._file.fileno())
+            self._sync(self._file.fileno())
             self._file.close()
 
     def __enter__(self) -> LinesWriter:
