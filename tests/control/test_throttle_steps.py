@@ -344,6 +344,17 @@ def test_there_is_room_for_what_may_be_sent_without_a_look_at_the_clock() -> Non
     assert Gate(Throttle(start=5, rate_per_s=50.0), 10).room == 1
 
 
+def test_a_sender_is_told_how_long_to_wait() -> None:
+    """Until the rate allows the next one, until one under way has ended, or not at all."""
+    gate = Gate(Throttle(start=2, rate_per_s=10.0), 10)
+    assert gate.wait_s(100.0) == 0.0
+    gate.begin(100.0)
+    assert (gate.next_s, gate.wait_s(100.0)) == (pytest.approx(100.05), pytest.approx(0.05))
+    assert gate.wait_s(200.0) == 0.0
+    gate.begin(200.0)
+    assert gate.wait_s(300.0) == math.inf
+
+
 def test_the_state_is_told_to_a_tenth() -> None:
     """Limit, rate and pause are what a person reads in the log."""
     assert Gate(Throttle(start=5), 10).state(0.0) == {"limit": 5, "rate_limit_per_s": None, "paused_s": 0.0}

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from airflow_fanout import documents
 from airflow_fanout.codec import Json
-from airflow_fanout.documents import DocumentOf, Shape, parameter_and_result
+from airflow_fanout.documents import DocumentOf, Shape, Stored, parameter_and_result
 from airflow_fanout.errors import BadDocument, BadSetting
 from airflow_fanout.outcome import Kind, Outcome, Record
 from airflow_fanout.storable import DEEPEST, LARGEST_BYTES
@@ -187,6 +187,8 @@ def test_two_documents_with_one_key_are_refused(one: object, other: object) -> N
         ("1", 1),
         (True, 1),
         (1.5, 1),
+        (1.25, 1),
+        (bson.Decimal128("0.3"), bson.Decimal128("0.3000000000000000000001")),
         ("a", "A"),
         (2**62, 2**62 + 1),
         (0.1, bson.Decimal128("0.1")),
@@ -228,6 +230,8 @@ def test_every_good_result_is_a_document_or_an_error(keys: list[int | str]) -> N
         ({"_id": 1}, "`_id`"),
         ({"as_of": "2026-11-22"}, "as_of_field"),
         ({"as_of": None}, "as_of_field"),
+        ({"as_of": AS_OF + timedelta(days=1)}, "as_of_field"),
+        ({"as_of": AS_OF - timedelta(days=1)}, "as_of_field"),
     ],
     ids=repr,
 )
@@ -421,3 +425,45 @@ def test_fields_that_cannot_be_a_key_are_refused(wrong: dict[str, Any], field: s
 def test_an_empty_spool_has_no_documents() -> None:
     """A report without results writes nothing."""
     assert encoded([], shape()) == []
+
+
+def test_a_document_is_told_by_its_parameter_and_its_key() -> None:
+    """Each document's origin is known, also where a parameter has several or none; the key is masked."""
+    records = [good(index, {"tel": "x"}, index) for index in (5, 7, 300_000)]
+
+    def document(_parameter: Json, result: Json) -> list[dict[str, Any]]:
+        return [{"tel": f"+1202555010{at}", "n": result} for at in range(3)] if result != 7 else []
+
+    with documents.encoded(records, shape(("tel", "n"), document)) as made:
+        found = [made.origin(number) for number in range(made.count)]
+    assert [origin.split(" (")[0] for origin in found] == ["parameter 5"] * 3 + ["parameter 300000"] * 3
+    assert found[1] == "parameter 5 (tel: …01, n: …)"
+
+
+def test_the_keys_are_read_without_the_documents() -> None:
+    """As often as wanted they are those of the pairs, in order, and the fingerprint is the sum of their hashes."""
+    with documents.encoded([good(index, {"tel": str(index)}) for index in range(3)], shape()) as made:
+        keys = [key.raw for key, _ in made.pairs()]
+        for _ in range(2):
+            assert list(made.keys()) == keys
+        assert made.fingerprint == sum(map(hash, keys))
+        assert made.date == {"as_of": AS_OF}
+        assert made.key == ("as_of", "tel")
+
+
+def test_a_stored_document_is_never_empty() -> None:
+    """The driver asks, and would decode the document to answer by itself."""
+    assert Stored(bson.encode({}))
+
+
+def test_the_innermost_line_of_the_authors_file_is_named() -> None:
+    """Where one function of the report calls another one, the line is that of the one that called the library."""
+
+    def mean_of(numbers: list[int]) -> float:
+        return statistics.mean(numbers)
+
+    def document(_parameter: Json, _result: Json) -> dict[str, Any]:
+        return {"mean": mean_of([])}
+
+    line = mean_of.__code__.co_firstlineno + 1
+    assert f"raised StatisticsError in mean_of, test_documents.py:{line}: " in refusal_of(document)
