@@ -12,9 +12,10 @@ from typing import Any
 
 BLANKS = ["", " ", "  ", "\t"]
 GOOD_STATUSES = ["200 OK"] * 30 + ["201 Created", "203 Non-Authoritative", "206 Partial Content", "299 So", "200"]
+# No 429: each lowers the rate of requests, as it has to, and the last ones of thousands would come by one a second.
 OTHER_STATUSES = [
     "204 No Content", "205 Reset Content", "300 Multiple Choices", "302 Found", "304 Not Modified", "400 Bad Request",
-    "401 Unauthorized", "403 Forbidden", "404 Not Found", "410 Gone", "418 Teapot", "429 Too Many Requests",
+    "401 Unauthorized", "403 Forbidden", "404 Not Found", "410 Gone", "418 Teapot", "421 Misdirected",
     "500 Internal Server Error", "503 Service Unavailable", "599 ", "600 Odd", "999 Odder",
 ]  # fmt: skip
 ODD_STATUS_LINES = [
