@@ -60,3 +60,14 @@ def test_an_answer_gives_its_place_in_the_pool_back(what: str) -> None:
         assert places.qsize() == 2, failure
         assert session.get("/good").json() == [1]
         session.close()
+
+
+@pytest.mark.parametrize("length", ["77,78", "77\r\nContent-Length: 78", "7"])
+def test_an_answer_without_content_has_none_whatever_its_lengths_say(length: str) -> None:
+    """RFC 9112, 6.3: a 204 ends with its head, and its lengths delimit nothing."""
+    data = f"HTTP/1.1 204 No Content\r\nContent-Length: {length}\r\n\r\n".encode()
+    with Server(lambda *_: data) as server:
+        session = FanoutSession(Endpoint(base_url=server.origin), FetchSettings(concurrency=2))
+        found = [session.get("/") for _ in range(2)]
+        session.close()
+    assert [(one.status_code, one.content) for one in found] == [(204, b"")] * 2

@@ -10,7 +10,7 @@ from typing import IO, Any
 from urllib3.exceptions import InvalidHeader
 
 from airflow_fanout.wire.chunks import ChunkReader
-from airflow_fanout.wire.framing import Framing, framing_of, is_readable, transfer_codings
+from airflow_fanout.wire.framing import BODYLESS, Framing, framing_of, is_readable, transfer_codings
 from airflow_fanout.wire.head import check_number, message_of, one_location, pairs_of, receive_head
 
 PIECE = 1 << 16
@@ -73,6 +73,9 @@ class Received:
         self.reason = lines[0][12:].decode("latin-1").strip()
         self.will_close = self._framing.closes
         self.msg = message_of(pairs)
+        if self.status in BODYLESS and "," in ",".join(self.msg.get_all("Content-Length", [])):
+            # It delimits nothing here, and urllib3 refuses an answer whose lengths contradict each other.
+            del self.msg["Content-Length"]
         self._left = self._framing.length
         if self._framing.chunked:
             self._chunks = ChunkReader(self._opened)
