@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -31,6 +32,8 @@ WARM = ("pytest", "hypothesis", "bson", "msgspec", "psutil", "pymongo", "request
 # The tests of a change that never ends are ended; an honest run on a busy machine isn't.
 SLOWEST = 10
 SPARE_S = 60.0
+# A change may ask for memory without end; the tests as they are need a fraction of this.
+MOST_BYTES = 4 << 30
 LOG = Path("output.txt")
 # Of a property so many examples: a change that is noticed is noticed by few, and one that isn't costs all of them.
 EXAMPLES = 25
@@ -133,6 +136,7 @@ def _test(module: Module) -> NoReturn:
 
 def _pytest(module: Module) -> int:
     os.setsid()
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
     with LOG.open("wb") as log:
         for stream in (1, 2):
             os.dup2(log.fileno(), stream)

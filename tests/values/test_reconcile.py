@@ -63,3 +63,14 @@ def test_a_million_parameters_take_little_memory() -> None:
     """What is done is a bit, and which record counts is four bytes, for each parameter."""
     assert len(Done(range(1_000_000))._bits) <= 125_001
     assert len(memoryview(winners([], range(1_000_000))._ordinals).tobytes()) == 4_000_000
+
+
+def test_what_is_done_for_the_first_time_is_new() -> None:
+    """An index is new once; one outside of the range never is, and isn't counted."""
+    finished = Done(range(10, 1010))
+    finished.set(12, good=True)
+    assert [finished.add(index) for index in (9, 10, 10, 12, 1009, 1010)] == [False, True, False, False, True, False]
+    assert finished.count == 3
+    assert [finished.add(index) for index in range(10, 1010)].count(True) == 997
+    assert finished.count == 1000
+    assert all(index in finished for index in range(10, 1010))
