@@ -9,7 +9,7 @@ from typing import Any
 
 import pycurl
 
-from airflow_fanout.engine.sockets import Sockets, bits_of
+from airflow_fanout.engine.sockets import Sockets, bits_of, cut
 
 # So many sockets at a time: it bounds for how long other greenlets wait, and how fast connections are opened.
 BATCH = 64
@@ -55,6 +55,11 @@ class Multi:
     def has_cut(self) -> bool:
         """Whether a connection was cut off so lately that libcurl may not know of it."""
         return time.monotonic() - self._sockets.cut_s < CUT_IS_KNOWN_S
+
+    def cut(self, easy: Any) -> None:
+        """Cut off the connection of a handle's last transfer, if libcurl has kept it."""
+        cut(easy)
+        self._sockets.cut_s = time.monotonic()
 
     def limit(self, most: int) -> None:
         """Open no more connections than so many."""

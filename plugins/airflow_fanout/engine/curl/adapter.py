@@ -13,6 +13,7 @@ import requests
 from requests.cookies import extract_cookies_to_jar
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers, select_proxy
+from urllib3 import HTTPHeaderDict
 
 from airflow_fanout.endpoint import Endpoint
 from airflow_fanout.engine.curl.exchange import Ended, Exchanges
@@ -22,6 +23,7 @@ from airflow_fanout.engine.transport.options import tls_options
 from airflow_fanout.engine.transport.transfer import Transfer, Unreadable
 from airflow_fanout.settings import FetchSettings
 from airflow_fanout.wire.adapter import BoundedAdapter, BoundedResponse, Coded, closes
+from airflow_fanout.wire.framing import BODYLESS
 from airflow_fanout.wire.head import Head, read_head
 
 if TYPE_CHECKING:
@@ -124,7 +126,9 @@ class CurlAdapter(BoundedAdapter):
         transfer = self._told(sending)
         try:
             has_body = sending.body is not None
-            ended = self._exchanges.run(transfer, read_s=sending.read_s or FOREVER_S, has_body=has_body)
+            is_once = has_body and sending.method in UNREPEATABLE
+            read_s = sending.read_s or FOREVER_S
+            ended = self._exchanges.run(transfer, read_s=read_s, has_body=has_body, is_once=is_once)
             if ended.code and (complaint := transfer.complaint()):
                 raise complaint
             if ended.code:
@@ -150,8 +154,6 @@ class CurlAdapter(BoundedAdapter):
             # would have to begin anew with a body that is read from a function.
             tell(pycurl.READFUNCTION, io.BytesIO(sending.body).read)
             tell(pycurl.POSTFIELDSIZE_LARGE, len(sending.body))
-            # Not to be lost on a connection that is cut off.
-            tell(pycurl.FRESH_CONNECT, int(self._exchanges.has_cut))
         elif sending.body is not None:
             tell(pycurl.POSTFIELDS, sending.body)
         return transfer
@@ -231,11 +233,15 @@ class CurlResponse(BoundedResponse):
 
 def raw_of(head: Head, body: io.BytesIO, request: requests.PreparedRequest) -> HTTPResponse:
     """Return an answer as urllib3 has it."""
+    headers = HTTPHeaderDict(head.headers)
+    if head.status in BODYLESS and "," in headers.get("Content-Length", ""):
+        # It delimits nothing here, and urllib3 refuses an answer whose lengths contradict each other.
+        headers.discard("Content-Length")
     # What requests looks for when it takes the cookies of an answer.
     original = head.message and SimpleNamespace(msg=head.message, isclosed=lambda: True, close=lambda: None)
     return Coded(
         body,
-        head.headers,
+        headers,
         head.status,
         version=10 if head.version == "HTTP/1.0" else 11,
         version_string=head.version,

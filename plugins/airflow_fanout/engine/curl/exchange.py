@@ -15,7 +15,6 @@ from gevent.lock import Semaphore
 
 from airflow_fanout.engine.alarm import Alarm
 from airflow_fanout.engine.multi import BATCH, Multi
-from airflow_fanout.engine.sockets import cut
 from airflow_fanout.engine.transport.transfer import Transfer, Unreadable
 
 # A server's silence is noticed within a tenth of the time that it may last, and looked for no more often than this.
@@ -37,14 +36,16 @@ class Exchange:
     :param transfer: the handle, told what to send.
     :param read_s: how long the server may be silent, in seconds.
     :param has_body: whether the request has a body, whose going out is no silence.
+    :param is_once: whether sending it twice may make a difference.
     """
 
-    __slots__ = ("begun_s", "ended", "has_body", "read_s", "transfer", "waiting")
+    __slots__ = ("begun_s", "ended", "has_body", "is_once", "read_s", "transfer", "waiting")
 
-    def __init__(self, transfer: Transfer, *, read_s: float, has_body: bool) -> None:
+    def __init__(self, transfer: Transfer, *, read_s: float, has_body: bool, is_once: bool) -> None:
         self.transfer = transfer
         self.read_s = read_s
         self.has_body = has_body
+        self.is_once = is_once
         self.begun_s = time.monotonic()
         self.ended: Ended | BaseException | None = None
         self.waiting: Any = getcurrent()
@@ -80,23 +81,19 @@ class Exchanges:
         """Whether the caller runs in the thread that these belong to."""
         return get_hub() is self._hub
 
-    @property
-    def has_cut(self) -> bool:
-        """Whether a connection was cut off so lately that libcurl may still send on it, in vain."""
-        return self._pump is not None and self._pump.has_cut
-
-    def run(self, transfer: Transfer, *, read_s: float, has_body: bool) -> Ended:
+    def run(self, transfer: Transfer, *, read_s: float, has_body: bool, is_once: bool) -> Ended:
         """Send what a handle has been told, and wait for the end.
 
         A greenlet that is killed while it waits takes its transfer and the connection with it.
 
         :param read_s: how long the server may be silent, in seconds.
         :param has_body: whether the request has a body.
+        :param is_once: whether sending it twice may make a difference.
         """
         with self._room:
             # A loop that watched what nobody closes would fail: there is nothing to close before the first transfer.
             self._pump = self._pump or _Pump(self._concurrency)
-            return self._pump.run(Exchange(transfer, read_s=read_s, has_body=has_body))
+            return self._pump.run(Exchange(transfer, read_s=read_s, has_body=has_body, is_once=is_once))
 
     def close(self) -> None:
         """Close all connections; who still waits for an answer gets an error."""
@@ -115,15 +112,10 @@ class _Pump:
         self._alarm = Alarm(self._multi.fileno())
         self._known: set[Transfer] = set()
         self._under_way: dict[pycurl.Curl, Exchange] = {}
-        self._begun = False
+        self._new: list[Exchange] = []
         self._look_s = math.inf
         self._next_look_s = math.inf
         self._greenlet = gevent.spawn(self._run)
-
-    @property
-    def has_cut(self) -> bool:
-        """Whether a connection was cut off lately."""
-        return self._multi.has_cut
 
     def run(self, exchange: Exchange) -> Ended:
         """Make a transfer, and wait for its end."""
@@ -151,11 +143,10 @@ class _Pump:
             self._known.add(exchange.transfer)
             self._multi.know(exchange.transfer.easy)
         self._under_way[exchange.transfer.easy] = exchange
-        self._multi.add(exchange.transfer.easy)
         self._look_at_least_every(exchange.read_s * SILENCE_SHARE)
-        if not self._begun:
-            self._begun = True
+        if not self._new:
             self._alarm.ring()
+        self._new.append(exchange)
 
     def _look_at_least_every(self, seconds: float) -> None:
         if seconds < self._look_s:
@@ -163,8 +154,11 @@ class _Pump:
             self._next_look_s = min(self._next_look_s, time.monotonic() + self._look_s)
 
     def _leave(self, exchange: Exchange) -> None:
-        # If it hasn't ended, this closes its connection, too, on which its answer may still come.
         del self._under_way[exchange.transfer.easy]
+        if exchange in self._new:
+            self._new.remove(exchange)
+            return
+        # If it hasn't ended, this closes its connection, too, on which its answer may still come.
         self._multi.remove(exchange.transfer.easy)
 
     def _run(self) -> None:
@@ -180,14 +174,32 @@ class _Pump:
     def _turn(self) -> float:
         """Do all that can be done now; return for how long there will be nothing more, unless a socket is ready."""
         ready = self._multi.go_on(len(self._under_way))
-        if self._begun or not ready or self._multi.is_late:
-            self._begun = False
+        if ready:
+            self._collect()
+        is_new = self._add_new()
+        if is_new or not ready or self._multi.is_late:
             self._multi.begin()
-        self._collect()
+            self._collect()
         # What stands in the sockets isn't read yet after a full batch, and then silence is none.
         if ready < BATCH:
             self._end_the_silent()
         return min(self._multi.timeout_s(), self._look_s if self._under_way else math.inf)
+
+    def _add_new(self) -> bool:
+        """Give libcurl what has come; return whether there was anything.
+
+        Not sooner: whatever else libcurl is asked to do, it sends these, too, and on a connection whose answer has just
+        ended, and behind which nobody has looked.
+        """
+        is_new = bool(self._new)
+        while self._new:
+            exchange = self._new[0]
+            if exchange.is_once:
+                # Not to be lost on a connection that is cut off.
+                exchange.transfer.easy.setopt(pycurl.FRESH_CONNECT, int(self._multi.has_cut))
+            self._multi.add(exchange.transfer.easy)
+            del self._new[0]
+        return is_new
 
     def _collect(self) -> None:
         for answered, failed in self._multi.ended():
@@ -203,7 +215,7 @@ class _Pump:
             with suppress(Unreadable):
                 transfer.whole_body(transfer.checked_head())
         if transfer.is_soiled:
-            cut(transfer.easy)
+            self._multi.cut(transfer.easy)
 
     def _end_the_silent(self) -> None:
         now = time.monotonic()
