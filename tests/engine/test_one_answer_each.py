@@ -105,6 +105,11 @@ def pause() -> tuple[str, str]:
     return "X-RateLimit-Remaining: 0", f"X-RateLimit-Reset: {round(time.time() * 1000) + 500}"
 
 
+# A server that has sent all within this time has sent it before the next request: see `pause`. A busy machine may need
+# longer, and what comes when the next request is under way nobody can recognise.
+IN_TIME_S = 0.4
+
+
 def pieces(one: int) -> list[bytes | float]:
     """Return what a server sends for a number: its answer, and something else, with pauses in seconds."""
     body = str(one).encode()
@@ -126,17 +131,30 @@ def pieces(one: int) -> list[bytes | float]:
 @pytest.mark.parametrize("way", WAYS, ids="-".join)
 def test_a_connection_that_brings_more_than_its_answer_is_not_used_again(tmp_path: Path, way: Way) -> None:
     """What comes between an answer and the next request closes the connection, and is nobody's answer."""
+    for attempt in range(5):
+        slowest_s = [0.0]
+        with Server(challenging(sending_more(slowest_s), way)) as server:
+            found = by(way, tmp_path / str(attempt), server, count=11)
+        if max(slowest_s) < IN_TIME_S:
+            break
+    # On a machine that is always busier than that, the last attempt counts.
+    own(found, 11)
+    assert server.connections >= 9
+
+
+def sending_more(took_s: list[float]) -> Callable[[Seen, Connection], None]:
+    """Return a handler that sends a number's pieces, and notes how long that took, in seconds."""
 
     def more(seen: Seen, connection: Connection) -> None:
+        begun_s = time.monotonic()
         for piece in pieces(number(seen)):
             if isinstance(piece, float):
                 connection.pause(piece)
             else:
                 connection.send(piece)
+        took_s.append(time.monotonic() - begun_s)
 
-    with Server(challenging(more, way)) as server:
-        own(by(way, tmp_path, server, count=11), 11)
-    assert server.connections >= 9
+    return more
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if way[2] == "none"], ids="-".join)
