@@ -77,6 +77,9 @@ class Generator:
         if self._rarely(0.01):
             self._lines += [b"X-Flood: 1"] * self._random.choice([90, 105, 300])
         self._random.shuffle(self._lines)
+        if b"\tX: y" in self._lines:
+            # It goes on with the line before, which may be the one that delimits the body.
+            self._is_delimited = False
         head = self._end.join([status_line, *self._lines, b"", b""])
         data = b"".join([*self._interim(), head, framed, self._trailing()])
         return Raw(self._pieces(data), closes=not self._is_delimited or self._rarely(0.2))

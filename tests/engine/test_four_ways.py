@@ -25,8 +25,8 @@ COUNT = 2_000
 LONG_COUNT = 100_000
 WAYS = [(what, transport) for what in ("declarative", "function") for transport in ("curl", "requests")]
 # A server may close a kept connection just when a request is sent on it. libcurl sends that once more by itself; over
-# requests it is an attempt that has failed.
-TWICE = Retry(attempts=2, base_s=0.01, budget=1.0, statuses=(), last_pass=False)
+# requests it is an attempt that has failed, also if it is the second one of an answer that can't be read.
+AGAIN = Retry(attempts=4, base_s=0.01, budget=1.0, statuses=(), last_pass=False)
 # What an outcome is compared by.
 Verdict = tuple[Kind, Any]
 
@@ -61,7 +61,7 @@ def outcomes(folder: Path, seed: int, numbers: range) -> dict[int, list[Outcome]
             asked = Request(endpoint="/{0}") if what == "declarative" else ask
             # No answer takes long; a busy machine may, and that is no difference between the ways.
             slow = Timeouts(connect_s=300, read_s=300, total_s=600)
-            how = settings(16, transport=transport, timeouts=slow, retry=TWICE)
+            how = settings(16, transport=transport, timeouts=slow, retry=AGAIN)
             done = run(job(frozen(folder / str(place), numbers), asked, server.origin, how))
             assert len(done.records) == len(numbers), done.last
             for record in done.records:
