@@ -72,3 +72,19 @@ def test_an_answer_without_content_over_libcurl_has_none_whatever_its_lengths_sa
         found = session.get("/204")
         assert (found.status_code, found.content, found.raw.status) == (204, b"", 204)
         assert session.get("/more").json() == 1
+
+
+def test_a_greenlet_that_is_killed_before_its_request_is_sent_sends_nothing() -> None:
+    """Its request isn't given to libcurl any more, and the session goes on."""
+    with (
+        Server(lambda seen, _: as_json(seen.path)) as server,
+        CurlSession(Endpoint(base_url=server.origin, trust_env=False), FetchSettings(concurrency=2)) as session,
+    ):
+        assert session.get("/before").json() == "/before"
+        killed = gevent.spawn(session.get, "/killed")
+        # Right after its first turn, before that of whoever sends: `kill` would be a turn too late.
+        gevent.get_hub().loop.run_callback(killed.throw)
+        killed.join(LONG_S)
+        assert session.get("/after").json() == "/after"
+        assert [seen.path for seen in server.seen] == ["/before", "/after"]
+        assert killed.dead
