@@ -37,6 +37,19 @@ ANSWERS = {
     "redirect whose coding is wrong": answer(b"x", "302 Found", "Location: /good", "Content-Encoding: gzip"),
     "redirect that is torn": b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 9\r\n\r\nx",
 }
+# Only these end with their connection: one that is closed after a whole answer, without a word, may be closed just when
+# the next request is sent on it.
+ENDLESS = {
+    "announced too large",
+    "no gzip, and torn",
+    "torn",
+    "torn chunk",
+    "bad chunk",
+    "bad head",
+    "no answer",
+    "no status",
+    "redirect that is torn",
+}
 
 
 @pytest.mark.parametrize("what", ANSWERS)
@@ -45,7 +58,7 @@ def test_an_answer_gives_its_place_in_the_pool_back(what: str) -> None:
 
     def handle(seen: Seen, connection: Connection) -> None:
         connection.send(ANSWERS["good"] if seen.path == "/good" else ANSWERS[what])
-        if seen.path != "/good" and what != "good":
+        if seen.path != "/good" and what in ENDLESS:
             connection.hang_up()
 
     with Server(handle) as server:
