@@ -56,7 +56,11 @@ MAY_LOAD = {
     "sources/causes.py": {"requests", "urllib3"},
     "sources/deadline.py": {"requests", "urllib3"},
     "sources/reading.py": {"requests", "urllib3"},
+    # Whether a function can be sent to the engine.
+    "preflight/fields.py": {"cloudpickle"},
     "shipping.py": {"cloudpickle"},
+    # What BSON can hold.
+    "storable.py": {"bson"},
     "wire": {"requests", "urllib3"},
     "web": {"airflow", "fastapi", "sqlalchemy"},
 }

@@ -212,9 +212,9 @@ def test_a_long_wait_says_why_and_until_when(caplog: pytest.LogCaptureFixture) -
         reading = listing().read(Endpoint(base_url=server.origin), sleep=lambda _: doing.append(reading.doing[0]))
         assert list(reading) == [7]
     assert doing[0].startswith("waiting until 20")
-    assert "page 1: HTTP 503 Busy" in doing[0]
+    assert "page 1: HTTP 503 Service Unavailable" in doing[0]
     warned = next(record for record in caplog.records if record.levelno == logging.WARNING)
-    assert "page 1: HTTP 503 Busy. Waiting 120." in warned.getMessage()
+    assert "page 1: HTTP 503 Service Unavailable. Waiting 120." in warned.getMessage()
     assert "until 20" in warned.getMessage()
 
 

@@ -40,7 +40,8 @@ FAULTS: dict[str, Any] = {
     "error_rate": 0.05,
     "hang_rate": 0.02,
     "reset_rate": 0.01,
-    "invalid_rate": 0.01,
+    # What isn't JSON twice in a row stands: at a thousandth that happens to one parameter in a million.
+    "invalid_rate": 0.001,
     "throttle_rate": 0.01,
     "throttle_burst": True,
     "latency_ms": 20,

@@ -14,9 +14,6 @@ from airflow.sdk import BaseOperator, Context, XComArg
 
 from airflow_fanout.alerts.note import Counts
 from airflow_fanout.engine.cores import usable_cores, useful_processes
-from airflow_fanout.engine.ending import progress_at_end
-from airflow_fanout.engine.fleet import Fleet
-from airflow_fanout.engine.job import Job
 from airflow_fanout.engine.limits import check_files
 from airflow_fanout.errors import BadSetting, LongWait
 from airflow_fanout.loaded_code import LoadedCode
@@ -38,7 +35,11 @@ from airflow_fanout.staging.frozen import Manifest, read_parameters
 from airflow_fanout.staging.validated import read_validated
 
 if TYPE_CHECKING:
+    # A DAG file that is parsed starts no engine.
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
+
+    from airflow_fanout.engine.fleet import Fleet
+    from airflow_fanout.engine.job import Job
 
 
 class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
@@ -197,6 +198,8 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
 
     def _job(self, part: _Part) -> Job:
         """Return the engine's job, checked: whatever can be known to be wrong is said before a request is sent."""
+        from airflow_fanout.engine.job import Job
+
         settings = self._settings(part)
         share = settings.share(0, settings.processes or 1)
         check_files(share.concurrency, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
@@ -233,6 +236,8 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
         return replace(self.settings, concurrency=concurrency, processes=self.processes or useful)
 
     def _fetch(self, job: Job, part: _Part, context: Context) -> Progress:
+        from airflow_fanout.engine.fleet import Fleet
+
         reporter = Reporter(self.log, context, part.directory.shard(part.shard).progress)
         if not job.indexes:
             # Nothing is sent, and the fields of an empty list are unknown: the engine would refuse the request's.
@@ -243,6 +248,8 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
             return self._listen(self._fleet, FetchMeasures(job.shard), reporter)
 
     def _listen(self, fleet: Fleet, measures: FetchMeasures, reporter: Reporter) -> Progress:
+        from airflow_fanout.engine.ending import progress_at_end
+
         final, metrics = None, Metrics(self)
         for said in fleet.listen():
             metrics.tell(measures.of_said(said.what, said.value))
