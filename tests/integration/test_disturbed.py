@@ -287,7 +287,8 @@ def test_the_scheduler_is_restarted_in_mid_run(
     own: Own, service: DemoService, hook: Hook, loaded: Database[dict[str, Any]], way: Way
 ) -> None:
     """The next scheduler goes on with the run, or fails it with one message; nothing is asked for twice."""
-    service.set_faults(latency_ms=LATENCY_MS)
+    # So slow that the fetch isn't done before the scheduler's turn has come, on a busy machine too.
+    service.set_faults(latency_ms=3 * LATENCY_MS)
     report = Report.begun(own, way.first, 200)
     report.run.fetching(CONCURRENCY)
     way.restart(own, report)
