@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 # Gives the status and the body for a path.
-Answer = tuple[int, bytes]
+Answering: TypeAlias = "Callable[[str], tuple[int, bytes]]"
 
 
 class Http2Server:
@@ -26,7 +26,7 @@ class Http2Server:
     :param tls: the server's certificate.
     """
 
-    def __init__(self, answer: Callable[[str], Answer], tls: ssl.SSLContext) -> None:
+    def __init__(self, answer: Answering, tls: ssl.SSLContext) -> None:
         tls.set_alpn_protocols(["h2"])
         self._answer = answer
         self._tls = tls

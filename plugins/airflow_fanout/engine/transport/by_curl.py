@@ -287,6 +287,8 @@ def _reason(status: int, head: list[bytes]) -> str:
 
 
 def _words(transfer: Transfer, code: int, message: str) -> str:
+    if transfer.refused:
+        return f"the server refused the request's HTTP/2 stream (REFUSED_STREAM), so it wasn't processed: {message}"
     if code == pycurl.E_COULDNT_CONNECT and (number := transfer.easy.getinfo(pycurl.OS_ERRNO)):
         return f"{message} ({os.strerror(number)})"
     if code == pycurl.E_BAD_CONTENT_ENCODING:
