@@ -81,6 +81,8 @@ class Generator:
             # It goes on with the line before, which may be the one that delimits the body.
             self._is_delimited = False
         head = self._end.join([status_line, *self._lines, b"", b""])
+        if self._rarely(0.02):
+            return Raw((b"".join([*self._interim(), head[: self._random.randrange(1, len(head))]]),), closes=True)
         data = b"".join([*self._interim(), head, framed, self._trailing()])
         return Raw(self._pieces(data), closes=not self._is_delimited or self._rarely(0.2))
 

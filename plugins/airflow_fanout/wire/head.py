@@ -20,6 +20,8 @@ MOST_HEADERS = 100
 MOST_BYTES = 300 * 1024
 
 _STATUS = re.compile(rb"HTTP/1\.([01])[ \t]([1-9][0-9][0-9])(.*)", re.DOTALL)
+# What libcurl gives as the status line of an answer of HTTP/2 begins with its number alone.
+_ANY_STATUS = re.compile(rb"HTTP/(?:1\.[01]|[23])[ \t][1-9][0-9][0-9]")
 
 
 class Head(NamedTuple):
@@ -49,6 +51,11 @@ def receive_head(file: IO[bytes]) -> list[bytes]:
         lines = _one_head(file, left)
         left -= sum(map(len, lines))
     return lines
+
+
+def is_status_line(line: bytes) -> bool:
+    """Return whether a line can begin an answer; libcurl takes "http/1.1 404" for one, and the status 099."""
+    return bool(_ANY_STATUS.match(line))
 
 
 def check_number(lines: list[bytes]) -> None:

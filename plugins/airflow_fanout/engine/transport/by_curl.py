@@ -158,7 +158,7 @@ class CurlTransport:
             return self._failed(transfer, code, message)
         lines = transfer.lines
         # Most answers have few headers, and nothing special in them: a few looks are enough.
-        if lines[0][:12] == self._usual and len(lines) <= MOST_HEADERS:
+        if lines[0][:12] == self._usual and lines[-1] == b"\r\n" and len(lines) <= MOST_HEADERS:
             # Looked for as plain texts, which takes a quarter of an expression's time.
             head = b"".join(lines).lower()
             if not (

@@ -12,7 +12,7 @@ from airflow_fanout.engine.transport.unanswered import says_refused
 from airflow_fanout.outcome import Kind
 from airflow_fanout.wire.chunks import ChunkReader
 from airflow_fanout.wire.framing import BODYLESS, is_readable, transfer_codings
-from airflow_fanout.wire.head import MOST_HEADERS, pairs_of
+from airflow_fanout.wire.head import MOST_HEADERS, is_status_line, pairs_of
 
 
 class Unreadable(Exception):
@@ -30,6 +30,10 @@ class Unreadable(Exception):
         self.name = name
         self.message = message
         self.garbled = garbled
+
+
+# The line that ends a head.
+_BLANK = (b"\r\n", b"\n")
 
 
 class Transfer:
@@ -79,32 +83,38 @@ class Transfer:
 
     @property
     def head(self) -> list[bytes]:
-        """The answer's status line and headers, without those of interim answers or of a challenge before it."""
-        ends = [place for place, line in enumerate(self.lines) if line[:1] in b"\r\n"]
-        if not ends or ends[-1] != len(self.lines) - 1:
-            return self.lines[ends[-1] + 1 :] if ends else self.lines
-        return self.lines[ends[-2] + 1 :] if len(ends) > 1 else self.lines
+        """The answer's status line and headers: not those of interim answers or a challenge before it, nor trailers."""
+        begins = 0
+        for place, line in enumerate(self.lines[:-1]):
+            # HTTP/2 has trailers, which libcurl gives as headers. The chunks of HTTP/1 are still whole.
+            if line in _BLANK and (self.lines[place + 1][:5] == b"HTTP/" or self.lines[0][:6] == b"HTTP/1"):
+                begins = place + 1
+        ends = (place for place, line in enumerate(self.lines) if place >= begins and line in _BLANK)
+        return self.lines[begins : next(ends, len(self.lines)) + 1]
 
     @property
     def is_answered(self) -> bool:
         """Whether the head of the last answer is whole."""
-        return bool(self.lines) and self.lines[-1][:1] in b"\r\n"
+        head = self.head
+        return bool(head) and head[-1] in _BLANK
 
     @property
     def is_in_head(self) -> bool:
         """Whether the head of the last answer has begun, and isn't whole."""
         head = self.head
-        return bool(head) and not self.is_answered and head[0][:5] == b"HTTP/"
+        return bool(head) and not self.is_answered and is_status_line(head[0])
 
     def checked_head(self) -> list[bytes]:
         """Return the answer's head, unless it is one that only libcurl reads.
 
-        :raises Unreadable: when it is too long, begins with no status line, or has a transfer coding but chunks.
+        :raises Unreadable: when it is too long or cut off, or begins with no status line.
         """
         head = self.head
-        # libcurl takes "http/1.1 404" for an answer of HTTP/1.0 with status 200.
-        if head[0][:5] != b"HTTP/":
+        if not is_status_line(head[0]):
             raise Unreadable(Kind.CONNECTION_ERROR, "ConnectionError", "the answer doesn't begin with a status line")
+        # libcurl takes what has come before the connection's end for a whole answer without a body.
+        if head[-1] not in _BLANK:
+            raise Unreadable(Kind.CONNECTION_ERROR, "ConnectionError", "the connection ended within the answer's head")
         if len(head) > MOST_HEADERS + 2:
             raise Unreadable(Kind.CONNECTION_ERROR, "ConnectionError", f"got more than {MOST_HEADERS} headers")
         return head
