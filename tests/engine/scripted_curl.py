@@ -35,7 +35,8 @@ class ScriptedEasy:
         """Nothing is open."""
 
     def answer(self) -> None:
-        """Hand over the answer, as libcurl does: header line by header line, then the body."""
+        """Ask whether to send, then hand over the answer as libcurl does: header by header, then the body."""
+        self.options[pycurl.PREREQFUNCTION]("127.0.0.1", "127.0.0.1", 80, 49_152)
         receive = self.options[pycurl.HEADERFUNCTION]
         for line in HEAD:
             receive(line)

@@ -15,7 +15,7 @@ from airflow_fanout.outcome import Kind
 from airflow_fanout.request import Request
 from airflow_fanout.settings import Retry
 from tests.engine.harness import Run, frozen, job, run, settings
-from tests.http.servers import Connection, Seen, Server, answer, as_json, chunked
+from tests.http.servers import Connection, Seen, Server, answer, as_json, authority, chunked
 
 if TYPE_CHECKING:
     from airflow_fanout.settings import Transport
@@ -199,3 +199,25 @@ def test_the_header_of_a_declarative_request_closes_its_connection(tmp_path: Pat
         asked = Request(endpoint="/{0}", headers={"connection": "Close"})
         own(run(job(frozen(tmp_path, range(5)), asked, server.origin, settings(1, transport=transport))), 5)
     assert server.connections == 5
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way[2] == "none"], ids="-".join)
+@pytest.mark.parametrize("size", [5, 17_000, 100_000])
+def test_what_tls_holds_back_is_nobodys_answer(tmp_path: Path, way: Way, size: int) -> None:
+    """An answer's end and something else in one record: libcurl takes the end, and the rest isn't in the socket."""
+    what, transport, _ = way
+    known, context = authority(tmp_path)
+
+    def more(seen: Seen, _: Connection) -> bytes:
+        return as_json(str(number(seen)).ljust(size)) + (stray() if number(seen) % 3 == 0 else b"")
+
+    with Server(more, tls=context) as server:
+        where = Endpoint(base_url=server.origin, verify=str(known), trust_env=False)
+        asked = Request(endpoint="/{0}") if what == "declarative" else ask
+        how = settings(8, transport=transport, retry=AGAIN)
+        found = run(job(frozen(tmp_path, range(150)), asked, where, how))
+    assert {record.parameter: record.result for record in found.records} == {
+        one: str(one).ljust(size) for one in range(150)
+    }
+    # A connection for each that has brought more; the others are kept.
+    assert 50 <= server.connections < 100

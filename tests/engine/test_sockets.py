@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pycurl
 import pytest
 
+from airflow_fanout.engine.connections import Connections
 from airflow_fanout.engine.sockets import Sockets, bits_of
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Pair:
 @pytest.fixture
 def sockets() -> Iterator[Sockets]:
     """Give the sockets of a libcurl that has none yet."""
-    sockets = Sockets()
+    sockets = Sockets(Connections())
     yield sockets
     sockets.close()
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import pycurl
 
-from airflow_fanout.engine.sockets import Sockets, bits_of, cut
+from airflow_fanout.engine.connections import Connections, Ends
+from airflow_fanout.engine.sockets import Sockets, bits_of
+from airflow_fanout.engine.transport.transfer import Transfer
 
 # So many sockets at a time: it bounds for how long other greenlets wait, and how fast connections are opened.
 BATCH = 64
 # When so large a share of the transfers can go on, libcurl looks at all of them: one call costs less than one for each.
 MOST = 0.5
-# libcurl looks once a second whether a kept connection is still good for anything (lib/conncache.c).
-CUT_IS_KNOWN_S = 1.5
 
 
 class Multi:
@@ -30,7 +30,8 @@ class Multi:
     """
 
     def __init__(self, most_kept: int, multi: Callable[[], Any] = pycurl.CurlMulti) -> None:
-        self._sockets = Sockets()
+        self._connections = Connections()
+        self._sockets = Sockets(self._connections)
         self._multi = multi()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._sockets.want)
         self._multi.setopt(pycurl.M_MAXCONNECTS, most_kept)
@@ -47,27 +48,43 @@ class Multi:
         """The descriptor that is readable when a transfer can go on."""
         return self._sockets.fileno()
 
-    def expect_frames(self, are_there: Callable[[], bool]) -> None:
-        """Take what comes on idle connections for frames of HTTP/2, if a function says so when that happens."""
-        self._sockets.are_for_one_request_each = lambda: not are_there()
-
-    @property
-    def has_cut(self) -> bool:
-        """Whether a connection was cut off so lately that libcurl may not know of it."""
-        return time.monotonic() - self._sockets.cut_s < CUT_IS_KNOWN_S
-
-    def cut(self, easy: Any) -> None:
-        """Cut off the connection of a handle's last transfer, if libcurl has kept it."""
-        cut(easy)
-        self._sockets.cut_s = time.monotonic()
+    def soil(self, easy: Any) -> None:
+        """Have the connection of a handle's last transfer closed instead of used again, if libcurl has kept it."""
+        socket = easy.getinfo(pycurl.ACTIVESOCKET)
+        if socket != pycurl.SOCKET_BAD:
+            self._connections.soil(socket)
 
     def limit(self, most: int) -> None:
         """Open no more connections than so many."""
         self._multi.setopt(pycurl.M_MAX_TOTAL_CONNECTIONS, most)
 
-    def know(self, easy: Any) -> None:
-        """Hear of the connections that a handle opens; needed once, before its first transfer."""
-        easy.setopt(pycurl.SOCKOPTFUNCTION, self._sockets.opened)
+    def know(self, transfer: Transfer) -> None:
+        """Hear of the connections that a handle opens and uses; needed once, before its first transfer."""
+        transfer.easy.setopt(pycurl.SOCKOPTFUNCTION, self._sockets.opened)
+        if transfer.over_tls:
+            transfer.easy.setopt(pycurl.PREREQFUNCTION, lambda *ends: self._sends(transfer, ends))
+            transfer.easy.setopt(pycurl.HEADERFUNCTION, lambda line: self._hears(transfer, line))
+        else:
+            transfer.easy.setopt(pycurl.PREREQFUNCTION, self._connections.may_send)
+
+    def _sends(self, transfer: Transfer, ends: Ends) -> int:
+        transfer.ends, transfer.has_record = ends, False
+        return self._connections.may_send_over_tls(*ends)
+
+    def _hears(self, transfer: Transfer, line: bytes) -> None:
+        if not transfer.lines:
+            self._hears_first(transfer, line)
+        transfer.lines.append(line)
+
+    def _hears_first(self, transfer: Transfer, line: bytes) -> None:
+        # What has come in one record with the end of the last answer, TLS holds, and nobody sees it in the socket: an
+        # answer without a record of its own was there before its request.
+        if self._connections.are_one_by_one(transfer.ends) and not transfer.has_record:
+            transfer.is_early = True
+            # At once: by the same call libcurl may send another request on this connection.
+            self._connections.soil_by(transfer.ends)
+        elif line[:6] == b"HTTP/1" and transfer.has_record:
+            self._connections.one_by_one(transfer.ends)
 
     def close(self) -> None:
         """Close all connections."""
@@ -94,19 +111,21 @@ class Multi:
 
     def begin(self) -> None:
         """Let libcurl send what was added, and look at what is late."""
-        # It would send on a connection that has brought something since its last answer, and take that for the next.
-        self._sockets.look_at_idle()
         self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
 
     def ended(self) -> Iterator[tuple[list[Any], list[tuple[Any, int, str]]]]:
         """Yield the handles that have answers, and those that have failed, with libcurl's code and words, in batches.
 
-        Each of them is to be removed.
+        Each of them is to be removed. What wasn't sent, since its connection wasn't clean, begins again.
         """
         left = 1
         while left:
             left, answered, failed = self._multi.info_read()
-            yield answered, failed
+            unsent = [easy for easy, code, _ in failed if code == pycurl.E_ABORTED_BY_CALLBACK]
+            for easy in unsent:
+                self.remove(easy)
+                self.add(easy)
+            yield answered, [one for one in failed if one[0] not in unsent] if unsent else failed
 
     def timeout_s(self) -> float:
         """Return when libcurl wants to look again, in seconds, whatever the sockets say; infinity if it doesn't."""

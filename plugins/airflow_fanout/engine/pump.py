@@ -18,7 +18,6 @@ from airflow_fanout.engine.alarm import Alarm
 from airflow_fanout.engine.driver import Driver, Parts
 from airflow_fanout.engine.multi import BATCH, Multi
 from airflow_fanout.engine.settlement import Attempt
-from airflow_fanout.engine.sockets import cut
 from airflow_fanout.engine.transport import timed_out
 from airflow_fanout.engine.transport.by_curl import CurlTransport
 from airflow_fanout.engine.transport.by_requests import RequestsTransport
@@ -60,7 +59,6 @@ class Pump(Driver):
         self._others = others
         self._note = note
         self._multi = Multi(self._settings.concurrency, multi)
-        self._multi.expect_frames(self._takes_frames)
         self._alarm = Alarm(self._multi.fileno())
         self._free: list[Transfer] = []
         self._sent: dict[pycurl.Curl, Sent] = {}
@@ -153,7 +151,7 @@ class Pump(Driver):
 
     def _new_transfer(self) -> Transfer:
         transfer = self._transport.new_transfer()
-        self._multi.know(transfer.easy)
+        self._multi.know(transfer)
         return transfer
 
     def _collect(self) -> int:
@@ -182,20 +180,12 @@ class Pump(Driver):
 
     def _release(self, transfer: Transfer) -> None:
         if transfer.is_soiled:
-            cut(transfer.easy)
+            self._multi.soil(transfer.easy)
         # If it hasn't ended, this closes its connection, too, on which its answer may still come.
         self._multi.remove(transfer.easy)
         # A free handle keeps no answer: a hundred large ones would be a lot of memory.
         transfer.clear()
         self._free.append(transfer)
-
-    def _takes_frames(self) -> bool:
-        handles = (*self._free, *(transfer for _, transfer, _ in self._sent.values()))
-        version = max((transfer.easy.getinfo(pycurl.INFO_HTTP_VERSION) for transfer in handles), default=0)
-        if version < pycurl.CURL_HTTP_VERSION_2:
-            # One connection is cut off, and what isn't to be repeated must not be lost on it.
-            self._transport.keep_no_more()
-        return bool(version >= pycurl.CURL_HTTP_VERSION_2)
 
     def _look_for_silence(self) -> int:
         """Settle the requests whose server says nothing for too long; return how many."""

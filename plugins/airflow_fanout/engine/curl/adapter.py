@@ -20,7 +20,7 @@ from airflow_fanout.engine.curl.exchange import Ended, Exchanges
 from airflow_fanout.engine.curl.failures import UNSENT, Broken, failure_of, refused, too_large
 from airflow_fanout.engine.curl.message import Sending, sending_of
 from airflow_fanout.engine.transport.options import tls_options
-from airflow_fanout.engine.transport.transfer import Transfer, Unreadable
+from airflow_fanout.engine.transport.transfer import EARLY, Transfer, Unreadable
 from airflow_fanout.settings import FetchSettings
 from airflow_fanout.wire.adapter import BoundedAdapter, BoundedResponse, Coded, closes
 from airflow_fanout.wire.framing import BODYLESS
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 UNREPEATABLE = frozenset({"POST", "PATCH"})
 # libcurl's own numbers have an end, and nobody waits for eleven days.
 FOREVER_S = 1e6
+# A server whose answers are there before their requests again and again has a fault of its own.
+MOST_REPEATED = 10
 
 
 class CurlAdapter(BoundedAdapter):
@@ -125,10 +127,9 @@ class CurlAdapter(BoundedAdapter):
         """Return the answer, or `None` if nothing was sent, and requests knows better what to say of it."""
         transfer = self._told(sending)
         try:
-            has_body = sending.body is not None
-            is_once = has_body and sending.method in UNREPEATABLE
-            read_s = sending.read_s or FOREVER_S
-            ended = self._exchanges.run(transfer, read_s=read_s, has_body=has_body, is_once=is_once)
+            ended = self._ended(transfer, sending)
+            if transfer.is_early:
+                raise requests.ConnectionError(EARLY, request=request)
             if ended.code and (complaint := transfer.complaint()):
                 raise complaint
             if ended.code:
@@ -140,6 +141,17 @@ class CurlAdapter(BoundedAdapter):
             # A free handle keeps no answer: a hundred large ones would be a lot of memory.
             transfer.clear()
             self._kept(sending).append(transfer)
+
+    def _ended(self, transfer: Transfer, sending: Sending) -> Ended:
+        """Send what a handle has been told; again if what came wasn't its answer, and sending it twice is allowed."""
+        has_body, read_s = sending.body is not None, sending.read_s or FOREVER_S
+        ended = self._exchanges.run(transfer, read_s=read_s, has_body=has_body)
+        for _ in range(MOST_REPEATED):
+            if not transfer.is_early or sending.method in UNREPEATABLE:
+                break
+            transfer.clear()
+            ended = self._exchanges.run(transfer, read_s=read_s, has_body=has_body)
+        return ended
 
     def _told(self, sending: Sending) -> Transfer:
         """Return a handle that knows what to send."""
@@ -162,7 +174,7 @@ class CurlAdapter(BoundedAdapter):
         return self._free.setdefault((sending.method, sending.body is None), [])
 
     def _new(self, sending: Sending) -> Transfer:
-        transfer = Transfer(pycurl.Curl(), self._most)
+        transfer = Transfer(pycurl.Curl(), self._most, over_tls=self._origin.startswith("https"))
         for option, value in (self._options | _method_options(sending)).items():
             transfer.easy.setopt(option, value)
         return transfer

@@ -36,16 +36,14 @@ class Exchange:
     :param transfer: the handle, told what to send.
     :param read_s: how long the server may be silent, in seconds.
     :param has_body: whether the request has a body, whose going out is no silence.
-    :param is_once: whether sending it twice may make a difference.
     """
 
-    __slots__ = ("begun_s", "ended", "has_body", "is_once", "read_s", "transfer", "waiting")
+    __slots__ = ("begun_s", "ended", "has_body", "read_s", "transfer", "waiting")
 
-    def __init__(self, transfer: Transfer, *, read_s: float, has_body: bool, is_once: bool) -> None:
+    def __init__(self, transfer: Transfer, *, read_s: float, has_body: bool) -> None:
         self.transfer = transfer
         self.read_s = read_s
         self.has_body = has_body
-        self.is_once = is_once
         self.begun_s = time.monotonic()
         self.ended: Ended | BaseException | None = None
         self.waiting: Any = getcurrent()
@@ -81,19 +79,18 @@ class Exchanges:
         """Whether the caller runs in the thread that these belong to."""
         return get_hub() is self._hub
 
-    def run(self, transfer: Transfer, *, read_s: float, has_body: bool, is_once: bool) -> Ended:
+    def run(self, transfer: Transfer, *, read_s: float, has_body: bool) -> Ended:
         """Send what a handle has been told, and wait for the end.
 
         A greenlet that is killed while it waits takes its transfer and the connection with it.
 
         :param read_s: how long the server may be silent, in seconds.
         :param has_body: whether the request has a body.
-        :param is_once: whether sending it twice may make a difference.
         """
         with self._room:
             # A loop that watched what nobody closes would fail: there is nothing to close before the first transfer.
             self._pump = self._pump or _Pump(self._concurrency)
-            return self._pump.run(Exchange(transfer, read_s=read_s, has_body=has_body, is_once=is_once))
+            return self._pump.run(Exchange(transfer, read_s=read_s, has_body=has_body))
 
     def close(self) -> None:
         """Close all connections; who still waits for an answer gets an error."""
@@ -141,7 +138,7 @@ class _Pump:
     def _begin(self, exchange: Exchange) -> None:
         if exchange.transfer not in self._known:
             self._known.add(exchange.transfer)
-            self._multi.know(exchange.transfer.easy)
+            self._multi.know(exchange.transfer)
         self._under_way[exchange.transfer.easy] = exchange
         self._look_at_least_every(exchange.read_s * SILENCE_SHARE)
         if not self._new:
@@ -193,11 +190,7 @@ class _Pump:
         """
         is_new = bool(self._new)
         while self._new:
-            exchange = self._new[0]
-            if exchange.is_once:
-                # Not to be lost on a connection that is cut off.
-                exchange.transfer.easy.setopt(pycurl.FRESH_CONNECT, int(self._multi.has_cut))
-            self._multi.add(exchange.transfer.easy)
+            self._multi.add(self._new[0].transfer.easy)
             del self._new[0]
         return is_new
 
@@ -215,7 +208,7 @@ class _Pump:
             with suppress(Unreadable):
                 transfer.whole_body(transfer.checked_head())
         if transfer.is_soiled:
-            self._multi.cut(transfer.easy)
+            self._multi.soil(transfer.easy)
 
     def _end_the_silent(self) -> None:
         now = time.monotonic()

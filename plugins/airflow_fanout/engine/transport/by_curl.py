@@ -26,7 +26,7 @@ from airflow_fanout.endpoint import Endpoint
 from airflow_fanout.engine.transport import timed_out
 from airflow_fanout.engine.transport.answer import Reading
 from airflow_fanout.engine.transport.options import OWN_CONNECTION, Headers, options_of, without_credentials
-from airflow_fanout.engine.transport.transfer import Transfer, Unreadable, is_bad_header
+from airflow_fanout.engine.transport.transfer import EARLY, Transfer, Unreadable, is_bad_header
 from airflow_fanout.engine.transport.unanswered import (
     Resolve,
     cause_of_code,
@@ -101,20 +101,16 @@ class CurlTransport:
         self.repeatable = request.is_repeatable
         self._options = options_of(sender, request, settings)
         self._proxy = shown(str(self._options[pycurl.PROXY]))
-        # Over https the server may speak HTTP/2, and refuse a stream, of which only libcurl's own words tell.
-        self._hears = not self.repeatable and self._base.startswith("https")
+        self._is_over_tls = "https" in {urlsplit(self._base).scheme, urlsplit(str(self._options[pycurl.PROXY])).scheme}
         self._keeps = True
         # What is neither compressed nor in another charset, and says nothing of limits, is read without a closer look.
         self._usual = b"" if 200 in request.null_statuses else _USUAL
 
     def new_transfer(self) -> Transfer:
         """Return a handle that knows all that is the same for each parameter."""
-        transfer = Transfer(self._easy(), self._settings.max_body_bytes)
+        transfer = Transfer(self._easy(), self._settings.max_body_bytes, over_tls=self._is_over_tls)
         for option, value in self._options.items():
             transfer.easy.setopt(option, value)
-        if self._hears:
-            transfer.easy.setopt(pycurl.DEBUGFUNCTION, transfer.hear)
-            transfer.easy.setopt(pycurl.VERBOSE, 1)
         return transfer
 
     def prepare(self, transfer: Transfer, parameter: Json) -> None:
@@ -145,15 +141,15 @@ class CurlTransport:
             for option, value in OWN_CONNECTION.items():
                 easy.setopt(option, value)
 
-    def keep_no_more(self) -> None:
-        """Send each request that isn't to be repeated on a connection of its own, from now on."""
-        self._keeps = False
-
     def outcome(self, transfer: Transfer, code: int, message: str) -> Outcome | None:
         """Return what came of a transfer that ended with libcurl's code; 0 is an answer.
 
         `None` for an answer that leads to another address, and is to be followed.
         """
+        if transfer.is_early:
+            return Outcome(
+                Kind.CONNECTION_ERROR, failure=Failure("ConnectionError", EARLY), unprocessed=self.repeatable
+            )
         if code:
             return self._failed(transfer, code, message)
         lines = transfer.lines
@@ -250,7 +246,8 @@ class CurlTransport:
             failure=Failure(name, words),
             garbled=code == pycurl.E_BAD_CONTENT_ENCODING,
             unsent=is_unsent(transfer.easy),
-            unprocessed=transfer.refused or (self.repeatable and is_unprocessed(message)),
+            # What may be sent twice libcurl has sent again by itself.
+            unprocessed=is_unprocessed(message) if self.repeatable else transfer.refused,
             cause=cause_of_code(code, message),
         )
 
@@ -287,7 +284,7 @@ def _reason(status: int, head: list[bytes]) -> str:
 
 
 def _words(transfer: Transfer, code: int, message: str) -> str:
-    if transfer.refused:
+    if transfer.refused and code in _DIED:
         return f"the server refused the request's HTTP/2 stream (REFUSED_STREAM), so it wasn't processed: {message}"
     if code == pycurl.E_COULDNT_CONNECT and (number := transfer.easy.getinfo(pycurl.OS_ERRNO)):
         return f"{message} ({os.strerror(number)})"

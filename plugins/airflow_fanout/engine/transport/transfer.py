@@ -8,6 +8,7 @@ from typing import Any
 
 import pycurl
 
+from airflow_fanout.engine.connections import NOWHERE, Ends
 from airflow_fanout.engine.transport.unanswered import says_refused
 from airflow_fanout.outcome import Kind
 from airflow_fanout.wire.chunks import ChunkReader
@@ -32,6 +33,8 @@ class Unreadable(Exception):
         self.garbled = garbled
 
 
+# Of an answer that was there before its request.
+EARLY = "something had come on the connection before the request was sent, and isn't its answer"
 # The line that ends a head.
 _BLANK = (b"\r\n", b"\n")
 
@@ -41,28 +44,35 @@ class Transfer:
 
     :param easy: the handle.
     :param most: the largest body, in bytes.
+    :param over_tls: whether it goes over TLS, to the server or to a proxy.
 
     `told` are the request's own headers that the handle knows of. `heard_s` is the moment of the last look at which
-    more of the bodies had gone out or come in. `is_soiled` says that something has come after the answer,
-    `refused` that the server has refused the request's stream.
+    more of the bodies had gone out or come in. `is_soiled` says that something has come after the answer, `is_early`
+    that something was there before the request was sent, and was taken for the answer, `refused` that the server has
+    refused the request's stream.
     """
 
     __slots__ = (
         "body",
         "easy",
+        "ends",
+        "has_record",
         "heard_s",
+        "is_early",
         "is_soiled",
         "is_unchunked",
         "lines",
         "most",
         "moved",
+        "over_tls",
         "refused",
         "size",
         "told",
     )
 
-    def __init__(self, easy: Any, most: int) -> None:
+    def __init__(self, easy: Any, most: int, *, over_tls: bool = False) -> None:
         self.easy = easy
+        self.over_tls = over_tls
         self.body: list[bytes] = []
         self.lines: list[bytes] = []
         self.size = 0
@@ -71,10 +81,16 @@ class Transfer:
         self.moved = 0
         self.is_soiled = False
         self.is_unchunked = False
+        self.is_early = False
+        self.ends: Ends = NOWHERE
+        self.has_record = False
         self.told: Mapping[str, str] | None = None
         self.refused = False
         self.easy.setopt(pycurl.WRITEFUNCTION, self._receive)
         self.easy.setopt(pycurl.HEADERFUNCTION, self.lines.append)
+        if over_tls:
+            self.easy.setopt(pycurl.DEBUGFUNCTION, self.hear)
+            self.easy.setopt(pycurl.VERBOSE, 1)
 
     @property
     def status(self) -> int:
@@ -172,11 +188,15 @@ class Transfer:
         self.moved = 0
         self.is_soiled = False
         self.is_unchunked = False
+        self.is_early = False
         self.refused = False
 
     def hear(self, kind: int, text: bytes) -> None:
         """Hear what libcurl says of its own doing (CURLOPT_DEBUGFUNCTION)."""
-        self.refused = self.refused or says_refused(kind, text)
+        if kind == pycurl.INFOTYPE_SSL_DATA_IN:
+            self.has_record = True
+        elif kind == pycurl.INFOTYPE_TEXT:
+            self.refused = self.refused or says_refused(text)
 
     def look(self, now_s: float) -> None:
         """Look whether more of the bodies has gone out or come in."""

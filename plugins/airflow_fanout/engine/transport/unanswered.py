@@ -37,7 +37,7 @@ def is_unprocessed(message: str) -> bool:
     return message.startswith(_GAVE_UP)
 
 
-def says_refused(_kind: int, text: bytes) -> bool:
+def says_refused(text: bytes) -> bool:
     """Return whether libcurl's own words (CURLOPT_DEBUGFUNCTION) say that the server has refused the stream."""
     return any(words in text for words in _REFUSED_STREAM)
 
