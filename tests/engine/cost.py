@@ -30,7 +30,7 @@ from airflow_fanout.staging.frozen import read_parameters
 from airflow_fanout.staging.journal import JournalWriter
 from demo.numbers import numbers
 from tests.engine.harness import NOWHERE, frozen
-from tests.engine.scripted_curl import ScriptedEasy, ScriptedMulti
+from tests.engine.scripted_curl import Kept, ScriptedEasy, ScriptedMulti
 
 Note = Callable[[Any, str, Any], Any]
 
@@ -46,12 +46,13 @@ def pump(folder: Path, count: int) -> Pump:
     scribe = Scribe(JournalWriter(folder))
     traffic = Traffic(settings)
     endpoint = settled(NOWHERE)
-    easy = partial(ScriptedEasy, BODY)
+    kept = Kept()
+    easy = partial(ScriptedEasy, BODY, kept)
     return Pump(
         transport=CurlTransport(endpoint, REQUEST, ("tel",), settings, easy),
         others=RequestsTransport(FanoutSession(endpoint, settings), REQUEST, ("tel",), 60.0),
         note=print,
-        multi=ScriptedMulti,
+        multi=partial(ScriptedMulti, kept),
         work=Work(read_parameters(directory, range(count)), room=traffic.room_for_new),
         traffic=traffic,
         settings=settings,

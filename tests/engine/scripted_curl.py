@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import pycurl
@@ -16,12 +17,29 @@ HEAD = (
 )
 
 
+class Kept:
+    """A connection that is kept, and has brought nothing: the one that all handles use."""
+
+    def __init__(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            self._socket = socket.create_connection(listening.getsockname())
+            self._other, _ = listening.accept()
+        (server, server_port), (ours, our_port) = self._socket.getpeername(), self._socket.getsockname()
+        self.ends = server, ours, server_port, our_port
+
+    @property
+    def number(self) -> int:
+        """The number of its socket."""
+        return self._socket.fileno()
+
+
 class ScriptedEasy:
     """A handle that remembers what it is told, and answers with a body."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, kept: Kept) -> None:
         self.options: dict[int, Any] = {}
         self._body = body
+        self._ends = kept.ends
 
     def setopt(self, option: int, value: Any) -> None:
         """Remember an option."""
@@ -36,7 +54,7 @@ class ScriptedEasy:
 
     def answer(self) -> None:
         """Ask whether to send, then hand over the answer as libcurl does: header by header, then the body."""
-        self.options[pycurl.PREREQFUNCTION]("127.0.0.1", "127.0.0.1", 80, 49_152)
+        self.options[pycurl.PREREQFUNCTION](*self._ends)
         receive = self.options[pycurl.HEADERFUNCTION]
         for line in HEAD:
             receive(line)
@@ -46,12 +64,15 @@ class ScriptedEasy:
 class ScriptedMulti:
     """A set of handles that all have their answers with the next call."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: Kept) -> None:
+        self._kept = kept
         self._added: list[ScriptedEasy] = []
         self._ended: list[ScriptedEasy] = []
 
-    def setopt(self, _option: int, _value: Any) -> None:
-        """Take no notice."""
+    def setopt(self, option: int, value: Any) -> None:
+        """Tell who wants to hear of sockets that the connection is open."""
+        if option == pycurl.M_SOCKETFUNCTION:
+            value.__self__.opened(self._kept.number, 0)
 
     def add_handle(self, easy: ScriptedEasy) -> None:
         """Begin a transfer."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import socket as sockets
+from contextlib import suppress
 from errno import ENOTCONN
 from fcntl import ioctl
 from termios import FIONREAD
@@ -36,6 +37,9 @@ class Connections:
         self._ends: dict[int, Ends] = {}
         # Opened, and not sent on yet.
         self._new: set[int] = set()
+        # Those that have been sent on and aren't soiled, for what is asked before each request. Empty while one is new,
+        # which may have the ends of an old one.
+        self._in_use: dict[Ends, int] = {}
         self._soiled: set[int] = set()
         # Over TLS: those that carry one answer after the other. Over HTTP/2 frames come at any time.
         self._one_by_one: set[int] = set()
@@ -48,18 +52,20 @@ class Connections:
         if old := self._ends.pop(socket, None):
             self._by_ends.pop(old, None)
         self._new.add(socket)
+        self._in_use.clear()
         self._soiled.discard(socket)
         self._one_by_one.discard(socket)
 
     def soil(self, socket: int) -> None:
         """Have a connection closed instead of used again."""
         self._soiled.add(socket)
+        self._in_use.pop(self._ends.get(socket, NOWHERE), None)
 
     def soil_by(self, ends: Ends) -> None:
         """Do the same, by the connection's ends."""
         socket = self._by_ends.get(ends)
         if socket is not None:
-            self._soiled.add(socket)
+            self.soil(socket)
 
     def are_one_by_one(self, ends: Ends) -> bool:
         """Return whether a connection over TLS carries one answer after the other, as far as is known."""
@@ -73,23 +79,32 @@ class Connections:
 
     def may_send(self, *ends: *Ends) -> int:
         """Return whether a request may be sent on a connection without TLS, as libcurl wants to know it."""
+        try:
+            # PREREQFUNC_OK is 0, and PREREQFUNC_ABORT 1.
+            return ioctl(self._in_use[ends], FIONREAD, _NOTHING) != _NOTHING
+        except (KeyError, OSError):
+            return self._may_send(ends)
+
+    def _may_send(self, ends: Ends) -> int:
         if self._new and self._is_new(ends):
             return _OK
         socket = self._by_ends.get(ends)
+        if socket is None:
+            return _OK
         if socket in self._soiled:
             return _ABORT
-        # It is called for each request: no function of its own for so little.
-        try:
-            return _OK if socket is None or ioctl(socket, FIONREAD, _NOTHING) == _NOTHING else _ABORT
-        except OSError:
-            # libcurl finds out by itself that it is closed.
-            return _OK
+        if not self._new:
+            self._in_use[ends] = socket
+        # Of one that is closed libcurl finds out by itself.
+        with suppress(OSError):
+            return ioctl(socket, FIONREAD, _NOTHING) != _NOTHING
+        return _OK
 
     def may_send_over_tls(self, *ends: *Ends) -> int:
         """Return the same for a connection over TLS."""
-        if self._new and self._is_new(ends):
+        if (self._new and self._is_new(ends)) or not self.are_one_by_one(ends):
             return _OK
-        return self.may_send(*ends) if self.are_one_by_one(ends) else _OK
+        return self.may_send(*ends)
 
     def _is_new(self, ends: Ends) -> bool:
         """Return whether nothing has been sent on a connection yet."""

@@ -68,7 +68,7 @@ class Multi:
             transfer.easy.setopt(pycurl.PREREQFUNCTION, self._connections.may_send)
 
     def _sends(self, transfer: Transfer, ends: Ends) -> int:
-        transfer.ends, transfer.has_record = ends, False
+        transfer.sends_on(ends)
         return self._connections.may_send_over_tls(*ends)
 
     def _hears(self, transfer: Transfer, line: bytes) -> None:
@@ -81,6 +81,8 @@ class Multi:
         # answer without a record of its own was there before its request.
         if self._connections.are_one_by_one(transfer.ends) and not transfer.has_record:
             transfer.is_early = True
+            # So that it doesn't begin like a usual answer.
+            transfer.lines.append(b"")
             # At once: by the same call libcurl may send another request on this connection.
             self._connections.soil_by(transfer.ends)
         elif line[:6] == b"HTTP/1" and transfer.has_record:
@@ -121,11 +123,15 @@ class Multi:
         left = 1
         while left:
             left, answered, failed = self._multi.info_read()
-            unsent = [easy for easy, code, _ in failed if code == pycurl.E_ABORTED_BY_CALLBACK]
-            for easy in unsent:
-                self.remove(easy)
-                self.add(easy)
-            yield answered, [one for one in failed if one[0] not in unsent] if unsent else failed
+            yield answered, self._sent(failed) if failed else failed
+
+    def _sent(self, failed: list[tuple[Any, int, str]]) -> list[tuple[Any, int, str]]:
+        """Begin those again that weren't sent; return the others."""
+        unsent = [easy for easy, code, _ in failed if code == pycurl.E_ABORTED_BY_CALLBACK]
+        for easy in unsent:
+            self.remove(easy)
+            self.add(easy)
+        return [one for one in failed if one[0] not in unsent]
 
     def timeout_s(self) -> float:
         """Return when libcurl wants to look again, in seconds, whatever the sockets say; infinity if it doesn't."""

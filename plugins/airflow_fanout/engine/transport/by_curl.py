@@ -146,10 +146,6 @@ class CurlTransport:
 
         `None` for an answer that leads to another address, and is to be followed.
         """
-        if transfer.is_early:
-            return Outcome(
-                Kind.CONNECTION_ERROR, failure=Failure("ConnectionError", EARLY), unprocessed=self.repeatable
-            )
         if code:
             return self._failed(transfer, code, message)
         lines = transfer.lines
@@ -168,6 +164,8 @@ class CurlTransport:
 
     def _looked_at(self, transfer: Transfer) -> Outcome | None:
         """Return what came of any answer, `None` for one that is to be followed."""
+        if transfer.is_early:
+            return self._early()
         try:
             head = transfer.checked_head()
             body = transfer.whole_body(head)
@@ -219,7 +217,12 @@ class CurlTransport:
             Kind.TIMEOUT, failure=Failure("ReadTimeout", f"Read timed out. (read timeout={read_s:g})")
         )
 
+    def _early(self) -> Outcome:
+        return Outcome(Kind.CONNECTION_ERROR, failure=Failure("ConnectionError", EARLY), unprocessed=self.repeatable)
+
     def _failed(self, transfer: Transfer, code: int, message: str) -> Outcome:
+        if transfer.is_early:
+            return self._early()
         if found := _unreadable(transfer):
             return found
         if code == pycurl.E_OPERATION_TIMEDOUT:

@@ -47,9 +47,10 @@ class Transfer:
     :param over_tls: whether it goes over TLS, to the server or to a proxy.
 
     `told` are the request's own headers that the handle knows of. `heard_s` is the moment of the last look at which
-    more of the bodies had gone out or come in. `is_soiled` says that something has come after the answer, `is_early`
-    that something was there before the request was sent, and was taken for the answer, `refused` that the server has
-    refused the request's stream.
+    more of the bodies had gone out or come in. `is_soiled` says whether something has come after the answer's chunks,
+    once these were taken apart. Over TLS, `ends` are those of the connection, `has_record` says that a record has come
+    since the request was sent, `is_early` that what was taken for the answer came before the request was sent, and
+    `refused` that the server has refused the request's stream.
     """
 
     __slots__ = (
@@ -60,7 +61,6 @@ class Transfer:
         "heard_s",
         "is_early",
         "is_soiled",
-        "is_unchunked",
         "lines",
         "most",
         "moved",
@@ -79,8 +79,7 @@ class Transfer:
         self.most = most
         self.heard_s = 0.0
         self.moved = 0
-        self.is_soiled = False
-        self.is_unchunked = False
+        self.is_soiled: bool | None = None
         self.is_early = False
         self.ends: Ends = NOWHERE
         self.has_record = False
@@ -146,9 +145,9 @@ class Transfer:
 
     def unchunk(self) -> None:
         """Take the body's chunks apart, and see whether anything has come after them: libcurl keeps the connection."""
-        if self.is_unchunked:
+        if self.is_soiled is not None:
             return
-        self.is_unchunked = True
+        self.is_soiled = False
         body = b"".join(self.body)
         file = io.BytesIO(body)
         chunks = ChunkReader(file)
@@ -184,12 +183,13 @@ class Transfer:
         self.body.clear()
         self.lines.clear()
         self.size = 0
-        self.heard_s = 0.0
         self.moved = 0
-        self.is_soiled = False
-        self.is_unchunked = False
-        self.is_early = False
-        self.refused = False
+        self.is_soiled = None
+
+    def sends_on(self, ends: Ends) -> None:
+        """Hear on which connection the request is sent, over TLS."""
+        self.ends = ends
+        self.refused = self.is_early = self.has_record = False
 
     def hear(self, kind: int, text: bytes) -> None:
         """Hear what libcurl says of its own doing (CURLOPT_DEBUGFUNCTION)."""
@@ -205,8 +205,8 @@ class Transfer:
             self.moved, self.heard_s = moved, now_s
 
     def _receive(self, data: bytes) -> int | None:
-        self.size += len(data)
-        if self.size > self.most:
+        self.size = size = self.size + len(data)
+        if size > self.most:
             return -1
         self.body.append(data)
         return None
