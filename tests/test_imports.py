@@ -38,6 +38,7 @@ MAY_LOAD = {
     "engine/sockets.py": {"pycurl"},
     "engine/transport/by_curl.py": {"gevent", "pycurl", "requests", "urllib3"},
     "engine/transport/unanswered.py": {"pycurl"},
+    "engine/connections.py": {"pycurl"},
     "engine/transport/options.py": {"gevent", "pycurl", "requests", "urllib3"},
     "engine/transport/transfer.py": {"gevent", "pycurl", "requests", "urllib3"},
     "engine/__init__.py": set[str](),

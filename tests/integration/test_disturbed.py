@@ -263,7 +263,11 @@ def stop(own: Own, _report: Report) -> None:
 
 def kill(own: Own, _report: Report) -> None:
     """Kill the scheduler; its workers are stopped with it, as those of a container are."""
-    os.kill(own.airflow.pids["scheduler"], signal.SIGKILL)
+    scheduler = psutil.Process(own.airflow.pids["scheduler"])
+    workers = scheduler.children(recursive=True)
+    scheduler.kill()
+    # One that goes on for a moment could do all that is left.
+    psutil.wait_procs(workers)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from demo.processes import Kept
 from demo.service import DemoService
 from tests.airflow_fixture import SharedAirflow
 from tests.integration.engines import is_engine
-from tests.integration.own import OwnDag
+from tests.integration.own import OwnReports
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -28,14 +29,21 @@ SAMPLE_S = 0.1
 
 
 class Limited:
-    """`airflow dags test` of one DAG, in a tree of processes that all have the limit."""
+    """`airflow dags test` of one DAG, in a tree of processes that all have the limit.
 
-    def __init__(self, airflow: SharedAirflow, dag_id: str) -> None:
+    It stores all DAGs that it finds, as the DAG processor does: it finds those of one file only, so that the two never
+    add the same DAG at the same time.
+    """
+
+    def __init__(self, airflow: SharedAirflow, dag_id: str, file: Path) -> None:
         self.log = airflow.home.logs / f"limited-{dag_id}.txt"
+        folder = airflow.home.directory / f"only-{dag_id}"
+        folder.mkdir()
+        shutil.copy(file, folder)
         command = (*LIMITED, *COMMAND, "dags", "test", dag_id, "2026-11-11")
         self._kept = Kept.start(
             command,
-            env=airflow.environment,
+            env={**airflow.environment, "AIRFLOW__CORE__DAGS_FOLDER": str(folder)},
             cwd=airflow.home.directory,
             log=self.log,
         )
@@ -61,7 +69,7 @@ class Limited:
 
 
 def test_20000_parameters_with_256_open_files(
-    own_dag: OwnDag, airflow: SharedAirflow, service: DemoService, loaded: Database[dict[str, Any]]
+    own_reports: OwnReports, airflow: SharedAirflow, service: DemoService, loaded: Database[dict[str, Any]]
 ) -> None:
     """The classic script's fault is gone: it ended with "Too many open files", and then MongoDB couldn't be opened.
 
@@ -69,8 +77,8 @@ def test_20000_parameters_with_256_open_files(
     hundred connections, in a process that never meets MongoDB; the load task writes afterwards.
     """
     service.set_faults(latency_ms=20)
-    dag_id = own_dag("many", paused=True)
-    limited = Limited(airflow, dag_id)
+    dag_id = own_reports.dag("many", paused=True)
+    limited = Limited(airflow, dag_id, *own_reports.files)
     code = limited.run()
     print(f"\nopen files at the peak, of {LIMIT}: {limited.peak}")
     assert code == 0, _tail(limited.log)
@@ -83,10 +91,10 @@ def test_20000_parameters_with_256_open_files(
 
 
 def test_a_concurrency_beyond_the_limit_is_refused(
-    own_dag: OwnDag, airflow: SharedAirflow, service: DemoService
+    own_reports: OwnReports, airflow: SharedAirflow, service: DemoService
 ) -> None:
     """A concurrency that 256 open files can't carry is refused with both numbers, before anything is sent."""
-    limited = Limited(airflow, own_dag("too_many", paused=True))
+    limited = Limited(airflow, own_reports.dag("too_many", paused=True), *own_reports.files)
     assert limited.run() != 0
     said = limited.log.read_text()
     assert "A concurrency of 300 needs 364 open files, and 256 are allowed here." in said

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pycurl
 
 from airflow_fanout.engine.connections import Connections, Ends
 from airflow_fanout.engine.sockets import Sockets, bits_of
-from airflow_fanout.engine.transport.transfer import Transfer
+
+if TYPE_CHECKING:
+    from airflow_fanout.engine.transport.transfer import Transfer
 
 # So many sockets at a time: it bounds for how long other greenlets wait, and how fast connections are opened.
 BATCH = 64

@@ -1,0 +1,29 @@
+"""What a kill of the engine may cost: no record waits in memory for more than a beat."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import gevent
+
+from airflow_fanout.engine.scribe import BEAT_S, Scribe
+from airflow_fanout.outcome import Kind, Record
+from airflow_fanout.staging.journal import JournalWriter, read_places
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_record_is_written_though_nothing_is_full(tmp_path: Path) -> None:
+    """Each beat writes what is there, however little; a beat is at most half a second."""
+    assert BEAT_S <= 0.5
+    scribe = Scribe(JournalWriter(tmp_path))
+    writing = gevent.spawn(scribe.run)
+    record = Record(index=0, kind=Kind.OK, attempts=1, ms=1, parameter="a", result=1)
+    for written in range(1, 4):
+        scribe.extend([record])
+        with gevent.Timeout(60):
+            while sum(len(list(read_places(part))) for part in tmp_path.glob("part-*")) < written:
+                gevent.sleep(0.01)
+    writing.kill()
+    scribe.close()
