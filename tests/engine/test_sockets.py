@@ -103,6 +103,19 @@ def test_idle_connection_that_is_closed_wakes_nobody_twice(sockets: Sockets, pai
     assert repr(sockets) == "Sockets(0 wanted, 0 registered)"
 
 
+@pytest.mark.parametrize(("wanted", "is_soiled"), [(OUT, False), (IN, True)])
+def test_an_idle_connection_is_soiled_by_what_it_brings(pair: Pair, wanted: int, is_soiled: bool) -> None:
+    """That it could be written to is no news: an answer may come before anybody has asked for that again."""
+    connections = Connections()
+    sockets = Sockets(connections)
+    want(sockets, wanted, pair.number)
+    want(sockets, GONE, pair.number)
+    pair.theirs.send(b"x")
+    assert sockets.ready(10) == []
+    assert repr(connections) == f"Connections(0 known, {int(is_soiled)} soiled)"
+    sockets.close()
+
+
 def test_new_connection_of_an_old_number_is_watched(sockets: Sockets, pair: Pair, other: Pair) -> None:
     """Libcurl closes idle connections without a word, and the kernel gives their numbers to new ones."""
     want(sockets, IN, pair.number)

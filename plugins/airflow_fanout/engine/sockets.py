@@ -95,14 +95,13 @@ class Sockets:
                 self._epoll.register(socket, events)
 
     def _forget_all_but(self, wanted: list[tuple[int, int]], found: list[tuple[int, int]]) -> None:
-        for socket, _ in set(found).difference(wanted):
-            self._forget(socket)
-
-    def _forget(self, socket: int) -> None:
-        self._registered.pop(socket, None)
-        self._connections.soil(socket)
-        with suppress(OSError):
-            self._epoll.unregister(socket)
+        for socket, events in set(found).difference(wanted):
+            self._registered.pop(socket, None)
+            # One that was to be written to can be, and that is no news.
+            if events & (_IN | _BROKEN):
+                self._connections.soil(socket)
+            with suppress(OSError):
+                self._epoll.unregister(socket)
 
 
 def bits_of(events: int) -> int:
