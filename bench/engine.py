@@ -19,15 +19,15 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_fanout.as_of import AsOf
-from airflow_fanout.endpoint import Endpoint
-from airflow_fanout.engine.ending import progress_at_end
-from airflow_fanout.engine.fleet import Fleet
-from airflow_fanout.engine.job import Job
-from airflow_fanout.progress import Progress
-from airflow_fanout.request import Request
-from airflow_fanout.settings import FetchSettings, Transport
-from airflow_fanout.shipping import pack
+from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.request import Request
+from airflow_fanout.launch.ending import progress_at_end
+from airflow_fanout.launch.fleet import Fleet
+from airflow_fanout.launch.job import Job
+from airflow_fanout.launch.shipping import pack
+from airflow_fanout.model.as_of import AsOf
+from airflow_fanout.model.progress import Progress
+from airflow_fanout.model.settings import FetchSettings, Transport
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
 from airflow_fanout.staging.frozen import Selection, freeze
 from bench.asked import Asked

@@ -169,7 +169,7 @@ def extract(stage: Stage) -> Cost:
 
 def fetch(stage: Stage) -> Cost:
     """Write the journal that a fetch would leave, without one."""
-    from airflow_fanout.outcome import Kind, Outcome, Record
+    from airflow_fanout.model.outcome import Kind, Outcome, Record
     from airflow_fanout.staging.frozen import read_manifest, read_parameters
     from airflow_fanout.staging.journal import JournalWriter
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from airflow.sdk.plugins_manager import AirflowPlugin
 from jinja2 import pass_context
 
-from airflow_fanout.as_of import of_context
-from airflow_fanout.notify.deadline import LoadedBy
-from airflow_fanout.notify.macro import alert
+from airflow_fanout.model.as_of import of_context
+from airflow_fanout.notifications.deadline import LoadedBy
+from airflow_fanout.notifications.macro import alert
 
 if TYPE_CHECKING:
     from jinja2.runtime import Context

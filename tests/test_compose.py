@@ -12,9 +12,9 @@ import pytest
 import yaml
 from airflow.sdk import Connection
 
-from airflow_fanout.operators.connection import to_endpoint
-from airflow_fanout.session import FanoutSession
-from airflow_fanout.settings import FetchSettings
+from airflow_fanout.adapters.connection import to_endpoint
+from airflow_fanout.api.session import FanoutSession
+from airflow_fanout.model.settings import FetchSettings
 from demo.service import DemoService
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -11,8 +11,8 @@ import pytest
 
 import airflow_fanout
 from airflow_fanout import errors
-from airflow_fanout.operators.connection import OPTIONS
-from airflow_fanout.outcome import Kind
+from airflow_fanout.adapters.connection import OPTIONS
+from airflow_fanout.model.outcome import Kind
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

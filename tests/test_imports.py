@@ -30,40 +30,41 @@ HEAVY = frozenset(
 )
 # By file or folder, what a part may load of these; a part without a line may load none.
 MAY_LOAD = {
-    "documents.py": {"bson"},
+    "adapters": {"airflow", "cloudpickle", "sqlalchemy"},
+    "adapters/__init__.py": set[str](),
+    "api/failures.py": {"requests", "urllib3"},
+    "api/session.py": {"requests", "urllib3"},
     "engine": {"cloudpickle", "gevent", "requests", "urllib3"},
-    "engine/curl": {"gevent", "pycurl", "requests", "urllib3"},
-    "engine/multi.py": {"pycurl"},
-    "engine/pump.py": {"cloudpickle", "gevent", "pycurl", "requests", "urllib3"},
-    "engine/sockets.py": {"pycurl"},
-    "engine/transport/by_curl.py": {"gevent", "pycurl", "requests", "urllib3"},
-    "engine/transport/unanswered.py": {"pycurl"},
-    "engine/connections.py": {"pycurl"},
-    "engine/transport/options.py": {"gevent", "pycurl", "requests", "urllib3"},
-    "engine/transport/transfer.py": {"gevent", "pycurl", "requests", "urllib3"},
     "engine/__init__.py": set[str](),
-    "engine/job.py": set[str](),
-    "engine/limits.py": set[str](),
-    "engine/process.py": set[str](),
-    "failures.py": {"requests", "urllib3"},
+    "engine/function_session": {"gevent", "pycurl", "requests", "urllib3"},
+    "engine/libcurl": {"pycurl"},
+    "engine/libcurl/alarm.py": {"gevent"},
+    "engine/libcurl/transfer.py": {"gevent", "pycurl", "requests", "urllib3"},
+    "engine/pump.py": {"cloudpickle", "gevent", "pycurl", "requests", "urllib3"},
+    "engine/transport/by_curl.py": {"gevent", "pycurl", "requests", "urllib3"},
+    "engine/transport/options.py": {"gevent", "pycurl", "requests", "urllib3"},
+    # Whether a function can be sent to the engine.
+    "launch/shipping.py": {"cloudpickle"},
     "mongo": {"bson", "pymongo"},
-    "notify": {"airflow", "sqlalchemy"},
-    "notify/__init__.py": set[str](),
+    "mongo/__init__.py": set[str](),
+    # What MongoDB's names are is known without its driver, and while a DAG file is parsed.
+    "mongo/namespaces.py": set[str](),
+    # What BSON can hold.
+    "mongo/documents.py": {"bson"},
+    "mongo/storable.py": {"bson"},
+    "notifications": {"airflow", "sqlalchemy"},
+    "notifications/__init__.py": set[str](),
     "operators": {"airflow", "cloudpickle", "sqlalchemy"},
     "operators/__init__.py": set[str](),
-    "session.py": {"requests", "urllib3"},
+    "preflight/fields.py": {"cloudpickle"},
     # What reads an HTTP list; what describes one loads neither.
     "sources/asking.py": {"requests", "urllib3"},
     "sources/causes.py": {"requests", "urllib3"},
     "sources/deadline.py": {"requests", "urllib3"},
     "sources/reading.py": {"requests", "urllib3"},
-    # Whether a function can be sent to the engine.
-    "preflight/fields.py": {"cloudpickle"},
-    "shipping.py": {"cloudpickle"},
-    # What BSON can hold.
-    "storable.py": {"bson"},
-    "wire": {"requests", "urllib3"},
     "web": {"airflow", "fastapi", "sqlalchemy"},
+    "wire": {"requests", "urllib3"},
+    "wire/body.py": set[str](),
 }
 # Patches the interpreter that it is: it runs, it isn't imported.
 PROGRAM = "engine/__main__.py"

@@ -9,9 +9,9 @@ from airflow.sdk import BaseNotifier
 
 from airflow_fanout.alerts.message import Alert, Say
 from airflow_fanout.errors import BadSetting
-from airflow_fanout.notify.alerts import Alerts
-from airflow_fanout.notify.channel import Channel, send
-from airflow_fanout.notify.deadline import LoadedBy
+from airflow_fanout.notifications.alerts import Alerts
+from airflow_fanout.notifications.channel import Channel, send
+from airflow_fanout.notifications.deadline import LoadedBy
 
 ALERT = Alert("It has failed", (Say("a < b"),))
 SENT: list[str] = []
@@ -64,7 +64,7 @@ def test_a_channel_that_fails_is_logged_and_keeps_no_other_back(caplog: pytest.L
     with caplog.at_level(logging.ERROR, logger="airflow_fanout"):
         send([Channel(Failing), Channel(Keeping, text="sent")], ALERT, {})
     assert SENT == ["sent"]
-    (record,) = [record for record in caplog.records if record.name == "airflow_fanout.notify.channel"]
+    (record,) = [record for record in caplog.records if record.name == "airflow_fanout.notifications.channel"]
     assert record.getMessage() == "Channel(Failing) could not be sent: It has failed"
     assert record.exc_info is not None
 

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from airflow_fanout.alerts.late import LateRun, late
-from airflow_fanout.alerts.live import Glimpse, Live, live
 from airflow_fanout.alerts.message import Pages
-from airflow_fanout.outcome import Kind
-from airflow_fanout.progress import Progress
+from airflow_fanout.model.outcome import Kind
+from airflow_fanout.model.progress import Progress
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
 from airflow_fanout.staging.frozen import Manifest, read_manifest, write_manifest
+from airflow_fanout.staging.live import Glimpse, Live, live
 from airflow_fanout.staging.results import Results
 from airflow_fanout.staging.validated import mark_validated
 

@@ -6,8 +6,8 @@ import pytest
 
 from airflow_fanout.alerts.note import Counts, Note, describe
 from airflow_fanout.errors import BadSource, Tripped, ValidationFailed
-from airflow_fanout.outcome import Kind
-from airflow_fanout.progress import Progress
+from airflow_fanout.model.outcome import Kind
+from airflow_fanout.model.progress import Progress
 
 TEL = "+12025550143"
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout
 
+from airflow_fanout.adapters.border import airflow_errors
+from airflow_fanout.adapters.noting import noted
 from airflow_fanout.alerts.note import Counts, Note
 from airflow_fanout.errors import EmptyList, StagingFailed
-from airflow_fanout.operators.border import airflow_errors
-from airflow_fanout.operators.noting import noted
 
 
 class Task:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from airflow_fanout.alerts.message import Pages
-from airflow_fanout.alerts.open_failures import OpenFailure, OpenFailures, Run
 from airflow_fanout.alerts.recovered import recovered
+from airflow_fanout.staging.open_failures import OpenFailure, OpenFailures, Run
 
 DAY = timedelta(days=1)
 FIRST = datetime(2026, 11, 20, tzinfo=UTC)

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 
-from airflow_fanout.outcome import Kind, Outcome
-from airflow_fanout.throttle import Gate
+from airflow_fanout.control.throttle import Gate
+from airflow_fanout.model.outcome import Kind, Outcome
 
 # (the time, how many are in flight with this one) -> (seconds it takes, what comes back)
 Server = Callable[[float, int], tuple[float, Outcome]]

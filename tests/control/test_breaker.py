@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_fanout.breaker import (
+from airflow_fanout.control.breaker import (
     FIRST_FAILURES,
     LONGEST_PROBE_S,
     PROBE_S,
@@ -13,8 +13,8 @@ from airflow_fanout.breaker import (
     Tripped,
     is_down,
 )
-from airflow_fanout.outcome import Kind, Outcome
-from airflow_fanout.settings import Breaker
+from airflow_fanout.model.outcome import Kind, Outcome
+from airflow_fanout.model.settings import Breaker
 
 OK = Outcome(Kind.OK)
 UNAUTHORIZED = Outcome(Kind.HTTP_ERROR, status=401)

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
-from airflow_fanout.ratelimit import LONGEST_S, pause_s, reset_s, retry_after_s
+from airflow_fanout.api.ratelimit import LONGEST_S, pause_s, reset_s, retry_after_s
 
 NOW = datetime(2026, 11, 23, 6, 0, 0, tzinfo=UTC)
 UNIX = int(NOW.timestamp())

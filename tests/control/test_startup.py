@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_fanout.outcome import Cause, Kind, Outcome
-from airflow_fanout.startup import BELIEVED_S, PAUSE_S, Startup, cause_of
+from airflow_fanout.control.startup import BELIEVED_S, PAUSE_S, Startup, cause_of
+from airflow_fanout.model.outcome import Cause, Kind, Outcome
 
 OK = Outcome(Kind.OK)
 UNKNOWN = Outcome(Kind.CONNECTION_ERROR, cause=Cause.UNKNOWN_HOST)

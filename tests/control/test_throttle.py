@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_fanout.outcome import Kind, Outcome
-from airflow_fanout.settings import Throttle
-from airflow_fanout.throttle import Gate
+from airflow_fanout.control.throttle import Gate
+from airflow_fanout.model.outcome import Kind, Outcome
+from airflow_fanout.model.settings import Throttle
 from tests.control.server import (
     BUSY,
     LATE,

@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from airflow_fanout.outcome import Kind, Outcome
-from airflow_fanout.settings import Throttle
-from airflow_fanout.throttle import Concurrency, Gate, Rate
+from airflow_fanout.control.throttle import Concurrency, Gate, Rate
+from airflow_fanout.model.outcome import Kind, Outcome
+from airflow_fanout.model.settings import Throttle
 from tests.control.server import BUSY, OK
 
 TOO_MANY = Outcome(Kind.HTTP_ERROR, status=429)

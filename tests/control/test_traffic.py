@@ -5,11 +5,11 @@ from itertools import pairwise
 
 import pytest
 
-from airflow_fanout.breaker import FIRST_FAILURES
-from airflow_fanout.engine.traffic import MOST_MOMENTS, Traffic
-from airflow_fanout.outcome import Cause, Kind, Outcome
-from airflow_fanout.settings import Breaker, FetchSettings, Throttle
-from airflow_fanout.startup import LONGEST_HOLD_S
+from airflow_fanout.control.breaker import FIRST_FAILURES
+from airflow_fanout.control.startup import LONGEST_HOLD_S
+from airflow_fanout.control.traffic import MOST_MOMENTS, Traffic
+from airflow_fanout.model.outcome import Cause, Kind, Outcome
+from airflow_fanout.model.settings import Breaker, FetchSettings, Throttle
 
 OK = Outcome(Kind.OK)
 REFUSED = Outcome(Kind.CONNECTION_ERROR)

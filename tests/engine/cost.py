@@ -16,16 +16,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from airflow_fanout.api.request import Request
+from airflow_fanout.api.session import FanoutSession, settled
+from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.pump import Pump
 from airflow_fanout.engine.scribe import Scribe
-from airflow_fanout.engine.traffic import Traffic
 from airflow_fanout.engine.transport.by_curl import CurlTransport
 from airflow_fanout.engine.transport.by_requests import RequestsTransport
 from airflow_fanout.engine.work import Work
-from airflow_fanout.request import Request
-from airflow_fanout.session import FanoutSession, settled
-from airflow_fanout.settings import FetchSettings, Throttle
+from airflow_fanout.model.settings import FetchSettings, Throttle
 from airflow_fanout.staging.frozen import read_parameters
 from airflow_fanout.staging.journal import JournalWriter
 from demo.numbers import numbers

@@ -9,16 +9,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_fanout.as_of import AsOf
-from airflow_fanout.endpoint import Endpoint
-from airflow_fanout.engine.job import Job
-from airflow_fanout.engine.process import EngineProcess, Said
-from airflow_fanout.loaded_code import LoadedCode
-from airflow_fanout.outcome import Outcome
-from airflow_fanout.progress import Progress
-from airflow_fanout.request import Request
-from airflow_fanout.settings import Breaker, FetchSettings, Retry, Throttle, Timeouts
-from airflow_fanout.shipping import pack
+from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.request import Request
+from airflow_fanout.launch.job import Job
+from airflow_fanout.launch.loaded_code import LoadedCode
+from airflow_fanout.launch.process import EngineProcess, Said
+from airflow_fanout.launch.shipping import pack
+from airflow_fanout.model.as_of import AsOf
+from airflow_fanout.model.outcome import Outcome
+from airflow_fanout.model.progress import Progress
+from airflow_fanout.model.settings import Breaker, FetchSettings, Retry, Throttle, Timeouts
 from airflow_fanout.staging.directory import GenerationDirectory, ListDirectory, ReportDirectory
 from airflow_fanout.staging.frozen import Selection, freeze, read_manifest
 from airflow_fanout.staging.journal import read_records
@@ -26,7 +26,7 @@ from airflow_fanout.staging.journal import read_records
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from airflow_fanout.outcome import Record
+    from airflow_fanout.model.outcome import Record
 
 # Makes settings for one of the transports.
 Sending = Callable[..., FetchSettings]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import gevent
 import pytest
 
-from airflow_fanout.engine.alarm import Alarm
+from airflow_fanout.engine.libcurl.alarm import Alarm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

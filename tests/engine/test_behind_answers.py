@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import gevent
 import pytest
 
-from airflow_fanout.endpoint import Endpoint
-from airflow_fanout.engine.curl.session import CurlSession
-from airflow_fanout.settings import FetchSettings, Timeouts
+from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.engine.function_session.session import CurlSession
+from airflow_fanout.model.settings import FetchSettings, Timeouts
 from tests.http.servers import Server, answer, as_json, chunked
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_fanout.engine.ending import progress_at_end
-from airflow_fanout.engine.fleet import MOST_RESTARTS, Fleet
 from airflow_fanout.errors import EngineBlocked, EngineFailed
-from airflow_fanout.outcome import Kind
-from airflow_fanout.settings import Retry, Timeouts
+from airflow_fanout.launch.ending import progress_at_end
+from airflow_fanout.launch.fleet import MOST_RESTARTS, Fleet
+from airflow_fanout.model.outcome import Kind
+from airflow_fanout.model.settings import Retry, Timeouts
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.journal import read_records
 from tests.engine.harness import frozen, job, journal, settings
@@ -24,9 +24,9 @@ from tests.engine.harness import frozen, job, journal, settings
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from airflow_fanout.engine.job import Job
-    from airflow_fanout.outcome import Record
-    from airflow_fanout.progress import Progress
+    from airflow_fanout.launch.job import Job
+    from airflow_fanout.model.outcome import Record
+    from airflow_fanout.model.progress import Progress
 
 BLOCK_S = 2.5
 COUNT = 160

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_fanout.outcome import Kind, Outcome
-from airflow_fanout.settings import MIB, Retry, Timeouts
+from airflow_fanout.model.outcome import Kind, Outcome
+from airflow_fanout.model.settings import MIB, Retry, Timeouts
 from tests.engine.harness import Run, Sending, frozen, job, run, settings
 from tests.http.dag_file import TEXT, loaded
 from tests.http.servers import Server, answer, as_json, drip, paths, serving

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pycurl
 import pytest
 
-from airflow_fanout.engine.connections import Connections, Ends
+from airflow_fanout.engine.libcurl.connections import Connections, Ends
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

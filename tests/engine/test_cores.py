@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_fanout.engine.cores import usable_cores, useful_processes
+from airflow_fanout.launch.cores import usable_cores, useful_processes
 
 
 @pytest.mark.parametrize(

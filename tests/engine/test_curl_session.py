@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 
-from airflow_fanout.endpoint import Endpoint
-from airflow_fanout.engine.curl.adapter import CurlResponse
-from airflow_fanout.engine.curl.preparation import Preparation
-from airflow_fanout.engine.curl.session import CurlSession
-from airflow_fanout.session import BodyTooLarge
-from airflow_fanout.settings import FetchSettings, Timeouts
+from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.session import BodyTooLarge
+from airflow_fanout.engine.function_session.adapter import CurlResponse
+from airflow_fanout.engine.function_session.preparation import Preparation
+from airflow_fanout.engine.function_session.session import CurlSession
+from airflow_fanout.model.settings import FetchSettings, Timeouts
 from tests.engine.harness import frozen, job, run, settings
 from tests.http.servers import Server, answer, as_json, authority, drip, proxy, redirect, serving, until
 

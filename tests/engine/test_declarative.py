@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_fanout.endpoint import Endpoint
-from airflow_fanout.engine.process import EngineProcess
-from airflow_fanout.outcome import Kind, Outcome
-from airflow_fanout.request import Request
-from airflow_fanout.settings import MIB, Retry, Timeouts
+from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.request import Request
+from airflow_fanout.launch.process import EngineProcess
+from airflow_fanout.model.outcome import Kind, Outcome
+from airflow_fanout.model.settings import MIB, Retry, Timeouts
 from demo.service import DemoService
 from tests.engine.harness import NOWHERE, Run, frozen, job, listened, run
 from tests.http.servers import Server, announce, answer, as_json, drip, gzip_bomb, redirect, serving

@@ -13,10 +13,10 @@ import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 from urllib3 import Timeout
 
-from airflow_fanout.endpoint import Endpoint
-from airflow_fanout.engine.curl.session import CurlSession
-from airflow_fanout.session import USER_AGENT, FanoutSession
-from airflow_fanout.settings import FetchSettings
+from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.session import USER_AGENT, FanoutSession
+from airflow_fanout.engine.function_session.session import CurlSession
+from airflow_fanout.model.settings import FetchSettings
 from tests.http.servers import Server, answer, as_json, chunked, redirect, serving
 
 if TYPE_CHECKING:

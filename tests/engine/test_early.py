@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_fanout.request import Request
+from airflow_fanout.api.request import Request
 from tests.engine.harness import frozen, job, run, settings
 
 if TYPE_CHECKING:

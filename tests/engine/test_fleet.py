@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_fanout.engine.ending import progress_at_end
-from airflow_fanout.engine.fleet import Fleet
+from airflow_fanout.api.request import Request
 from airflow_fanout.errors import EngineDied, EngineStopped, NotStarted, Tripped
-from airflow_fanout.outcome import Kind
-from airflow_fanout.request import Request
-from airflow_fanout.settings import Breaker, FetchSettings, Throttle
+from airflow_fanout.launch.ending import progress_at_end
+from airflow_fanout.launch.fleet import Fleet
+from airflow_fanout.model.outcome import Kind
+from airflow_fanout.model.settings import Breaker, FetchSettings, Throttle
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.journal import read_records
 from demo.numbers import numbers
@@ -24,8 +24,8 @@ from demo.service import DemoService
 from tests.engine.harness import ONCE, frozen, job, journal, settings
 
 if TYPE_CHECKING:
-    from airflow_fanout.engine.job import Job
-    from airflow_fanout.progress import Progress
+    from airflow_fanout.launch.job import Job
+    from airflow_fanout.model.progress import Progress
 
 CALLS = Request(endpoint="/calls/{tel}", query={"day": "2026-11-22"}, result="calls")
 

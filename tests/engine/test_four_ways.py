@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from airflow_fanout.outcome import Kind, Outcome
-from airflow_fanout.request import Request
-from airflow_fanout.settings import Retry, Timeouts
+from airflow_fanout.api.request import Request
+from airflow_fanout.model.outcome import Kind, Outcome
+from airflow_fanout.model.settings import Retry, Timeouts
 from airflow_fanout.wire.head import MOST_HEADERS
 from tests.engine.answers import Generator, Raw
 from tests.engine.harness import frozen, job, run, settings

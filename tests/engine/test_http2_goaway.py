@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from h2.events import RequestReceived
 
-from airflow_fanout.endpoint import Endpoint
-from airflow_fanout.request import Request
-from airflow_fanout.settings import Breaker, FetchSettings, Retry
+from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.request import Request
+from airflow_fanout.model.settings import Breaker, FetchSettings, Retry
 from tests.engine.harness import frozen, job, run
 from tests.http.http2 import Http2Server
 from tests.http.servers import authority

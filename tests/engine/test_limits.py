@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_fanout.engine.limits import RESERVE, allow_files, check_files
 from airflow_fanout.errors import TooFewFiles
+from airflow_fanout.launch.limits import RESERVE, allow_files, check_files
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,7 +30,7 @@ def in_a_child(code: str, soft: int, hard: int) -> str:
 
 RAISE = """
 import resource
-from airflow_fanout.engine.limits import allow_files
+from airflow_fanout.launch.limits import allow_files
 allow_files({concurrency}, resource.getrlimit, resource.setrlimit)
 print(*resource.getrlimit(resource.RLIMIT_NOFILE))
 """

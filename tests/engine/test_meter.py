@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_fanout.engine.meter import Meter
-from airflow_fanout.outcome import Kind
+from airflow_fanout.model.outcome import Kind
 
 
 def test_meter_counts_outcomes_and_attempts() -> None:

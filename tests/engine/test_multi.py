@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pycurl
 import pytest
 
-from airflow_fanout.engine.multi import Multi
+from airflow_fanout.engine.libcurl.multi import Multi
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,15 +11,15 @@ import requests
 import urllib3.exceptions
 from urllib3.connection import HTTPConnection
 
-from airflow_fanout.endpoint import Endpoint
-from airflow_fanout.engine.ending import progress_at_end
-from airflow_fanout.engine.process import EngineProcess
+from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.failures import outcome_of
+from airflow_fanout.api.request import Request
 from airflow_fanout.engine.transport.by_curl import CurlTransport
 from airflow_fanout.errors import NotStarted
-from airflow_fanout.failures import outcome_of
-from airflow_fanout.outcome import Cause, Failure, Kind, Outcome
-from airflow_fanout.request import Request
-from airflow_fanout.settings import Breaker, FetchSettings, Retry, Timeouts
+from airflow_fanout.launch.ending import progress_at_end
+from airflow_fanout.launch.process import EngineProcess
+from airflow_fanout.model.outcome import Cause, Failure, Kind, Outcome
+from airflow_fanout.model.settings import Breaker, FetchSettings, Retry, Timeouts
 from tests.engine.harness import Run, frozen, job, listened, run, settings
 from tests.http.servers import Crowded, Server, answer, as_json, authority, proxy
 

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_fanout.endpoint import Endpoint
-from airflow_fanout.outcome import Kind
-from airflow_fanout.request import Request
-from airflow_fanout.settings import Retry
+from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.request import Request
+from airflow_fanout.model.outcome import Kind
+from airflow_fanout.model.settings import Retry
 from tests.engine.harness import Run, frozen, job, run, settings
 from tests.http.servers import Connection, Seen, Server, answer, as_json, authority, chunked
 
 if TYPE_CHECKING:
-    from airflow_fanout.settings import Transport
+    from airflow_fanout.model.settings import Transport
 
 AGAIN = Retry(attempts=4, base_s=0.01, last_pass=False)
 CHALLENGE = 'WWW-Authenticate: Digest realm="r", nonce="n", qop="auth"'

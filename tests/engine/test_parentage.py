@@ -26,7 +26,7 @@ LONGEST_S = 5.0
 PARENT = """
 import sys
 from pathlib import Path
-from airflow_fanout.engine.process import EngineProcess
+from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.staging.directory import ListDirectory
 from tests.engine.harness import job, settings
 

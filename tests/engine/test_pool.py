@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import gevent
 import pytest
 
-from airflow_fanout.breaker import FIRST_FAILURES
+from airflow_fanout.control.breaker import FIRST_FAILURES
+from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.pool import Pool
 from airflow_fanout.engine.settlement import Stop
-from airflow_fanout.engine.traffic import Traffic
 from airflow_fanout.engine.transport.scripted import ScriptedTransport
 from airflow_fanout.engine.work import Work
-from airflow_fanout.outcome import Cause, Failure, Kind, Outcome, Record
-from airflow_fanout.settings import Breaker, Retry
+from airflow_fanout.model.outcome import Cause, Failure, Kind, Outcome, Record
+from airflow_fanout.model.settings import Breaker, Retry
 from tests.engine.harness import ONCE, settings
 
 if TYPE_CHECKING:

@@ -16,18 +16,18 @@ from urllib.parse import quote
 import psutil
 import pytest
 
-from airflow_fanout.endpoint import Endpoint
-from airflow_fanout.engine.lines import LONGEST_LINE
-from airflow_fanout.engine.process import EngineProcess
-from airflow_fanout.outcome import Kind
-from airflow_fanout.progress import Progress
-from airflow_fanout.request import Request
+from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.request import Request
+from airflow_fanout.launch.lines import LONGEST_LINE
+from airflow_fanout.launch.process import EngineProcess
+from airflow_fanout.model.outcome import Kind
+from airflow_fanout.model.progress import Progress
 from demo.service import DemoService
 from tests.engine.harness import frozen, job, listened, run, settings
 from tests.http.servers import Server, as_json, until
 
 if TYPE_CHECKING:
-    from airflow_fanout.engine.process import Said
+    from airflow_fanout.launch.process import Said
     from tests.http.servers import Connection, Seen
 
 DAY = "2026-11-22"
@@ -393,7 +393,7 @@ def test_parent_loads_nothing_of_the_engine() -> None:
     """Starting an engine imports neither gevent nor requests into the parent."""
     code = """
 import sys
-import airflow_fanout.engine.process
+import airflow_fanout.launch.process
 print(*{"gevent", "requests", "urllib3"} & set(sys.modules))
 """
     root = Path(__file__).resolve().parents[2]

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 import gevent
 import pytest
 
-from airflow_fanout.endpoint import Endpoint
+from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.request import Request
+from airflow_fanout.api.session import FanoutSession
+from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.pump import Pump
 from airflow_fanout.engine.settlement import Stop, Write
-from airflow_fanout.engine.traffic import Traffic
 from airflow_fanout.engine.transport.by_curl import CurlTransport
 from airflow_fanout.engine.transport.by_requests import RequestsTransport
 from airflow_fanout.engine.work import Work
-from airflow_fanout.outcome import Kind, Record
-from airflow_fanout.request import Request
-from airflow_fanout.session import FanoutSession
-from airflow_fanout.settings import Breaker, Retry
+from airflow_fanout.model.outcome import Kind, Record
+from airflow_fanout.model.settings import Breaker, Retry
 from tests.engine.harness import ONCE, settings
 from tests.http.servers import Server, answer, as_json, redirect
 
@@ -209,7 +209,7 @@ def test_last_pass_asks_once_more() -> None:
 
 def test_rate_is_kept(quick: Server) -> None:
     """A rate of the author's holds the pump back, without anything under way to wake it."""
-    from airflow_fanout.settings import Throttle
+    from airflow_fanout.model.settings import Throttle
 
     begun = time.monotonic()
     Pumped(quick, 20, throttle=Throttle(adaptive=False, rate_per_s=40)).run()

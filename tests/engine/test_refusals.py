@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from airflow_fanout.outcome import Kind
-from airflow_fanout.settings import Timeouts
+from airflow_fanout.model.outcome import Kind
+from airflow_fanout.model.settings import Timeouts
 from tests.engine.harness import frozen, job, run, settings
 from tests.http.servers import Server, as_json, until
 

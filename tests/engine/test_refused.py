@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_fanout.engine.ending import progress_at_end
-from airflow_fanout.engine.fleet import Fleet
-from airflow_fanout.operators.border import airflow_errors
-from airflow_fanout.request import Request
+from airflow_fanout.adapters.border import airflow_errors
+from airflow_fanout.api.request import Request
+from airflow_fanout.launch.ending import progress_at_end
+from airflow_fanout.launch.fleet import Fleet
 from tests.engine.harness import NOWHERE, frozen, job, settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from airflow_fanout.engine.job import Job
+    from airflow_fanout.launch.job import Job
 
 
 def final_word(todo: Job) -> str:

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_fanout.engine.job import Job
-from airflow_fanout.engine.process import EngineProcess, Said
-from airflow_fanout.outcome import Kind
-from airflow_fanout.request import Request
+from airflow_fanout.api.request import Request
+from airflow_fanout.launch.job import Job
+from airflow_fanout.launch.process import EngineProcess, Said
+from airflow_fanout.model.outcome import Kind
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import read_manifest
 from tests.engine.harness import NOWHERE, Run, frozen, job, journal, listened, run, settings
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STARVED = """
 import resource, sys
 from pathlib import Path
-from airflow_fanout.engine.process import EngineProcess
+from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.staging.directory import ListDirectory
 from tests.engine.harness import job, settings
 how = settings(int(sys.argv[2]))

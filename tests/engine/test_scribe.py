@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import gevent
 
 from airflow_fanout.engine.scribe import BEAT_S, Scribe
-from airflow_fanout.outcome import Kind, Record
+from airflow_fanout.model.outcome import Kind, Record
 from airflow_fanout.staging.journal import JournalWriter, read_places
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import gevent
 import pytest
 
 from airflow_fanout.engine.transport.scripted import ScriptedTransport
-from airflow_fanout.outcome import Kind, Outcome
+from airflow_fanout.model.outcome import Kind, Outcome
 
 
 def test_default_answer_is_the_parameter() -> None:

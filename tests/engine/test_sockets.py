@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pycurl
 import pytest
 
-from airflow_fanout.engine.connections import Connections
-from airflow_fanout.engine.sockets import Sockets, bits_of
+from airflow_fanout.engine.libcurl.connections import Connections
+from airflow_fanout.engine.libcurl.sockets import Sockets, bits_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_fanout.endpoint import Endpoint
-from airflow_fanout.request import Request
+from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.request import Request
 from airflow_fanout.sources.http_list import HttpList
 from tests.engine.harness import Run, frozen, job, run, settings
 from tests.http.servers import Server, as_json, authority

@@ -4,17 +4,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_fanout.breaker import FIRST_FAILURES
+from airflow_fanout.control.breaker import FIRST_FAILURES
+from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.meter import RECENT_S, Meter
-from airflow_fanout.engine.traffic import Traffic
 from airflow_fanout.engine.waiting import Waiting
 from airflow_fanout.engine.work import Work
-from airflow_fanout.outcome import Failure, Kind, Outcome
-from airflow_fanout.settings import Breaker, FetchSettings, Throttle
-from airflow_fanout.waits import Reason
+from airflow_fanout.model.outcome import Failure, Kind, Outcome
+from airflow_fanout.model.settings import Breaker, FetchSettings, Throttle
+from airflow_fanout.model.waits import Reason
 
 if TYPE_CHECKING:
-    from airflow_fanout.waits import Wait
+    from airflow_fanout.model.waits import Wait
 
 OK = Outcome(Kind.OK)
 REFUSED = Outcome(Kind.CONNECTION_ERROR, failure=Failure("ConnectionError", "to +12025550100: Connection refused"))

@@ -4,10 +4,10 @@ import os
 
 import pytest
 
-from airflow_fanout.engine.board import NOBODY, Board, Call, Sight
-from airflow_fanout.engine.lines import Lines
-from airflow_fanout.engine.surroundings import without_airflow
-from airflow_fanout.engine.watch import Watch
+from airflow_fanout.launch.board import NOBODY, Board, Call, Sight
+from airflow_fanout.launch.lines import Lines
+from airflow_fanout.launch.surroundings import without_airflow
+from airflow_fanout.launch.watch import Watch
 
 
 def sight(steps: int, running: int = 7) -> Sight:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_fanout.endpoint import Endpoint
-from airflow_fanout.outcome import Failure, Kind, Record
-from airflow_fanout.request import Request
-from airflow_fanout.settings import Retry, Timeouts
+from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.request import Request
+from airflow_fanout.model.outcome import Failure, Kind, Record
+from airflow_fanout.model.settings import Retry, Timeouts
 from tests.engine.harness import Run, frozen, job, run, settings
 from tests.http.http2 import Http2Server
 from tests.http.servers import Server, answer, as_json, authority, chunked, drip, paths, proxy, redirect, serving

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.codec import Json
-from airflow_fanout.endpoint import Endpoint
 from airflow_fanout.errors import BadSource
-from airflow_fanout.settings import Retry
+from airflow_fanout.model.settings import Retry
 from airflow_fanout.sources import HttpList
 from tests.http.servers import Connection, Seen, Server, as_json
 

@@ -13,9 +13,9 @@ import pytest
 from airflow.sdk import DAG, XComArg, task, task_group
 
 from airflow_fanout import ExtractOperator, GeventFetchOperator, HttpList, MongoLoadOperator, Over, ValidateOperator
+from airflow_fanout.adapters.border import list_directory
+from airflow_fanout.adapters.bound import resolved, resolved_value
 from airflow_fanout.errors import BadSetting
-from airflow_fanout.operators.border import list_directory
-from airflow_fanout.operators.bound import resolved, resolved_value
 
 TEMPLATE = "{{ var.value.api_key }}"
 REFERENCE = {"directory": "/somewhere"}

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from airflow_fanout.certificates import problem_with_files
-from airflow_fanout.endpoint import Endpoint
+from airflow_fanout.api.certificates import problem_with_files
+from airflow_fanout.api.endpoint import Endpoint
 from tests.http.servers import authority
 
 NOWHERE = "/nowhere/file.pem"

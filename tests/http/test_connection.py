@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from airflow.sdk import Connection
 
+from airflow_fanout.adapters.connection import to_endpoint
+from airflow_fanout.api.proxies import BadProxy
 from airflow_fanout.errors import BadConnection
-from airflow_fanout.operators.connection import to_endpoint
-from airflow_fanout.proxies import BadProxy
 
 
 def connection(host: str | None, *, conn_type: str | None = "http", **fields: Any) -> Connection:

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from airflow_fanout.endpoint import Endpoint
+from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.errors import BadSource
-from airflow_fanout.settings import Retry, Timeouts
+from airflow_fanout.model.settings import Retry, Timeouts
 from airflow_fanout.sources import Cursor, NextLink
 from airflow_fanout.sources.errors import UnusableList
 from tests.http.lists import in_pages, listing, numbered, read, refused

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_fanout.endpoint import Endpoint
+from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.sources import Cursor, Header, HttpList, NextLink, PageNumber
 from airflow_fanout.sources.errors import UnusableList

@@ -5,9 +5,9 @@ import requests
 import urllib3.exceptions as inner
 from urllib3.connectionpool import HTTPConnectionPool
 
-from airflow_fanout.failures import LONGEST_TEXT, outcome_of, outcome_of_status
-from airflow_fanout.outcome import Kind
-from airflow_fanout.session import BodyTooLarge
+from airflow_fanout.api.failures import LONGEST_TEXT, outcome_of, outcome_of_status
+from airflow_fanout.api.session import BodyTooLarge
+from airflow_fanout.model.outcome import Kind
 
 POOL = HTTPConnectionPool("api.example.com")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_fanout.endpoint import Endpoint
+from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.errors import BadSource
 from airflow_fanout.sources import NextLink
 from airflow_fanout.sources.errors import UnusableList

@@ -7,9 +7,9 @@ import gzip
 import pytest
 import requests
 
-from airflow_fanout.endpoint import Endpoint
-from airflow_fanout.session import FanoutSession
-from airflow_fanout.settings import FetchSettings
+from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.session import FanoutSession
+from airflow_fanout.model.settings import FetchSettings
 from tests.http.servers import Connection, Seen, Server, answer, chunked
 
 MOST = 10_000

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from airflow_fanout.endpoint import Endpoint
-from airflow_fanout.engine.curl.session import CurlSession
-from airflow_fanout.request import Request
-from airflow_fanout.session import BodyTooLarge, FanoutSession
-from airflow_fanout.settings import FetchSettings, Timeouts
+from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.request import Request
+from airflow_fanout.api.session import BodyTooLarge, FanoutSession
+from airflow_fanout.engine.function_session.session import CurlSession
+from airflow_fanout.model.settings import FetchSettings, Timeouts
 from tests.engine.harness import frozen, job, run
 from tests.http.servers import Server, answer, as_json, authority, drip, paths, redirect, serving
 

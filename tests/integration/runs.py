@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from airflow_fanout.outcome import Record
+from airflow_fanout.model.outcome import Record
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import read_manifest
 from airflow_fanout.staging.results import Results

@@ -21,7 +21,7 @@ from urllib.parse import quote
 import psutil
 import pytest
 
-from airflow_fanout.outcome import Record
+from airflow_fanout.model.outcome import Record
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.lines import read_lines
 from demo.airflow import Airflow, AirflowClient, AirflowHome

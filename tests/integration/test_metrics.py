@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_fanout.operators.metrics import METRICS
+from airflow_fanout.adapters.metrics import METRICS
 from demo.airflow import AirflowClient
 from demo.service import DemoService
 from tests.integration.own import OwnDag

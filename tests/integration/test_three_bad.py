@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_fanout.outcome import Kind
+from airflow_fanout.model.outcome import Kind
 from demo.airflow import AirflowClient
 from demo.numbers import number
 from demo.service import DemoService

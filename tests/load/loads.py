@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from pymongo import ASCENDING, MongoClient
 
-from airflow_fanout.documents import Shape, encoded
-from airflow_fanout.mongo import Work, Written, write
-from airflow_fanout.outcome import Kind, Outcome, Record
+from airflow_fanout.model.outcome import Kind, Outcome, Record
+from airflow_fanout.mongo.documents import Shape, encoded
+from airflow_fanout.mongo.write import Work, Written, write
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from airflow_fanout import MongoLoadOperator, ValidateOperator
-from airflow_fanout.as_of import AsOf
-from airflow_fanout.outcome import Kind, Outcome, Record
+from airflow_fanout.model.as_of import AsOf
+from airflow_fanout.model.outcome import Kind, Outcome, Record
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
 from airflow_fanout.staging.frozen import Manifest, Selection, freeze
 from airflow_fanout.staging.journal import JournalWriter

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from airflow.sdk.definitions.connection import Connection
 
+from airflow_fanout.adapters.mongo import connection_problem, mongo_login, target_problems
 from airflow_fanout.errors import BadConnection
-from airflow_fanout.operators.mongo import connection_problem, mongo_login, target_problems
 
 SECRET = "a-password-that-nobody-shows"
 TARGET: dict[str, Any] = {"database": "reports", "collection": "calls", "mode": "upsert", "key": ("as_of", "tel")}

@@ -17,12 +17,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_fanout import documents
 from airflow_fanout.codec import Json
-from airflow_fanout.documents import DocumentOf, Shape, Stored, parameter_and_result
 from airflow_fanout.errors import BadDocument, BadSetting
-from airflow_fanout.outcome import Kind, Outcome, Record
-from airflow_fanout.storable import DEEPEST, LARGEST_BYTES
+from airflow_fanout.model.outcome import Kind, Outcome, Record
+from airflow_fanout.mongo import documents
+from airflow_fanout.mongo.documents import DocumentOf, Shape, Stored, parameter_and_result
+from airflow_fanout.mongo.storable import DEEPEST, LARGEST_BYTES
 
 AS_OF = datetime(2026, 11, 22, tzinfo=UTC)
 IN_BSON = datetime(2026, 11, 22)  # noqa: DTZ001 - as bson gives it back

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_fanout.mongo import MODES
+from airflow_fanout.mongo.write import MODES
 from tests.load.loads import AS_OF, begin, load, numbered, state, temporary
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_fanout import MongoLoadOperator
+from airflow_fanout.adapters.border import airflow_errors
+from airflow_fanout.adapters.broken import LoadBroke
 from airflow_fanout.errors import FanoutError
-from airflow_fanout.mongo import MODES
-from airflow_fanout.operators.border import airflow_errors
-from airflow_fanout.operators.broken import LoadBroke
+from airflow_fanout.mongo.write import MODES
 from demo.connections import mongo_connection
 from tests.load.loads import load
 from tests.load.staged import staged, validate

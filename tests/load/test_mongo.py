@@ -13,18 +13,18 @@ import pytest
 from pymongo import ASCENDING, MongoClient
 from pymongo.monitoring import CommandListener, CommandStartedEvent, CommandSucceededEvent
 
-from airflow_fanout import documents
-from airflow_fanout.documents import Shape, Stored, encoded
 from airflow_fanout.errors import CountMismatch, FanoutError, NoUniqueIndex, WriteRefused
-from airflow_fanout.mongo import Written, write
+from airflow_fanout.model.outcome import Kind, Record
+from airflow_fanout.mongo import documents
 from airflow_fanout.mongo.access import MongoUnreachable
 from airflow_fanout.mongo.batches import BATCH, BATCH_BYTES, Pair, batches, write_all
+from airflow_fanout.mongo.documents import Shape, Stored, encoded
 from airflow_fanout.mongo.loading import Loading
 from airflow_fanout.mongo.patience import Patience
 from airflow_fanout.mongo.side_by_side import AT_ONCE
+from airflow_fanout.mongo.storable import DEEPEST, LARGEST_BYTES
 from airflow_fanout.mongo.target import look
-from airflow_fanout.outcome import Kind, Record
-from airflow_fanout.storable import DEEPEST, LARGEST_BYTES
+from airflow_fanout.mongo.write import Written, write
 from tests.load.loads import AS_OF, WRITES, load, numbered, stored
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from airflow.sdk import Asset
 
 from airflow_fanout import MongoLoadOperator
 from airflow_fanout.errors import BadSetting
-from airflow_fanout.mongo import MODES
+from airflow_fanout.mongo.write import MODES
 from airflow_fanout.operators.load import Mode
 
 PLAIN: dict[str, Any] = {

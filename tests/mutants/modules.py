@@ -32,16 +32,16 @@ class Module:
 
 
 MODULES = (
-    Module("throttle", ("control/test_throttle_steps.py", "control/test_throttle.py")),
-    Module("retry", ("values/test_retry.py",)),
-    Module("ratelimit", ("control/test_ratelimit.py",)),
-    Module("breaker", ("control/test_breaker.py",)),
-    Module("reconcile", ("values/test_reconcile.py", "staging/test_results.py")),
-    Module("verdict", ("values/test_verdict.py",)),
-    Module("as_of", ("values/test_as_of.py",)),
-    Module("template", ("values/test_template.py", "values/test_request.py")),
+    Module("control.throttle", ("control/test_throttle_steps.py", "control/test_throttle.py")),
+    Module("control.retry", ("values/test_retry.py",)),
+    Module("api.ratelimit", ("control/test_ratelimit.py",)),
+    Module("control.breaker", ("control/test_breaker.py",)),
+    Module("staging.reconcile", ("values/test_reconcile.py", "staging/test_results.py")),
+    Module("validation.verdict", ("values/test_verdict.py",)),
+    Module("model.as_of", ("values/test_as_of.py",)),
+    Module("api.template", ("values/test_template.py", "values/test_request.py")),
     Module("staging.journal", ("staging/test_journal.py", "staging/test_resume.py")),
     Module("staging.resume", ("staging/test_resume.py",)),
     Module("mongo.batches", ("load/test_mongo.py",)),
-    Module("documents", ("load/test_documents.py",)),
+    Module("mongo.documents", ("load/test_documents.py",)),
 )

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_fanout import Over, ValidateOperator
-from airflow_fanout.operators.judging import Judging
-from airflow_fanout.operators.reporting import reported
-from airflow_fanout.outcome import Kind, Outcome, Record
+from airflow_fanout.adapters.reporting import reported
+from airflow_fanout.model.outcome import Kind, Outcome, Record
+from airflow_fanout.validation.judging import Judging
 from tests.load.staged import COUNT, staged
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def test_a_check_that_takes_its_time_is_seen() -> None:
             if "A check reads the results again" in record.getMessage():
                 seen.set()
 
-    logger, handler = logging.getLogger("airflow_fanout.operators.reporting"), Seen()
+    logger, handler = logging.getLogger("airflow_fanout.adapters.reporting"), Seen()
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     judging = Judging(len(RECORDS))

@@ -9,8 +9,7 @@ import pytest
 from airflow.sdk import BaseOperator
 from airflow.sdk.observability import stats
 
-from airflow_fanout.latency import Histogram
-from airflow_fanout.operators.metrics import (
+from airflow_fanout.adapters.metrics import (
     METRICS,
     FetchMeasures,
     Measured,
@@ -20,9 +19,10 @@ from airflow_fanout.operators.metrics import (
     of_load,
     of_verdict,
 )
-from airflow_fanout.outcome import Kind, Outcome, Record
-from airflow_fanout.progress import Progress
-from airflow_fanout.verdict import Finding, Rules, Tally
+from airflow_fanout.model.latency import Histogram
+from airflow_fanout.model.outcome import Kind, Outcome, Record
+from airflow_fanout.model.progress import Progress
+from airflow_fanout.validation.verdict import Finding, Rules, Tally
 
 OPERATING = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
 ROW = re.compile(r"^\| `(?P<name>fanout\.[\w.]+)` \| (?P<type>\w+) \| (?P<tags>[^|]*)\|", re.MULTILINE)

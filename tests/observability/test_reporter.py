@@ -11,11 +11,11 @@ import msgspec
 import pytest
 
 from airflow_fanout import codec
-from airflow_fanout.alerts.live import Glimpse
-from airflow_fanout.operators.reporter import Reporter
-from airflow_fanout.outcome import Kind
-from airflow_fanout.progress import Progress
-from airflow_fanout.waits import Reason, Wait
+from airflow_fanout.adapters.reporter import Reporter
+from airflow_fanout.model.outcome import Kind
+from airflow_fanout.model.progress import Progress
+from airflow_fanout.model.waits import Reason, Wait
+from airflow_fanout.staging.live import Glimpse
 
 LOG = logging.getLogger("fetch")
 OUTAGE = Wait(Reason.OUTAGE, "the API gives no answer", since=1795413785.0, until=1795414085.0)

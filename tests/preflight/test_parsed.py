@@ -20,8 +20,8 @@ from airflow_fanout import (
     Retry,
     ValidateOperator,
 )
+from airflow_fanout.adapters.border import NoList, list_directory
 from airflow_fanout.errors import FanoutError
-from airflow_fanout.operators.border import NoList, list_directory
 
 CALLS = Request(endpoint="/calls/{tel}")
 SECRET = "+12025550100"

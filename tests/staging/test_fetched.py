@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_fanout import GeventFetchOperator, Request, ValidateOperator
-from airflow_fanout.as_of import AsOf
+from airflow_fanout.model.as_of import AsOf
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
 from airflow_fanout.staging.frozen import Selection, freeze
 from tests.load import faults

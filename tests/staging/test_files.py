@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from airflow_fanout.alerts.live import Glimpse, live
-from airflow_fanout.alerts.open_failures import OpenFailure, OpenFailures
+from airflow_fanout.adapters.border import airflow_errors, staging_mode
 from airflow_fanout.errors import BadSetting
-from airflow_fanout.history import GoodRun, History
-from airflow_fanout.operators.border import airflow_errors, staging_mode
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
 from airflow_fanout.staging.errors import StagingChanged, StagingDenied
 from airflow_fanout.staging.files import mode_of, open_file, read_file
+from airflow_fanout.staging.history import GoodRun, History
 from airflow_fanout.staging.journal import JournalWriter
 from airflow_fanout.staging.listing import is_there, listed, numbered, parts
+from airflow_fanout.staging.live import Glimpse, live
+from airflow_fanout.staging.open_failures import OpenFailure, OpenFailures
 from airflow_fanout.staging.sealed import write_sealed
 from tests.load.staged import AS_OF, staged
 from tests.staging.nobody import as_nobody, closed, open_folder

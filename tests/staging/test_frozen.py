@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_fanout.as_of import AsOf
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadParameter, BadSetting, DuplicateParameter, StagingLost, UnknownSelection
+from airflow_fanout.model.as_of import AsOf
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
 from airflow_fanout.staging.files import read_json, write_whole
 from airflow_fanout.staging.frozen import Manifest, Selection, freeze, read_manifest, read_parameters

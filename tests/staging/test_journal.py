@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from airflow_fanout.errors import JournalDamaged
-from airflow_fanout.outcome import Kind, Outcome, Place, Record
+from airflow_fanout.model.outcome import Kind, Outcome, Place, Record
 from airflow_fanout.staging.directory import GenerationDirectory
 from airflow_fanout.staging.errors import ForeignPart, NotAsValidated, StagingChanged
 from airflow_fanout.staging.journal import (

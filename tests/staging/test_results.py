@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_fanout.as_of import AsOf
-from airflow_fanout.outcome import Kind, Outcome, Record
+from airflow_fanout.model.as_of import AsOf
+from airflow_fanout.model.outcome import Kind, Outcome, Record
 from airflow_fanout.staging.directory import GenerationDirectory, ListDirectory, ReportDirectory
 from airflow_fanout.staging.errors import StagingChanged
 from airflow_fanout.staging.frozen import Manifest, Selection, freeze, read_manifest

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_fanout.outcome import Kind, Outcome, Record
+from airflow_fanout.model.outcome import Kind, Outcome, Record
 from airflow_fanout.staging.directory import GenerationDirectory
 from airflow_fanout.staging.journal import JournalWriter, read_records
 from airflow_fanout.staging.resume import resume, resume_within

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_fanout.history import GoodRun, History
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory, file_name, text_of
 from airflow_fanout.staging.files import write_whole
+from airflow_fanout.staging.history import GoodRun, History
 from airflow_fanout.staging.sweep import RunDirectory, Sweep
 from tests.staging.nobody import as_nobody, open_folder
 

@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_fanout.request import Request
-from airflow_fanout.settings import FetchSettings
+from airflow_fanout.api.request import Request
+from airflow_fanout.model.settings import FetchSettings
 from demo.numbers import numbers
 from tests.engine.harness import frozen, job
 
 if TYPE_CHECKING:
-    from airflow_fanout.engine.job import Job
+    from airflow_fanout.launch.job import Job
     from demo.service import DemoService
     from tests.engine.harness import Run
 

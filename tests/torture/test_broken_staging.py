@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_fanout.engine.ending import progress_at_end
-from airflow_fanout.engine.process import EngineProcess
 from airflow_fanout.errors import EngineFailed, StagingFailed
-from airflow_fanout.outcome import Kind
-from airflow_fanout.settings import FetchSettings
+from airflow_fanout.launch.ending import progress_at_end
+from airflow_fanout.launch.process import EngineProcess
+from airflow_fanout.model.outcome import Kind
+from airflow_fanout.model.settings import FetchSettings
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
 from airflow_fanout.staging.journal import read_records
 from demo.service import DemoService
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from airflow_fanout.engine.job import Job
+    from airflow_fanout.launch.job import Job
 
 NUMBER = 2_000
 # About half of what the journal of so many takes.
@@ -69,7 +69,7 @@ def done(todo: Job) -> set[str]:
 
 def failure(todo: Job, meanwhile: Callable[[EngineProcess], object] = repr) -> str:
     """Run an engine that fails; return what the fetch task says of it."""
-    from airflow_fanout.operators.border import airflow_errors
+    from airflow_fanout.adapters.border import airflow_errors
 
     with EngineProcess(todo) as engine:
         meanwhile(engine)
@@ -142,7 +142,7 @@ def test_journal_that_is_no_folder(tmp_path: Path, service: DemoService) -> None
 
 def test_staging_that_is_read_only(disk: Path, service: DemoService, monkeypatch: pytest.MonkeyPatch) -> None:
     """A staging area without write permission, met by fetch after half of it and by extract; mended, fetch goes on."""
-    from airflow_fanout.operators.border import airflow_errors
+    from airflow_fanout.adapters.border import airflow_errors
 
     monkeypatch.setenv("AIRFLOW__FANOUT__STAGING", str(disk))
     todo = calls_of(service, disk, NUMBER, HOW)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from airflow_fanout.outcome import Outcome
-from airflow_fanout.settings import Throttle
-from airflow_fanout.throttle import Gate
+from airflow_fanout.control.throttle import Gate
+from airflow_fanout.model.outcome import Outcome
+from airflow_fanout.model.settings import Throttle
 from tests.control.server import OK, REFUSED, Server, simulate
 
 LATENCY_S = 0.05

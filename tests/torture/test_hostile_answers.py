@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_fanout.engine.process import EngineProcess
-from airflow_fanout.outcome import Kind
-from airflow_fanout.settings import MIB, FetchSettings, Retry, Timeouts
+from airflow_fanout.launch.process import EngineProcess
+from airflow_fanout.model.outcome import Kind
+from airflow_fanout.model.settings import MIB, FetchSettings, Retry, Timeouts
 from demo.numbers import numbers
 from demo.service import DemoService
 from tests.engine.harness import frozen, job, listened

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_fanout.endpoint import Endpoint
-from airflow_fanout.engine.ending import progress_at_end
-from airflow_fanout.engine.process import EngineProcess
+from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.errors import NotStarted
-from airflow_fanout.outcome import Kind
-from airflow_fanout.settings import FetchSettings
+from airflow_fanout.launch.ending import progress_at_end
+from airflow_fanout.launch.process import EngineProcess
+from airflow_fanout.model.outcome import Kind
+from airflow_fanout.model.settings import FetchSettings
 from demo.numbers import numbers
 from demo.service import DemoService
 from tests.engine.harness import frozen, job, listened, run

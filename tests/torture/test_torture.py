@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pymongo import MongoClient
 
-from airflow_fanout.documents import Shape, encoded, parameter_and_result
-from airflow_fanout.engine.process import EngineProcess
-from airflow_fanout.mongo import write
-from airflow_fanout.outcome import Kind
-from airflow_fanout.settings import FetchSettings, Throttle, Timeouts
+from airflow_fanout.launch.process import EngineProcess
+from airflow_fanout.model.outcome import Kind
+from airflow_fanout.model.settings import FetchSettings, Throttle, Timeouts
+from airflow_fanout.mongo.documents import Shape, encoded, parameter_and_result
+from airflow_fanout.mongo.write import write
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import read_manifest
 from airflow_fanout.staging.journal import read_records
@@ -33,7 +33,7 @@ from tests.torture.fetches import LONG, calls_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_fanout.engine.job import Job
+    from airflow_fanout.launch.job import Job
 
 # The bursts are of fifty requests each; all of the others are single ones.
 FAULTS: dict[str, Any] = {

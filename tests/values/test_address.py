@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_fanout.address import BadAddress, Origin, check_text, origin_of
+from airflow_fanout.api.address import BadAddress, Origin, check_text, origin_of
 
 
 @pytest.mark.parametrize(

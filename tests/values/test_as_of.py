@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pendulum import instance
 
-from airflow_fanout.as_of import AsOf, of_context, of_run
 from airflow_fanout.errors import BadSetting
+from airflow_fanout.model.as_of import AsOf, of_context, of_run
 
 LOGICAL = datetime(2026, 11, 22, tzinfo=UTC)
 START = datetime(2026, 11, 21, tzinfo=UTC)

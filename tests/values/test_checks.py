@@ -14,7 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_fanout.checks import (
+from airflow_fanout.codec import Json
+from airflow_fanout.errors import BadSetting, JournalDamaged
+from airflow_fanout.model.outcome import Failure, Kind, Outcome, Record
+from airflow_fanout.staging.history import MOST_RUNS, GoodRun, History
+from airflow_fanout.validation.checks import (
     LONGEST_SAYING,
     Case,
     Check,
@@ -26,11 +30,7 @@ from airflow_fanout.checks import (
     Unique,
     to_checks,
 )
-from airflow_fanout.codec import Json
-from airflow_fanout.errors import BadSetting, JournalDamaged
-from airflow_fanout.history import MOST_RUNS, GoodRun, History
-from airflow_fanout.outcome import Failure, Kind, Outcome, Record
-from airflow_fanout.verdict import Finding
+from airflow_fanout.validation.verdict import Finding
 from tests.ids import plain_repr
 
 NOW = "2026-06-15T00:00:00+00:00"
@@ -518,9 +518,9 @@ def test_what_is_no_check_is_refused(checks: Any, says: str) -> None:
 STREAM = """
 import json, sys
 from pathlib import Path
-from airflow_fanout.checks import Case, Drift, Inspection, MaxEmpty, Over, ResultSchema, Unique
-from airflow_fanout.history import GoodRun, History
-from airflow_fanout.outcome import Kind, Outcome, Record
+from airflow_fanout.validation.checks import Case, Drift, Inspection, MaxEmpty, Over, ResultSchema, Unique
+from airflow_fanout.staging.history import GoodRun, History
+from airflow_fanout.model.outcome import Kind, Outcome, Record
 
 count = int(sys.argv[1])
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_fanout import codec
-from airflow_fanout.endpoint import Endpoint
+from airflow_fanout.api.endpoint import Endpoint
 
 FULL = Endpoint(
     base_url="https://api.example/v1",

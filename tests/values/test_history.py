@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_fanout.history import LARGEST_BYTES, MOST_RUNS, GoodRun, History
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
+from airflow_fanout.staging.history import LARGEST_BYTES, MOST_RUNS, GoodRun, History
 
 if TYPE_CHECKING:
     import pytest

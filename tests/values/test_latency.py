@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_fanout import codec
-from airflow_fanout.latency import Histogram
+from airflow_fanout.model.latency import Histogram
 
 DURATIONS = st.floats(min_value=0.01, max_value=1e8)
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_fanout import codec
-from airflow_fanout.outcome import Failure, Kind, Outcome, Place, Record
+from airflow_fanout.model.outcome import Failure, Kind, Outcome, Place, Record
 
 NAMES = ["ok", "null", "http_error", "timeout", "connection_error", "invalid", "error", "not_tried"]
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from airflow_fanout import codec
-from airflow_fanout.latency import Histogram
-from airflow_fanout.outcome import Kind
-from airflow_fanout.progress import Progress
-from airflow_fanout.waits import Reason, Wait, of_all
+from airflow_fanout.model.latency import Histogram
+from airflow_fanout.model.outcome import Kind
+from airflow_fanout.model.progress import Progress
+from airflow_fanout.model.waits import Reason, Wait, of_all
 
 
 def example() -> Progress:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_fanout.proxies import BadProxy, check_proxies
+from airflow_fanout.api.proxies import BadProxy, check_proxies
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_fanout.outcome import Kind, Outcome, Record
-from airflow_fanout.reconcile import Done, counting, winners
+from airflow_fanout.model.outcome import Kind, Outcome, Record
+from airflow_fanout.staging.reconcile import Done, counting, winners
 
 INDEXES = st.integers(0, 30)
 RANGES = st.tuples(INDEXES, INDEXES).map(lambda ends: range(min(ends), max(ends)))

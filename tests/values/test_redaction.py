@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_fanout.redaction import Secrets, redact, without_secrets
+from airflow_fanout.privacy.redaction import Secrets, redact, without_secrets
 
 SECRET = "s3cr3tV4lue"
 TEL = "+12025550143"

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from airflow_fanout.api.result import Part, PartMissing
 from airflow_fanout.codec import Json
-from airflow_fanout.result import Part, PartMissing
 
 ANSWER = {"data": {"calls": [{"to": "a"}, {"to": "b"}], "none": None, "zero": 0}, "": "empty name"}
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_fanout.retention import Keep, Standing
+from airflow_fanout.staging.retention import Keep, Standing
 
 DAYS = st.integers(1, 400)
 IDLE = st.floats(0, 1e6, allow_nan=False)

@@ -8,9 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from airflow_fanout.outcome import Failure, Kind, Outcome
-from airflow_fanout.retry import Again, Budget, Verdict, bound_s, decide, without_too_long_a_pause
-from airflow_fanout.settings import Retry
+from airflow_fanout.control.retry import Again, Budget, Verdict, bound_s, decide, without_too_long_a_pause
+from airflow_fanout.model.outcome import Failure, Kind, Outcome
+from airflow_fanout.model.settings import Retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable

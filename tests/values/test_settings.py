@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from airflow_fanout import codec
 from airflow_fanout.errors import BadSetting
-from airflow_fanout.settings import Breaker, FetchSettings, Retry, Throttle, Timeouts
+from airflow_fanout.model.settings import Breaker, FetchSettings, Retry, Throttle, Timeouts
 
 SECONDS = st.floats(min_value=0.001, max_value=1e9)
 COUNTS = st.integers(min_value=1, max_value=10**9)

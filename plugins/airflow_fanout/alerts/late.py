@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-from airflow_fanout.alerts.live import Live
 from airflow_fanout.alerts.message import Alert, Link, Pages, Piece, Quote, Say, alert, day
+from airflow_fanout.staging.live import Live
 
 # Progress is written every five seconds; what is older than this stands still, or its task is gone.
 FRESH_S = 60

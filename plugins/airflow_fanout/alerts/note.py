@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from airflow_fanout.errors import FanoutError, ValidationFailed
-from airflow_fanout.outcome import Kind
-from airflow_fanout.progress import Progress
+from airflow_fanout.model.outcome import Kind
+from airflow_fanout.model.progress import Progress
 
 # The name of the XCom: Airflow removes it by itself when the task is tried again.
 KEY = "failure"
@@ -79,7 +79,7 @@ def describe(error: BaseException) -> tuple[str, str]:
         said = f"{type(error).__name__}{_place(error)}. What it says is in the log, since it may hold personal data."
         return type(error).__name__, said
     # Its forms of secrets take a while to compile: not in a DAG file that is parsed.
-    from airflow_fanout.redaction import redact, without_secrets
+    from airflow_fanout.privacy.redaction import redact, without_secrets
 
     text = str(own)
     shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}… (the log has all of it)"

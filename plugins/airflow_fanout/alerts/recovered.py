@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 
 from airflow_fanout.alerts.message import Alert, Link, Pages, Piece, Say, alert, day
-from airflow_fanout.alerts.open_failures import OpenFailure, Run
+from airflow_fanout.staging.open_failures import OpenFailure, Run
 
 
 def recovered(run: Run, failures: Sequence[OpenFailure], zone: tzinfo, pages: Pages) -> Alert:

@@ -30,7 +30,7 @@ def main() -> None:
         os.write(told_pipe, json.dumps(["failed", said]).encode() + b"\n")
         os._exit(os.EX_CONFIG)
 
-    from airflow_fanout.engine.board import Board
+    from airflow_fanout.launch.board import Board
     from airflow_fanout.engine.run import run
 
     code = run(line, job_pipe, told_pipe, Board(board))

@@ -11,8 +11,8 @@ import gevent
 from greenlet import settrace
 
 from airflow_fanout.codec import Json
-from airflow_fanout.engine.board import NOBODY, Board
-from airflow_fanout.outcome import Outcome
+from airflow_fanout.launch.board import NOBODY, Board
+from airflow_fanout.model.outcome import Outcome
 
 # Greenlets inherit gevent's `spawn_tree_locals` from the one that spawns them: this is whose call they belong to.
 _INDEX = "airflow_fanout.index"

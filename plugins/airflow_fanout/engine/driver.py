@@ -10,13 +10,13 @@ from typing import NotRequired, TypedDict, Unpack
 
 import gevent
 
+from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.settlement import Rules, Settlement, Stop, Write
-from airflow_fanout.engine.traffic import Traffic
 from airflow_fanout.engine.waiting import Waiting
 from airflow_fanout.engine.work import Work
-from airflow_fanout.progress import Progress
-from airflow_fanout.settings import FetchSettings
+from airflow_fanout.model.progress import Progress
+from airflow_fanout.model.settings import FetchSettings
 
 # When a driver stops by itself, requests under way may still end for so long.
 GRACE_S = 2.0

@@ -7,10 +7,10 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from airflow_fanout.latency import Histogram
-from airflow_fanout.outcome import Kind
-from airflow_fanout.progress import Progress
-from airflow_fanout.waits import Wait
+from airflow_fanout.model.latency import Histogram
+from airflow_fanout.model.outcome import Kind
+from airflow_fanout.model.progress import Progress
+from airflow_fanout.model.waits import Wait
 
 # The rate that is told is that of so many seconds.
 RECENT_S = 10.0

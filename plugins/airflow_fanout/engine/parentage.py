@@ -7,7 +7,7 @@ import signal
 
 from gevent.monkey import get_original
 
-from airflow_fanout.engine.family import end_descendants
+from airflow_fanout.launch.family import end_descendants
 
 # From the parent's death to the engine's: the time for a stop in good order, then the end in any case.
 GRACE_S = 3.0

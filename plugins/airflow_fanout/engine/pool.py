@@ -14,7 +14,7 @@ from airflow_fanout.codec import Json
 from airflow_fanout.engine.driver import Driver, PartEnded, Parts
 from airflow_fanout.engine.transport import Transport
 from airflow_fanout.engine.work import Task
-from airflow_fanout.outcome import Outcome
+from airflow_fanout.model.outcome import Outcome
 
 # Makes the call of the parameter with an index.
 Make = Callable[[int, Callable[[Json], Outcome], Json], Outcome]

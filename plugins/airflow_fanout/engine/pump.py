@@ -14,17 +14,17 @@ from typing import Any, TypeAlias, Unpack
 import gevent
 import pycurl
 
-from airflow_fanout.engine.alarm import Alarm
+from airflow_fanout.api.failures import outcome_of
 from airflow_fanout.engine.driver import Driver, Parts
-from airflow_fanout.engine.multi import BATCH, Multi
+from airflow_fanout.engine.libcurl.alarm import Alarm
+from airflow_fanout.engine.libcurl.multi import BATCH, Multi
+from airflow_fanout.engine.libcurl.transfer import Transfer
 from airflow_fanout.engine.settlement import Attempt
 from airflow_fanout.engine.transport import timed_out
 from airflow_fanout.engine.transport.by_curl import CurlTransport
 from airflow_fanout.engine.transport.by_requests import RequestsTransport
-from airflow_fanout.engine.transport.transfer import Transfer
 from airflow_fanout.engine.work import Task
-from airflow_fanout.failures import outcome_of
-from airflow_fanout.outcome import Outcome
+from airflow_fanout.model.outcome import Outcome
 
 # A server's silence is noticed within a tenth of the time that it may last, and looked for no more often than this.
 SILENCE_SHARE = 0.1

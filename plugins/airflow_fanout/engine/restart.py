@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
-from airflow_fanout.engine.job import Job
 from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.settlement import Write
-from airflow_fanout.outcome import Failure, Kind, Outcome, Record
-from airflow_fanout.reconcile import Done
+from airflow_fanout.launch.job import Job
+from airflow_fanout.model.outcome import Failure, Kind, Outcome, Record
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import read_parameters
+from airflow_fanout.staging.reconcile import Done
 from airflow_fanout.staging.resume import resume_within
 
 

@@ -15,13 +15,11 @@ import cloudpickle
 import gevent
 
 from airflow_fanout import codec
+from airflow_fanout.api.session import FanoutSession, settled
 from airflow_fanout.codec import Json
-from airflow_fanout.engine.board import Board
+from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.calls import Calls
 from airflow_fanout.engine.driver import Driver, PartEnded, Parts
-from airflow_fanout.engine.family import adopt_orphans, end_descendants, trackers
-from airflow_fanout.engine.job import Job
-from airflow_fanout.engine.limits import allow_files
 from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.parentage import end_with_parent
 from airflow_fanout.engine.pool import Make, Pool
@@ -30,18 +28,20 @@ from airflow_fanout.engine.restart import go_on, part_numbers
 from airflow_fanout.engine.same_code import import_the_same
 from airflow_fanout.engine.scribe import Scribe
 from airflow_fanout.engine.settlement import Stop
-from airflow_fanout.engine.traffic import Traffic
 from airflow_fanout.engine.transport.by_function import FunctionTransport
 from airflow_fanout.engine.transport.by_requests import RequestsTransport
 from airflow_fanout.engine.waits import wait_for_processes
 from airflow_fanout.engine.work import Work
 from airflow_fanout.errors import FanoutError
-from airflow_fanout.reconcile import Done
-from airflow_fanout.redaction import Secrets
-from airflow_fanout.session import FanoutSession, settled
+from airflow_fanout.launch.board import Board
+from airflow_fanout.launch.family import adopt_orphans, end_descendants, trackers
+from airflow_fanout.launch.job import Job
+from airflow_fanout.launch.limits import allow_files
+from airflow_fanout.privacy.redaction import Secrets
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import read_manifest, read_parameters
 from airflow_fanout.staging.journal import JournalWriter
+from airflow_fanout.staging.reconcile import Done
 from airflow_fanout.staging.resume import resume
 
 TICK_S = 1.0
@@ -227,7 +227,7 @@ def session_for(job: Job, note: Callable[[str], None]) -> FanoutSession:
     if job.settings.transport == "requests":
         return FanoutSession(job.endpoint, job.settings)
     try:
-        from airflow_fanout.engine.curl.session import CurlSession
+        from airflow_fanout.engine.function_session.session import CurlSession
     except ImportError as error:
         if job.settings.transport == "curl":
             raise

@@ -8,7 +8,7 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
-from airflow_fanout.loaded_code import digest
+from airflow_fanout.launch.loaded_code import digest
 
 
 class CodeChanged(ImportError):

@@ -8,7 +8,7 @@ from typing import Any
 from gevent.event import Event
 from gevent.threadpool import ThreadPool
 
-from airflow_fanout.outcome import Record
+from airflow_fanout.model.outcome import Record
 from airflow_fanout.staging.journal import JournalWriter
 from airflow_fanout.staging.lines import FRAME_BYTES
 

@@ -10,16 +10,16 @@ from typing import Any
 
 import msgspec
 
-from airflow_fanout.breaker import Tripped
+from airflow_fanout.control.breaker import Tripped
+from airflow_fanout.control.retry import Again, Budget, Verdict, bound_s, decide, without_too_long_a_pause
+from airflow_fanout.control.startup import GIVE_WAY_S, Startup, cause_of
+from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.meter import Meter
-from airflow_fanout.engine.traffic import Traffic
 from airflow_fanout.engine.work import Task, Work
-from airflow_fanout.outcome import Kind, Outcome, Record
-from airflow_fanout.reasons import reason_of
-from airflow_fanout.retry import Again, Budget, Verdict, bound_s, decide, without_too_long_a_pause
-from airflow_fanout.settings import FetchSettings
-from airflow_fanout.startup import GIVE_WAY_S, Startup, cause_of
-from airflow_fanout.telling import words_of
+from airflow_fanout.model.outcome import Kind, Outcome, Record
+from airflow_fanout.model.reasons import reason_of
+from airflow_fanout.model.settings import FetchSettings
+from airflow_fanout.privacy.telling import words_of
 
 Write = Callable[[Sequence[Record]], None]
 _OK = Kind.OK

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import time
 
+from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.meter import Meter
-from airflow_fanout.engine.traffic import Traffic
 from airflow_fanout.engine.work import Work
-from airflow_fanout.waits import SHORTEST_S, Reason, Wait
+from airflow_fanout.model.waits import SHORTEST_S, Reason, Wait
 
 
 class Waiting:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
-from airflow_fanout.quoting import HIDDEN, field_name, quoted
+from airflow_fanout.privacy.quoting import HIDDEN, field_name, quoted
 
 DUPLICATE_KEY = 11000
 VALIDATION = 121

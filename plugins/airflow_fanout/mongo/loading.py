@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_fanout.documents import Encoded
+from airflow_fanout.mongo.documents import Encoded
 from airflow_fanout.mongo.patience import Patience
 from airflow_fanout.mongo.target import Target
 from airflow_fanout.mongo.work import Work

@@ -10,8 +10,8 @@ from pymongo.errors import PyMongoError
 
 from airflow_fanout.mongo.access import MongoDenied, MongoUnreachable, access_of, refusal
 from airflow_fanout.mongo.explain import cause_of
+from airflow_fanout.mongo.namespaces import name_problems
 from airflow_fanout.mongo.target import look, problems, serving
-from airflow_fanout.namespaces import name_problems
 
 if TYPE_CHECKING:
     from pymongo import MongoClient

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pymongo.errors import OperationFailure
 
 from airflow_fanout.errors import FanoutError
-from airflow_fanout.namespaces import name_problems, namespace_problem
+from airflow_fanout.mongo.namespaces import name_problems, namespace_problem
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection

@@ -17,9 +17,9 @@ from pymongo import InsertOne, WriteConcern
 from pymongo.collation import Collation
 from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 
-from airflow_fanout.documents import Stored
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.mongo.batches import Batch, batches
+from airflow_fanout.mongo.documents import Stored
 from airflow_fanout.mongo.explain import DUPLICATE_KEY, VALIDATION, refusal
 from airflow_fanout.mongo.index import make_index
 from airflow_fanout.mongo.loading import Loading
@@ -27,7 +27,7 @@ from airflow_fanout.mongo.patience import passes
 from airflow_fanout.mongo.side_by_side import side_by_side
 from airflow_fanout.mongo.target import UNAUTHORIZED, Index, Target, collation_of, keys_of
 from airflow_fanout.mongo.temporary import create, is_own, temporary
-from airflow_fanout.quoting import field_name
+from airflow_fanout.privacy.quoting import field_name
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection

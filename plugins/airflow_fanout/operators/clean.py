@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 from airflow.sdk import BaseOperator, Context
 
-from airflow_fanout.operators.border import airflow_errors, is_yes, staging_area, whole_number
-from airflow_fanout.operators.templates import TextTemplates
-from airflow_fanout.retention import Keep, Standing
+from airflow_fanout.adapters.border import airflow_errors, is_yes, staging_area, whole_number
+from airflow_fanout.adapters.templates import TextTemplates
 from airflow_fanout.staging.errors import NotCleaned
+from airflow_fanout.staging.retention import Keep, Standing
 from airflow_fanout.staging.sweep import Left, RunDirectory, Sweep
 
 DAY_S = 86_400

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow.sdk import BaseOperator, Context, XComArg
 
 from airflow_fanout import codec
-from airflow_fanout.as_of import of_context
+from airflow_fanout.adapters.border import airflow_errors, staging_area, staging_mode, whole_number
+from airflow_fanout.adapters.bound import bind, resolved, resolved_value
+from airflow_fanout.adapters.connection import usable_endpoint_of
+from airflow_fanout.adapters.lineage import HasLineage, Lineage, api_resource, frozen_list
+from airflow_fanout.adapters.list_progress import ListProgress, store_progress
+from airflow_fanout.adapters.metrics import Metrics, of_list
+from airflow_fanout.adapters.noting import noted
+from airflow_fanout.adapters.templates import TextTemplates
 from airflow_fanout.errors import BadSetting, EmptyList
-from airflow_fanout.operators.border import airflow_errors, staging_area, staging_mode, whole_number
-from airflow_fanout.operators.bound import bind, resolved, resolved_value
-from airflow_fanout.operators.connection import usable_endpoint_of
-from airflow_fanout.operators.lineage import HasLineage, Lineage, api_resource, frozen_list
-from airflow_fanout.operators.list_progress import ListProgress, store_progress
-from airflow_fanout.operators.metrics import Metrics, of_list
-from airflow_fanout.operators.noting import noted
+from airflow_fanout.launch.shipping import describe
+from airflow_fanout.model.as_of import of_context
+from airflow_fanout.model.parameter import check_names
+from airflow_fanout.model.settings import check_flag, check_whole
 from airflow_fanout.operators.parsed import check_limit, check_only
-from airflow_fanout.operators.templates import TextTemplates
-from airflow_fanout.parameter import check_names
 from airflow_fanout.preflight.signatures import is_async
-from airflow_fanout.settings import check_flag, check_whole
-from airflow_fanout.shipping import describe
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
 from airflow_fanout.staging.frozen import Duplicates, Manifest, Selection, freeze
 

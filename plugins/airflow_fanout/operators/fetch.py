@@ -12,24 +12,24 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseOperator, Context, XComArg
 
+from airflow_fanout.adapters.border import KindOf, Reference, airflow_errors, checked_list, is_yes, whole_number
+from airflow_fanout.adapters.bound import bind, resolved
+from airflow_fanout.adapters.connection import usable_endpoint_of
+from airflow_fanout.adapters.lineage import HasLineage, Lineage, api_resource, frozen_list, journal, report_of
+from airflow_fanout.adapters.metrics import FetchMeasures, Metrics, of_duration
+from airflow_fanout.adapters.noting import noted
+from airflow_fanout.adapters.reporter import Reporter
+from airflow_fanout.adapters.templates import TextTemplates
 from airflow_fanout.alerts.note import Counts
-from airflow_fanout.engine.cores import usable_cores, useful_processes
-from airflow_fanout.engine.limits import check_files
+from airflow_fanout.api.request import Compiled, Request
 from airflow_fanout.errors import BadSetting, LongWait
-from airflow_fanout.loaded_code import LoadedCode
-from airflow_fanout.operators.border import KindOf, Reference, airflow_errors, checked_list, is_yes, whole_number
-from airflow_fanout.operators.bound import bind, resolved
-from airflow_fanout.operators.connection import usable_endpoint_of
-from airflow_fanout.operators.lineage import HasLineage, Lineage, api_resource, frozen_list, journal, report_of
-from airflow_fanout.operators.metrics import FetchMeasures, Metrics, of_duration
-from airflow_fanout.operators.noting import noted
+from airflow_fanout.launch.cores import usable_cores, useful_processes
+from airflow_fanout.launch.limits import check_files
+from airflow_fanout.launch.loaded_code import LoadedCode
+from airflow_fanout.launch.shipping import check_call, pack
+from airflow_fanout.model.progress import Progress
+from airflow_fanout.model.settings import MIB, Breaker, FetchSettings, Retry, Throttle, Timeouts, Transport, check_whole
 from airflow_fanout.operators.parsed import check_list, check_number, check_request, check_switch, check_text, names_of
-from airflow_fanout.operators.reporter import Reporter
-from airflow_fanout.operators.templates import TextTemplates
-from airflow_fanout.progress import Progress
-from airflow_fanout.request import Compiled, Request
-from airflow_fanout.settings import MIB, Breaker, FetchSettings, Retry, Throttle, Timeouts, Transport, check_whole
-from airflow_fanout.shipping import check_call, pack
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import Manifest, read_parameters
 from airflow_fanout.staging.validated import read_validated
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     # A DAG file that is parsed starts no engine.
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
-    from airflow_fanout.engine.fleet import Fleet
-    from airflow_fanout.engine.job import Job
+    from airflow_fanout.launch.fleet import Fleet
+    from airflow_fanout.launch.job import Job
 
 
 class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
@@ -198,7 +198,7 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
 
     def _job(self, part: _Part) -> Job:
         """Return the engine's job, checked: whatever can be known to be wrong is said before a request is sent."""
-        from airflow_fanout.engine.job import Job
+        from airflow_fanout.launch.job import Job
 
         settings = self._settings(part)
         share = settings.share(0, settings.processes or 1)
@@ -236,7 +236,7 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
         return replace(self.settings, concurrency=concurrency, processes=self.processes or useful)
 
     def _fetch(self, job: Job, part: _Part, context: Context) -> Progress:
-        from airflow_fanout.engine.fleet import Fleet
+        from airflow_fanout.launch.fleet import Fleet
 
         reporter = Reporter(self.log, context, part.directory.shard(part.shard).progress)
         if not job.indexes:
@@ -248,7 +248,7 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
             return self._listen(self._fleet, FetchMeasures(job.shard), reporter)
 
     def _listen(self, fleet: Fleet, measures: FetchMeasures, reporter: Reporter) -> Progress:
-        from airflow_fanout.engine.ending import progress_at_end
+        from airflow_fanout.launch.ending import progress_at_end
 
         final, metrics = None, Metrics(self)
         for said in fleet.listen():

@@ -7,8 +7,8 @@ from typing import Any
 
 from airflow.sdk import TaskGroup
 
+from airflow_fanout.adapters.border import KindOf
 from airflow_fanout.errors import BadSetting
-from airflow_fanout.operators.border import KindOf
 from airflow_fanout.operators.extract import ExtractOperator
 from airflow_fanout.operators.fetch import GeventFetchOperator
 from airflow_fanout.operators.load import MongoLoadOperator

@@ -10,15 +10,18 @@ from urllib.parse import quote
 from airflow.sdk import Asset, BaseOperator, Context, XComArg
 from airflow.sdk.exceptions import AirflowException
 
+from airflow_fanout.adapters.border import Reference, airflow_errors, checked_list
+from airflow_fanout.adapters.bound import bind, resolved
+from airflow_fanout.adapters.broken import broken
+from airflow_fanout.adapters.lineage import HasLineage, Lineage, journal, mongo_collection, report_of
+from airflow_fanout.adapters.mapped import check_mapped_mode, claim_target, is_in_mapped_group
+from airflow_fanout.adapters.metrics import Metrics, of_load
+from airflow_fanout.adapters.mongo import mongo_login
+from airflow_fanout.adapters.noting import noted
+from airflow_fanout.adapters.reporting import reported
+from airflow_fanout.adapters.templates import TextTemplates
 from airflow_fanout.errors import BadSetting, FanoutError, NotValidated
-from airflow_fanout.operators.border import Reference, airflow_errors, checked_list
-from airflow_fanout.operators.bound import bind, resolved
-from airflow_fanout.operators.broken import broken
-from airflow_fanout.operators.lineage import HasLineage, Lineage, journal, mongo_collection, report_of
-from airflow_fanout.operators.mapped import check_mapped_mode, claim_target, is_in_mapped_group
-from airflow_fanout.operators.metrics import Metrics, of_load
-from airflow_fanout.operators.mongo import mongo_login
-from airflow_fanout.operators.noting import noted
+from airflow_fanout.model.settings import check_at_least
 from airflow_fanout.operators.parsed import (
     check_key,
     check_list,
@@ -27,10 +30,7 @@ from airflow_fanout.operators.parsed import (
     check_written_key,
     names_of,
 )
-from airflow_fanout.operators.reporting import reported
-from airflow_fanout.operators.templates import TextTemplates
 from airflow_fanout.preflight.signatures import check_document
-from airflow_fanout.settings import check_at_least
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import Manifest
 from airflow_fanout.staging.results import Results
@@ -39,9 +39,9 @@ from airflow_fanout.staging.validated import read_validated
 if TYPE_CHECKING:
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
-    from airflow_fanout.documents import DocumentOf
-    from airflow_fanout.mongo import Work, Written
-    from airflow_fanout.outcome import Record
+    from airflow_fanout.model.outcome import Record
+    from airflow_fanout.mongo.documents import DocumentOf
+    from airflow_fanout.mongo.write import Work, Written
 
 COUNTED_EACH = 1000
 
@@ -159,8 +159,8 @@ class MongoLoadOperator(TextTemplates, BaseOperator, HasLineage):
         raise failure
 
     def _written(self, results: Results, manifest: Manifest, context: Context) -> tuple[int, Written]:
-        from airflow_fanout.documents import Shape, encoded, parameter_and_result
-        from airflow_fanout.mongo import Login, Work, write
+        from airflow_fanout.mongo.documents import Shape, encoded, parameter_and_result
+        from airflow_fanout.mongo.write import Login, Work, write
 
         shape = Shape(
             key=self.key,

@@ -10,14 +10,14 @@ from airflow.sdk import XComArg
 from airflow.sdk.definitions.context import KNOWN_CONTEXT_KEYS
 
 from airflow_fanout import codec
+from airflow_fanout.adapters.border import OUTPUT, KindOf, is_yes, whole_number
+from airflow_fanout.api.request import Request
 from airflow_fanout.errors import BadSetting
-from airflow_fanout.namespaces import collection_problem, database_problem
-from airflow_fanout.operators.border import OUTPUT, KindOf, is_yes, whole_number
-from airflow_fanout.parameter import check_names
+from airflow_fanout.launch.shipping import check_function
+from airflow_fanout.model.parameter import check_names
+from airflow_fanout.mongo.namespaces import collection_problem, database_problem
 from airflow_fanout.preflight.fields import unnamed_key, written_problems
 from airflow_fanout.preflight.templates import is_template, texts, unknown_names
-from airflow_fanout.request import Request
-from airflow_fanout.shipping import check_function
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -98,8 +98,8 @@ def check_list(field: str, value: object) -> None:
 
 def _other_output(value: XComArg) -> str | None:
     """Return which operator of ours it is the output of, if that is no extract."""
+    from airflow_fanout.adapters.lineage import HasLineage
     from airflow_fanout.operators.extract import ExtractOperator
-    from airflow_fanout.operators.lineage import HasLineage
 
     for operator, _ in value.iter_references():
         kind = getattr(operator, "operator_class", type(operator))

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.configuration import conf
 from airflow.sdk.definitions.context import KNOWN_CONTEXT_KEYS
 
-from airflow_fanout import parameter
-from airflow_fanout.endpoint import Endpoint
+from airflow_fanout.adapters.border import is_yes, whole_number
+from airflow_fanout.adapters.bound import resolved, waits_for_tasks
+from airflow_fanout.adapters.connection import endpoint_of
+from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.request import Request
 from airflow_fanout.errors import BadConnection, BadParameter, FanoutError
-from airflow_fanout.namespaces import name_problems
-from airflow_fanout.operators.border import is_yes, whole_number
-from airflow_fanout.operators.bound import resolved, waits_for_tasks
-from airflow_fanout.operators.connection import endpoint_of
+from airflow_fanout.launch.shipping import pack
+from airflow_fanout.model import parameter
+from airflow_fanout.mongo.namespaces import name_problems
 from airflow_fanout.operators.fetch import GeventFetchOperator
 from airflow_fanout.operators.load import MongoLoadOperator
 from airflow_fanout.operators.parsed import unknown_text
@@ -28,8 +30,6 @@ from airflow_fanout.preflight.fields import Expected
 from airflow_fanout.preflight.findings import Findings
 from airflow_fanout.preflight.order import order_problems
 from airflow_fanout.preflight.templates import is_template, of_its_task, texts, unknown_names
-from airflow_fanout.request import Request
-from airflow_fanout.shipping import pack
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG, BaseOperator, Context

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from airflow_fanout.operators.mongo import login_problems, target_problems
+from airflow_fanout.adapters.mongo import login_problems, target_problems
 from airflow_fanout.preflight.findings import Findings
 
 if TYPE_CHECKING:

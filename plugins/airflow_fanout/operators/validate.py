@@ -8,26 +8,26 @@ from typing import Any
 
 from airflow.sdk import BaseOperator, Context, XComArg
 
+from airflow_fanout.adapters.border import Reference, airflow_errors, checked_list, list_directory
+from airflow_fanout.adapters.bound import bind, resolved
+from airflow_fanout.adapters.lineage import HasLineage, Lineage, journal, report_of
+from airflow_fanout.adapters.metrics import Metrics, of_duration, of_verdict
+from airflow_fanout.adapters.noting import noted
+from airflow_fanout.adapters.reporting import reported
+from airflow_fanout.adapters.templates import TextTemplates
 from airflow_fanout.alerts.note import Counts
-from airflow_fanout.checks import Case, Check, Drift, Inspection, Over, to_checks
 from airflow_fanout.errors import BadSetting, ValidationFailed
-from airflow_fanout.history import GoodRun, History
-from airflow_fanout.operators.border import Reference, airflow_errors, checked_list, list_directory
-from airflow_fanout.operators.bound import bind, resolved
-from airflow_fanout.operators.judging import Judging
-from airflow_fanout.operators.lineage import HasLineage, Lineage, journal, report_of
-from airflow_fanout.operators.metrics import Metrics, of_duration, of_verdict
-from airflow_fanout.operators.noting import noted
+from airflow_fanout.model.outcome import Kind
+from airflow_fanout.model.settings import check_flag, check_whole
 from airflow_fanout.operators.parsed import check_list
-from airflow_fanout.operators.reporting import reported
-from airflow_fanout.operators.templates import TextTemplates
-from airflow_fanout.outcome import Kind
-from airflow_fanout.settings import check_flag, check_whole
 from airflow_fanout.staging.files import mode_of
 from airflow_fanout.staging.frozen import Manifest
+from airflow_fanout.staging.history import GoodRun, History
 from airflow_fanout.staging.results import Results, check_fetched
 from airflow_fanout.staging.validated import mark_validated, unmark_validated
-from airflow_fanout.verdict import Finding, Rules, Tally, account
+from airflow_fanout.validation.checks import Case, Check, Drift, Inspection, Over, to_checks
+from airflow_fanout.validation.judging import Judging
+from airflow_fanout.validation.verdict import Finding, Rules, Tally, account
 
 
 class ValidateOperator(TextTemplates, BaseOperator, HasLineage):

@@ -50,7 +50,7 @@ def _check(argument: str, function: object, places: Sequence[str], names: Sequen
 
 def _named(function: Any) -> str:
     # It loads what packs functions, which those who only look at one needn't have.
-    from airflow_fanout.shipping import describe
+    from airflow_fanout.launch.shipping import describe
 
     return describe(function)
 

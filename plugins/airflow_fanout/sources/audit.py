@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from airflow_fanout import codec
+from airflow_fanout.api.result import PartMissing
 from airflow_fanout.codec import Json
-from airflow_fanout.result import PartMissing
 from airflow_fanout.sources.http_list import HttpList
 from airflow_fanout.sources.page import Header, NotPaged, Page, Place, place_text
 from airflow_fanout.sources.paging import PageNumber

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, get_args
 
-from airflow_fanout.endpoint import Endpoint
+from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.result import Path, check_path
 from airflow_fanout.errors import BadSetting
-from airflow_fanout.result import Path, check_path
-from airflow_fanout.settings import MIB, Retry, Timeouts, check_whole
+from airflow_fanout.model.settings import MIB, Retry, Timeouts, check_whole
 from airflow_fanout.sources.page import Place, Query, check_place
 from airflow_fanout.sources.paging import Pages
 

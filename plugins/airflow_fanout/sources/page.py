@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import urldefrag, urlencode, urljoin
 
+from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.result import Part, PartMissing, Path, check_path, named, shown
+from airflow_fanout.api.template import text_of
 from airflow_fanout.codec import Json
-from airflow_fanout.endpoint import Endpoint
 from airflow_fanout.errors import BadSetting
-from airflow_fanout.result import Part, PartMissing, Path, check_path, named, shown
 from airflow_fanout.sources.links import Link, parse
-from airflow_fanout.template import text_of
 
 Query = Mapping[str, Json]
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urldefrag, urljoin
 
-from airflow_fanout.address import BadAddress, check_text, origin_of
+from airflow_fanout.api.address import BadAddress, check_text, origin_of
+from airflow_fanout.api.result import PartMissing, named
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
-from airflow_fanout.result import PartMissing, named
-from airflow_fanout.settings import check_statuses, check_whole
+from airflow_fanout.model.settings import check_statuses, check_whole
 from airflow_fanout.sources.page import End, Header, NotPaged, Page, Place, Query, Step, check_place, place_text
 
 # RFC 8288 has "next" in the registry beside these: a page that names one of them knows of pages.

@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from airflow_fanout import codec
+from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.ratelimit import pause_s
+from airflow_fanout.api.result import Part, PartMissing, shown
 from airflow_fanout.codec import Json
-from airflow_fanout.endpoint import Endpoint
 from airflow_fanout.errors import BadSetting
-from airflow_fanout.ratelimit import pause_s
-from airflow_fanout.result import Part, PartMissing, shown
 from airflow_fanout.sources.asking import Asker, Received
 from airflow_fanout.sources.audit import Audit
 from airflow_fanout.sources.errors import UnusableList

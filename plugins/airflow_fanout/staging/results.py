@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from airflow_fanout.outcome import Kind, Record
-from airflow_fanout.reconcile import Winners, counting, winners
+from airflow_fanout.model.outcome import Kind, Record
 from airflow_fanout.staging.directory import GenerationDirectory, ListDirectory
 from airflow_fanout.staging.errors import NotAsValidated, NotFetched, PartLost, StagingChanged
 from airflow_fanout.staging.files import read_json
 from airflow_fanout.staging.frozen import Manifest
 from airflow_fanout.staging.journal import Piece, Snapshot
+from airflow_fanout.staging.reconcile import Winners, counting, winners
 from airflow_fanout.staging.validated import Validated
 
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from airflow_fanout.errors import JournalDamaged
-from airflow_fanout.outcome import Kind, Place
-from airflow_fanout.reconcile import Done
+from airflow_fanout.model.outcome import Kind, Place
 from airflow_fanout.staging.directory import GenerationDirectory
 from airflow_fanout.staging.journal import read_places
 from airflow_fanout.staging.listing import parts
+from airflow_fanout.staging.reconcile import Done
 
 
 def resume(generation: GenerationDirectory, indexes: range, list_id: str | None = None) -> tuple[Done, list[Path]]:

@@ -7,7 +7,7 @@ from struct import Struct
 from types import TracebackType
 from typing import Self
 
-from airflow_fanout.temporary import unbuffered_file
+from airflow_fanout.staging.temporary import unbuffered_file
 
 # With a million members two buckets of five are in use, and one look-up of five goes to the file.
 BUCKETS = 1 << 21

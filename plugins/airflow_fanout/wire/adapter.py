@@ -12,8 +12,8 @@ from requests.exceptions import ChunkedEncodingError, ContentDecodingError, JSON
 from urllib3 import HTTPResponse
 from urllib3.exceptions import DecodeError, ProtocolError
 
-from airflow_fanout.body import charset_of, read_json
 from airflow_fanout.codec import Json, NotJson
+from airflow_fanout.wire.body import charset_of, read_json
 from airflow_fanout.wire.coding import BadCoding, Decoder
 from airflow_fanout.wire.connection import make_careful
 from airflow_fanout.wire.received import Received

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from airflow_fanout.codec import Json
-from airflow_fanout.outcome import Failure, Kind, Outcome
+from airflow_fanout.model.outcome import Failure, Kind, Outcome
 
 
 class Transport(Protocol):

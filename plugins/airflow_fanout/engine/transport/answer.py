@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 
 from airflow_fanout import codec
-from airflow_fanout.body import charset_of, read_json
-from airflow_fanout.outcome import Failure, Kind, Outcome
-from airflow_fanout.ratelimit import pause_s
-from airflow_fanout.request import Request
-from airflow_fanout.result import Part, PartMissing
+from airflow_fanout.api.ratelimit import pause_s
+from airflow_fanout.api.request import Request
+from airflow_fanout.api.result import Part, PartMissing
+from airflow_fanout.model.outcome import Failure, Kind, Outcome
+from airflow_fanout.wire.body import charset_of, read_json
 
 Headers = Mapping[str, str]
 # To look a member up costs more than to make an outcome of it.

@@ -20,14 +20,12 @@ from requests import PreparedRequest, RequestException
 from requests.structures import CaseInsensitiveDict
 from requests.utils import requote_uri
 
-from airflow_fanout.causes import shown
+from airflow_fanout.api.causes import shown
+from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.request import Compiled, Request
 from airflow_fanout.codec import Json
-from airflow_fanout.endpoint import Endpoint
-from airflow_fanout.engine.transport import timed_out
-from airflow_fanout.engine.transport.answer import Reading
-from airflow_fanout.engine.transport.options import OWN_CONNECTION, Headers, options_of, without_credentials
-from airflow_fanout.engine.transport.transfer import EARLY, Transfer, Unreadable, is_bad_header
-from airflow_fanout.engine.transport.unanswered import (
+from airflow_fanout.engine.libcurl.transfer import EARLY, Transfer, Unreadable, is_bad_header
+from airflow_fanout.engine.libcurl.unanswered import (
     Resolve,
     cause_of_code,
     is_unknown,
@@ -35,9 +33,11 @@ from airflow_fanout.engine.transport.unanswered import (
     is_unsent,
     refused_by_proxy,
 )
-from airflow_fanout.outcome import Cause, Failure, Kind, Outcome
-from airflow_fanout.request import Compiled, Request
-from airflow_fanout.settings import FetchSettings
+from airflow_fanout.engine.transport import timed_out
+from airflow_fanout.engine.transport.answer import Reading
+from airflow_fanout.engine.transport.options import OWN_CONNECTION, Headers, options_of, without_credentials
+from airflow_fanout.model.outcome import Cause, Failure, Kind, Outcome
+from airflow_fanout.model.settings import FetchSettings
 from airflow_fanout.wire.coding import BadCoding, decoded
 from airflow_fanout.wire.head import MOST_HEADERS, read_head
 

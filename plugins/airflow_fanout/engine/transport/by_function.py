@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 import gevent
 from msgspec.structs import replace
 
-from airflow_fanout import codec, parameter
+from airflow_fanout import codec
+from airflow_fanout.api.failures import outcome_of
 from airflow_fanout.codec import Json
 from airflow_fanout.engine.transport import timed_out
 from airflow_fanout.engine.transport.unjson import hint
-from airflow_fanout.failures import outcome_of
-from airflow_fanout.outcome import Failure, Kind, Outcome
-from airflow_fanout.redaction import Secrets
+from airflow_fanout.model import parameter
+from airflow_fanout.model.outcome import Failure, Kind, Outcome
+from airflow_fanout.privacy.redaction import Secrets
 
 if TYPE_CHECKING:
-    from airflow_fanout.session import FanoutSession
+    from airflow_fanout.api.session import FanoutSession
 
 
 NO_SECRETS = Secrets(())

@@ -10,13 +10,13 @@ import gevent
 import requests
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
+from airflow_fanout.api.failures import outcome_of
+from airflow_fanout.api.request import Compiled, Request
+from airflow_fanout.api.session import FanoutSession
 from airflow_fanout.codec import Json
 from airflow_fanout.engine.transport import timed_out
 from airflow_fanout.engine.transport.answer import Reading
-from airflow_fanout.failures import outcome_of
-from airflow_fanout.outcome import Outcome
-from airflow_fanout.request import Compiled, Request
-from airflow_fanout.session import FanoutSession
+from airflow_fanout.model.outcome import Outcome
 from airflow_fanout.wire.head import message_of, pairs_of
 
 

@@ -16,9 +16,9 @@ import pycurl
 from requests.structures import CaseInsensitiveDict
 from requests.utils import prepend_scheme_if_needed, select_proxy
 
-from airflow_fanout.endpoint import Endpoint
-from airflow_fanout.request import Request
-from airflow_fanout.settings import FetchSettings
+from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.request import Request
+from airflow_fanout.model.settings import FetchSettings
 from airflow_fanout.wire.adapter import closes
 from airflow_fanout.wire.coding import ACCEPTED
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import gevent
 
 from airflow_fanout.codec import Json
-from airflow_fanout.outcome import Kind, Outcome
+from airflow_fanout.model.outcome import Kind, Outcome
 
 
 class ScriptedTransport:

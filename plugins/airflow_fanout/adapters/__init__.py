@@ -1,0 +1,1 @@
+"""Between Airflow and everything that doesn't know it."""

@@ -1,0 +1,129 @@
+"""What a task reads and writes, for OpenLineage: names of data sets, without credentials and without parameters.
+
+The names follow OpenLineage's own rule: the namespace is the scheme and the authority, the name is the path. What
+differs from run to run stands in a name as a field in braces, so that a data set is the same for all runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+from airflow.sdk import BaseHook
+
+from airflow_fanout.adapters.border import Reference, list_directory
+from airflow_fanout.adapters.connection import endpoint_of
+
+if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
+    from airflow.sdk import XComArg
+    from airflow.sdk.definitions.connection import Connection
+
+MONGO_PORT = 27017
+
+
+class DataSet(NamedTuple):
+    """A data set's name, unique in its namespace."""
+
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lineage:
+    """What a task reads and writes.
+
+    :param rows: how many rows it has written; `None` as long as it hasn't.
+    """
+
+    inputs: tuple[DataSet, ...] = ()
+    outputs: tuple[DataSet, ...] = ()
+    rows: int | None = None
+
+
+class HasLineage:
+    """An operator that tells OpenLineage what it reads and writes, if Airflow's provider for that is installed.
+
+    The provider calls these methods in a process of its own, and writes what they raise into the task's log.
+    """
+
+    def lineage(self) -> Lineage:
+        """Return what the task reads and writes; its templates are rendered."""
+        raise NotImplementedError
+
+    def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any]:
+        """Return what the task is about to read and write."""
+        return _for_openlineage(self.lineage())
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:  # noqa: ARG002 - its signature
+        """Return what the task has read and written."""
+        return _for_openlineage(self.lineage())
+
+    def get_openlineage_facets_on_failure(self, task_instance: Any) -> OperatorLineage[Any, Any]:  # noqa: ARG002 - its signature
+        """Return what the task was to read and write."""
+        return _for_openlineage(self.lineage())
+
+
+def _for_openlineage(lineage: Lineage) -> OperatorLineage[Any, Any]:
+    from airflow.providers.openlineage.extractors import OperatorLineage
+    from openlineage.client.event_v2 import InputDataset, OutputDataset
+    from openlineage.client.facet_v2 import output_statistics_output_dataset
+
+    facets = {}
+    if lineage.rows is not None:
+        written = output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(rowCount=lineage.rows)
+        facets = {"outputStatistics": written}
+    return OperatorLineage(
+        inputs=[InputDataset(*data_set) for data_set in lineage.inputs],
+        outputs=[OutputDataset(*data_set, outputFacets=dict(facets)) for data_set in lineage.outputs],
+    )
+
+
+def api_resource(http_conn_id: str, endpoint: str) -> DataSet:
+    """Return an API's resource: the connection's origin, and the path as the report's author has written it.
+
+    :param endpoint: the path below the connection's address, with its fields and templates; a query is left out.
+    """
+    base = urlsplit(endpoint_of(http_conn_id).base_url)
+    path = f"{base.path}/{endpoint.partition('?')[0].lstrip('/')}"
+    return DataSet(f"{base.scheme}://{base.netloc}", path.rstrip("/") or "/")
+
+
+def frozen_list(report: Path) -> DataSet:
+    """Return the list of a report's parameters; `report` is its directory in any run."""
+    return DataSet("file", f"{_in_all_runs(report)}/parameters")
+
+
+def journal(report: Path) -> DataSet:
+    """Return the journal of a report's outcomes; `report` is its directory in any run."""
+    return DataSet("file", f"{_in_all_runs(report)}/journal")
+
+
+def report_of(reference: Reference | XComArg) -> Path:
+    """Return the directory, in its run, of the report that extract's output refers to."""
+    return list_directory(reference).path.parent
+
+
+def _in_all_runs(report: Path) -> str:
+    # Mapped reports are one data set, as all runs are.
+    return f"{report.parents[1].as_posix()}/{{run_id}}/{report.name.partition('@')[0]}"
+
+
+def mongo_collection(mongo_conn_id: str, database: str, name: str) -> DataSet:
+    """Return a MongoDB collection."""
+    return DataSet(_mongo_address(BaseHook.get_connection(mongo_conn_id)), f"{database}.{name}")
+
+
+def _mongo_address(connection: Connection) -> str:
+    hosts = (connection.host or "").rpartition("@")[2].split(",")
+    extra: Mapping[str, Any] = connection.extra_dejson
+    if extra.get("srv"):
+        # The name service knows the ports.
+        return f"mongodb+srv://{hosts[0]}"
+    if connection.port:
+        # As MongoHook writes the address: behind the last of several hosts.
+        hosts[-1] = f"{hosts[-1]}:{connection.port}"
+    return "mongodb://" + ",".join(host if urlsplit(f"//{host}").port else f"{host}:{MONGO_PORT}" for host in hosts)

@@ -1,0 +1,61 @@
+"""Shows a fetch's progress: in the task's log, its state store, and the run's directory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_fanout.model.progress import Progress
+from airflow_fanout.model.waits import Reason
+from airflow_fanout.staging.live import Glimpse
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from airflow.sdk.types import Logger
+
+# Each second into the state store; into the log each second at first, then every tenth, and whenever a wait begins or
+# ends.
+LOGGED_EACH_SECOND = 10
+# Into the run's directory.
+GLIMPSED_EACH_SECOND = 5
+
+
+class Reporter:
+    """Takes what an engine says of its progress.
+
+    :param context: the task's, whose state store gets it.
+    :param glimpse: the file for those who can't ask Airflow: the callback of a deadline.
+    """
+
+    def __init__(self, log: Logger, context: Context, glimpse: Path) -> None:
+        self._log = log
+        self._context = context
+        self._file = glimpse
+        self._seconds = 0
+        self._waits_for: Reason | None = None
+
+    def show(self, progress: Progress) -> None:
+        """Show what is done so far; called about once a second."""
+        self._seconds += 1
+        self._store(progress, progress.now(), glimpse=self._seconds % GLIMPSED_EACH_SECOND == 1)
+        reason = progress.wait.reason if progress.wait else None
+        is_new, self._waits_for = reason != self._waits_for, reason
+        if is_new or self._seconds <= LOGGED_EACH_SECOND or self._seconds % LOGGED_EACH_SECOND == 0:
+            self._log.info("%s", progress.line())
+
+    def end(self, progress: Progress) -> None:
+        """Keep how far it has come: what is stored is what the task returns, whatever was shown before."""
+        self._store(progress, progress.summary(), glimpse=True)
+
+    def _store(self, progress: Progress, summary: Mapping[str, Any], *, glimpse: bool) -> None:
+        try:
+            if glimpse:
+                Glimpse.of(progress, datetime.now(UTC)).write(self._file)
+            self._context["task_state_store"].set("progress", dict(summary))
+        except (ConnectionError, EOFError):
+            # The supervisor is gone: nobody will hear of the end, and another try may have begun.
+            raise
+        except Exception as error:  # noqa: BLE001 - a picture of the work is not worth the work
+            self._log.warning("The progress could not be shown: %s: %s", type(error).__name__, error)

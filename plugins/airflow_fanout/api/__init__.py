@@ -1,0 +1,1 @@
+"""How an API is asked, and how its answers and failures are read."""

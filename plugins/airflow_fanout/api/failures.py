@@ -1,0 +1,151 @@
+"""Exceptions of requests and of authors' functions as outcomes: foreign errors are translated here, once."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+
+import requests
+import urllib3.exceptions
+
+from airflow_fanout import codec
+from airflow_fanout.api.causes import is_no_name, is_tls_refused
+from airflow_fanout.api.ratelimit import pause_s
+from airflow_fanout.model.outcome import Cause, Failure, Kind, Outcome
+from airflow_fanout.wire.adapter import BodyTooLarge, UnreadableJson
+
+# What can't be read at all; an answer without the field that was asked for is read well.
+_GARBLED = (requests.JSONDecodeError, requests.exceptions.ContentDecodingError)
+
+# In the order of the exceptions' family tree: the first family that fits decides, and what fits none is an error
+# of the author's. `Timeout` stands before `ConnectionError`, since a connect timeout is both.
+_KINDS: tuple[tuple[type[BaseException], Kind], ...] = (
+    (requests.Timeout, Kind.TIMEOUT),
+    (BodyTooLarge, Kind.INVALID),
+    (requests.JSONDecodeError, Kind.INVALID),
+    (requests.exceptions.ContentDecodingError, Kind.INVALID),
+    (requests.TooManyRedirects, Kind.INVALID),
+    (requests.ConnectionError, Kind.CONNECTION_ERROR),
+    (requests.exceptions.ChunkedEncodingError, Kind.CONNECTION_ERROR),
+    (urllib3.exceptions.HTTPError, Kind.CONNECTION_ERROR),
+)
+
+
+# What requests wraps in an exception of a family that is too wide: a read timeout in the middle of a body is a
+# ConnectionError, a header that contradicts itself an InvalidHeader, as an author's own mistake would be.
+_INNER_KINDS: tuple[tuple[type[BaseException], Kind], ...] = (
+    (urllib3.exceptions.ReadTimeoutError, Kind.TIMEOUT),
+    (urllib3.exceptions.InvalidHeader, Kind.INVALID),
+)
+
+# What urllib3 raises before a request is sent.
+_UNSENT = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.ProxyError,
+    requests.exceptions.ProxyError,
+)
+# Python's own client: "Tunnel connection failed: 407 …"; the session of an http address: "HTTP 407 …".
+_PROXY_REFUSES = re.compile(r"^(?:Tunnel connection failed:|HTTP) 407\b")
+
+# A message is for people; a page of HTML in it is not.
+LONGEST_TEXT = 1_000
+
+
+def outcome_of(error: BaseException, *, author: str | None = None) -> Outcome:
+    """Return the outcome that an exception stands for.
+
+    :param author: the file of the author's function, to say at which line it failed.
+    """
+    where = _line(error, author)
+    # An author may raise an HTTPError with anything for a response, and what has no status is no answer.
+    if isinstance(error, requests.HTTPError) and isinstance(getattr(error.response, "status_code", None), int):
+        return outcome_of_status(error.response, where=where)
+    if isinstance(error, UnreadableJson) and error.response is not None and not _is_good(error.response):
+        # A redirect that isn't followed, or another status that `raise_for_status` lets pass.
+        return outcome_of_status(error.response, where=where)
+    kind = next((kind for family, kind in _KINDS if isinstance(error, family)), Kind.ERROR)
+    inner = _inner(error)
+    kind = next((kind for family, kind in _INNER_KINDS if isinstance(inner, family)), kind)
+    words, cause = _words(inner or error), _cause(error, inner)
+    proxy = getattr(error, "proxy", "")
+    failure = Failure(_name(error), f"the proxy {proxy}: {words}" if proxy else words, where)
+    unsent = isinstance(error, requests.ConnectTimeout) or isinstance(inner or error, _UNSENT)
+    return Outcome(kind, failure=failure, garbled=isinstance(error, _GARBLED), unsent=unsent, cause=cause)
+
+
+def _cause(error: BaseException, inner: BaseException | None) -> Cause | None:
+    """Return what somebody has to change, as requests' or urllib3's exception has it; `None` if it may pass."""
+    if isinstance(error, requests.exceptions.ProxyError):
+        return _cause_at_proxy(inner.original_error if isinstance(inner, urllib3.exceptions.ProxyError) else error)
+    if isinstance(inner, urllib3.exceptions.NameResolutionError):
+        return Cause.UNKNOWN_HOST if _is_no_name(inner) else None
+    if isinstance(inner, urllib3.exceptions.SSLError):
+        untrusted = any(isinstance(found, ssl.SSLCertVerificationError) for found in inner.args)
+        return Cause.CERTIFICATE if untrusted else Cause.TLS if is_tls_refused(_words(inner)) else None
+    return None
+
+
+def _cause_at_proxy(error: BaseException) -> Cause | None:
+    if isinstance(error, urllib3.exceptions.NameResolutionError):
+        return Cause.UNKNOWN_PROXY if _is_no_name(error) else None
+    return Cause.PROXY_CREDENTIALS if _PROXY_REFUSES.search(_words(error)) else None
+
+
+def _is_no_name(error: urllib3.exceptions.NameResolutionError) -> bool:
+    return isinstance(error.__cause__, socket.gaierror) and is_no_name(error.__cause__)
+
+
+def _name(error: BaseException) -> str:
+    # As a declarative request's.
+    return codec.NotJson.__name__ if isinstance(error, UnreadableJson) else short(type(error).__name__)
+
+
+def _is_good(response: requests.Response) -> bool:
+    return 200 <= response.status_code < 300
+
+
+def outcome_of_status(response: requests.Response, where: str | None = None) -> Outcome:
+    """Return the outcome of an answer whose status says that it is none."""
+    return Outcome(
+        Kind.HTTP_ERROR,
+        status=response.status_code,
+        failure=Failure("HTTPError", short(f"HTTP {response.status_code} {response.reason or ''}".rstrip()), where),
+        retry_after_s=pause_s(response.headers, datetime.now(UTC)),
+    )
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    """Return urllib3's exception inside one of requests'."""
+    if not isinstance(error, requests.RequestException):
+        return None
+    inner = next((cause for cause in error.args if isinstance(cause, urllib3.exceptions.HTTPError)), None)
+    # It speaks of retries that nobody made, and shows the address with its query, where secrets may be.
+    return inner.reason if isinstance(inner, urllib3.exceptions.MaxRetryError) else inner
+
+
+def _words(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except BaseException as unspeakable:  # noqa: BLE001 - an author's exception may fail at saying what it is
+        text = f"its own text can't be had ({type(unspeakable).__name__})"
+    return short(text)
+
+
+def short(text: str) -> str:
+    """Return a text as the journal can hold it: UTF-8, and cut if nobody would read all of it."""
+    # A lone surrogate, out of broken bytes, is no UTF-8. Cut first: a text may be a hundred megabytes.
+    safe = text[:LONGEST_TEXT].encode(errors="backslashreplace").decode()
+    return safe if len(text) <= LONGEST_TEXT else f"{safe}… ({len(text):,} characters)"
+
+
+def _line(error: BaseException, author: str | None) -> str | None:
+    if author is None:
+        return None
+    frames = traceback.walk_tb(error.__traceback__)
+    lines = [number for frame, number in frames if frame.f_code.co_filename == author]
+    return f"{Path(author).name}:{lines[-1]}" if lines else None

@@ -1,0 +1,305 @@
+"""The `requests.Session` for an endpoint: what an author's function gets, and what the engine itself sends with.
+
+It differs from a session made in a script where a script goes wrong with many requests at once: a pool as large
+as the concurrency, no cookies from one parameter to the next, a time limit on every request, a limit on the
+answer's size, and credentials only for the connection's own server.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any
+
+import requests
+from requests.auth import AuthBase, HTTPBasicAuth, HTTPDigestAuth
+from requests.utils import get_environ_proxies, get_netrc_auth, select_proxy
+
+from airflow_fanout.api.address import BadAddress, Origin, check_text, is_http, origin_of
+from airflow_fanout.api.causes import shown
+from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.proxies import check_proxies
+from airflow_fanout.api.ratelimit import pause_s
+from airflow_fanout.model.settings import FetchSettings
+from airflow_fanout.wire.adapter import BodyTooLarge, BoundedAdapter, BoundedResponse
+from airflow_fanout.wire.coding import ACCEPTED
+
+if TYPE_CHECKING:
+    from urllib3 import HTTPResponse
+
+__all__ = ["BodyTooLarge", "BoundedAdapter", "BoundedResponse", "FanoutSession", "settled"]
+
+USER_AGENT = f"airflow-fanout (python-requests/{requests.__version__})"
+
+
+HARMLESS = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "accept-language",
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "user-agent",
+    }
+)
+
+
+class BearerAuth(AuthBase):
+    """Sends a token as RFC 6750 has it."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Put the token into the request's headers."""
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+class FanoutSession(requests.Session):
+    """A `requests.Session` at an address: `session.get("/calls/7")` asks the connection's API."""
+
+    def __init__(self, endpoint: Endpoint, settings: FetchSettings) -> None:
+        super().__init__()
+        endpoint = settled(endpoint)
+        check_proxies(endpoint.proxies)
+        self._endpoint = endpoint
+        self._origin = _own_origin(endpoint.base_url)
+        self._below = f"{endpoint.base_url}/"
+        self._timeout = (settings.timeouts.connect_s, settings.timeouts.read_s)
+        self.headers["User-Agent"] = USER_AGENT
+        self.headers["Accept-Encoding"] = ACCEPTED
+        self.max_redirects = endpoint.max_redirects
+        self.cert = endpoint.cert
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._local = threading.local()
+        # With trust_env, requests reads netrc and the proxy variables again for every request (14 % of its time), and
+        # REQUESTS_CA_BUNDLE overrules the connection's own `verify`.
+        self.trust_env = False
+        self.verify = endpoint.verify
+        self.proxies = dict(endpoint.proxies)
+        self._own_auth = _auth(endpoint)
+        adapter = BoundedAdapter(settings.concurrency, settings.max_body_bytes)
+        self.mount("https://", adapter)
+        self.mount("http://", adapter)
+
+    def request(  # type: ignore[override] # requests lists twenty arguments; all of them pass through
+        self, method: str, url: str, **options: Any
+    ) -> requests.Response:
+        """Send a request to a path below the connection's address, or to a whole address.
+
+        The connection's credentials and headers go to the connection's own origin only.
+        """
+        self._check(url)
+        address = self._endpoint.url(url)
+        options.setdefault("timeout", self._timeout)
+        # `get` says True by itself, so a connection's False can't be a mere default.
+        options["allow_redirects"] = options.get("allow_redirects", True) and self._endpoint.allow_redirects
+        self._introduce(address, options)
+        response = self._through_proxy(method, address, options)
+        self._note_pause(response.headers)
+        if options.get("stream"):
+            self._streams().append(response)
+        return response
+
+    def _through_proxy(self, method: str, address: str, options: dict[str, Any]) -> requests.Response:
+        """Send a request; a proxy that is in the way is named, and says the same for http as for https."""
+        try:
+            response = self._ask(method, address, options)
+        except requests.exceptions.ProxyError as error:
+            error.proxy = self._proxy_of(address, options)  # type: ignore[attr-defined] # for who says what happened
+            raise
+        proxy = self._proxy_of(address, options) if response.status_code == requests.codes.proxy_authentication else ""
+        if not proxy:
+            return response
+        refused = requests.exceptions.ProxyError(f"HTTP 407 {response.reason}", request=response.request)
+        refused.proxy = proxy  # type: ignore[attr-defined] # as above
+        raise refused
+
+    def _proxy_of(self, address: str, options: dict[str, Any]) -> str:
+        return shown(select_proxy(address, {**self.proxies, **(options.get("proxies") or {})}) or "")
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        """Send a prepared request, unless its address could be read in several ways.
+
+        :raises InvalidURL: for such an address.
+        """
+        self._origin_of(request.url or "")
+        return super().send(request, **options)
+
+    def _ask(self, method: str, address: str, options: dict[str, Any]) -> requests.Response:
+        """Send a request to a whole address, with all that the connection has to say among its options."""
+        return super().request(method, address, **options)
+
+    def follow(self, method: str, url: str, raw: HTTPResponse, **options: Any) -> requests.Response:
+        """Follow a redirect that another client got as its answer to this request, as if it had been sent here.
+
+        :param raw: that answer, without its body.
+        """
+        address = self._endpoint.url(url)
+        self._introduce(address, options)
+        prepared = self.prepare_request(requests.Request(method, address, **options))
+        answer = self.get_adapter(address).build_response(prepared, raw)  # type: ignore[attr-defined] # all of ours are HTTPAdapters
+        chain = self.resolve_redirects(
+            answer,
+            prepared,
+            timeout=self._timeout,
+            verify=self.verify,
+            cert=self.cert,
+            proxies=dict(self.proxies),
+        )
+        # An address that is empty leads nowhere.
+        last: requests.Response = [answer, *chain][-1]
+        return last
+
+    def _introduce(self, address: str, options: dict[str, Any]) -> None:
+        """Add the connection's headers and credentials, if the address is at its origin.
+
+        What the call itself says wins, also over credentials.
+        """
+        if not self._is_own(address):
+            return
+        given = options.get("headers") or {}
+        options["headers"] = {**self._endpoint.headers, **given}
+        if options.get("auth") is None and not any(_is_authorization(name) for name in given):
+            options["auth"] = self._own_auth
+
+    def _check(self, target: str) -> None:
+        if is_http(target) and not target.startswith(self._below):
+            self._origin_of(target)
+
+    def _is_own(self, address: str) -> bool:
+        # What stands below the connection's address leads to where that leads.
+        return address.startswith(self._below) or self._origin_of(address) == self._origin
+
+    def _origin_of(self, address: str) -> Origin | None:
+        """Return the origin of a whole address; `None` if it isn't one of HTTP, which no adapter sends."""
+        try:
+            return origin_of(address) if is_http(address) else None
+        except BadAddress as error:
+            raise requests.exceptions.InvalidURL(str(error)) from None
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Return where an answer leads, `None` if it leads nowhere.
+
+        :raises InvalidURL: for an address that could be read in several ways.
+        """
+        target: str | None = super().get_redirect_target(resp)
+        if target is not None:
+            try:
+                check_text(target)
+            except BadAddress as error:
+                raise requests.exceptions.InvalidURL(f"the redirect leads nowhere: {error}") from None
+        return target
+
+    def resolve_redirects(self, resp: requests.Response, *args: Any, **options: Any) -> Iterator[Any]:
+        """Yield what comes of going where an answer leads, once that answer itself is whole."""
+        if self._leads_somewhere(resp):
+            try:
+                # requests takes no notice of one that is cut off.
+                resp.content  # noqa: B018 - reading it is what is wanted
+            except requests.exceptions.ContentDecodingError:
+                # Nobody reads what stands in a redirect; it has come to its end.
+                resp._content, resp._content_consumed = b"", True  # type: ignore[attr-defined] # requests' own fields
+        yield from super().resolve_redirects(resp, *args, **options)
+
+    def _leads_somewhere(self, resp: requests.Response) -> bool:
+        try:
+            return bool(self.get_redirect_target(resp))
+        except requests.exceptions.InvalidURL:
+            # Nobody reads it, and its place in the pool is needed.
+            resp.close()
+            raise
+
+    def _note_pause(self, headers: Mapping[str, str]) -> None:
+        if any("ratelimit" in name or "retry-after" in name for name in map(str.lower, headers)):
+            asked_s = pause_s(headers, datetime.now(UTC))
+            if asked_s is not None:
+                self._local.pause_s = max(asked_s, self._local.__dict__.get("pause_s", 0.0))
+
+    def take_pause_s(self) -> float | None:
+        """Return for how long the server wants no requests, by what it has told this greenlet since it was last asked.
+
+        In seconds; `None` if it hasn't said anything.
+        """
+        asked_s: float | None = self._local.__dict__.pop("pause_s", None)
+        return asked_s
+
+    def close_streams(self) -> None:
+        """Close what this thread (or greenlet) has streamed.
+
+        A response that is neither read to its end nor closed would keep its place in the pool for ever.
+        """
+        streams = self._streams()
+        while streams:
+            streams.pop().close()
+
+    def _streams(self) -> list[requests.Response]:
+        found: list[requests.Response] = self._local.__dict__.setdefault("streams", [])
+        return found
+
+    def rebuild_auth(self, prepared: requests.PreparedRequest, response: requests.Response) -> None:
+        """Drop headers and credentials when a redirect leads to another origin.
+
+        requests itself drops `Authorization`; a token in a header of another name would go along. What says nothing
+        but what the client is and what it wants may stay.
+        """
+        super().rebuild_auth(prepared, response)  # type: ignore[no-untyped-call] # requests leaves it without types
+        if not self._is_own(prepared.url or ""):
+            for name in [name for name in prepared.headers if name.lower() not in HARMLESS]:
+                del prepared.headers[name]
+            # Digest answers a challenge by hooks, which the redirected request has inherited.
+            prepared.hooks = {
+                event: [hook for hook in hooks if getattr(hook, "__self__", prepared) is not self._own_auth]
+                for event, hooks in prepared.hooks.items()
+            }
+
+
+def settled(endpoint: Endpoint) -> Endpoint:
+    """Return the endpoint with what the environment says of it: proxies, CA bundle and netrc, looked up once.
+
+    What the connection says itself wins; the endpoint returned trusts the environment no further.
+    """
+    if not endpoint.trust_env:
+        return endpoint
+    verify = endpoint.verify
+    if verify is True:
+        verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+    proxies = {**get_environ_proxies(endpoint.base_url), **endpoint.proxies}
+    return replace(_with_netrc(endpoint), verify=verify, proxies=proxies, trust_env=False)
+
+
+def _with_netrc(endpoint: Endpoint) -> Endpoint:
+    if endpoint.login is not None or endpoint.auth == "bearer" or any(map(_is_authorization, endpoint.headers)):
+        return endpoint
+    found = get_netrc_auth(endpoint.base_url)
+    return replace(endpoint, login=found[0], password=found[1], auth="basic") if found else endpoint
+
+
+def _auth(endpoint: Endpoint) -> AuthBase | None:
+    if endpoint.auth == "bearer":
+        return BearerAuth(endpoint.password or "")
+    if endpoint.login is None:
+        return None
+    build = HTTPDigestAuth if endpoint.auth == "digest" else HTTPBasicAuth
+    return build(endpoint.login, endpoint.password or "")
+
+
+def _is_authorization(name: str) -> bool:
+    return name.lower() == "authorization"
+
+
+def _own_origin(base_url: str) -> Origin:
+    """Return the origin of the connection's address, whose host may be written in any letters."""
+    prepared = requests.PreparedRequest()
+    try:
+        prepared.prepare_url(base_url, None)
+        return origin_of(base_url if base_url.isascii() else prepared.url or "")
+    except (BadAddress, requests.RequestException) as error:
+        raise BadAddress(f"the connection's address can't be used: {error}") from None

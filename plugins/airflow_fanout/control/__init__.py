@@ -1,0 +1,1 @@
+"""How fast, whether again, and when no more: pure decisions."""

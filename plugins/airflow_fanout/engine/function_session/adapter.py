@@ -1,0 +1,308 @@
+"""The way of a session's requests over libcurl, as an adapter of requests'; what is unusual, requests sends itself."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pycurl
+import requests
+from requests.cookies import extract_cookies_to_jar
+from requests.structures import CaseInsensitiveDict
+from requests.utils import get_encoding_from_headers, select_proxy
+from urllib3 import HTTPHeaderDict
+
+from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.engine.function_session.exchange import Ended, Exchanges
+from airflow_fanout.engine.function_session.failures import UNSENT, Broken, failure_of, refused, too_large
+from airflow_fanout.engine.function_session.message import Sending, sending_of
+from airflow_fanout.engine.libcurl.transfer import EARLY, Transfer, Unreadable
+from airflow_fanout.engine.transport.options import tls_options
+from airflow_fanout.model.settings import FetchSettings
+from airflow_fanout.wire.adapter import BoundedAdapter, BoundedResponse, Coded, closes
+from airflow_fanout.wire.framing import BODYLESS
+from airflow_fanout.wire.head import Head, read_head
+
+if TYPE_CHECKING:
+    from urllib3 import HTTPResponse
+
+# RFC 9110, section 9.2.2: sending one of these twice may make a difference.
+UNREPEATABLE = frozenset({"POST", "PATCH"})
+# libcurl's own numbers have an end, and nobody waits for eleven days.
+FOREVER_S = 1e6
+# A server whose answers are there before their requests again and again has a fault of its own.
+MOST_REPEATED = 10
+
+
+class CurlAdapter(BoundedAdapter):
+    """Sends what is usual, to the connection's own origin, by libcurl, and everything else as requests does.
+
+    It belongs to the thread that has made it; for others it sends as requests does.
+
+    :param endpoint: the connection; what the environment says of it is settled already.
+    :param settings: the largest answer, and how many connections there may be.
+    :param note: takes a word about what is sent by requests, once.
+    """
+
+    def __init__(self, endpoint: Endpoint, settings: FetchSettings, note: Callable[[str], None]) -> None:
+        super().__init__(settings.concurrency, settings.max_body_bytes)
+        self._endpoint = endpoint
+        self._note: Callable[[str], None] | None = note
+        self._most = settings.max_body_bytes
+        self._origin = _origin(endpoint)
+        self._exchanges = Exchanges(settings.concurrency)
+        # A handle keeps what it has been told: one that has sent a body is no good for a request without.
+        self._free: dict[tuple[str, bool], list[Transfer]] = {}
+        self._options = {
+            pycurl.NOSIGNAL: 1,
+            pycurl.PROTOCOLS: pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
+            # What requests speaks: in HTTP/2 no status has a reason, and all headers are in lower case.
+            pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_1_1,
+            pycurl.PATH_AS_IS: 1,
+            pycurl.MAXFILESIZE_LARGE: settings.max_body_bytes,
+            # Chunks are taken apart here, so that it shows what comes after them.
+            pycurl.HTTP_TRANSFER_DECODING: 0,
+            # Left out, libcurl would look into the environment by itself.
+            pycurl.PROXY: "",
+            **tls_options(endpoint),
+        }
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,  # noqa: FBT001, FBT002 - requests' own signature
+        timeout: Any = None,
+        verify: Any = True,  # noqa: FBT002
+        cert: Any = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """Send a request and return its answer; raise what requests would raise."""
+        sending = None
+        if not stream and self._is_usual(request, verify, cert, proxies):
+            sending = sending_of(request, timeout)
+        answer = None if sending is None else self._exchanged(sending, request)
+        if answer is not None:
+            return answer
+        self.say_who_sends()
+        return super().send(request, stream, timeout, verify, cert, proxies)
+
+    def say_who_sends(self) -> None:
+        """Say once that something is sent by requests."""
+        if self._note is not None:
+            self._note(
+                "A call that libcurl isn't given (an auth class, a hook, a stream, a file, the function's own adapter, "
+                "a proxy, digest, or another address) is sent by requests, at its cost."
+            )
+            self._note = None
+
+    def close(self) -> None:
+        """Close all connections."""
+        super().close()
+        self._exchanges.close()
+        for transfers in self._free.values():
+            for transfer in transfers:
+                transfer.easy.close()
+        self._free.clear()
+
+    def _is_usual(
+        self, request: requests.PreparedRequest, verify: Any, cert: Any, proxies: Mapping[str, str] | None
+    ) -> bool:
+        return (
+            bool(self._origin)
+            and (request.url or "").startswith(self._origin)
+            and verify == self._endpoint.verify
+            and cert == self._endpoint.cert
+            and (proxies or {}) == self._endpoint.proxies
+            # A hook may want to read the answer as it comes.
+            and not request.hooks["response"]
+            # It has a connection for itself.
+            and not closes(request.headers)
+            and self._exchanges.is_at_home
+        )
+
+    def _exchanged(self, sending: Sending, request: requests.PreparedRequest) -> requests.Response | None:
+        """Return the answer, or `None` if nothing was sent, and requests knows better what to say of it."""
+        transfer = self._told(sending)
+        try:
+            ended = self._ended(transfer, sending)
+            if transfer.is_early:
+                raise requests.ConnectionError(EARLY, request=request)
+            if ended.code and (complaint := transfer.complaint()):
+                raise complaint
+            if ended.code:
+                return self._failed(ended, transfer, sending, request)
+            return self._response(transfer, request)
+        except Unreadable as error:
+            raise refused(error, request) from None
+        finally:
+            # A free handle keeps no answer: a hundred large ones would be a lot of memory.
+            transfer.clear()
+            self._kept(sending).append(transfer)
+
+    def _ended(self, transfer: Transfer, sending: Sending) -> Ended:
+        """Send what a handle has been told; again if what came wasn't its answer, and sending it twice is allowed."""
+        has_body, read_s = sending.body is not None, sending.read_s or FOREVER_S
+        ended = self._exchanges.run(transfer, read_s=read_s, has_body=has_body)
+        for _ in range(MOST_REPEATED):
+            if not transfer.is_early or sending.method in UNREPEATABLE:
+                break
+            transfer.clear()
+            ended = self._exchanges.run(transfer, read_s=read_s, has_body=has_body)
+        return ended
+
+    def _told(self, sending: Sending) -> Transfer:
+        """Return a handle that knows what to send."""
+        free = self._kept(sending)
+        transfer = free.pop() if free else self._new(sending)
+        tell = transfer.easy.setopt
+        tell(pycurl.URL, sending.url)
+        tell(pycurl.HTTPHEADER, sending.lines)
+        tell(pycurl.CONNECTTIMEOUT_MS, max(1, round((sending.connect_s or FOREVER_S) * 1000)))
+        if sending.method in UNREPEATABLE and sending.body is not None:
+            # On a kept-alive connection that dies before an answer, libcurl sends a request again by itself, unless it
+            # would have to begin anew with a body that is read from a function.
+            tell(pycurl.READFUNCTION, io.BytesIO(sending.body).read)
+            tell(pycurl.POSTFIELDSIZE_LARGE, len(sending.body))
+        elif sending.body is not None:
+            tell(pycurl.POSTFIELDS, sending.body)
+        return transfer
+
+    def _kept(self, sending: Sending) -> list[Transfer]:
+        return self._free.setdefault((sending.method, sending.body is None), [])
+
+    def _new(self, sending: Sending) -> Transfer:
+        transfer = Transfer(pycurl.Curl(), self._most, over_tls=self._origin.startswith("https"))
+        for option, value in (self._options | _method_options(sending)).items():
+            transfer.easy.setopt(option, value)
+        return transfer
+
+    def _failed(
+        self, ended: Ended, transfer: Transfer, sending: Sending, request: requests.PreparedRequest
+    ) -> requests.Response | None:
+        if large := too_large(ended.code, self._most):
+            raise large
+        if ended.code in UNSENT and not transfer.lines:
+            return None
+        pool: Any = self.get_connection_with_tls_context(request, self._endpoint.verify, cert=self._endpoint.cert)
+        raise failure_of(_broken(ended, transfer), request, pool, (sending.connect_s, sending.read_s))
+
+    def _response(self, transfer: Transfer, request: requests.PreparedRequest) -> requests.Response:
+        """Return the answer as requests has it once it is read to its end."""
+        lines = transfer.checked_head()
+        head = read_head(lines)
+        body = transfer.whole_body(lines)
+        response = CurlResponse(head, self._most)
+        response.url = request.url or ""
+        response.request = request
+        response.connection = self
+        if "content-encoding" in response.headers:
+            # urllib3 knows how to decode it, and what to say if it can't.
+            response.raw = raw_of(head, io.BytesIO(body), request)
+        else:
+            response.hold(body)
+        if head.message is not None:
+            extract_cookies_to_jar(response.cookies, request, response.raw)  # type: ignore[no-untyped-call] # as above
+        return response
+
+
+class CurlResponse(BoundedResponse):
+    """A response that was received as a whole; its `raw`, read to its end, is made when somebody wants it."""
+
+    # What was pickled has none.
+    _head: Head | None = None
+    _raw: HTTPResponse | None = None
+
+    def __init__(self, head: Head, most: int) -> None:
+        super().__init__()
+        self._head = head
+        self.max_body_bytes = most
+        self.status_code = head.status
+        self.reason = head.reason
+        self.headers = CaseInsensitiveDict(head.headers)
+        self.encoding = get_encoding_from_headers(self.headers)
+
+    def hold(self, body: bytes) -> None:
+        """Take the body, which is all here."""
+        self._content = body
+        self._content_consumed = True
+
+    @property
+    def raw(self) -> HTTPResponse | None:
+        """The answer as urllib3 has it."""
+        if self._raw is None and self._head is not None:
+            raw = raw_of(self._head, io.BytesIO(self.content), self.request)
+            raw.drain_conn()
+            self._raw = raw
+        return self._raw
+
+    @raw.setter
+    def raw(self, raw: HTTPResponse | None) -> None:
+        self._raw = raw
+
+
+def raw_of(head: Head, body: io.BytesIO, request: requests.PreparedRequest) -> HTTPResponse:
+    """Return an answer as urllib3 has it."""
+    headers = HTTPHeaderDict(head.headers)
+    if head.status in BODYLESS and "," in headers.get("Content-Length", ""):
+        # It delimits nothing here, and urllib3 refuses an answer whose lengths contradict each other.
+        headers.discard("Content-Length")
+    # What requests looks for when it takes the cookies of an answer.
+    original = head.message and SimpleNamespace(msg=head.message, isclosed=lambda: True, close=lambda: None)
+    return Coded(
+        body,
+        headers,
+        head.status,
+        version=10 if head.version == "HTTP/1.0" else 11,
+        version_string=head.version,
+        reason=head.reason,
+        preload_content=False,
+        decode_content=False,
+        original_response=original,  # type: ignore[arg-type] # it needs no more of it
+        enforce_content_length=False,
+        request_method=request.method,
+        request_url=request.path_url,
+    )
+
+
+def _origin(endpoint: Endpoint) -> str:
+    """Return how the addresses begin that libcurl is sent to; nothing if there are none."""
+    base = urlsplit(endpoint.base_url)
+    if "@" in base.netloc or select_proxy(endpoint.base_url, dict(endpoint.proxies)) is not None:
+        return ""
+    prepared = requests.PreparedRequest()
+    try:
+        prepared.prepare_url(f"{base.scheme}://{base.netloc}/", None)
+    except requests.RequestException:
+        return ""
+    return prepared.url or ""
+
+
+def _method_options(sending: Sending) -> dict[int, Any]:
+    options: dict[int, Any]
+    if sending.method == "HEAD":
+        options = {pycurl.NOBODY: 1}
+    elif sending.method == "GET" and sending.body is None:
+        options = {pycurl.HTTPGET: 1}
+    elif sending.method in UNREPEATABLE and sending.body is not None:
+        options = {pycurl.CUSTOMREQUEST: sending.method, pycurl.POST: 1}
+    else:
+        options = {pycurl.CUSTOMREQUEST: sending.method, pycurl.POSTFIELDS: b""}
+    if sending.method in UNREPEATABLE and sending.body is None:
+        options |= {pycurl.FRESH_CONNECT: 1, pycurl.FORBID_REUSE: 1}
+    return options
+
+
+def _broken(ended: Ended, transfer: Transfer) -> Broken:
+    head = transfer.head
+    return Broken(
+        ended.code,
+        ended.message,
+        errno=int(transfer.easy.getinfo(pycurl.OS_ERRNO)),
+        answered=b"\r\n" in head,
+        size=transfer.size,
+        connected=bool(transfer.easy.getinfo(pycurl.PRETRANSFER_TIME)),
+        in_head=transfer.is_in_head,
+    )

@@ -1,0 +1,235 @@
+"""libcurl for greenlets: each hands over a transfer and waits; one pump moves the transfers of all of them."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import gevent
+import pycurl
+from gevent import get_hub, getcurrent
+from gevent.lock import Semaphore
+
+from airflow_fanout.engine.libcurl.alarm import Alarm
+from airflow_fanout.engine.libcurl.multi import BATCH, Multi
+from airflow_fanout.engine.libcurl.transfer import Transfer, Unreadable
+
+# A server's silence is noticed within a tenth of the time that it may last, and looked for no more often than this.
+SILENCE_SHARE = 0.1
+SHORTEST_LOOK_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a transfer has ended: libcurl's code, 0 for an answer, and its words."""
+
+    code: int
+    message: str = ""
+
+
+class Exchange:
+    """A transfer under way, and the greenlet that waits for its end.
+
+    :param transfer: the handle, told what to send.
+    :param read_s: how long the server may be silent, in seconds.
+    :param has_body: whether the request has a body, whose going out is no silence.
+    """
+
+    __slots__ = ("begun_s", "ended", "has_body", "read_s", "transfer", "waiting")
+
+    def __init__(self, transfer: Transfer, *, read_s: float, has_body: bool) -> None:
+        self.transfer = transfer
+        self.read_s = read_s
+        self.has_body = has_body
+        self.begun_s = time.monotonic()
+        self.ended: Ended | BaseException | None = None
+        self.waiting: Any = getcurrent()
+
+    def is_silent(self, now_s: float) -> bool:
+        """Return whether the server has said nothing for too long."""
+        self.transfer.look(now_s)
+        heard_s = max(self.begun_s, self.transfer.heard_s)
+        if now_s - heard_s < self.read_s:
+            return False
+        asked_s = self.transfer.easy.getinfo(pycurl.PRETRANSFER_TIME)
+        # Until the connection stands it is the other time limit that counts.
+        return bool(asked_s) and now_s - max(self.begun_s + asked_s, heard_s) >= self.read_s
+
+
+class Exchanges:
+    """The transfers under way, over no more connections than `concurrency`.
+
+    It belongs to the thread, and so to the hub, that has made it.
+    """
+
+    def __init__(self, concurrency: int) -> None:
+        self._hub = get_hub()
+        self._concurrency = concurrency
+        self._room = Semaphore(concurrency)
+        self._pump: _Pump | None = None
+
+    def __repr__(self) -> str:
+        return f"Exchanges({self._concurrency - self._room.counter} under way)"
+
+    @property
+    def is_at_home(self) -> bool:
+        """Whether the caller runs in the thread that these belong to."""
+        return get_hub() is self._hub
+
+    def run(self, transfer: Transfer, *, read_s: float, has_body: bool) -> Ended:
+        """Send what a handle has been told, and wait for the end.
+
+        A greenlet that is killed while it waits takes its transfer and the connection with it.
+
+        :param read_s: how long the server may be silent, in seconds.
+        :param has_body: whether the request has a body.
+        """
+        with self._room:
+            # A loop that watched what nobody closes would fail: there is nothing to close before the first transfer.
+            self._pump = self._pump or _Pump(self._concurrency)
+            return self._pump.run(Exchange(transfer, read_s=read_s, has_body=has_body))
+
+    def close(self) -> None:
+        """Close all connections; who still waits for an answer gets an error."""
+        if self._pump is not None:
+            self._pump.close()
+            self._pump = None
+
+
+class _Pump:
+    """Moves transfers, from a greenlet of its own that wakes those of the transfers that have ended."""
+
+    def __init__(self, most_connections: int) -> None:
+        self._hub = get_hub()
+        self._multi = Multi(most_connections)
+        self._multi.limit(most_connections)
+        self._alarm = Alarm(self._multi.fileno())
+        self._known: set[Transfer] = set()
+        self._under_way: dict[pycurl.Curl, Exchange] = {}
+        self._new: list[Exchange] = []
+        self._look_s = math.inf
+        self._next_look_s = math.inf
+        self._greenlet = gevent.spawn(self._run)
+
+    def run(self, exchange: Exchange) -> Ended:
+        """Make a transfer, and wait for its end."""
+        self._begin(exchange)
+        try:
+            while exchange.ended is None:
+                self._hub.switch()
+        finally:
+            exchange.waiting = None
+            if exchange.ended is None:
+                self._leave(exchange)
+        if isinstance(exchange.ended, Ended):
+            return exchange.ended
+        raise exchange.ended
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._greenlet.kill()
+        self._fail(ConnectionAbortedError("the session was closed"))
+        self._alarm.close()
+        self._multi.close()
+
+    def _begin(self, exchange: Exchange) -> None:
+        if exchange.transfer not in self._known:
+            self._known.add(exchange.transfer)
+            self._multi.know(exchange.transfer)
+        self._under_way[exchange.transfer.easy] = exchange
+        self._look_at_least_every(exchange.read_s * SILENCE_SHARE)
+        if not self._new:
+            self._alarm.ring()
+        self._new.append(exchange)
+
+    def _look_at_least_every(self, seconds: float) -> None:
+        if seconds < self._look_s:
+            self._look_s = max(SHORTEST_LOOK_S, seconds)
+            self._next_look_s = min(self._next_look_s, time.monotonic() + self._look_s)
+
+    def _leave(self, exchange: Exchange) -> None:
+        del self._under_way[exchange.transfer.easy]
+        if exchange in self._new:
+            self._new.remove(exchange)
+            return
+        # If it hasn't ended, this closes its connection, too, on which its answer may still come.
+        self._multi.remove(exchange.transfer.easy)
+
+    def _run(self) -> None:
+        pause_s = 0.0
+        while True:
+            self._alarm.wait(pause_s)
+            try:
+                pause_s = self._turn()
+            except Exception as error:  # noqa: BLE001 - who waits must not wait for ever, whatever it is
+                self._fail(error)
+                pause_s = math.inf
+
+    def _turn(self) -> float:
+        """Do all that can be done now; return for how long there will be nothing more, unless a socket is ready."""
+        ready = self._multi.go_on(len(self._under_way))
+        if ready:
+            self._collect()
+        is_new = self._add_new()
+        if is_new or not ready or self._multi.is_late:
+            self._multi.begin()
+            self._collect()
+        # What stands in the sockets isn't read yet after a full batch, and then silence is none.
+        if ready < BATCH:
+            self._end_the_silent()
+        return min(self._multi.timeout_s(), self._look_s if self._under_way else math.inf)
+
+    def _add_new(self) -> bool:
+        """Give libcurl what has come; return whether there was anything.
+
+        Not sooner: whatever else libcurl is asked to do, it sends these, too, and on a connection whose answer has just
+        ended, and behind which nobody has looked.
+        """
+        is_new = bool(self._new)
+        while self._new:
+            self._multi.add(self._new[0].transfer.easy)
+            del self._new[0]
+        return is_new
+
+    def _collect(self) -> None:
+        for answered, failed in self._multi.ended():
+            for easy in answered:
+                self._look_behind(self._under_way[easy].transfer)
+                self._end(self._under_way[easy], Ended(0))
+            for easy, code, message in failed:
+                self._end(self._under_way[easy], Ended(code, message))
+
+    def _look_behind(self, transfer: Transfer) -> None:
+        """Cut the connection off if anything has come after the answer, before somebody else sends on it."""
+        if transfer.body and b"chunked" in b"".join(transfer.lines).lower():
+            with suppress(Unreadable):
+                transfer.whole_body(transfer.checked_head())
+        if transfer.is_soiled:
+            self._multi.soil(transfer.easy)
+
+    def _end_the_silent(self) -> None:
+        now = time.monotonic()
+        if now < self._next_look_s:
+            return
+        self._next_look_s = now + self._look_s
+        self._multi.check()
+        for exchange in [one for one in self._under_way.values() if one.is_silent(now)]:
+            self._end(exchange, Ended(pycurl.E_OPERATION_TIMEDOUT))
+
+    def _end(self, exchange: Exchange, ended: Ended | BaseException) -> None:
+        self._leave(exchange)
+        exchange.ended = ended
+        # Not by a switch from here: what its greenlet does next is none of the pump's time.
+        self._hub.loop.run_callback(_wake, exchange)
+
+    def _fail(self, error: BaseException) -> None:
+        for exchange in tuple(self._under_way.values()):
+            self._end(exchange, error)
+
+
+def _wake(exchange: Exchange) -> None:
+    if exchange.waiting is not None:
+        exchange.waiting.switch()

@@ -1,0 +1,85 @@
+"""The session that an author's function gets, where libcurl can be had."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from requests.auth import HTTPDigestAuth
+from requests.cookies import extract_cookies_to_jar
+
+from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.session import FanoutSession, settled
+from airflow_fanout.engine.function_session.adapter import CurlAdapter
+from airflow_fanout.engine.function_session.preparation import Preparation
+from airflow_fanout.model.settings import FetchSettings
+
+if TYPE_CHECKING:
+    from requests import PreparedRequest, Response
+
+
+class CurlSession(FanoutSession):
+    """A session whose usual requests go over libcurl, and whose plain calls are prepared without detours.
+
+    A plain call goes to the connection's address and has params, data, json and headers without surprises. All others,
+    and all while the session has settings of its own (`auth`, `params`, cookies, hooks, `stream`), requests prepares.
+
+    :param note: takes a word about what is sent by requests, once.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, settings: FetchSettings, note: Callable[[str], None] = lambda _text: None
+    ) -> None:
+        endpoint = settled(endpoint)
+        super().__init__(endpoint, settings)
+        self._adapter = CurlAdapter(endpoint, settings, note)
+        self.mount("https://", self._adapter)
+        self.mount("http://", self._adapter)
+        self._preparation = Preparation(endpoint.base_url)
+        # Digest answers a challenge by hooks.
+        self._own_auth_is_plain = not isinstance(self._own_auth, HTTPDigestAuth)
+
+    def _ask(self, method: str, address: str, options: dict[str, Any]) -> Response:
+        is_usual = self._has_no_settings_of_its_own() and self._has_no_auth_of_its_own(options)
+        request = self._preparation.prepare(method, address, options, self.headers) if is_usual else None
+        is_ours = self.get_adapter(address) is self._adapter
+        if not is_ours:
+            self._adapter.say_who_sends()
+        if request is None or not is_ours:
+            return super()._ask(method, address, options)
+        return self._sent(request, timeout=options["timeout"], follow=options["allow_redirects"])
+
+    def _has_no_settings_of_its_own(self) -> bool:
+        given = self.auth or self.params or self.stream or self.trust_env or any(self.hooks.values())
+        return not given and next(iter(self.cookies), None) is None
+
+    def _has_no_auth_of_its_own(self, options: dict[str, Any]) -> bool:
+        auth = options.get("auth")
+        return auth is None or (auth is self._own_auth and self._own_auth_is_plain)
+
+    def _sent(self, request: PreparedRequest, *, timeout: Any, follow: bool) -> Response:
+        """Do with a plain request what `Session.send` does."""
+        begun_s = time.perf_counter()
+        how = {"timeout": timeout, "verify": self.verify, "cert": self.cert, "proxies": self.proxies}
+        response = self._adapter.send(request, **how)
+        response.elapsed = timedelta(seconds=time.perf_counter() - begun_s)
+        if "set-cookie" in response.headers:
+            extract_cookies_to_jar(self.cookies, request, response.raw)  # type: ignore[no-untyped-call] # it has no types
+        if response.is_redirect:
+            response = self._redirected(response, request, follow=follow, **how)
+        # What requests itself has received isn't read yet.
+        response.content  # noqa: B018
+        return response
+
+    def _redirected(self, response: Response, request: PreparedRequest, *, follow: bool, **how: Any) -> Response:
+        """Go where an answer leads, or note where that would be."""
+        chain = self.resolve_redirects(response, request, yield_requests=not follow, **how)
+        if not follow:
+            response._next = next(chain, None)  # type: ignore[attr-defined] # behind `Response.next`
+            return response
+        history: list[Response] = [response, *chain]
+        last = history.pop()
+        last.history = history
+        return last

@@ -1,0 +1,1 @@
+"""libcurl on gevent's loop: what both drivers are built on."""

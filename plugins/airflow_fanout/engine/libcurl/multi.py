@@ -1,0 +1,147 @@
+"""libcurl's set of handles, its sockets and its clock: what every pump moves its transfers by."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pycurl
+
+from airflow_fanout.engine.libcurl.connections import Connections, Ends
+from airflow_fanout.engine.libcurl.sockets import Sockets, bits_of
+
+if TYPE_CHECKING:
+    from airflow_fanout.engine.libcurl.transfer import Transfer
+
+# So many sockets at a time: it bounds for how long other greenlets wait, and how fast connections are opened.
+BATCH = 64
+# When so large a share of the transfers can go on, libcurl looks at all of them: one call costs less than one for each.
+MOST = 0.5
+
+
+class Multi:
+    """The transfers under way.
+
+    `add` begins a handle's transfer, which is sent when the others go on; `remove` takes it out, and if the transfer
+    hasn't ended, closes its connection, on which the answer may still come. Both are libcurl's own functions.
+
+    :param most_kept: how many connections are kept for further transfers.
+    :param multi: makes libcurl's set of handles.
+    """
+
+    def __init__(self, most_kept: int, multi: Callable[[], Any] = pycurl.CurlMulti) -> None:
+        self._connections = Connections()
+        self._sockets = Sockets(self._connections)
+        self._multi = multi()
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._sockets.want)
+        self._multi.setopt(pycurl.M_MAXCONNECTS, most_kept)
+        self.add: Callable[[Any], None] = self._multi.add_handle
+        self.remove: Callable[[Any], None] = self._multi.remove_handle
+        # libcurl advises against it, for just what is wanted here: that it looks at all transfers. It may go one day.
+        self._look_at_all: Callable[[], Any] | None = getattr(self._multi, "socket_all", None)
+        self._due_s = math.inf
+
+    def __repr__(self) -> str:
+        return f"Multi({self._sockets})"
+
+    def fileno(self) -> int:
+        """The descriptor that is readable when a transfer can go on."""
+        return self._sockets.fileno()
+
+    def soil(self, easy: Any) -> None:
+        """Have the connection of a handle's last transfer closed instead of used again, if libcurl has kept it."""
+        socket = easy.getinfo(pycurl.ACTIVESOCKET)
+        if socket != pycurl.SOCKET_BAD:
+            self._connections.soil(socket)
+
+    def limit(self, most: int) -> None:
+        """Open no more connections than so many."""
+        self._multi.setopt(pycurl.M_MAX_TOTAL_CONNECTIONS, most)
+
+    def know(self, transfer: Transfer) -> None:
+        """Hear of the connections that a handle opens and uses; needed once, before its first transfer."""
+        transfer.easy.setopt(pycurl.SOCKOPTFUNCTION, self._sockets.opened)
+        if transfer.over_tls:
+            transfer.easy.setopt(pycurl.PREREQFUNCTION, lambda *ends: self._sends(transfer, ends))
+            transfer.easy.setopt(pycurl.HEADERFUNCTION, lambda line: self._hears(transfer, line))
+        else:
+            transfer.easy.setopt(pycurl.PREREQFUNCTION, self._connections.may_send)
+
+    def _sends(self, transfer: Transfer, ends: Ends) -> int:
+        transfer.sends_on(ends)
+        return self._connections.may_send_over_tls(*ends)
+
+    def _hears(self, transfer: Transfer, line: bytes) -> None:
+        if not transfer.lines:
+            self._hears_first(transfer, line)
+        transfer.lines.append(line)
+
+    def _hears_first(self, transfer: Transfer, line: bytes) -> None:
+        # What has come in one record with the end of the last answer, TLS holds, and nobody sees it in the socket: an
+        # answer without a record of its own was there before its request.
+        if self._connections.are_one_by_one(transfer.ends) and not transfer.has_record:
+            transfer.is_early = True
+            # So that it doesn't begin like a usual answer.
+            transfer.lines.append(b"")
+            # At once: by the same call libcurl may send another request on this connection.
+            self._connections.soil_by(transfer.ends)
+        elif line[:6] == b"HTTP/1" and transfer.has_record:
+            self._connections.one_by_one(transfer.ends)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._multi.close()
+        self._sockets.close()
+
+    def go_on(self, under_way: int) -> int:
+        """Let libcurl read and write where it can, for a batch of sockets; return at how many it could.
+
+        :param under_way: how many transfers there are.
+        """
+        ready = self._sockets.ready(BATCH)
+        if self._look_at_all and len(ready) > MOST * under_way:
+            self._look_at_all()
+        else:
+            for socket, events in ready:
+                self._multi.socket_action(socket, bits_of(events))
+        return len(ready)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the moment has come at which libcurl wanted to look again."""
+        return time.monotonic() >= self._due_s
+
+    def begin(self) -> None:
+        """Let libcurl send what was added, and look at what is late."""
+        self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+
+    def ended(self) -> Iterator[tuple[list[Any], list[tuple[Any, int, str]]]]:
+        """Yield the handles that have answers, and those that have failed, with libcurl's code and words, in batches.
+
+        Each of them is to be removed. What wasn't sent, since its connection wasn't clean, begins again.
+        """
+        left = 1
+        while left:
+            left, answered, failed = self._multi.info_read()
+            yield answered, self._sent(failed) if failed else failed
+
+    def _sent(self, failed: list[tuple[Any, int, str]]) -> list[tuple[Any, int, str]]:
+        """Begin those again that weren't sent; return the others."""
+        unsent = [easy for easy, code, _ in failed if code == pycurl.E_ABORTED_BY_CALLBACK]
+        for easy in unsent:
+            self.remove(easy)
+            self.add(easy)
+        return [one for one in failed if one[0] not in unsent]
+
+    def timeout_s(self) -> float:
+        """Return when libcurl wants to look again, in seconds, whatever the sockets say; infinity if it doesn't."""
+        # Asked once for all that was sent; libcurl's callback for it would be called twice for each transfer.
+        ms = self._multi.timeout()
+        self._due_s = math.inf if ms < 0 else time.monotonic() + ms / 1000
+        return math.inf if ms < 0 else ms / 1000
+
+    def check(self) -> None:
+        """Make sure that no socket is forgotten; called now and then."""
+        self._sockets.check()

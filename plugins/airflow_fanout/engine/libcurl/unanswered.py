@@ -1,0 +1,67 @@
+"""What libcurl's failures say besides their kind: whether anything was sent, and what somebody has to change."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pycurl
+
+from airflow_fanout.api.causes import is_no_name, is_tls_refused
+from airflow_fanout.model.outcome import Cause, Failure, Kind, Outcome
+
+_CAUSES = {
+    pycurl.E_COULDNT_RESOLVE_HOST: Cause.UNKNOWN_HOST,
+    pycurl.E_COULDNT_RESOLVE_PROXY: Cause.UNKNOWN_PROXY,
+    pycurl.E_PEER_FAILED_VERIFICATION: Cause.CERTIFICATE,
+    pycurl.E_SSL_CERTPROBLEM: Cause.TLS_FILE,
+    pycurl.E_SSL_CACERT_BADFILE: Cause.TLS_FILE,
+    pycurl.E_SSL_CIPHER: Cause.TLS,
+}
+# libcurl sends again by itself what a server of HTTP/2 has refused (REFUSED_STREAM, GOAWAY), five times.
+_GAVE_UP = "Connection died, tried"
+# On a connection that was kept, and on a new one.
+_REFUSED_STREAM = (b"refused by server", b"REFUSED_STREAM")
+
+Resolve = Callable[[str, None], Any]
+
+
+def is_unsent(easy: Any) -> bool:
+    """Return whether nothing of the request has left: no connection stood, or no tunnel through the proxy."""
+    return not easy.getinfo(pycurl.REQUEST_SIZE)
+
+
+def is_unprocessed(message: str) -> bool:
+    """Return whether the server said again and again that it hasn't processed the request."""
+    return message.startswith(_GAVE_UP)
+
+
+def says_refused(text: bytes) -> bool:
+    """Return whether libcurl's own words (CURLOPT_DEBUGFUNCTION) say that the server has refused the stream."""
+    return any(words in text for words in _REFUSED_STREAM)
+
+
+def cause_of_code(code: int, message: str) -> Cause | None:
+    """Return what somebody has to change, by libcurl's code and words; `None` if it may pass."""
+    return _CAUSES.get(code) or (Cause.TLS if is_tls_refused(message) else None)
+
+
+def refused_by_proxy(proxy: str, said: str) -> Outcome:
+    """Return the outcome of a request that a proxy hasn't passed on, for want of credentials (RFC 9110, 15.5.8)."""
+    failure = Failure("ProxyError", f"the proxy {proxy} refused our credentials: HTTP 407 {said}".rstrip())
+    return Outcome(Kind.CONNECTION_ERROR, failure=failure, unsent=True, cause=Cause.PROXY_CREDENTIALS)
+
+
+def is_unknown(host: str, resolve: Resolve = socket.getaddrinfo) -> bool:
+    """Return whether there is no such name, as far as the name service knows.
+
+    libcurl has the same words for a name that isn't there and for a name service that says "try again".
+    """
+    try:
+        resolve(host, None)
+    except socket.gaierror as error:
+        return is_no_name(error)
+    except OSError:
+        return False
+    return False

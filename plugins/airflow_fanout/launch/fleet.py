@@ -1,0 +1,221 @@
+"""One fetch by several engines, seen from their parent: started, heard and ended as one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+
+from airflow_fanout.errors import EngineBlocked
+from airflow_fanout.launch.fatal import Fatal, described, named, of_end, of_silence
+from airflow_fanout.launch.hearing import Said, heard
+from airflow_fanout.launch.job import Job
+from airflow_fanout.launch.process import EngineProcess
+from airflow_fanout.launch.watch import Silence
+from airflow_fanout.model.progress import Progress
+from airflow_fanout.staging.directory import ListDirectory
+
+# When several engines end for several reasons, the first of these is the one to tell.
+_WORST_FIRST = ("failed", "superseded", "not_started", "tripped", "outage", "wait", "stopped", "done")
+# What is added up when several engines end for the same reason.
+_COUNTS = ("sample", "failed", "of_cause", "requests")
+
+
+# So many calls may end their engines; then it isn't about single parameters.
+MOST_RESTARTS = 5
+
+
+class Fleet:
+    """The engines of one fetch. Each takes every nth parameter and its share of all limits.
+
+    They share nothing but the directory of their try, which is made here: it fences off what older tries still write.
+
+    :param job: the whole fetch; its settings say how many engines.
+    """
+
+    def __init__(self, job: Job) -> None:
+        processes = job.settings.processes or 1
+        generation = ListDirectory(job.directory).shard(job.shard).generation(job.generation)
+        attempt = generation.new_try()
+        self._jobs = [
+            replace(
+                job,
+                attempt=attempt,
+                process=number,
+                processes=processes,
+                settings=job.settings.share(number, processes),
+            )
+            for number in range(processes)
+        ]
+        self._engines: list[EngineProcess] = []
+        self._progress: dict[EngineProcess, Progress] = {}
+        self._begun: set[EngineProcess] = set()
+        self._ends: dict[EngineProcess, Said | None] = {}
+        self._blocked: dict[EngineProcess, Silence] = {}
+        self._before: dict[EngineProcess, Progress] = {}
+        self._restarts = 0
+        self._is_to_stop = False
+        self._stack = ExitStack()
+
+    def __repr__(self) -> str:
+        return f"Fleet({', '.join(map(repr, self._engines)) or f'{len(self._jobs)} to be started'})"
+
+    def __enter__(self) -> Fleet:
+        with ExitStack() as stack:
+            self._engines = [stack.enter_context(EngineProcess(job)) for job in self._jobs]
+            self._stack = stack.pop_all()
+        # What they are about counts, even if one of them never comes to say it.
+        self._progress = {
+            engine: Progress(total=len(job.indexes)) for engine, job in zip(self._engines, self._jobs, strict=True)
+        }
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # All at once, so that their time to end in good order is the same.
+        self.ask_to_stop()
+        self._stack.close()
+
+    @property
+    def ended(self) -> str | None:
+        """How the engine ended that ended worst, in words; `None` while it runs."""
+        return self._worst.ended
+
+    @property
+    def last_words(self) -> str:
+        """The last lines that its code printed."""
+        return self._worst.last_words
+
+    @property
+    def pids(self) -> list[int]:
+        """The engines' process ids."""
+        return [engine.pid for engine in self._engines]
+
+    def ask_to_stop(self) -> None:
+        """Tell all engines to come to an end, without waiting for it."""
+        self._is_to_stop = True
+        for engine in self._engines:
+            engine.ask_to_stop()
+
+    def listen(self) -> Iterator[Said]:
+        """Yield what the engines say, their progress and their ends each added up to one."""
+        notes = set()
+        for engine, said in heard(self._engines):
+            if said is None:
+                yield from self._has_ended(engine)
+            elif said.what == "silent":
+                yield from self._is_silent(engine, said.value)
+            elif said.what == "progress":
+                yield from self._added_up(engine, said)
+            elif said.what not in _WORST_FIRST:
+                if said not in notes:
+                    yield said
+                notes |= {said} if said.what == "note" else set()
+            else:
+                self._ends[engine] = said
+                self._note_progress(engine, said.value.get("progress"))
+        final = self._final()
+        if final is not None:
+            yield final
+
+    def _has_ended(self, engine: EngineProcess) -> Iterator[Said]:
+        fatal = None if engine in self._ends or self._is_to_stop else self._fatal(engine)
+        if fatal is not None:
+            yield from self._restart(engine, fatal)
+            return
+        # One that is asked to stop while it is still starting knows no better way to end.
+        end = self._ends.setdefault(engine, Said("stopped", {}) if engine.ended_as_asked else None)
+        if end is None or end.what != "done":
+            # What the others have done is in the journal; the rest is the next try's.
+            self.ask_to_stop()
+
+    def _is_silent(self, engine: EngineProcess, silence: Silence) -> Iterator[Said]:
+        text = self._described(engine, silence)
+        yield Said("warning", text)
+        if not engine.is_blocked(silence) or engine in self._ends:
+            return
+        if silence.culprit is not None:
+            self._blocked[engine] = silence
+            engine.kill()
+        elif silence.sight.calls and not engine.waits_for_a_disk:
+            # Some thread of a function's, say: nobody knows which call has started it.
+            self._ends[engine] = Said("failed", {"kind": "EngineBlocked", "message": text, "details": ""})
+            engine.kill()
+
+    def _described(self, engine: EngineProcess, silence: Silence) -> str:
+        job = self._jobs[self._engines.index(engine)]
+        return described(silence, ListDirectory(job.directory), job.settings.timeouts.block_s)
+
+    def _fatal(self, engine: EngineProcess) -> Fatal | None:
+        """Return the call that has ended an engine; `None` if it was none, or nobody knows which."""
+        if engine in self._blocked:
+            return of_silence(self._blocked[engine])
+        return of_end(engine.last_sight, engine.code or 0, engine.ended or "")
+
+    def _restart(self, engine: EngineProcess, fatal: Fatal) -> Iterator[Said]:
+        """Let another engine go on where one has ended, without the parameter whose call has ended it."""
+        self._restarts += 1
+        place = self._engines.index(engine)
+        directory = ListDirectory(self._jobs[place].directory)
+        if self._restarts > MOST_RESTARTS:
+            raise EngineBlocked(self._restarts, named(directory, fatal.index), fatal.message)
+        yield Said("warning", f"Parameter {named(directory, fatal.index)}: {fatal.message} The engine is restarted.")
+        job = self._jobs[place]
+        self._jobs[place] = job = replace(job, fatal=(*job.fatal, (fatal.index, fatal.message)))
+        successor = self._stack.enter_context(EngineProcess(job))
+        self._begun.discard(engine)
+        self._progress[successor] = self._before[successor] = self._progress.pop(engine)
+        self._engines[place] = successor
+
+    def _note_progress(self, engine: EngineProcess, value: dict[str, Any] | None) -> None:
+        if value is not None:
+            progress = Progress.from_json(value)
+            before = self._before.get(engine)
+            self._progress[engine] = progress if before is None else progress.after(before)
+
+    def _added_up(self, engine: EngineProcess, said: Said) -> Iterator[Said]:
+        self._note_progress(engine, said.value)
+        self._begun.add(engine)
+        running = [other for other in self._engines if other not in self._ends]
+        # All of them tell it each second: once is enough, when all have begun.
+        if engine is running[0] and self._begun.issuperset(running):
+            yield Said("progress", self._sum().as_json())
+
+    def _sum(self) -> Progress:
+        return Progress.sum(list(self._progress.values()))
+
+    @property
+    def _worst(self) -> EngineProcess:
+        return min(self._engines, key=lambda engine: _badness(self._ends.get(engine)))
+
+    def _final(self) -> Said | None:
+        worst = self._ends.get(self._worst)
+        if worst is None or worst.what == "failed":
+            return worst
+        same = [end.value for end in self._ends.values() if end is not None and end.what == worst.what]
+        return Said(worst.what, {**_together(same), "progress": self._sum().as_json()})
+
+
+def _badness(end: Said | None) -> int:
+    return -1 if end is None else _WORST_FIRST.index(end.what)
+
+
+def _together(values: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what several engines say that end for the same reason: counts add up, the longest wait counts."""
+    together = dict(values[0])
+    for value in values[1:]:
+        # What the others have failed of may be something else: the first one's cause is told.
+        counts = [
+            name for name in _COUNTS if name in value and (name != "of_cause" or _cause(value) == _cause(together))
+        ]
+        together |= {name: together[name] + value[name] for name in counts}
+        if "seconds" in value:
+            together["seconds"] = max(together["seconds"], value["seconds"])
+    return together
+
+
+def _cause(value: dict[str, Any]) -> tuple[Any, Any]:
+    return value.get("cause"), value.get("status")

@@ -1,0 +1,135 @@
+"""What engines say, and that they say nothing, as their parent hears it."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from airflow_fanout.launch.lines import LONGEST_LINE, Lines
+
+if TYPE_CHECKING:
+    from airflow_fanout.launch.process import EngineProcess
+
+# How often the parent looks at what an engine does, when it says nothing.
+LOOK_S = 1.0
+# How long the parent listens for more of what an engine that has ended may have printed.
+LEFTOVERS_S = 0.5
+
+
+class Said(NamedTuple):
+    """Something that came from the engine, a message of its own or a line that some code printed; or its silence."""
+
+    what: str
+    value: Any
+
+
+# An engine, and what it says; `None` when it has ended.
+Heard: TypeAlias = "tuple[EngineProcess, Said | None]"
+
+
+def heard(engines: Sequence[EngineProcess]) -> Iterator[Heard]:
+    """Yield what each of several engines says as it is said, its silence, and `None` for one that has ended.
+
+    Of the progress that was told while nobody listened, only the newest is heard. An engine that takes another one's
+    place in the sequence meanwhile is listened to as well.
+    """
+    with selectors.DefaultSelector() as selector:
+        ears = _Ears(selector)
+        while True:
+            ears.know(engines)
+            ready = [key.data for key, _ in selector.select(ears.patience_s)]
+            if not ready and ears.are_leftovers:
+                return
+            for pipe in ready:
+                yield from pipe.heard()
+                if pipe.is_at_its_end:
+                    yield from ears.close(pipe)
+            yield from ears.look()
+
+
+class _Ears:
+    """The pipes that are listened to."""
+
+    def __init__(self, selector: selectors.BaseSelector) -> None:
+        self._selector = selector
+        self._known: set[EngineProcess] = set()
+        self._next_look_s = 0.0
+
+    @property
+    def _pipes(self) -> list[_Pipe]:
+        return [key.data for key in self._selector.get_map().values()]
+
+    @property
+    def are_leftovers(self) -> bool:
+        """Whether all engines have ended: their output may be held open by what an author's code has left behind."""
+        return not any(pipe.told for pipe in self._pipes)
+
+    @property
+    def patience_s(self) -> float:
+        """For how long to wait until something can be heard, in seconds."""
+        return LEFTOVERS_S if self.are_leftovers else LOOK_S
+
+    def know(self, engines: Sequence[EngineProcess]) -> None:
+        """Listen to those engines, too, that are new."""
+        for engine in set(engines) - self._known:
+            self._known.add(engine)
+            for pipe in (_Pipe(engine, told=True), _Pipe(engine, told=False)):
+                self._selector.register(pipe.number, selectors.EVENT_READ, pipe)
+
+    def close(self, pipe: _Pipe) -> Iterator[Heard]:
+        """Listen to a pipe no longer; with the pipe of its messages an engine ends."""
+        self._selector.unregister(pipe.number)
+        if pipe.told:
+            # An author's code may have closed the pipe, and then the engine doesn't end by itself.
+            pipe.engine.stop_if_late()
+            yield pipe.engine, None
+
+    def look(self) -> Iterator[Heard]:
+        """Look at what the engines do, if it is time to; yield what isn't heard by their pipes."""
+        now = time.monotonic()
+        if now < self._next_look_s:
+            return
+        self._next_look_s = now + LOOK_S
+        for pipe in [pipe for pipe in self._pipes if pipe.told]:
+            if pipe.engine.code is not None:
+                # It has ended, and a copy of it still holds the pipe. What it has said itself is in there.
+                yield from pipe.rest()
+                yield from self.close(pipe)
+            elif silence := pipe.engine.look():
+                yield pipe.engine, Said("silent", silence)
+
+
+class _Pipe:
+    """The parent's end of one of an engine's pipes, and the lines that come by it."""
+
+    def __init__(self, engine: EngineProcess, *, told: bool) -> None:
+        self.engine = engine
+        self.told = told
+        self.number = engine.told if told else engine.output
+        self.is_at_its_end = False
+        self._lines = Lines(None if told else LONGEST_LINE)
+
+    def heard(self) -> Iterator[Heard]:
+        """Read once, and yield what that says."""
+        data = os.read(self.number, 1 << 16)
+        self.is_at_its_end = not data
+        said = [self.engine.said(line, told=self.told) for line in self._lines.feed(data)]
+        return ((self.engine, one) for one in _newest(said))
+
+    def rest(self) -> Iterator[Heard]:
+        """Yield all that can be read without waiting."""
+        os.set_blocking(self.number, False)
+        try:
+            while not self.is_at_its_end:
+                yield from self.heard()
+        except BlockingIOError:
+            return
+
+
+def _newest(said: Sequence[Said]) -> Iterator[Said]:
+    # Airflow may keep the listener waiting for each of them: what is over would hold up what is true.
+    progress = [at for at, one in enumerate(said) if one.what == "progress"]
+    return (one for at, one in enumerate(said) if at not in progress[:-1])

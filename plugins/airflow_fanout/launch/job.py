@@ -1,0 +1,92 @@
+"""What the parent tells the engine to do: one JSON line over a pipe, secrets included."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from airflow_fanout import codec
+from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.request import Request
+from airflow_fanout.model.settings import FetchSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A fetch of a range of a frozen list into a generation's journal.
+
+    :param directory: the list's directory.
+    :param start: the first index.
+    :param stop: the index after the last.
+    :param shard: the shard's number.
+    :param generation: the number of the generation to write.
+    :param endpoint: where the requests go.
+    :param request: a declarative request, or
+    :param function: the author's function, pickled.
+    :param settings: how to fetch.
+    :param path: the parent's `sys.path`, so that the function's modules are found.
+    :param digests: the SHA-256 of the files of the modules that the parent has loaded, by their names.
+    :param attempt: the directory of the try that this is a part of; the engine makes one of its own if not given.
+    :param process: the number of this engine among those of its try, which take every nth parameter each.
+    :param processes: how many engines these are.
+    :param fatal: the indexes of parameters whose calls have ended earlier engines of this try, each with the message
+        of its outcome, `error`: the engine goes on where these have ended.
+    """
+
+    directory: Path
+    start: int
+    stop: int
+    shard: int
+    generation: int
+    endpoint: Endpoint
+    request: Request | None
+    function: bytes | None
+    settings: FetchSettings
+    path: tuple[str, ...]
+    digests: Mapping[str, str] = field(default_factory=dict)
+    attempt: Path | None = None
+    process: int = 0
+    processes: int = 1
+    fatal: tuple[tuple[int, str], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Job({self.directory.name}[{self.start}:{self.stop}], shard {self.shard}, generation {self.generation})"
+
+    @property
+    def indexes(self) -> range:
+        """The indexes to fetch."""
+        return range(self.start + self.process, self.stop, self.processes)
+
+    def encode(self) -> bytes:
+        """Return the job as one line."""
+        fields: dict[str, Any] = {
+            **self.__dict__,
+            "directory": str(self.directory),
+            "attempt": self.attempt and str(self.attempt),
+            "endpoint": self.endpoint.as_json(),
+            "request": self.request and self.request.as_json(),
+            "function": self.function and base64.b64encode(self.function).decode(),
+            "settings": self.settings.as_json(),
+        }
+        return codec.encode(fields) + b"\n"
+
+    @classmethod
+    def decode(cls, line: bytes) -> Job:
+        """Return the job that a line tells."""
+        fields = codec.decode(line)
+        return cls(
+            **{
+                **fields,
+                "directory": Path(fields["directory"]),
+                "attempt": fields["attempt"] and Path(fields["attempt"]),
+                "endpoint": Endpoint.from_json(fields["endpoint"]),
+                "request": fields["request"] and Request(**fields["request"]),
+                "function": fields["function"] and base64.b64decode(fields["function"]),
+                "settings": FetchSettings.from_json(fields["settings"]),
+                "path": tuple(fields["path"]),
+                "fatal": tuple((index, message) for index, message in fields["fatal"]),
+            }
+        )

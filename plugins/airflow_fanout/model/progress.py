@@ -1,0 +1,175 @@
+"""What a fetch has done so far, as counts: told each second, added up over shards, summed up at the end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from airflow_fanout.model.latency import Histogram
+from airflow_fanout.model.outcome import Kind
+from airflow_fanout.model.waits import Wait, of_all
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A fetch at one moment.
+
+    :param total: the parameters that it is about.
+    :param kinds: how many have ended, by kind of outcome; `resumed` of the good ones by an earlier try.
+    :param begun: the parameters that this try has begun, whether they have ended or not.
+    :param requests: the requests sent, repeated ones included.
+    :param seconds: the engine's own wall time.
+    :param recent_per_s: parameters ended per second, in the last seconds.
+    :param wait: what is waited for, if nothing moves.
+    :param latency: the histogram of the attempts' durations.
+    :param limits: what the throttle allows at this moment.
+    """
+
+    total: int
+    kinds: Counter[str] = field(default_factory=Counter)
+    resumed: int = 0
+    requests: int = 0
+    in_flight: int = 0
+    waiting: int = 0
+    begun: int = 0
+    seconds: float = 0.0
+    recent_per_s: float = 0.0
+    wait: Wait | None = None
+    latency: Histogram = field(default_factory=Histogram)
+    limits: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def sum(cls, parts: Sequence[Progress]) -> Progress:
+        """Return the progress of several processes that share one fetch."""
+        latency = Histogram()
+        for part in parts:
+            latency.merge(part.latency)
+        return cls(
+            total=sum(part.total for part in parts),
+            kinds=sum((part.kinds for part in parts), Counter()),
+            resumed=sum(part.resumed for part in parts),
+            requests=sum(part.requests for part in parts),
+            in_flight=sum(part.in_flight for part in parts),
+            waiting=sum(part.waiting for part in parts),
+            begun=sum(part.begun for part in parts),
+            seconds=max((part.seconds for part in parts), default=0.0),
+            recent_per_s=sum(part.recent_per_s for part in parts),
+            wait=of_all([part.wait for part in parts if part.done < part.total]),
+            latency=latency,
+            limits=_sum_of_limits([part.limits for part in parts]),
+        )
+
+    def after(self, before: Progress) -> Progress:
+        """Return this progress of a process that has taken another one's place, with what that one had done."""
+        latency = Histogram()
+        for part in (before.latency, self.latency):
+            latency.merge(part)
+        return replace(
+            self,
+            resumed=before.resumed,
+            # What the other one has done after it told of itself last is known by the outcomes only.
+            requests=max(before.requests + self.requests, self.done - before.resumed),
+            begun=self.done - before.resumed + self.in_flight + self.waiting,
+            seconds=before.seconds + self.seconds,
+            latency=latency,
+        )
+
+    @property
+    def done(self) -> int:
+        """The parameters that have their outcome."""
+        return self.kinds.total()
+
+    @property
+    def rate_per_s(self) -> float:
+        """Parameters ended by this try, per second of all its time."""
+        return (self.done - self.resumed) / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def left_s(self) -> float | None:
+        """How long the rest takes at the rate of the last seconds; `None` while something is waited for."""
+        return (self.total - self.done) / self.recent_per_s if self.recent_per_s > 0 and not self.wait else None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the whole state as plain JSON, for the engine's pipe."""
+        wait = self.wait and self.wait.as_json()
+        return {**self.__dict__, "kinds": dict(self.kinds), "latency": self.latency.as_json(), "wait": wait}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Progress:
+        """Return the progress that `as_json` described."""
+        fields = {"kinds": Counter(value["kinds"]), "latency": Histogram(value["latency"])}
+        return cls(**{**value, **fields, "wait": Wait.from_json(value.get("wait"))})
+
+    def summary(self) -> dict[str, Any]:
+        """Return the few numbers that people want, as plain JSON: for XCom, for the log, for the report page."""
+        return {
+            "parameters": self.total,
+            "done": self.done,
+            "ok": self.kinds[Kind.OK],
+            "kinds": {kind.value: self.kinds[kind] for kind in Kind if self.kinds[kind]},
+            "resumed": self.resumed,
+            "requests": self.requests,
+            "seconds": round(self.seconds, 3),
+            "rate_per_s": round(self.rate_per_s, 1),
+            **{f"p{share}_ms": self.latency.quantile(share / 100) for share in (50, 95, 99)},
+            **({"limits": self.limits} if self.limits else {}),
+        }
+
+    def now(self) -> dict[str, Any]:
+        """Return the summary of a fetch that goes on: its rate is that of the last seconds."""
+        return {
+            **self.summary(),
+            "rate_per_s": round(self.recent_per_s, 1),
+            "left_s": None if self.left_s is None else round(self.left_s),
+            "waits_for": str(self.wait) if self.wait else None,
+        }
+
+    def line(self) -> str:
+        """Return one line for the log."""
+        bad = ", ".join(f"{self.kinds[kind]:,} {kind}" for kind in Kind if kind is not Kind.OK and self.kinds[kind])
+        left = "" if self.left_s is None else f", {self.left_s:,.0f} s left"
+        rate = "" if self.wait else f", {self.recent_per_s:,.{0 if self.recent_per_s >= 10 else 1}f}/s{left}"
+        waits = f"; waits: {self.wait}" if self.wait else ""
+        return (
+            f"{self.done:,} of {self.total:,} ({_percent(self.done, self.total)}){rate}, "
+            f"{self.in_flight} in flight, {self.waiting} waiting to be tried again{'; ' + bad if bad else ''}{waits}"
+        )
+
+
+def _sum_of_limits(limits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    # A process that is at its end tells its history; while others are under way, only they have limits.
+    if now := [limit for limit in limits if "limit" in limit]:
+        return _sum_of_moments(now)
+    histories = [limit["over_time"] for limit in limits if limit.get("over_time")]
+    return {"over_time": _sum_over_time(histories)} if histories else {}
+
+
+def _sum_of_moments(moments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    rates = [moment["rate_limit_per_s"] for moment in moments]
+    return {
+        "limit": sum(moment["limit"] for moment in moments),
+        # One that is free to send as it likes makes all of them free.
+        "rate_limit_per_s": None if None in rates else round(sum(rates), 1),
+        "paused_s": max(moment["paused_s"] for moment in moments),
+        "outage": any(moment["outage"] for moment in moments),
+    }
+
+
+def _sum_over_time(histories: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    # Each process remembers moments of its own: at each of the longest history's, the last that the others know.
+    longest = max(histories, key=len)
+    return [
+        {"s": moment["s"], **_sum_of_moments([_latest(history, moment["s"]) for history in histories])}
+        for moment in longest
+    ]
+
+
+def _latest(history: Sequence[Mapping[str, Any]], s: float) -> Mapping[str, Any]:
+    return next((moment for moment in reversed(history) if moment["s"] <= s), history[0])
+
+
+def _percent(part: int, whole: int) -> str:
+    # Rounded down: 999,999 of 1,000,000 are not yet 100 %.
+    return f"{1000 * part // whole / 10:.1f} %" if whole else "100 %"

@@ -1,0 +1,287 @@
+"""Results as documents: made, checked and encoded, all of them, before the first is written."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Context, Decimal
+from itertools import islice
+from pathlib import Path
+from traceback import extract_tb
+from typing import IO, Any
+
+import bson
+from bson.raw_bson import RawBSONDocument
+
+from airflow_fanout.codec import Json
+from airflow_fanout.errors import BadDocument, BadSetting
+from airflow_fanout.masking import mask
+from airflow_fanout.model import parameter
+from airflow_fanout.model.outcome import Kind, Record
+from airflow_fanout.mongo.storable import Unstorable, bson_of
+from airflow_fanout.privacy.quoting import HIDDEN, field_name, quoted
+from airflow_fanout.staging.seen import Seen
+from airflow_fanout.staging.temporary import temporary_file
+
+ORIGIN_BYTES = 8
+
+# As a key's value, MongoDB reads these as a query or as several keys.
+_NO_KEYS = (Mapping, list, tuple, re.Pattern, bson.Regex)
+# Of these, equal values have equal bytes: what most keys are is known without a closer look.
+_PLAIN_KEYS = frozenset({str, int, bool, bytes, datetime, bson.ObjectId})
+
+# More digits than a number of MongoDB's has.
+EXACT = Context(prec=50)
+
+DocumentOf = Callable[[Json, Json], Mapping[str, Any] | Iterable[Mapping[str, Any]] | None]
+
+
+class Stored(RawBSONDocument):
+    """A document that is BSON already, and is sent as it is."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        # The driver asks this of every replacement; without an answer it decodes the document to count its fields.
+        return True
+
+
+def parameter_and_result(value: Json, result: Json) -> dict[str, Any]:
+    """Return the document that a report gets without a function of its own: the parameter's fields, and `result`."""
+    fields = value if isinstance(value, dict) else {"parameter": value}
+    return {**fields, "result": result}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """How a report's documents are made and told apart.
+
+    :param key: the fields that tell one document of a run from another.
+    :param as_of: the run's one date, which each document gets.
+    :param as_of_field: the name of the field for it.
+    :param document: makes zero, one or several documents of a parameter and its result.
+    """
+
+    key: tuple[str, ...]
+    as_of: datetime
+    as_of_field: str = "as_of"
+    document: DocumentOf
+
+    def __post_init__(self) -> None:
+        for field, name in (("as_of_field", self.as_of_field), *(("key", name) for name in self.key)):
+            if name == "_id" or not name.isidentifier():
+                raise BadSetting(field, name, "a field's name, such as 'tel'; `_id` is MongoDB's own")
+
+    @property
+    def whole_key(self) -> tuple[str, ...]:
+        """The fields that find one document of the collection, the date first."""
+        return (self.as_of_field, *self.key)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """All documents of a run, on disk, and what tells them apart.
+
+    :param fingerprint: the sum of the hashes of all keys as BSON, by this process's own hash function.
+    """
+
+    shape: Shape
+    count: int
+    fingerprint: int
+    spool: IO[bytes]
+    origins: IO[bytes]
+    seen: Seen
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The fields that find one document of the collection, the date first."""
+        return self.shape.whole_key
+
+    @property
+    def date(self) -> dict[str, datetime]:
+        """The filter that finds all documents of the run's date."""
+        return {self.shape.as_of_field: self.shape.as_of}
+
+    def pairs(self) -> Iterator[tuple[Stored, Stored]]:
+        """Yield filter and document of each document."""
+        return decode(self.spool)
+
+    def keys(self) -> Iterator[bytes]:
+        """Yield the filter of each document as BSON."""
+        return keys(self.spool)
+
+    def origin(self, number: int) -> str:
+        """Return which parameter a document is of, counted from 0, and its key, masked."""
+        index = int.from_bytes(os.pread(self.origins.fileno(), ORIGIN_BYTES, ORIGIN_BYTES * number), "little")
+        key = bson.decode(next(islice(self.keys(), number, None)))
+        return f"parameter {index} ({', '.join(f'{name}: {mask(str(key[name]))}' for name in self.shape.key)})"
+
+    def holds(self, document: Mapping[str, Any]) -> bool:
+        """Tell whether one of the documents has the key of this one, which is as MongoDB gives it."""
+        key = {name: document.get(name) for name in self.key}
+        return _identity(key, bson.encode(key)) in self.seen
+
+
+@contextmanager
+def encoded(records: Iterable[Record], shape: Shape) -> Iterator[Encoded]:
+    """Make, check and encode the documents of all good records, in temporary files.
+
+    :raises BadDocument: for the first that lacks a key field, has a key twice, or that BSON can't hold.
+    """
+    with temporary_file() as spool, temporary_file() as origins, Seen() as seen:
+        count, fingerprint = _encode(records, shape, spool, origins, seen)
+        yield Encoded(shape=shape, count=count, fingerprint=fingerprint, spool=spool, origins=origins, seen=seen)
+
+
+def _encode(
+    records: Iterable[Record], shape: Shape, spool: IO[bytes], origins: IO[bytes], seen: Seen
+) -> tuple[int, int]:
+    """Write each document after the filter that finds it, and which parameter it is of.
+
+    Return the number of documents and the fingerprint of their keys.
+    """
+    count = fingerprint = 0
+    for record in records:
+        if record.kind is Kind.OK:
+            for found in _made(record, shape):
+                key, document = _checked(record, found, shape)
+                filtered = _bson(record, key)
+                if not seen.add(_identity(key, filtered)):
+                    raise _bad(record, f"another document of this run has the same {' + '.join(shape.key)}")
+                spool.write(filtered)
+                spool.write(document)
+                origins.write(record.index.to_bytes(ORIGIN_BYTES, "little"))
+                count += 1
+                fingerprint += hash(filtered)
+    spool.flush()
+    origins.flush()
+    return count, fingerprint
+
+
+def decode(spool: IO[bytes]) -> Iterator[tuple[Stored, Stored]]:
+    """Yield filter and document of each document in a spool, without decoding them."""
+    spool.seek(0)
+    while key := _next(spool):
+        yield Stored(key), Stored(_next(spool))
+
+
+def keys(spool: IO[bytes]) -> Iterator[bytes]:
+    """Yield the filter of each document in a spool."""
+    spool.seek(0)
+    while key := _next(spool):
+        yield key
+        _next(spool)
+
+
+def _next(spool: IO[bytes]) -> bytes:
+    # https://bsonspec.org: a document begins with its length, itself included.
+    length = spool.read(4)
+    return length + spool.read(int.from_bytes(length, "little") - 4) if length else b""
+
+
+def _made(record: Record, shape: Shape) -> Iterable[Mapping[str, Any]]:
+    try:
+        found = shape.document(record.parameter, record.result)
+        if type(found) is dict:
+            return [found]
+        documents = [] if found is None else [found] if isinstance(found, Mapping) else list(found)
+        why = next((_no_document(one) for one in documents if not isinstance(one, Mapping)), None)
+        if why is None:
+            return [dict(one) for one in documents]
+    except Exception as error:  # noqa: BLE001 - the author's function may raise anything
+        why = _raised(error, record)
+    # Outside of `except`: what the function has raised may hold the parameter, and would be logged with this.
+    raise _bad(record, why)
+
+
+def _no_document(found: object) -> str:
+    return f"the report's function gave a {type(found).__name__}; a document is a dict"
+
+
+def _raised(error: Exception, record: Record) -> str:
+    """Return what an author's function has raised, and where, without a word of parameter and result."""
+    frames = extract_tb(error.__traceback__)[1:]
+    # What it calls may raise deeper down; the place to look at is in the author's own file.
+    own = [frame for frame in frames if frame.filename == frames[0].filename]
+    place = f" in {own[-1].name}, {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
+    words = quoted(str(error), (record.parameter, record.result))
+    hint = _hint(record) if isinstance(error, TypeError | KeyError | AttributeError | IndexError) else ""
+    return f"the report's function raised {type(error).__name__}{place}: {words}{hint}"
+
+
+def _hint(record: Record) -> str:
+    kinds = f" (its parameter is a {type(record.parameter).__name__}, its result a {type(record.result).__name__}"
+    return f"{kinds}{_NAMELESS})" if not isinstance(record.parameter, dict) else f"{kinds})"
+
+
+_NAMELESS = '; with names=("tel",) in ExtractOperator, a parameter is a dict'
+
+
+def _checked(record: Record, found: Mapping[str, Any], shape: Shape) -> tuple[dict[str, Any], bytes]:
+    document = _with_key(record, dict(found), shape)
+    return {name: document[name] for name in shape.whole_key}, _bson(record, document)
+
+
+def _identity(key: Mapping[str, Any], encoded: bytes) -> bytes:
+    if _PLAIN_KEYS.issuperset(map(type, key.values())):
+        return encoded
+    # MongoDB holds 1 and 1.0 for the same key.
+    return bson.encode({name: _whole(value) for name, value in bson.decode(encoded).items()})
+
+
+def _whole(value: Any) -> Any:
+    """Return a key's value in the form that equal numbers share: to MongoDB 1, 1.0 and Decimal128("1.00") are one."""
+    if isinstance(value, bool) or not isinstance(value, int | float | bson.Decimal128):
+        return value
+    exact = value.to_decimal() if isinstance(value, bson.Decimal128) else Decimal(value)
+    nearest = float(exact) if exact.is_finite() else float(str(exact).replace("sNaN", "NaN"))
+    if exact.is_finite() and exact == exact.to_integral_value() and abs(exact) < 2**63:
+        return int(exact)
+    if not exact.is_finite() or Decimal(nearest) == exact:
+        return nearest
+    return ["decimal", str(exact.normalize(EXACT))]
+
+
+def _shown_name(name: object) -> str:
+    shown = field_name(str(name).lstrip("$"))
+    return repr(name) if shown != HIDDEN else f"(a {type(name).__name__})"
+
+
+def _with_key(record: Record, document: dict[str, Any], shape: Shape) -> dict[str, Any]:
+    if document.setdefault(shape.as_of_field, shape.as_of) != shape.as_of:
+        raise _bad(record, f"its field {shape.as_of_field!r} isn't the run's date; name another by `as_of_field`")
+    if "_id" in document:
+        raise _bad(record, "it has an `_id`, and documents are found by their key; leave it out")
+    for name in document:
+        if not isinstance(name, str) or name.startswith("$"):
+            raise _bad(
+                record, f"its field {_shown_name(name)} is no name that MongoDB takes: names are texts without a $"
+            )
+    fields = parameter.fields(record.parameter)
+    for name in shape.key:
+        value = document.get(name, fields.get(name))
+        if value is None:
+            has = ", ".join(map(field_name, document))
+            hint = "" if isinstance(record.parameter, dict) else _NAMELESS
+            raise _bad(record, f"it has no key field {name!r}; it has: {has}{hint}")
+        if type(value) not in _PLAIN_KEYS and isinstance(value, _NO_KEYS):
+            kind = type(value).__name__
+            raise _bad(record, f"its key field {name!r} is a {kind}; a key is a text, a number or a date")
+        document[name] = value
+    return document
+
+
+def _bson(record: Record, document: dict[str, Any]) -> bytes:
+    try:
+        return bson_of(document)
+    except Unstorable as error:
+        why = error.problem
+    raise _bad(record, why)
+
+
+def _bad(record: Record, problem: str) -> BadDocument:
+    return BadDocument(record.index, mask(record.parameter), problem)

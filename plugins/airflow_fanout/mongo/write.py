@@ -1,0 +1,154 @@
+"""Documents into a MongoDB collection: safe to repeat, verified by count."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from bson.codec_options import CodecOptions, DatetimeConversion
+from pymongo import ReadPreference, WriteConcern
+from pymongo.errors import BulkWriteError, PyMongoError
+
+from airflow_fanout.errors import FanoutError, MongoFailed, WriteRefused
+from airflow_fanout.mongo.access import Login, MongoDenied, access_of, address_of, known_failures, unreachable
+from airflow_fanout.mongo.access import refusal as login_refusal
+from airflow_fanout.mongo.batches import upsert
+from airflow_fanout.mongo.documents import Encoded
+from airflow_fanout.mongo.explain import cause_of, refusal
+from airflow_fanout.mongo.loading import Loading
+from airflow_fanout.mongo.patience import Patience
+from airflow_fanout.mongo.removal import replace_run
+from airflow_fanout.mongo.swap import swap
+from airflow_fanout.mongo.target import BadTarget, look, problems, serving
+from airflow_fanout.mongo.trial import try_out
+from airflow_fanout.mongo.work import Work
+from airflow_fanout.mongo.written import Written
+
+if TYPE_CHECKING:
+    from pymongo.collection import Collection
+
+__all__ = ["MODES", "Login", "Patience", "Work", "Written", "write"]
+
+# What a primary alone has confirmed is lost with it; what a single server has in memory only, with its process.
+SAFE = WriteConcern("majority", j=True)
+# Another program's documents may have dates that Python doesn't know.
+PLAIN: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
+
+Mode = Callable[[Loading], Written]
+MODES: Mapping[str, Mode] = {"upsert": upsert, "replace_run": replace_run, "swap": swap}
+
+
+def write(
+    collection: Collection[Any],
+    made: Encoded,
+    *,
+    run: str,
+    mode: str = "upsert",
+    patience_s: float = 60.0,
+    login: Login = Login(),  # noqa: B008 - it is frozen
+    work: Work | None = None,
+) -> Written:
+    """Write a run's documents in one of the modes, and count them where they were written.
+
+    Whatever goes wrong, the error says it without a value of any document, and no other error is chained to it.
+
+    :param run: the run's own name, the same for each try of it.
+    :param patience_s: how long MongoDB may leave one step unanswered, however often that is sent again.
+    :param login: how the client has come to its MongoDB, for the messages.
+    :param work: where it is said how far the load is.
+    :raises BadTarget: when the collection is one that load can't write to as the report asks.
+    :raises NoUniqueIndex: when the collection can't have the index that upserts rest on.
+    :raises KeysMeet: when the collection can't tell two documents apart; nothing was written.
+    :raises DocumentRefused: when it wouldn't take one; nothing was written.
+    :raises WriteRefused: when it refuses a document for something that wasn't so before the first write.
+    :raises CountMismatch: when it holds another number of the run's documents than were given.
+    :raises TargetChanged: when somebody has changed the collection that `swap` is about to replace.
+    :raises SwapLost: when a newer try of the same run has taken over.
+    :raises MongoDenied: when the login is refused, or lacks a right.
+    :raises MongoUnreachable: when no server answers.
+    :raises MongoFailed: when a server refuses the operation.
+    """
+    failure: FanoutError
+    try:
+        with _settled(), _unlogged():
+            return _write(collection, made, run, mode, patience_s, login, work or Work())
+    except FanoutError as error:
+        failure = error
+    except BulkWriteError as error:
+        failure = _refused(collection.full_name, error)
+    except PyMongoError as error:
+        failure = _failed(collection, error, login)
+    # What the driver says holds whole documents, and whoever logs an error logs what it came from.
+    failure.__cause__ = failure.__context__ = None
+    raise failure
+
+
+def _write(
+    collection: Collection[Any], made: Encoded, run: str, mode: str, patience_s: float, login: Login, work: Work
+) -> Written:
+    safe = collection.with_options(PLAIN, ReadPreference.PRIMARY, SAFE)
+    client = collection.database.client
+    patience = Patience(
+        collection.full_name,
+        patience_s,
+        work=work,
+        server=f"MongoDB (connection {login.conn_id!r}, {address_of(client)})",
+        why=partial(known_failures, client),
+        unreachable=partial(unreachable, client, login.conn_id),
+    )
+    work.begin("Looking at the collection")
+    access = patience.insist(lambda: access_of(client, collection.database.name))
+    target = look(safe, patience.insist)
+    if found := problems(target, mode=mode, key=made.key):
+        raise BadTarget(collection.full_name, tuple(found))
+    needs_index = serving(target, made.key) is None
+    for lack in access.problems(target.database, target.name, mode, needs_index=needs_index):
+        raise MongoDenied(login.conn_id, lack)
+    loading = Loading(collection=safe, target=target, made=made, run=run, patience=patience, work=work)
+    try_out(loading, replaces=mode != "swap")
+    return MODES[mode](loading)
+
+
+@contextmanager
+def _settled() -> Iterator[None]:
+    """Let the garbage collector pass over what was there before.
+
+    A batch is thousands of objects; after each few of them it would look through all of Airflow's, which takes a
+    fifth of the time of a load.
+    """
+    was_frozen = gc.get_freeze_count()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        if not was_frozen:
+            gc.unfreeze()
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Keep the driver from logging its commands, as it does at the level DEBUG: they hold documents."""
+    commands = logging.getLogger("pymongo.command")
+    level = commands.level
+    commands.setLevel(max(level, logging.INFO))
+    try:
+        yield
+    finally:
+        commands.setLevel(level)
+
+
+def _refused(name: str, error: BulkWriteError) -> WriteRefused:
+    details: Mapping[str, Any] = error.details or {}
+    found = [*details.get("writeErrors", []), *details.get("writeConcernErrors", [])]
+    if not found:
+        return WriteRefused(name, 0, error.code or 0, cause_of(error))
+    return WriteRefused(name, len(found), int(found[0]["code"]), refusal(found[0], found[0].get("op")))
+
+
+def _failed(collection: Collection[Any], error: PyMongoError, login: Login) -> FanoutError:
+    denied = login_refusal(error, collection.database.client, login.conn_id, login.auth_source)
+    return denied or MongoFailed(collection.full_name, type(error).__name__, cause_of(error))

@@ -1,0 +1,81 @@
+"""Alerts of a DAG: one message for a run that fails, one when it is good again, one when it is late."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+from airflow_fanout.adapters.border import staging_area, staging_mode
+from airflow_fanout.alerts.recovered import recovered
+from airflow_fanout.errors import BadSetting, FanoutError
+from airflow_fanout.notifications.channel import Channel, send
+from airflow_fanout.notifications.deadline import LoadedBy, send_late
+from airflow_fanout.notifications.run import failed_alert, open_failure_of, pages, run_of, zone_of
+from airflow_fanout.staging.open_failures import OpenFailures
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from airflow.sdk.definitions.deadline import DeadlineAlert
+
+log = logging.getLogger(__name__)
+
+
+class Alerts:
+    """What a DAG tells of its runs, and on which channels.
+
+    :param channels: where the messages go; each gets all of them.
+
+    `DAG(on_failure_callback=alerts.failed, on_success_callback=alerts.recovered, deadline=alerts.not_loaded_by(…))`.
+    Airflow calls these once for a run, whatever failed in it, and outside of its tasks: what goes wrong with a message
+    is logged, and changes nothing of the run.
+    """
+
+    def __init__(self, *channels: Channel) -> None:
+        for channel in channels:
+            if not isinstance(channel, Channel):
+                raise BadSetting("Alerts", channel, "a Channel(…), or several")
+        if not channels:
+            raise BadSetting("Alerts", channels, "at least one Channel(…)")
+        self.channels = channels
+
+    def failed(self, context: Context) -> None:
+        """Tell that a run has failed; for the DAG's `on_failure_callback`."""
+        self._remember(context)
+        send(self.channels, failed_alert(context), context)
+
+    def recovered(self, context: Context) -> None:
+        """Tell that a run is good again, if one has failed before; for the DAG's `on_success_callback`."""
+        run = run_of(context)
+        if run is None:
+            return
+        failures = OpenFailures.of(staging_area(), context["dag"].dag_id).end(run)
+        if failures:
+            send(self.channels, recovered(run, failures, zone_of(context), pages(context["dag"].dag_id)), context)
+
+    def not_loaded_by(self, at: str | time, *, timezone: str = "UTC") -> DeadlineAlert:
+        """Return the deadline of each scheduled run, whose message tells how far it is; for the DAG's `deadline`.
+
+        :param at: the time of the day by which it should be loaded, such as "08:00".
+        :param timezone: the zone of that time, such as "Europe/Berlin".
+        """
+        from airflow.sdk.definitions.callback import AsyncCallback
+        from airflow.sdk.definitions.deadline import DeadlineAlert
+
+        told = {"channels": [channel.as_json() for channel in self.channels], "timezone": timezone}
+        return DeadlineAlert(
+            reference=LoadedBy(at, timezone),
+            interval=timedelta(0),
+            callback=AsyncCallback(send_late, kwargs=told),
+            name=f"not loaded by {at} ({timezone})",
+        )
+
+    def _remember(self, context: Context) -> None:
+        run = run_of(context)
+        if run is None:
+            return
+        try:
+            failures = OpenFailures.of(staging_area(), context["dag"].dag_id, staging_mode())
+            failures.add(open_failure_of(run, datetime.now(UTC)))
+        except (OSError, FanoutError):
+            log.warning("The failure can't be remembered: nothing will tell of its recovery.", exc_info=True)

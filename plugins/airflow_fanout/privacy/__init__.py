@@ -1,0 +1,1 @@
+"""What people may read: secrets and personal data stay out of it."""

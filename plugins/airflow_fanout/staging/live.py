@@ -1,0 +1,132 @@
+"""How far a run is, seen from its directory: for those who can't ask Airflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from airflow_fanout import codec
+from airflow_fanout.model.progress import Progress
+from airflow_fanout.staging.directory import ListDirectory, ReportDirectory, file_name
+from airflow_fanout.staging.files import read_file, write_whole
+from airflow_fanout.staging.frozen import Manifest, read_manifest
+from airflow_fanout.staging.listing import is_there, listed
+from airflow_fanout.staging.validated import read_validated
+
+
+@dataclass(frozen=True, kw_only=True)
+class Glimpse:
+    """A fetch at the moment at which it was seen last, in a small file.
+
+    :param rate_per_s: parameters ended per second, in the last seconds.
+    :param waits_for: what was waited for, in words.
+    """
+
+    at: datetime
+    total: int
+    done: int
+    ok: int
+    rate_per_s: float
+    waits_for: str | None = None
+
+    @classmethod
+    def of(cls, progress: Progress, at: datetime) -> Glimpse:
+        """Return what of a progress is worth a file."""
+        now = progress.now()
+        return cls(
+            at=at,
+            total=progress.total,
+            done=progress.done,
+            ok=now["ok"],
+            rate_per_s=now["rate_per_s"],
+            waits_for=now["waits_for"],
+        )
+
+    def write(self, path: Path) -> None:
+        """Put the glimpse in place as one step."""
+        write_whole(path, codec.encode(asdict(self)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Live:
+    """How far a report is.
+
+    :param step: the task that its files speak of: "extract", "fetch", "validate" or "load".
+    :param as_of: the run's one date, once the list is frozen.
+    :param total: the number of parameters.
+    :param glimpses: one for each shard that was seen.
+    """
+
+    step: str
+    as_of: datetime | None = None
+    total: int = 0
+    glimpses: tuple[Glimpse, ...] = ()
+
+    @property
+    def done(self) -> int:
+        """The parameters that have their outcome."""
+        return sum(glimpse.done for glimpse in self.glimpses)
+
+    @property
+    def rate_per_s(self) -> float:
+        """The parameters ended per second, of the shards that have more to do."""
+        return sum(glimpse.rate_per_s for glimpse in self.glimpses if glimpse.done < glimpse.total)
+
+    @property
+    def left_s(self) -> float | None:
+        """How long the rest takes at this rate, in seconds."""
+        return (self.total - self.done) / self.rate_per_s if self.rate_per_s > 0 else None
+
+    @property
+    def waits_for(self) -> str | None:
+        """What one of its shards waits for, in words."""
+        return next((glimpse.waits_for for glimpse in self.glimpses if glimpse.waits_for), None)
+
+    @property
+    def seen(self) -> datetime | None:
+        """When it was seen last."""
+        return max((glimpse.at for glimpse in self.glimpses), default=None)
+
+
+def live(staging: Path, dag_id: str, run_id: str) -> list[Live]:
+    """Return how far each report of a run is; none if its directory isn't there.
+
+    :raises OSError: when the directory of the run, or of a report, can't be read.
+    """
+    directory = staging / file_name(dag_id) / file_name(run_id)
+    reports = sorted(Path(entry.path) for entry in listed(directory) if entry.is_dir())
+    return [_live(newest) for path in reports if (newest := ReportDirectory(path).newest_list())]
+
+
+def _live(directory: ListDirectory) -> Live:
+    if not is_there(directory.manifest):
+        return Live(step="extract")
+    manifest = read_manifest(directory)
+    return Live(
+        step=_step(directory, manifest),
+        as_of=manifest.moment,
+        total=manifest.count,
+        glimpses=tuple(_glimpses(directory, manifest)),
+    )
+
+
+def _step(directory: ListDirectory, manifest: Manifest) -> str:
+    passed = read_validated(directory, manifest.id)
+    if passed and passed.generations == directory.generations(manifest.shards):
+        return "load"
+    shards = (directory.shard(number) for number in range(manifest.shards))
+    if all(shard.generation(shard.newest()).is_complete for shard in shards):
+        return "validate"
+    return "fetch"
+
+
+def _glimpses(directory: ListDirectory, manifest: Manifest) -> Iterator[Glimpse]:
+    for number in range(manifest.shards):
+        try:
+            yield msgspec.convert(codec.decode(read_file(directory.shard(number).progress)), Glimpse)
+        except FileNotFoundError:
+            continue

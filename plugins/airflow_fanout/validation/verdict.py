@@ -1,0 +1,225 @@
+"""Whether the results are good enough, and the account of it: pure decisions and texts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from math import floor
+from typing import Any, NamedTuple
+
+from airflow_fanout import codec
+from airflow_fanout.codec import Json
+from airflow_fanout.masking import mask
+from airflow_fanout.model.outcome import Kind, Record
+from airflow_fanout.model.settings import check_share
+from airflow_fanout.privacy.telling import words_of
+
+MOST_CAUSES = 20
+# An exception may say a whole answer; a message that people read has no room for it.
+LONGEST_TEXT = 400
+FAILED_CHECK = (
+    "If a check is wrong, mend it and clear the validate task; if the answers are, clear the run from its extract task "
+    "on, since fetch keeps what it has."
+)
+
+
+class Cause(NamedTuple):
+    """Why parameters have no result: what samples are grouped by."""
+
+    kind: Kind
+    status: int | None = None
+    type: str | None = None
+    where: str | None = None
+
+    def __str__(self) -> str:
+        parts = [str(self.kind), self.status and str(self.status), self.type, self.where and f"at {self.where}"]
+        return " ".join(part for part in parts if part)
+
+
+class Finding(NamedTuple):
+    """A check that failed, and what is wrong."""
+
+    check: str
+    problem: str
+
+
+def show(value: Json, *, shown: bool) -> str:
+    """Return a value for a message: as JSON if it may be shown as it is, else masked."""
+    return codec.encode(value).decode() if shown else mask(value)
+
+
+def cut(text: str, longest: int = LONGEST_TEXT) -> str:
+    """Return a text for a message, without what it has no room for."""
+    return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters)"
+
+
+def part_of(total: int | Fraction, share: float) -> Fraction:
+    """Return a share of a number, exactly, with the share taken as it is written.
+
+    999,999 of 1,000,000 must not round up to all of them, and 9 of 10 are 0.9, which floats don't say.
+    """
+    return total * Fraction(str(share))
+
+
+class Tally:
+    """Counts records by kind and by cause, and keeps a few samples of each cause; flat in memory.
+
+    `rows` is the number of rows: items of good results that are lists, else good results.
+
+    :param total: the number of parameters.
+    :param samples: how many samples to keep of each cause.
+    :param shown: whether parameters appear as they are, or masked.
+    """
+
+    def __init__(self, *, total: int, samples: int = 3, shown: bool = False) -> None:
+        self.total = total
+        self.rows = 0
+        self.kinds: Counter[Kind] = Counter()
+        self.causes: dict[Cause, int] = {}
+        self._samples: dict[Cause, list[str]] = {}
+        self._most = samples
+        self._shown = shown
+
+    def __repr__(self) -> str:
+        return f"Tally({', '.join(f'{count} {kind}' for kind, count in self.kinds.items())})"
+
+    def add(self, record: Record) -> None:
+        """Count one record."""
+        self.kinds[record.kind] += 1
+        if record.kind is Kind.OK:
+            self.rows += len(record.result) if isinstance(record.result, list) else 1
+            return
+        cause = self._counted(_cause(record), 1)
+        if len(self._samples[cause]) < self._most:
+            self._samples[cause].append(self._sample(record))
+
+    def add_not_tried(self, indexes: Iterable[int]) -> None:
+        """Count the parameters without a record."""
+        for index in indexes:
+            self.kinds[Kind.NOT_TRIED] += 1
+            cause = self._counted(Cause(Kind.NOT_TRIED), 1)
+            if len(self._samples[cause]) < self._most:
+                self._samples[cause].append(f"#{index}")
+
+    def _counted(self, cause: Cause, count: int) -> Cause:
+        # A function that fails with a new type of error each time must not fill the memory.
+        if cause not in self.causes and len(self.causes) >= MOST_CAUSES:
+            cause = Cause(cause.kind)
+        self.causes[cause] = self.causes.get(cause, 0) + count
+        self._samples.setdefault(cause, [])
+        return cause
+
+    def _sample(self, record: Record) -> str:
+        failure = record.failure
+        name = f"#{record.index} {show(record.parameter, shown=self._shown)}"
+        if failure is None:
+            return name
+        words = words_of(failure, kind=record.kind, status=record.status, parameter=record.parameter)
+        message = cut(failure.message if self._shown else words)
+        times = f" after {record.attempts} attempts" if record.attempts > 1 else ""
+        return f"{name}: {failure.type}: {message}{times}"
+
+    def samples(self, cause: Cause) -> list[str]:
+        """Return the samples that were kept of a cause."""
+        return self._samples[cause]
+
+    @property
+    def null_share(self) -> float:
+        """The share of parameters that are `null`, from 0 to 1; 0 for an empty list."""
+        return self.kinds[Kind.NULL] / self.total if self.total else 0.0
+
+    def summary(self) -> dict[str, Any]:
+        """Return the counts as plain JSON."""
+        return {
+            "parameters": self.total,
+            "ok": self.kinds[Kind.OK],
+            "kinds": {kind.value: self.kinds[kind] for kind in Kind if self.kinds[kind]},
+        }
+
+
+def _cause(record: Record) -> Cause:
+    failure = record.failure
+    return Cause(record.kind, record.status, failure.type if failure else None, failure.where if failure else None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What a report's author accepts.
+
+    :param allow: kinds besides `ok` that count as good.
+    :param min_coverage: the least share of good outcomes, from 0 to 1; the others may then be anything.
+    """
+
+    allow: frozenset[Kind] = frozenset()
+    min_coverage: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_share("min_coverage", self.min_coverage)
+
+    def good(self, tally: Tally) -> int:
+        """Return how many outcomes are good: `ok`, or of an allowed kind. What was not counted at all isn't."""
+        return sum(tally.kinds[kind] for kind in {Kind.OK, *self.allow})
+
+    def coverage(self, tally: Tally) -> float:
+        """Return the share of good outcomes, from 0 to 1; 1 for an empty list.
+
+        It is never rounded up to `min_coverage`: where it is at least that, the outcomes are accepted, and only there.
+        """
+        return self.good(tally) / tally.total if tally.total else 1.0
+
+    def accept(self, tally: Tally) -> bool:
+        """Return whether enough of the outcomes are good."""
+        return self.good(tally) >= part_of(tally.total, self.min_coverage)
+
+    def refused(self, tally: Tally) -> dict[Cause, int]:
+        """Return the causes that are no part of a good report, with their counts, the most frequent first."""
+        found = {cause: count for cause, count in tally.causes.items() if cause.kind not in self.allow}
+        return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def account(tally: Tally, rules: Rules, place: str, findings: Sequence[Finding] = (), checks: int = 0) -> str:
+    """Return the message of a failed validation: what is missing or wrong, why, and what to do.
+
+    :param place: where the journal is.
+    :param findings: the checks that failed.
+    :param checks: how many there were.
+    """
+    lines: list[str] = []
+    advice = [f"Every outcome is in the journal, {place}."]
+    if findings:
+        lines = _failed(findings, checks)
+        advice.insert(0, FAILED_CHECK)
+    if not rules.accept(tally):
+        lines = _missing(tally, rules) + lines
+        which = "those without a valid result" if findings else "these"
+        advice.insert(0, f"To request only {which} again, clear the fetch task with its downstream tasks.")
+    return "\n".join([f"{lines[0]} Nothing was loaded.", *lines[1:], " ".join(advice)])
+
+
+def _missing(tally: Tally, rules: Rules) -> list[str]:
+    refused = rules.refused(tally)
+    missing = f"{sum(refused.values()):,} of {tally.total:,} parameters"
+    lines = [f"{missing} have no valid result{_demanded(tally, rules)}."]
+    lines.append("By kind: " + ", ".join(f"{kind} {tally.kinds[kind]:,}" for kind in Kind if tally.kinds[kind]) + ".")
+    for cause, count in refused.items():
+        lines.append(f"  {count:,} × {cause}")
+        lines += [f"      {sample}" for sample in tally.samples(cause)]
+    return lines
+
+
+def _failed(findings: Sequence[Finding], checks: int) -> list[str]:
+    # An author's function may say several lines.
+    problems = [f"  {check}: " + problem.replace("\n", "\n      ") for check, problem in findings]
+    return [f"{len(findings)} of {checks} checks failed.", *problems]
+
+
+def _demanded(tally: Tally, rules: Rules) -> str:
+    if rules.min_coverage == 1:
+        return ""
+    # Rounded down, so that a share that isn't enough never reads as one that is.
+    share = floor(10_000 * rules.coverage(tally)) / 100
+    demanded = f"{100 * Decimal(str(rules.min_coverage)):f}"
+    return f" ({share:g} % are good, and {demanded.rstrip('0').rstrip('.') if '.' in demanded else demanded} % must be)"
