@@ -20,9 +20,9 @@ from bench.machine import Cores
 from bench.row import rows_of
 from bench.sample import Sample
 from bench.servers.lean import compiled, lean_server
-from demo.airflow import Airflow, AirflowClient, AirflowHome
-from demo.connections import mongo_connection
-from demo.mongod import Mongod
+from harness.airflow import Airflow, AirflowClient, AirflowHome
+from harness.airflow.connections import mongo_connection
+from harness.mongod import Mongod
 
 ROOT = Path(__file__).resolve().parent.parent
 DAGS = ROOT / "bench" / "dags"

@@ -21,7 +21,7 @@ from pathlib import Path
 from airflow_fanout.staging.directory import ListDirectory
 from bench import scale
 from bench.scale import Cost, Row, Stage, cost_of, medians, staged, table, timed
-from demo.mongod import Mongod
+from harness.mongod import Mongod
 
 BATCH = 1000
 ROUNDS = 5

@@ -25,8 +25,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from airflow_fanout.staging.directory import ListDirectory
-from demo.connections import mongo_connection
-from demo.mongod import Mongod
+from harness.airflow.connections import mongo_connection
+from harness.mongod import Mongod
 
 ROOT = Path(__file__).resolve().parent.parent
 CLIENT = "airflow-fanout"

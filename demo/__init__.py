@@ -1,1 +1,1 @@
-"""The demonstration: a real HTTP service, an embedded MongoDB, and a keeper of processes."""
+"""The demo: the daily report over a service, a MongoDB and an Airflow of its own, shown as it runs."""

@@ -13,10 +13,10 @@ from typing import Any
 from pymongo import MongoClient
 from rich.console import Console
 
-from demo.airflow import AirflowClient
 from demo.follow import TASKS, Moment, moments, start_daily_run
 from demo.show import tasks_table, watch
 from demo.stage import Stage, stage
+from harness.airflow import AirflowClient
 
 DAG = "daily_call_report"
 console = Console()

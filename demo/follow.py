@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from demo.airflow import AirflowClient
+from harness.airflow import AirflowClient
 
 TASKS = ("extract", "fetch", "validate", "load")
 ENDED = frozenset({"success", "failed"})

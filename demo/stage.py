@@ -7,10 +7,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo.airflow import Airflow, AirflowHome
-from demo.connections import mongo_connection
-from demo.mongod import mongo_uri_or_embedded
-from demo.service.child import DemoService
+from harness.airflow import Airflow, AirflowHome
+from harness.airflow.connections import mongo_connection
+from harness.mongod import mongo_uri_or_embedded
+from harness.service.child import DemoService
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACE = ROOT / ".demo"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.airflow import AirflowClient, AirflowHome, AirflowSite, environment
+from harness.airflow import AirflowClient, AirflowHome, AirflowSite, environment
 from tests.shared import Servers
 
 AddDag = Callable[[str, str], Path]

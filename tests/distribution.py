@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
 
 LONGEST_FIRST = ("own_airflow", "airflow", "slow")
-APART = ("tests/integration/", "tests/demo/test_airflow.py")
+APART = ("tests/integration/", "tests/harness/test_airflow.py")
 # But for these, whose tests look at the same runs, or share an Airflow that is nobody else's.
 TOGETHER = ("tests/integration/test_bad_input.py", "tests/integration/test_disturbed.py")
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from demo.processes import Kept, free_port
+from harness.processes import Kept, free_port
 
 HOST = "127.0.0.1"
 USER = "airflow"

@@ -15,9 +15,9 @@ from pathlib import Path
 from threading import Lock, RLock, Thread
 from typing import Any, Protocol
 
-from demo.airflow import Airflow, AirflowHome, AirflowSite
-from demo.connections import mongo_connection
-from demo.mongod import Mongod
+from harness.airflow import Airflow, AirflowHome, AirflowSite
+from harness.airflow.connections import mongo_connection
+from harness.mongod import Mongod
 from tests.postgres import postgres, sql_alchemy_conn
 from tests.statsd import Received, StatsdServer
 

@@ -15,7 +15,7 @@ from airflow.sdk import Connection
 from airflow_fanout.adapters.connection import to_endpoint
 from airflow_fanout.api.session import FanoutSession
 from airflow_fanout.model.settings import FetchSettings
-from demo.service import DemoService
+from harness.service import DemoService
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPOSE_TEXT = (ROOT / "docker-compose.yaml").read_text()

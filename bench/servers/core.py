@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from demo.processes import Kept
+from harness.processes import Kept
 
 PATIENCE_S = 10.0
 LOOK_AGAIN_S = 0.02

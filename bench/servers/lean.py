@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.programs import path_of
 from bench.servers.answers import SIZES, tail
 from bench.servers.core import kept_on
-from demo.processes import free_port
+from harness.processes import free_port
 
 SOURCE = Path(__file__).with_name("lean.c")
 

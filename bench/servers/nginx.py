@@ -11,7 +11,7 @@ from bench.programs import path_of
 from bench.servers.answers import OPENING, SIZES, tail
 from bench.servers.certificate import write_certificate
 from bench.servers.core import kept_on
-from demo.processes import free_port
+from harness.processes import free_port
 
 CONFIGURATION = """
 daemon off;

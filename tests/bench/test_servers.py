@@ -13,7 +13,7 @@ from bench.servers.answers import ID_SIZE, OPENING, SIZES, tail
 from bench.servers.core import ServerNotStarted, kept_on
 from bench.servers.lean import compiled, lean_server
 from bench.servers.nginx import nginx_server
-from demo.processes import free_port
+from harness.processes import free_port
 
 CORE = min(os.sched_getaffinity(0))
 needs_cc = pytest.mark.skipif(found("cc") is None, reason=str(NotInstalled(("cc",))))

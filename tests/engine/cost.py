@@ -28,7 +28,7 @@ from airflow_fanout.engine.work import Work
 from airflow_fanout.model.settings import FetchSettings, Throttle
 from airflow_fanout.staging.frozen import read_parameters
 from airflow_fanout.staging.journal import JournalWriter
-from demo.numbers import numbers
+from harness.numbers import numbers
 from tests.engine.harness import NOWHERE, frozen
 from tests.engine.scripted_curl import Kept, ScriptedEasy, ScriptedMulti
 

@@ -12,7 +12,7 @@ from airflow_fanout.api.request import Request
 from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.model.outcome import Kind, Outcome
 from airflow_fanout.model.settings import MIB, Retry, Timeouts
-from demo.service import DemoService
+from harness.service import DemoService
 from tests.engine.harness import NOWHERE, Run, frozen, job, listened, run
 from tests.http.servers import Server, announce, answer, as_json, drip, gzip_bomb, redirect, serving
 

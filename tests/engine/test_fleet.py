@@ -19,8 +19,8 @@ from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import Breaker, FetchSettings, Throttle
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.journal import read_records
-from demo.numbers import numbers
-from demo.service import DemoService
+from harness.numbers import numbers
+from harness.service import DemoService
 from tests.engine.harness import ONCE, frozen, job, journal, settings
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from airflow_fanout.launch.lines import LONGEST_LINE
 from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.progress import Progress
-from demo.service import DemoService
+from harness.service import DemoService
 from tests.engine.harness import frozen, job, listened, run, settings
 from tests.http.servers import Server, as_json, until
 

@@ -11,7 +11,7 @@ from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.errors import BadSource
 from airflow_fanout.model.settings import Retry
 from airflow_fanout.sources import Cursor, HttpList, NextLink, PageNumber
-from demo.service import DemoService
+from harness.service import DemoService
 from tests.http.servers import Server, answer, as_json, paths, redirect, serving
 
 if TYPE_CHECKING:

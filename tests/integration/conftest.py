@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pymongo import MongoClient
 
-from demo.airflow import AirflowClient
-from demo.service import DemoService
+from harness.airflow import AirflowClient
+from harness.service import DemoService
 from tests.airflow_fixture import AddDag, SharedAirflow
 from tests.integration.own import OwnDag, OwnReports, own_service
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from demo.airflow import AirflowClient
-from demo.numbers import numbers
-from demo.service.calls import calls_of
+from harness.airflow import AirflowClient
+from harness.numbers import numbers
+from harness.service.calls import calls_of
 from tests.integration.runs import Run
 
 DAGS = Path(__file__).parents[2] / "dags"

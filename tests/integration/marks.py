@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import sqlalchemy
 
-from demo.airflow import AirflowHome
+from harness.airflow import AirflowHome
 from tests.http.servers import Connection, Seen, answer, as_json, redirect
 
 NUMBER = "4477009001"

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
-from demo.service import DemoService
+from harness.service import DemoService
 from tests.airflow_fixture import AddedDags, SharedAirflow
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 
-from demo.processes import free_port
+from harness.processes import free_port
 
 HOST = "127.0.0.1"
 

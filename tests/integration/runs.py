@@ -14,7 +14,7 @@ from airflow_fanout.model.outcome import Record
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import read_manifest
 from airflow_fanout.staging.results import Results
-from demo.airflow import AirflowClient
+from harness.airflow import AirflowClient
 
 # Nothing that works takes so long, on however busy a machine; a test that waits longer is stuck.
 HANG_S = 300.0

@@ -12,10 +12,10 @@ from html import unescape
 
 import pytest
 
-from demo.airflow import AirflowClient
-from demo.numbers import number
-from demo.processes import free_port
-from demo.service import DemoService
+from harness.airflow import AirflowClient
+from harness.numbers import number
+from harness.processes import free_port
+from harness.service import DemoService
 from tests.airflow_fixture import AddDag, SharedAirflow
 from tests.integration.own import OwnDag, OwnReports
 from tests.integration.receivers import Hook, Mailbox, html_of

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from demo.airflow import AirflowClient
-from demo.airflow.home import COMMAND
-from demo.service import DemoService
+from harness.airflow import AirflowClient
+from harness.airflow.home import COMMAND
+from harness.service import DemoService
 from tests.airflow_fixture import AddDag, SharedAirflow
 from tests.integration.daily import FEW, ZONE, all_ended, backfilled, changed, expected, midnight, report
 from tests.integration.runs import Run, until

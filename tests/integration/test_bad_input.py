@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from demo.numbers import number
+from harness.numbers import number
 from tests.airflow_fixture import SharedAirflow
 from tests.integration.own import OwnReports, own_service
 from tests.integration.runs import Run

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_fanout.staging.directory import ListDirectory
-from demo.airflow import AirflowClient
-from demo.numbers import number
-from demo.service import DemoService
+from harness.airflow import AirflowClient
+from harness.numbers import number
+from harness.service import DemoService
 from tests.airflow_fixture import AddDag
 from tests.integration.runs import Run
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.airflow
 REPORT = """
     from airflow.sdk import DAG
     from airflow_fanout import Drift, FanoutTaskGroup, MaxEmpty, Over, Request, ResultSchema, Unique
-    from demo.numbers import number
+    from harness.numbers import number
     from subscribers import DAY
 
     def some(params):

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from airflow_fanout.staging.directory import ReportDirectory
-from demo.airflow import AirflowClient
-from demo.numbers import number
-from demo.service import DemoService
+from harness.airflow import AirflowClient
+from harness.numbers import number
+from harness.service import DemoService
 from tests.airflow_fixture import SharedAirflow
 from tests.integration.own import OwnDag
 from tests.integration.runs import Run, until

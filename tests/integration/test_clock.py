@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import time_machine
 
-from demo.airflow import Airflow, AirflowHome
-from demo.service import DemoService
+from harness.airflow import Airflow, AirflowHome
+from harness.service import DemoService
 from tests.integration.daily import ZONE, backfilled, expected, midnight, report
 from tests.integration.runs import Run, until
 from tests.shared import PLUGINS, connections

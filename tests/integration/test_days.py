@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from demo.airflow import AirflowClient, RequestRefused
-from demo.numbers import number
-from demo.service import DemoService
-from demo.service.calls import calls_of
+from harness.airflow import AirflowClient, RequestRefused
+from harness.numbers import number
+from harness.service import DemoService
+from harness.service.calls import calls_of
 from tests.integration.own import OwnDag
 from tests.integration.runs import Run
 

@@ -24,11 +24,11 @@ import pytest
 from airflow_fanout.model.outcome import Record
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.lines import read_lines
-from demo.airflow import Airflow, AirflowClient, AirflowHome
-from demo.numbers import number
-from demo.service import DemoService
-from demo.service.calls import calls_of
-from demo.service.options import Options
+from harness.airflow import Airflow, AirflowClient, AirflowHome
+from harness.numbers import number
+from harness.service import DemoService
+from harness.service.calls import calls_of
+from harness.service.options import Options
 from tests.integration.dags.subscribers import DAY
 from tests.integration.engines import engine_of
 from tests.integration.forwarder import Forwarder

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from demo.airflow import AirflowClient
-from demo.numbers import number
-from demo.service import DemoService
+from harness.airflow import AirflowClient
+from harness.numbers import number
+from harness.service import DemoService
 from tests.integration.engines import engine_of
 from tests.integration.own import OwnDag
 from tests.integration.runs import Run

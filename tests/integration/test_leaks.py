@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from demo.processes import free_port
+from harness.processes import free_port
 from tests.airflow_fixture import SharedAirflow
 from tests.http.servers import Server
 from tests.integration.marks import (

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from demo.airflow import AirflowHome, run_dag
-from demo.service import DemoService
+from harness.airflow import AirflowHome, run_dag
+from harness.service import DemoService
 from tests.shared import PLUGINS, connections
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_fanout.adapters.metrics import METRICS
-from demo.airflow import AirflowClient
-from demo.service import DemoService
+from harness.airflow import AirflowClient
+from harness.service import DemoService
 from tests.integration.own import OwnDag
 from tests.integration.runs import Run
 from tests.shared import Servers

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from demo.airflow.home import COMMAND
-from demo.processes import Kept
-from demo.service import DemoService
+from harness.airflow.home import COMMAND
+from harness.processes import Kept
+from harness.service import DemoService
 from tests.airflow_fixture import SharedAirflow
 from tests.integration.engines import is_engine
 from tests.integration.own import OwnReports

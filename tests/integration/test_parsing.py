@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from demo.airflow import AirflowClient, AirflowHome, environment
+from harness.airflow import AirflowClient, AirflowHome, environment
 from tests.integration.own import DAGS, FOLDERS, OwnReports
 
 pytestmark = pytest.mark.airflow

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from demo.airflow import AirflowClient
 from demo.follow import start_daily_run
-from demo.service import DemoService
+from harness.airflow import AirflowClient
+from harness.service import DemoService
 from tests.integration.own import OwnDag
 from tests.integration.runs import Run
 

@@ -11,8 +11,8 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from demo.mongod import Mongod, find_mongod
-from demo.processes import Kept, free_port
+from harness.mongod import Mongod, find_mongod
+from harness.processes import Kept, free_port
 
 PASSWORD = "a password"
 # name: where it was made, and its roles

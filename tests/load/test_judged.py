@@ -11,7 +11,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_fanout.errors import FanoutError
-from demo.connections import mongo_connection
+from harness.airflow.connections import mongo_connection
 from tests.load.faults import (
     FAULTS,
     count_changed,

@@ -17,7 +17,7 @@ from airflow_fanout.adapters.border import airflow_errors
 from airflow_fanout.adapters.broken import LoadBroke
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.mongo.write import MODES
-from demo.connections import mongo_connection
+from harness.airflow.connections import mongo_connection
 from tests.load.loads import load
 from tests.load.staged import staged, validate
 

@@ -16,7 +16,7 @@ from airflow_fanout import ExtractOperator, FanoutTaskGroup, MongoLoadOperator, 
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.operators.extract import report_name
 from airflow_fanout.staging.directory import ListDirectory
-from demo.connections import mongo_connection
+from harness.airflow.connections import mongo_connection
 from tests.load.staged import COUNT, Staged, staged, validate
 
 if TYPE_CHECKING:

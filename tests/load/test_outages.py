@@ -17,7 +17,7 @@ from pymongo.monitoring import CommandListener, CommandStartedEvent
 
 from airflow_fanout.mongo.access import MongoUnreachable
 from airflow_fanout.mongo.write import MODES
-from demo.mongod import Mongod, ReplicaSet
+from harness.mongod import Mongod, ReplicaSet
 from tests.load.loads import WRITES, Document, load, numbered, state, temporary
 
 if TYPE_CHECKING:

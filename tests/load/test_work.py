@@ -14,7 +14,7 @@ from pymongo import MongoClient
 from airflow_fanout.adapters.reporting import reported
 from airflow_fanout.mongo.access import MongoUnreachable
 from airflow_fanout.mongo.write import Work
-from demo.mongod import Mongod
+from harness.mongod import Mongod
 from tests.load.loads import load, numbered
 from tests.load.test_patience import Clock
 

@@ -21,12 +21,14 @@ from typing import NoReturn
 
 from hypothesis import settings
 
-from demo.mongod import Mongod
+from harness.mongod import Mongod
 from tests.mutants.modules import Module
 from tests.mutants.sampling import Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("bench", "dags", "demo", "plugins", "tests", "pyproject.toml")
+COPIED = ("bench", "dags", "demo", "harness", "plugins", "tests", "pyproject.toml")
+# The packages of the repository that a run imports again.
+OURS = ("airflow_fanout", "harness", "tests")
 # What every run of tests needs, and nobody changes: a run begins as a fork of a process that has it already.
 WARM = ("pytest", "hypothesis", "bson", "msgspec", "psutil", "pymongo", "requests", "zstandard")
 # The tests of a change that never ends are ended; an honest run on a busy machine isn't.
@@ -142,7 +144,7 @@ def _pytest(module: Module) -> int:
             os.dup2(log.fileno(), stream)
     import pytest
 
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("airflow_fanout", "demo", "tests")]:
+    for name in [name for name in sys.modules if name.partition(".")[0] in OURS]:
         del sys.modules[name]
     # The seed of hypothesis, so that a change is noticed each time or never; the warning is about what is warm.
     options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-seed=0"]

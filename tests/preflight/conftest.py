@@ -14,8 +14,8 @@ from airflow.sdk import DAG
 from pymongo import MongoClient
 
 from airflow_fanout import FanoutTaskGroup, HttpList, NextLink, Request
-from demo.mongod import Mongod
-from demo.service import DemoService
+from harness.mongod import Mongod
+from harness.service import DemoService
 
 ADMIN = ("root", "r00t-s3cret")
 # Every other user's password.

@@ -19,7 +19,7 @@ from airflow_fanout import (
     Request,
     ValidateOperator,
 )
-from demo.service import DemoService
+from harness.service import DemoService
 from tests.preflight.conftest import CALLS, LISTED, SUBSCRIBERS, Report, report
 
 pytestmark = pytest.mark.usefixtures("place")

@@ -11,9 +11,9 @@ from airflow.sdk.exceptions import AirflowFailException
 from pymongo import MongoClient
 
 from airflow_fanout.preflight.findings import NotReachable
-from demo.mongod import Mongod
-from demo.processes import free_port
-from demo.service import DemoService
+from harness.mongod import Mongod
+from harness.processes import free_port
+from harness.service import DemoService
 from tests.preflight.conftest import PASSWORD, SUBSCRIBERS, Report, report
 
 pytestmark = pytest.mark.usefixtures("place")

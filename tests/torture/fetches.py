@@ -1,4 +1,4 @@
-"""Fetches from the demo service with the settings that an author gets by default, and what the service saw of them."""
+"""Fetches from the HTTP service with the settings that an author gets by default, and what the service saw of them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_fanout.api.request import Request
 from airflow_fanout.model.settings import FetchSettings
-from demo.numbers import numbers
+from harness.numbers import numbers
 from tests.engine.harness import frozen, job
 
 if TYPE_CHECKING:
     from airflow_fanout.launch.job import Job
-    from demo.service import DemoService
+    from harness.service import DemoService
     from tests.engine.harness import Run
 
 # The short form is a part of all tests, the long one takes minutes: `make torture`.

@@ -19,7 +19,7 @@ from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import FetchSettings
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
 from airflow_fanout.staging.journal import read_records
-from demo.service import DemoService
+from harness.service import DemoService
 from tests.engine.harness import journal, listened, run
 from tests.torture.fetches import calls_of
 

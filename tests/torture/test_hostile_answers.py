@@ -16,8 +16,8 @@ import pytest
 from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import MIB, FetchSettings, Retry, Timeouts
-from demo.numbers import numbers
-from demo.service import DemoService
+from harness.numbers import numbers
+from harness.service import DemoService
 from tests.engine.harness import frozen, job, listened
 from tests.http.servers import Server, announce, authority, drip, gzip_bomb, paths, redirect
 

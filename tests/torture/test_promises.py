@@ -15,8 +15,8 @@ from airflow_fanout.launch.ending import progress_at_end
 from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import FetchSettings
-from demo.numbers import numbers
-from demo.service import DemoService
+from harness.numbers import numbers
+from harness.service import DemoService
 from tests.engine.harness import frozen, job, listened, run
 from tests.torture.fetches import CALLS, LONG, calls_of, over_time
 

@@ -26,7 +26,7 @@ from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import read_manifest
 from airflow_fanout.staging.journal import read_records
 from airflow_fanout.staging.results import Results
-from demo.service import DemoService
+from harness.service import DemoService
 from tests.engine.harness import Run, journal, listened
 from tests.torture.fetches import LONG, calls_of
 

@@ -14,7 +14,7 @@ from airflow.sdk import DAG
 from subscribers import DAY
 
 from airflow_fanout import ExtractOperator, FanoutTaskGroup, GeventFetchOperator, HttpList, MongoLoadOperator, Request
-from demo.numbers import number
+from harness.numbers import number
 
 UNASKED = [number(index) for index in range(100, 110)]
 ASKED = [number(index) for index in range(200, 210)]

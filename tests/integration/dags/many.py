@@ -8,7 +8,7 @@ from itertools import product
 from airflow.sdk import DAG
 
 from airflow_fanout import FanoutTaskGroup, Request
-from demo.numbers import numbers
+from harness.numbers import numbers
 
 
 def subscriber_days() -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from airflow.sdk import DAG, Param, task, task_group
 from subscribers import DAY
 
 from airflow_fanout import ExtractOperator, GeventFetchOperator, MongoLoadOperator, Request, ValidateOperator
-from demo.numbers import number
+from harness.numbers import number
 
 
 def of(account: str, suffix: str) -> list[tuple[str, str, str]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from demo.numbers import numbers
+from harness.numbers import numbers
 
 if TYPE_CHECKING:
     import requests
