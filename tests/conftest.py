@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import pytest
 
-from harness.processes import PR_SET_PDEATHSIG
+from harness.processes.keeper import PR_SET_PDEATHSIG
 from tests import guard
 from tests.distribution import Distribution, place_in_the_order
 from tests.shared import Desk, OwnServers, Servers, ServersElsewhere

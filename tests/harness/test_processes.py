@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from harness.processes import CommandNotStarted, Kept, StillRunning, free_port
+from harness.processes.kept import KEEPER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -161,7 +162,7 @@ def test_output_goes_to_the_log_and_stdin_is_empty(tmp_path: Path) -> None:
 def test_keeper_does_not_hold_stdout(mark: str) -> None:
     """Who reads the command's output sees its end when the command closes it, though the keeper runs."""
     code = "import os, time; os.write(1, b'said'); os.close(1); os.close(2); time.sleep(300)"
-    command = [sys.executable, "-m", "harness.processes", "--grace", "1", "--", *python(code)]
+    command = [sys.executable, "-P", str(KEEPER), "--grace", "1", "--", *python(code)]
     keeper = subprocess.Popen(command, cwd=ROOT, env=environment(mark), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     with keeper:
         assert keeper.stdout

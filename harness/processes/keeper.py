@@ -1,6 +1,6 @@
-"""Keep processes: whatever a kept command starts is gone soon after the one who wanted it is gone.
+"""The keeper: whatever a kept command starts is gone soon after the one who wanted it is gone.
 
-``python -m harness.processes [--grace S] -- command …`` runs a command. When the keeper's stdin reaches its
+``python -P keeper.py [--grace S] -- command …`` runs a command. When the keeper's stdin reaches its
 end (its parent closed it, or died, even of SIGKILL), when it gets SIGTERM or SIGINT, or when the command
 ends, all descendants are ended: SIGTERM, a grace, SIGKILL. It then exits with the command's code, or with
 128 + n if signal n ended it.
@@ -13,26 +13,21 @@ from __future__ import annotations
 
 import argparse
 import ctypes
-import errno
 import os
-import secrets
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+# No module of the harness: this file runs as a program, wherever it is started.
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from types import TracebackType
-    from typing import Self
+    from collections.abc import Iterator, Sequence
 
 DEFAULT_GRACE_S = 3.0
 # How long SIGKILL may take to work before the keeper gives up on a process (one stuck in the kernel).
@@ -42,142 +37,7 @@ REAP_PAUSE_S = 0.02
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
-CLIENT_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
-LOWEST_PORT = 10_000
-PORT_TRIES = 20
 ENDINGS = (signal.SIGTERM, signal.SIGINT)
-
-
-class CommandNotStarted(OSError):
-    """A kept command could not be started; ``reason`` is the system's own sentence."""
-
-    def __init__(self, command: Sequence[str], reason: str) -> None:
-        super().__init__(command, reason)
-        self.command = tuple(command)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"{self.command[0]} could not be started: {self.reason}"
-
-
-class StillRunning(TimeoutError):
-    """A kept command has not ended in the time that was given to it."""
-
-    def __init__(self, pid: int, timeout_s: float | None) -> None:
-        super().__init__(pid, timeout_s)
-        self.pid = pid
-        self.timeout_s = timeout_s
-
-    def __str__(self) -> str:
-        return f"Process {self.pid}, or what it started, still runs after {self.timeout_s} s."
-
-
-def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that was free a moment ago; somebody else may take it before you do.
-
-    It isn't one of those that the system gives to clients: a server takes seconds to start, and in that time
-    a fetch beside it opens thousands of connections.
-    """
-    for port in (*(_chosen_port() for _ in range(PORT_TRIES)), 0):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return int(probe.getsockname()[1])
-    raise OSError(errno.EADDRNOTAVAIL, "no TCP port of 127.0.0.1 is free")
-
-
-def _chosen_port() -> int:
-    """Return a port below the clients' ports, by chance, 0 for any port where those can't be known."""
-    with suppress(OSError, ValueError):
-        lowest_of_clients = int(CLIENT_PORTS.read_text().split()[0])
-        return LOWEST_PORT + secrets.randbelow(lowest_of_clients - LOWEST_PORT)
-    return 0
-
-
-class Kept:
-    """A command that runs under a keeper of its own, seen from the side that wants it."""
-
-    def __init__(self, keeper: subprocess.Popen[bytes], pid: int) -> None:
-        self._keeper = keeper
-        self.pid = pid
-
-    @classmethod
-    def start(
-        cls,
-        command: Sequence[str],
-        *,
-        env: Mapping[str, str] | None = None,
-        cwd: Path | None = None,
-        log: Path | None = None,
-    ) -> Self:
-        """Start a command with an empty stdin; its stdout and stderr are appended to ``log``, if given.
-
-        Returns once the command runs; raises CommandNotStarted if it can't. ``pid`` is the command's, not
-        the keeper's. Both have a session of their own: Ctrl-C reaches only the caller, who decides.
-        """
-        with ExitStack() as closing:
-            output = closing.enter_context(log.open("ab")) if log else None
-            reader, writer = os.pipe()
-            report = closing.enter_context(os.fdopen(reader, "rb"))
-            with os.fdopen(writer, "wb"):
-                keeper = subprocess.Popen(
-                    # -P: this file's own folder is no place to import from, it has a numbers.py.
-                    [sys.executable, "-P", __file__, "--report-fd", str(writer), "--", *command],
-                    stdin=subprocess.PIPE,
-                    stdout=output,
-                    stderr=subprocess.STDOUT if output else None,
-                    env=env,
-                    cwd=cwd,
-                    pass_fds=(writer,),
-                    start_new_session=True,
-                )
-            said = report.read().decode()
-        kept = cls(keeper, int(said) if said.isdecimal() else 0)
-        if not kept.pid:
-            kept.stop(0)
-            raise CommandNotStarted(command, said or "the keeper died")
-        return kept
-
-    def __repr__(self) -> str:
-        code = self.poll()
-        return f"<Kept {self.pid} {'running' if code is None else f'ended with {code}'}>"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    @property
-    def keeper_pid(self) -> int:
-        """The keeper's own process id."""
-        return self._keeper.pid
-
-    def poll(self) -> int | None:
-        """Return the command's exit code (128 + n for signal n) once all it started is gone, else None."""
-        return self._keeper.poll()
-
-    def wait(self, timeout_s: float | None = None) -> int:
-        """Wait until all it started is gone, and return the command's code; raise StillRunning if not."""
-        try:
-            return self._keeper.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            raise StillRunning(self.pid, timeout_s) from None
-
-    def stop(self, grace_s: float = DEFAULT_GRACE_S) -> int:
-        """End the command and all it started, with SIGKILL what is left after the grace; return its code.
-
-        Stopping what is stopped does nothing.
-        """
-        if self._keeper.stdin and not self._keeper.stdin.closed:
-            with suppress(BrokenPipeError), self._keeper.stdin as stdin:
-                stdin.write(str(grace_s).encode())
-        try:
-            return self.wait(grace_s + KILL_LIMIT_S + 1)
-        except StillRunning:
-            self._keeper.kill()
-            return self._keeper.wait()
 
 
 class Keeper:
@@ -309,7 +169,7 @@ def _let_go_of_output() -> None:
 
 def main() -> int:
     """Keep the command named on the command line; return its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m harness.processes", description="Keep a command's processes.")
+    parser = argparse.ArgumentParser(prog="python -P keeper.py", description="Keep a command's processes.")
     parser.add_argument("--grace", type=float, default=DEFAULT_GRACE_S, metavar="S", help="seconds before SIGKILL")
     parser.add_argument("--report-fd", type=int, help="an open descriptor to write the command's pid to")
     parser.add_argument("command", nargs="+")

@@ -1,0 +1,6 @@
+"""Processes that end with the one who wanted them, and ports for what they serve."""
+
+from harness.processes.kept import CommandNotStarted, Kept, StillRunning
+from harness.processes.ports import free_port
+
+__all__ = ["CommandNotStarted", "Kept", "StillRunning", "free_port"]
