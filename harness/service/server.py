@@ -50,7 +50,7 @@ async def _listen(runner: web.AppRunner, service: Service, options: Options) -> 
     handle = cast("web.Server", runner.server)
 
     def accept() -> asyncio.Protocol:
-        service.counters.connection_accepted()
+        service.state.counters.connection_accepted()
         return handle()
 
     return await asyncio.get_running_loop().create_server(
