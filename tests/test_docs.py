@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import re
 from pathlib import Path
@@ -10,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import airflow_fanout
-from airflow_fanout import errors
 from airflow_fanout.adapters.connection import OPTIONS
 from airflow_fanout.model.outcome import Kind
+from tests.kinds import error_kinds
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -111,6 +110,9 @@ WHILE_WRITING = {
     "BadTemplate",
     "BadParameter",
     "DuplicateParameter",
+    "WrongArgument",
+    "WrongFunction",
+    "AsyncFunction",
 }
 OPENINGS = {
     "UnknownField": "endpoint uses {…}",
@@ -140,15 +142,34 @@ OPENINGS = {
     "NoUniqueIndex": "can't have a unique index",
     "SwapLost": "A newer load of",
     "MongoFailed": "MongoDB failed",
+    "MongoUnreachable": "The MongoDB of the connection … can't be reached",
+    "MongoDenied": "is refused by its MongoDB",
+    "BadTarget": "… can't be loaded: …",
+    "TargetChanged": "was changed while load filled the collection",
+    "KeysMeet": "can't hold two documents of this run",
+    "DocumentRefused": "would refuse N of the first M documents",
+    "LoadBroke": "Load failed with",
+    "SharedTarget": "belongs to the instance with map index",
+    "NoList": "There is no list: the extract task has returned nothing",
+    "BadProxy": "The connection's proxy (…://…) can't be used",
+    "FunctionMisfits": "doesn't fit its arguments",
+    "EngineRefused": "The engine can't make requests over TLS",
+    "NotReady": "The report isn't ready",
+    "NotReachable": "The report isn't started",
+    "UnusableList": "the list isn't what the report says of it",
+    "StagingChanged": "The report's tasks didn't leave it like this",
+    "ForeignPart": "belongs to another list, or to another place in the journal",
+    "PartLost": "so results are lost",
+    "NotFetched": "The fetch task hasn't run yet",
+    "NotAsValidated": "Load takes exactly what validate has judged",
+    "StagingDenied": "can't be read or written by the user of this task",
+    "NotCleaned": "entries of the staging area could not be read or removed",
+    "TemporaryFailed": "This is the folder for temporary files",
 }
 
 
 def test_every_error_is_in_the_runbook() -> None:
     """For each error there is a line that says what it means and what to do."""
-    kinds = {
-        name
-        for name, kind in vars(errors).items()
-        if inspect.isclass(kind) and issubclass(kind, errors.FanoutError) and dataclasses.is_dataclass(kind)
-    }
+    kinds = {kind.__name__ for kind in error_kinds()}
     assert kinds - WHILE_WRITING == OPENINGS.keys()
     assert [opening for opening in OPENINGS.values() if opening not in OPERATING] == []

@@ -32,6 +32,7 @@ HEAVY = frozenset(
 MAY_LOAD = {
     "adapters": {"airflow", "cloudpickle", "sqlalchemy"},
     "adapters/__init__.py": set[str](),
+    "adapters/errors.py": set[str](),
     "api/failures.py": {"requests", "urllib3"},
     "api/session.py": {"requests", "urllib3"},
     "engine": {"cloudpickle", "gevent", "requests", "urllib3"},
@@ -49,6 +50,7 @@ MAY_LOAD = {
     "mongo/__init__.py": set[str](),
     # What MongoDB's names are is known without its driver, and while a DAG file is parsed.
     "mongo/namespaces.py": set[str](),
+    "mongo/errors.py": set[str](),
     # What BSON can hold.
     "mongo/documents.py": {"bson"},
     "mongo/storable.py": {"bson"},
@@ -56,6 +58,7 @@ MAY_LOAD = {
     "notifications/__init__.py": set[str](),
     "operators": {"airflow", "cloudpickle", "sqlalchemy"},
     "operators/__init__.py": set[str](),
+    "operators/errors.py": set[str](),
     "preflight/fields.py": {"cloudpickle"},
     # What reads an HTTP list; what describes one loads neither.
     "sources/asking.py": {"requests", "urllib3"},

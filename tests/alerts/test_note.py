@@ -5,9 +5,11 @@ from collections import Counter
 import pytest
 
 from airflow_fanout.alerts.note import Counts, Note, describe
-from airflow_fanout.errors import BadSource, Tripped, ValidationFailed
+from airflow_fanout.launch.errors import Tripped
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.progress import Progress
+from airflow_fanout.sources.errors import BadSource
+from airflow_fanout.validation.errors import ValidationFailed
 
 TEL = "+12025550143"
 

@@ -9,7 +9,8 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, A
 from airflow_fanout.adapters.border import airflow_errors
 from airflow_fanout.adapters.noting import noted
 from airflow_fanout.alerts.note import Counts, Note
-from airflow_fanout.errors import EmptyList, StagingFailed
+from airflow_fanout.sources.errors import EmptyList
+from airflow_fanout.staging.errors import StagingFailed
 
 
 class Task:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_fanout.errors import EngineBlocked, EngineFailed
 from airflow_fanout.launch.ending import progress_at_end
+from airflow_fanout.launch.errors import EngineBlocked, EngineFailed
 from airflow_fanout.launch.fleet import MOST_RESTARTS, Fleet
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import Retry, Timeouts

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_fanout.api.request import Request
-from airflow_fanout.errors import EngineDied, EngineStopped, NotStarted, Tripped
 from airflow_fanout.launch.ending import progress_at_end
+from airflow_fanout.launch.errors import EngineDied, EngineStopped, NotStarted, Tripped
 from airflow_fanout.launch.fleet import Fleet
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import Breaker, FetchSettings, Throttle

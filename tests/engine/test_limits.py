@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_fanout.errors import TooFewFiles
+from airflow_fanout.launch.errors import TooFewFiles
 from airflow_fanout.launch.limits import RESERVE, allow_files, check_files
 
 ROOT = Path(__file__).resolve().parents[2]

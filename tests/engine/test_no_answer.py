@@ -15,8 +15,8 @@ from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.failures import outcome_of
 from airflow_fanout.api.request import Request
 from airflow_fanout.engine.transport.by_curl import CurlTransport
-from airflow_fanout.errors import NotStarted
 from airflow_fanout.launch.ending import progress_at_end
+from airflow_fanout.launch.errors import NotStarted
 from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.model.outcome import Cause, Failure, Kind, Outcome
 from airflow_fanout.model.settings import Breaker, FetchSettings, Retry, Timeouts

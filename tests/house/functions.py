@@ -73,4 +73,4 @@ def _lines(node: Function) -> int:
 
 def _body(node: Function) -> int:
     statements = node.body[1:] if ast.get_docstring(node, clean=False) is not None else node.body
-    return statements[-1].end_lineno - statements[0].lineno + 1 if statements else 0
+    return (statements[-1].end_lineno or 0) - statements[0].lineno + 1 if statements else 0

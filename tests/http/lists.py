@@ -10,9 +10,9 @@ import pytest
 
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.codec import Json
-from airflow_fanout.errors import BadSource
 from airflow_fanout.model.settings import Retry
 from airflow_fanout.sources import HttpList
+from airflow_fanout.sources.errors import BadSource
 from tests.http.servers import Connection, Seen, Server, as_json
 
 QUICK = Retry(attempts=3, base_s=0.0)

@@ -7,7 +7,7 @@ import pytest
 from airflow.sdk import Connection
 
 from airflow_fanout.adapters.connection import to_endpoint
-from airflow_fanout.api.proxies import BadProxy
+from airflow_fanout.api.errors import BadProxy
 from airflow_fanout.errors import BadConnection
 
 

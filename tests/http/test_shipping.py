@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_fanout.errors import FunctionNotSent
-from airflow_fanout.launch.shipping import AsyncFunction, FunctionMisfits, check_call, check_function, describe, pack
+from airflow_fanout.launch.errors import AsyncFunction, FunctionMisfits, FunctionNotSent
+from airflow_fanout.launch.shipping import check_call, check_function, describe, pack
 from airflow_fanout.model.outcome import Kind
 from tests.engine.harness import frozen, job, run
 from tests.http.dag_file import loaded
@@ -174,8 +174,9 @@ import sys
 from pathlib import Path
 from airflow.sdk import DAG
 from airflow_fanout import FanoutTaskGroup
-from airflow_fanout.errors import FunctionNotSent
-from airflow_fanout.launch.shipping import FunctionMisfits, pack
+from airflow_fanout.launch.errors import FunctionNotSent
+from airflow_fanout.launch.errors import FunctionMisfits
+from airflow_fanout.launch.shipping import pack
 from tests.engine.harness import frozen, job, run
 from tests.http.dag_file import loaded
 here = Path(sys.argv[1])

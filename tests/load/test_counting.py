@@ -11,9 +11,9 @@ import pytest
 from pymongo import MongoClient
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 
-from airflow_fanout.errors import CountMismatch
 from airflow_fanout.model.outcome import Kind, Record
 from airflow_fanout.mongo.documents import Shape, encoded, parameter_and_result
+from airflow_fanout.mongo.errors import CountMismatch
 from airflow_fanout.mongo.loading import Loading
 from airflow_fanout.mongo.target import look
 from airflow_fanout.mongo.write import MODES, Patience, Written, counting, write

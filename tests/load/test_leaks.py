@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_fanout import MongoLoadOperator
 from airflow_fanout.adapters.border import airflow_errors
-from airflow_fanout.adapters.broken import LoadBroke
+from airflow_fanout.adapters.errors import LoadBroke
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.mongo.write import MODES
 from harness.airflow.connections import mongo_connection

@@ -13,12 +13,12 @@ import pytest
 from pymongo import ASCENDING, MongoClient
 from pymongo.monitoring import CommandListener, CommandStartedEvent, CommandSucceededEvent
 
-from airflow_fanout.errors import CountMismatch, FanoutError, NoUniqueIndex, WriteRefused
+from airflow_fanout.errors import FanoutError
 from airflow_fanout.model.outcome import Kind, Record
 from airflow_fanout.mongo import documents
-from airflow_fanout.mongo.access import MongoUnreachable
 from airflow_fanout.mongo.batches import BATCH, BATCH_BYTES, Pair, batches, write_all
 from airflow_fanout.mongo.documents import Shape, Stored, encoded
+from airflow_fanout.mongo.errors import CountMismatch, MongoUnreachable, NoUniqueIndex, WriteRefused
 from airflow_fanout.mongo.loading import Loading
 from airflow_fanout.mongo.patience import Patience
 from airflow_fanout.mongo.side_by_side import AT_ONCE

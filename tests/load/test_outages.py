@@ -15,7 +15,7 @@ import pytest
 from pymongo import MongoClient
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 
-from airflow_fanout.mongo.access import MongoUnreachable
+from airflow_fanout.mongo.errors import MongoUnreachable
 from airflow_fanout.mongo.write import MODES
 from harness.mongod import Mongod, ReplicaSet
 from tests.load.loads import WRITES, Document, load, numbered, state, temporary

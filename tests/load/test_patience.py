@@ -17,7 +17,7 @@ from pymongo.errors import (
     WTimeoutError,
 )
 
-from airflow_fanout.errors import MongoFailed
+from airflow_fanout.mongo.errors import MongoFailed
 from airflow_fanout.mongo.patience import LONGEST_PAUSE_S, Patience, passes
 
 

@@ -15,11 +15,9 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from airflow_fanout.errors import SwapLost
+from airflow_fanout.mongo.errors import DocumentRefused, SwapLost, TargetChanged
 from airflow_fanout.mongo.lease import Leases
 from airflow_fanout.mongo.patience import Patience
-from airflow_fanout.mongo.swap import TargetChanged
-from airflow_fanout.mongo.trial import DocumentRefused
 from airflow_fanout.mongo.write import Work, Written, lease
 from tests.load.loads import AS_OF, begin, load, numbered, state, stored, temporary
 from tests.load.secured import failing

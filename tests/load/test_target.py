@@ -7,10 +7,11 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from airflow_fanout.mongo.access import MongoUnreachable, access_of, client_of, refusal
+from airflow_fanout.mongo.access import access_of, client_of, refusal
+from airflow_fanout.mongo.errors import BadTarget, MongoUnreachable
 from airflow_fanout.mongo.namespaces import name_problems
 from airflow_fanout.mongo.preflight import target_problems
-from airflow_fanout.mongo.target import BadTarget, Target, look, problems
+from airflow_fanout.mongo.target import Target, look, problems
 from airflow_fanout.mongo.write import MODES
 from tests.load.loads import AS_OF, load, temporary
 from tests.load.secured import PASSWORD, secured

@@ -11,9 +11,8 @@ import pytest
 from pymongo import MongoClient
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 
-from airflow_fanout.errors import WriteRefused
 from airflow_fanout.mongo.batches import BATCH
-from airflow_fanout.mongo.trial import DocumentRefused, KeysMeet
+from airflow_fanout.mongo.errors import DocumentRefused, KeysMeet, WriteRefused
 from airflow_fanout.mongo.write import MODES, Written
 from tests.load.loads import AS_OF, load, stored, temporary
 from tests.load.secured import PASSWORD, failing, secured

@@ -12,7 +12,7 @@ import pytest
 from pymongo import MongoClient
 
 from airflow_fanout.adapters.reporting import reported
-from airflow_fanout.mongo.access import MongoUnreachable
+from airflow_fanout.mongo.errors import MongoUnreachable
 from airflow_fanout.mongo.write import Work
 from harness.mongod import Mongod
 from tests.load.loads import load, numbered

@@ -20,7 +20,8 @@ from airflow_fanout import (
     Retry,
     ValidateOperator,
 )
-from airflow_fanout.adapters.border import NoList, list_directory
+from airflow_fanout.adapters.border import list_directory
+from airflow_fanout.adapters.errors import NoList
 from airflow_fanout.errors import FanoutError
 
 CALLS = Request(endpoint="/calls/{tel}")

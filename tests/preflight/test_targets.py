@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 from pymongo import MongoClient
 
-from airflow_fanout.preflight.findings import NotReachable
+from airflow_fanout.preflight.errors import NotReachable
 from harness.mongod import Mongod
 from harness.processes import free_port
 from harness.service import DemoService

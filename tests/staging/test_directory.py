@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_fanout.errors import StagingLost
 from airflow_fanout.staging.directory import LONGEST_NAME, ListDirectory, ReportDirectory, file_name
+from airflow_fanout.staging.errors import StagingLost
 from airflow_fanout.staging.files import read_json, write_whole
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))

@@ -10,9 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_fanout.codec import Json
-from airflow_fanout.errors import BadParameter, BadSetting, DuplicateParameter, StagingLost, UnknownSelection
+from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.as_of import AsOf
+from airflow_fanout.model.errors import BadParameter
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
+from airflow_fanout.staging.errors import DuplicateParameter, StagingLost, UnknownSelection
 from airflow_fanout.staging.files import read_json, write_whole
 from airflow_fanout.staging.frozen import Manifest, Selection, freeze, read_manifest, read_parameters
 

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from airflow_fanout.errors import JournalDamaged
 from airflow_fanout.model.outcome import Kind, Outcome, Place, Record
 from airflow_fanout.staging.directory import GenerationDirectory
-from airflow_fanout.staging.errors import ForeignPart, NotAsValidated, StagingChanged
+from airflow_fanout.staging.errors import ForeignPart, JournalDamaged, NotAsValidated, StagingChanged
 from airflow_fanout.staging.journal import (
     PART_AGE_S,
     PART_BYTES,

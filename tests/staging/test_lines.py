@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_fanout import codec
-from airflow_fanout.errors import JournalDamaged
+from airflow_fanout.staging.errors import JournalDamaged
 from airflow_fanout.staging.lines import FRAME_BYTES, LinesWriter, read_lines
 
 FRAMES = st.lists(st.lists(st.dictionaries(st.text("abc"), st.integers()), max_size=5), max_size=5)

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_fanout.errors import EngineFailed, StagingFailed
 from airflow_fanout.launch.ending import progress_at_end
+from airflow_fanout.launch.errors import EngineFailed
 from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import FetchSettings
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
+from airflow_fanout.staging.errors import StagingFailed
 from airflow_fanout.staging.journal import read_records
 from harness.service import DemoService
 from tests.engine.harness import journal, listened, run

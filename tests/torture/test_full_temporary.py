@@ -14,8 +14,9 @@ import pytest
 from airflow_fanout.adapters.border import airflow_errors
 from airflow_fanout.model.outcome import Kind, Outcome, Record
 from airflow_fanout.mongo.documents import Shape, encoded, parameter_and_result
+from airflow_fanout.staging.errors import TemporaryFailed
 from airflow_fanout.staging.seen import Seen
-from airflow_fanout.staging.temporary import TemporaryFailed, temporary_file
+from airflow_fanout.staging.temporary import temporary_file
 from tests.torture.test_broken_staging import is_mounted
 
 SHAPE = Shape(key=("tel",), as_of=datetime(2026, 11, 22, tzinfo=UTC), document=parameter_and_result)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_fanout.api.endpoint import Endpoint
-from airflow_fanout.errors import NotStarted
 from airflow_fanout.launch.ending import progress_at_end
+from airflow_fanout.launch.errors import NotStarted
 from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import FetchSettings

@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_fanout.codec import Json
-from airflow_fanout.errors import BadSetting, JournalDamaged
+from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.outcome import Failure, Kind, Outcome, Record
+from airflow_fanout.staging.errors import JournalDamaged
 from airflow_fanout.staging.history import MOST_RUNS, GoodRun, History
 from airflow_fanout.validation.checks import (
     LONGEST_SAYING,

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_fanout.errors import BadParameter, BadSetting
+from airflow_fanout.errors import BadSetting
+from airflow_fanout.model.errors import BadParameter
 from airflow_fanout.model.parameter import arguments, check_names, fields, normalise
 from tests.ids import plain_repr
 

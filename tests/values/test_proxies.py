@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_fanout.api.proxies import BadProxy, check_proxies
+from airflow_fanout.api.errors import BadProxy
+from airflow_fanout.api.proxies import check_proxies
 
 
 @pytest.mark.parametrize(

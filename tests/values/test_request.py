@@ -8,9 +8,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from airflow_fanout import codec
+from airflow_fanout.api.errors import UnknownField
 from airflow_fanout.api.request import METHODS, Compiled, Message, Request
 from airflow_fanout.api.result import Part
-from airflow_fanout.errors import BadSetting, UnknownField
+from airflow_fanout.errors import BadSetting
 
 VALUES = st.text(st.characters(exclude_categories=["Cs"]))
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_fanout.api.errors import BadTemplate, UnknownField
 from airflow_fanout.api.template import Template, Tree, check_fields
 from airflow_fanout.codec import Json
-from airflow_fanout.errors import BadTemplate, UnknownField
 
 VALUES = st.text(st.characters(exclude_categories=["Cs"]))
 LITERALS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="{}"))

@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -15,9 +14,10 @@ from urllib.parse import urlsplit
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_fanout.errors import BadSetting, FanoutError, StagingFailed, StagingLost
+from airflow_fanout.adapters.errors import NoList
+from airflow_fanout.errors import BadSetting, FanoutError
 from airflow_fanout.staging.directory import ListDirectory
-from airflow_fanout.staging.errors import StagingChanged, StagingDenied
+from airflow_fanout.staging.errors import StagingChanged, StagingDenied, StagingFailed, StagingLost
 from airflow_fanout.staging.files import PRIVATE
 from airflow_fanout.staging.frozen import Manifest, read_manifest, verify_list
 
@@ -170,15 +170,3 @@ def checked_list(reference: Reference | XComArg) -> tuple[ListDirectory, Manifes
         raise StagingChanged(str(directory.manifest), "isn't of the list that extract has frozen")
     verify_list(directory, manifest)
     return directory, manifest
-
-
-@dataclass(eq=False)
-class NoList(FanoutError):
-    """Extract has returned nothing that this task could take."""
-
-    def __str__(self) -> str:
-        return (
-            "There is no list: the extract task has returned nothing in this run. It was skipped, it hasn't run yet, "
-            "its XCom was deleted, or its do_xcom_push is False. Clear the run from extract on. If extract may be "
-            "skipped, let this task be skipped with it: the trigger rule none_failed lets it run all the same."
-        )

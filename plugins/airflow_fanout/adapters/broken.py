@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from traceback import extract_tb
-from typing import ClassVar
 
-from airflow_fanout.errors import FanoutError
+from airflow_fanout.adapters.errors import LoadBroke
 
 FRAMES = 8
-
-
-@dataclass(eq=False)
-class LoadBroke(FanoutError):
-    """Load met an error of its own, or of the report's function, that it has no sentence for."""
-
-    retry: ClassVar[bool] = True
-
-    kind: str
-    places: str
-
-    def __str__(self) -> str:
-        return (
-            f"Load failed with {self.kind}, raised in: {self.places}. What the error says isn't shown, since it may "
-            "hold personal data. Load is safe to run again. If a line of the report's own file is among these, look "
-            "there; else report the lines as a defect."
-        )
 
 
 def broken(error: Exception) -> LoadBroke:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_fanout.errors import BadSetting, FanoutError
+from airflow_fanout.adapters.errors import SharedTarget
+from airflow_fanout.errors import BadSetting
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.files import make_folder, mode_of
 from airflow_fanout.staging.listing import listed
@@ -20,23 +20,6 @@ WAY_OUT = (
     '"upsert", because this load is mapped: with this mode each of its instances would remove the documents of the '
     "others. Or give each instance a collection of its own, by a template or by the mapped argument"
 )
-
-
-@dataclass(eq=False)
-class SharedTarget(FanoutError):
-    """Two instances of a mapped load would replace each other's documents; found before the first write."""
-
-    collection: str
-    mode: str
-    other: int
-    claim: str
-
-    def __str__(self) -> str:
-        return (
-            f'{self.collection} belongs to the instance with map index {self.other} of this load already, and mode="'
-            f'{self.mode}" would remove its documents. Nothing was written. Use mode="upsert", or give each instance a '
-            f"collection of its own. If the mapping was changed since then, remove {self.claim} and clear this task."
-        )
 
 
 def check_mapped_mode(mode: str, database: object, collection: object, *, is_mapped: bool) -> None:

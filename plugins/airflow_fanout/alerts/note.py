@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from airflow_fanout.errors import FanoutError, ValidationFailed
+from airflow_fanout.errors import FanoutError
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.progress import Progress
 
@@ -84,7 +84,7 @@ def describe(error: BaseException) -> tuple[str, str]:
     text = str(own)
     shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}… (the log has all of it)"
     # The samples of a validation are masked, or shown since their author said so.
-    return type(own).__name__, without_secrets(shown) if isinstance(own, ValidationFailed) else redact(shown)
+    return type(own).__name__, without_secrets(shown) if own.shows_samples else redact(shown)
 
 
 def _place(error: BaseException) -> str:

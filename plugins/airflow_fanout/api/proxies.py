@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from airflow_fanout.errors import FanoutError
+from airflow_fanout.api.errors import BadProxy
 
 # What requests may send our addresses by; the environment may name proxies for others, and hosts that need none.
 _FOR = frozenset({"http", "https", "all"})
 _KNOWN = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
-
-
-@dataclass(eq=False)
-class BadProxy(FanoutError):
-    """A proxy that can't be used: every request would fail."""
-
-    scheme: str
-    problem: str
-
-    def __str__(self) -> str:
-        return f"The connection's proxy ({self.scheme}://…) can't be used: {self.problem}"
 
 
 def check_proxies(proxies: Mapping[str, str | None]) -> None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 
 from airflow_fanout import codec
+from airflow_fanout.api.errors import BadTemplate, UnknownField
 from airflow_fanout.codec import Json
-from airflow_fanout.errors import BadTemplate, UnknownField
 
 # A Python identifier, as `names` has them, or a place.
 _FIELD = re.compile(r"\{([^\W\d]\w*|[0-9]+)\}")

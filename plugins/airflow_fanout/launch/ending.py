@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from airflow_fanout.errors import (
+from airflow_fanout.errors import FanoutError
+from airflow_fanout.launch.errors import (
     ApiDown,
     EngineDied,
     EngineFailed,
+    EngineRefused,
     EngineStopped,
-    FanoutError,
     LongWait,
     NotStarted,
     Superseded,
@@ -23,16 +23,6 @@ from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.model.outcome import Cause, Kind
 from airflow_fanout.model.progress import Progress
 from airflow_fanout.model.reasons import REMEDIES, failures, fix_of
-
-
-@dataclass(eq=False)
-class EngineRefused(FanoutError):
-    """The engine can't do its job, and no other try of it could; `text` is the cause's own sentence."""
-
-    text: str
-
-    def __str__(self) -> str:
-        return self.text
 
 
 def _tripped(progress: Progress, said: dict[str, Any], connection: str) -> Tripped:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
-from airflow_fanout.errors import EngineBlocked
+from airflow_fanout.launch.errors import EngineBlocked
 from airflow_fanout.launch.fatal import Fatal, described, named, of_end, of_silence
 from airflow_fanout.launch.hearing import Said, heard
 from airflow_fanout.launch.job import Job

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 from collections.abc import Callable
 
-from airflow_fanout.errors import TooFewFiles
+from airflow_fanout.launch.errors import TooFewFiles
 
 # Files, pipes, the event loop's own descriptors, and what an author's function may open besides.
 RESERVE = 64

@@ -11,14 +11,13 @@ import inspect
 import io
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 import cloudpickle
 
 from airflow_fanout.codec import Json
-from airflow_fanout.errors import FanoutError, FunctionNotSent
+from airflow_fanout.launch.errors import AsyncFunction, FunctionMisfits, FunctionNotSent
 from airflow_fanout.model import parameter
 
 # Airflow's dag processor and task runner import a DAG file under this name, which no other process knows.
@@ -67,33 +66,6 @@ def _is_airflows(value: object) -> bool:
 def _is_async(function: Callable[..., Any]) -> bool:
     called = (function, getattr(function, "__call__", None))  # noqa: B004 - an object's own method is looked at
     return any(inspect.iscoroutinefunction(one) or inspect.isasyncgenfunction(one) for one in called)
-
-
-class AsyncFunction(FunctionNotSent):
-    """A function that would have to be awaited."""
-
-    def __str__(self) -> str:
-        return (
-            f"The function {self.function} is async, and the engine awaits nothing. Write a plain `def` that calls "
-            "session.get(…): the engine makes as many calls at once as `concurrency` says, so asyncio isn't needed. "
-            "(asyncio.run can't run in the engine.)"
-        )
-
-
-@dataclass(eq=False)
-class FunctionMisfits(FanoutError):
-    """A function that can't be called with the arguments that it would get."""
-
-    function: str
-    given: tuple[str, ...]
-    problem: str
-
-    def __str__(self) -> str:
-        return (
-            f"The function {self.function} doesn't fit its arguments: it is called with ({', '.join(self.given)}): "
-            f"{self.problem}. The session comes first, then an object's fields by their names, or a tuple's values in "
-            "their order. Change the function's arguments, or the `names` of extract."
-        )
 
 
 def check_call(function: Callable[..., Any], first: Json) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 from airflow_fanout import codec
 from airflow_fanout.codec import Json
-from airflow_fanout.errors import BadParameter, BadSetting
+from airflow_fanout.errors import BadSetting
 from airflow_fanout.masking import mask
+from airflow_fanout.model.errors import BadParameter
 
 Names = Sequence[str]
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
 from airflow_fanout.errors import BadConnection, FanoutError
+from airflow_fanout.mongo.errors import MongoDenied, MongoUnreachable
 from airflow_fanout.mongo.explain import without_dump
 
 if TYPE_CHECKING:
@@ -25,34 +26,6 @@ ACTIONS: Mapping[str, frozenset[str]] = {
     "replace_run": WRITES | {"remove"},
     "swap": WRITES | {"remove", "createCollection", "createIndex", "dropCollection", "renameCollectionSameDB"},
 }
-
-
-@dataclass(eq=False)
-class MongoUnreachable(FanoutError):
-    """No MongoDB answers at the address of a connection."""
-
-    retry: ClassVar[bool] = True
-
-    conn_id: str
-    address: str
-    why: str
-
-    def __str__(self) -> str:
-        return (
-            f"The MongoDB of the connection {self.conn_id!r} can't be reached at {self.address}: {self.why}. "
-            "Check that it runs and that this worker may connect to it, then clear this task."
-        )
-
-
-@dataclass(eq=False)
-class MongoDenied(FanoutError):
-    """MongoDB answers, and doesn't let the user of the connection do what load needs."""
-
-    conn_id: str
-    problem: str
-
-    def __str__(self) -> str:
-        return f"The connection {self.conn_id!r} {self.problem}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pymongo import InsertOne, ReplaceOne
 from pymongo.errors import BulkWriteError
 
-from airflow_fanout.errors import CountMismatch
 from airflow_fanout.mongo.counting import verify
 from airflow_fanout.mongo.documents import Stored
+from airflow_fanout.mongo.errors import CountMismatch
 from airflow_fanout.mongo.explain import DUPLICATE_KEY
 from airflow_fanout.mongo.index import make_index
 from airflow_fanout.mongo.loading import Loading

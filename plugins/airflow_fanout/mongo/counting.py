@@ -12,7 +12,7 @@ from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pymongo.read_concern import ReadConcern
 
-from airflow_fanout.errors import CountMismatch
+from airflow_fanout.mongo.errors import CountMismatch
 from airflow_fanout.mongo.loading import Loading
 from airflow_fanout.mongo.side_by_side import side_by_side
 

@@ -18,10 +18,11 @@ import bson
 from bson.raw_bson import RawBSONDocument
 
 from airflow_fanout.codec import Json
-from airflow_fanout.errors import BadDocument, BadSetting
+from airflow_fanout.errors import BadSetting
 from airflow_fanout.masking import mask
 from airflow_fanout.model import parameter
 from airflow_fanout.model.outcome import Kind, Record
+from airflow_fanout.mongo.errors import BadDocument
 from airflow_fanout.mongo.storable import Unstorable, bson_of
 from airflow_fanout.privacy.quoting import HIDDEN, field_name, quoted
 from airflow_fanout.staging.seen import Seen

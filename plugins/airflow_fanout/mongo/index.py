@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pymongo import ASCENDING
 from pymongo.errors import OperationFailure, PyMongoError
 
-from airflow_fanout.errors import NoUniqueIndex
+from airflow_fanout.mongo.errors import NoUniqueIndex
 from airflow_fanout.mongo.explain import DUPLICATE_KEY
 from airflow_fanout.mongo.patience import Patience
 from airflow_fanout.mongo.target import UNAUTHORIZED, Target, serving

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_fanout.errors import SwapLost
+from airflow_fanout.mongo.errors import SwapLost
 from airflow_fanout.mongo.patience import Patience
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from pymongo.errors import (
     ServerSelectionTimeoutError,
 )
 
-from airflow_fanout.errors import FanoutError, MongoFailed
+from airflow_fanout.errors import FanoutError
+from airflow_fanout.mongo.errors import MongoFailed
 from airflow_fanout.mongo.explain import DUPLICATE_KEY, cause_of
 from airflow_fanout.mongo.work import Work
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pymongo
 from pymongo.errors import PyMongoError
 
-from airflow_fanout.mongo.access import MongoDenied, MongoUnreachable, access_of, refusal
+from airflow_fanout.mongo.access import access_of, refusal
+from airflow_fanout.mongo.errors import MongoDenied, MongoUnreachable
 from airflow_fanout.mongo.explain import cause_of
 from airflow_fanout.mongo.namespaces import name_problems
 from airflow_fanout.mongo.target import look, problems, serving

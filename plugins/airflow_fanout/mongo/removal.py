@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from pymongo import ASCENDING
 from pymongo.read_concern import ReadConcern
 
-from airflow_fanout.errors import CountMismatch
 from airflow_fanout.mongo.batches import write_all
 from airflow_fanout.mongo.counting import verify
 from airflow_fanout.mongo.documents import Encoded
+from airflow_fanout.mongo.errors import CountMismatch
 from airflow_fanout.mongo.index import make_index
 from airflow_fanout.mongo.loading import Loading
 from airflow_fanout.mongo.patience import Patience

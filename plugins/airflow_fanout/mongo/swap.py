@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from pymongo.errors import OperationFailure, PyMongoError
 
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.mongo.batches import write_all
 from airflow_fanout.mongo.counting import verify
+from airflow_fanout.mongo.errors import TargetChanged
 from airflow_fanout.mongo.explain import cause_of
 from airflow_fanout.mongo.index import make_index
 from airflow_fanout.mongo.lease import Lease
@@ -36,23 +36,6 @@ LOOK_AGAIN_S = 1.0
 DEFAULTS = {"validationLevel": "strict", "validationAction": "error"}
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(eq=False)
-class TargetChanged(FanoutError):
-    """While a swap filled its collection, somebody changed the one that it was to replace."""
-
-    retry: ClassVar[bool] = True
-
-    collection: str
-    what: str
-
-    def __str__(self) -> str:
-        return (
-            f"{self.collection} was changed while load filled the collection that takes its place: {self.what}. "
-            "It was left as it is, and nothing of this run is in it. Load is safe to run again: the next try begins "
-            "with the collection as it is now."
-        )
 
 
 def swap(loading: Loading) -> Written:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from pymongo.errors import OperationFailure
 
-from airflow_fanout.errors import FanoutError
 from airflow_fanout.mongo.namespaces import name_problems, namespace_problem
 
 if TYPE_CHECKING:
@@ -22,20 +21,6 @@ NOT_ALL = ("partialFilterExpression", "sparse", "hidden")
 
 Index = Mapping[str, Any]
 Insist = Callable[[Callable[[], Any]], Any]
-
-
-@dataclass(eq=False)
-class BadTarget(FanoutError):
-    """The collection is one that load can't write to as the report asks; found before the first write."""
-
-    collection: str
-    problems: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return (
-            f"{self.collection} can't be loaded: {'; '.join(self.problems)}. Nothing was written. "
-            "Change the report or the collection, then clear load."
-        )
 
 
 @dataclass(frozen=True, kw_only=True)

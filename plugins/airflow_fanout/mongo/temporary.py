@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from pymongo.errors import OperationFailure, PyMongoError
 
-from airflow_fanout.errors import FanoutError, SwapLost
+from airflow_fanout.errors import FanoutError
+from airflow_fanout.mongo.errors import SwapLost
 from airflow_fanout.mongo.lease import Lease, Leases
 from airflow_fanout.mongo.loading import Loading
 from airflow_fanout.mongo.patience import Patience

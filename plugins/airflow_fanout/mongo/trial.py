@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import bson
@@ -20,6 +19,7 @@ from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.mongo.batches import Batch, batches
 from airflow_fanout.mongo.documents import Stored
+from airflow_fanout.mongo.errors import DocumentRefused, KeysMeet
 from airflow_fanout.mongo.explain import DUPLICATE_KEY, VALIDATION, refusal
 from airflow_fanout.mongo.index import make_index
 from airflow_fanout.mongo.loading import Loading
@@ -44,41 +44,6 @@ REFUSING_KINDS = ("2dsphere", "2d", "text", "hashed", "geoHaystack")
 
 # Without the other document's name the message is shorter.
 LOOK_LIMIT_MS = 30_000
-
-
-@dataclass(eq=False)
-class KeysMeet(FanoutError):
-    """Two documents of a run that the collection's rules don't tell apart; found before the first write."""
-
-    collection: str
-    first: str
-    second: str
-    why: str
-
-    def __str__(self) -> str:
-        return (
-            f"{self.collection} can't hold two documents of this run: that of {self.first} and that of {self.second}. "
-            f"{self.why}. Nothing was written. Change the report's key or values, or load into another collection, "
-            "then clear load."
-        )
-
-
-@dataclass(eq=False)
-class DocumentRefused(FanoutError):
-    """Documents that MongoDB would refuse; found before the first write."""
-
-    collection: str
-    refused: int
-    tried: int
-    first: str
-    why: str
-
-    def __str__(self) -> str:
-        return (
-            f"{self.collection} would refuse {self.refused:,} of the first {self.tried:,} documents of this run. The "
-            f"first is that of {self.first}: {self.why}. Nothing was written. Change the report's `document` function "
-            "or the collection's rules, then clear load."
-        )
 
 
 def try_out(loading: Loading, *, replaces: bool) -> None:

@@ -13,17 +13,18 @@ from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo import ReadPreference, WriteConcern
 from pymongo.errors import BulkWriteError, PyMongoError
 
-from airflow_fanout.errors import FanoutError, MongoFailed, WriteRefused
-from airflow_fanout.mongo.access import Login, MongoDenied, access_of, address_of, known_failures, unreachable
+from airflow_fanout.errors import FanoutError
+from airflow_fanout.mongo.access import Login, access_of, address_of, known_failures, unreachable
 from airflow_fanout.mongo.access import refusal as login_refusal
 from airflow_fanout.mongo.batches import upsert
 from airflow_fanout.mongo.documents import Encoded
+from airflow_fanout.mongo.errors import BadTarget, MongoDenied, MongoFailed, WriteRefused
 from airflow_fanout.mongo.explain import cause_of, refusal
 from airflow_fanout.mongo.loading import Loading
 from airflow_fanout.mongo.patience import Patience
 from airflow_fanout.mongo.removal import replace_run
 from airflow_fanout.mongo.swap import swap
-from airflow_fanout.mongo.target import BadTarget, look, problems, serving
+from airflow_fanout.mongo.target import look, problems, serving
 from airflow_fanout.mongo.trial import try_out
 from airflow_fanout.mongo.work import Work
 from airflow_fanout.mongo.written import Written

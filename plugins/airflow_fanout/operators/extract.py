@@ -18,13 +18,14 @@ from airflow_fanout.adapters.list_progress import ListProgress, store_progress
 from airflow_fanout.adapters.metrics import Metrics, of_list
 from airflow_fanout.adapters.noting import noted
 from airflow_fanout.adapters.templates import TextTemplates
-from airflow_fanout.errors import BadSetting, EmptyList
+from airflow_fanout.errors import BadSetting
 from airflow_fanout.launch.shipping import describe
 from airflow_fanout.model.as_of import of_context
 from airflow_fanout.model.parameter import check_names
 from airflow_fanout.model.settings import check_flag, check_whole
 from airflow_fanout.operators.parsed import check_limit, check_only
 from airflow_fanout.preflight.signatures import is_async
+from airflow_fanout.sources.errors import EmptyList
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
 from airflow_fanout.staging.frozen import Duplicates, Manifest, Selection, freeze
 

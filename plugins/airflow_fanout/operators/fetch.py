@@ -22,8 +22,9 @@ from airflow_fanout.adapters.reporter import Reporter
 from airflow_fanout.adapters.templates import TextTemplates
 from airflow_fanout.alerts.note import Counts
 from airflow_fanout.api.request import Compiled, Request
-from airflow_fanout.errors import BadSetting, LongWait
+from airflow_fanout.errors import BadSetting
 from airflow_fanout.launch.cores import usable_cores, useful_processes
+from airflow_fanout.launch.errors import LongWait
 from airflow_fanout.launch.limits import check_files
 from airflow_fanout.launch.loaded_code import LoadedCode
 from airflow_fanout.launch.shipping import check_call, pack

@@ -20,7 +20,7 @@ from airflow_fanout.adapters.mongo import mongo_login
 from airflow_fanout.adapters.noting import noted
 from airflow_fanout.adapters.reporting import reported
 from airflow_fanout.adapters.templates import TextTemplates
-from airflow_fanout.errors import BadSetting, FanoutError, NotValidated
+from airflow_fanout.errors import BadSetting, FanoutError
 from airflow_fanout.model.settings import check_at_least
 from airflow_fanout.operators.parsed import (
     check_key,
@@ -35,6 +35,7 @@ from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import Manifest
 from airflow_fanout.staging.results import Results
 from airflow_fanout.staging.validated import read_validated
+from airflow_fanout.validation.errors import NotValidated
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.mappedoperator import OperatorPartial

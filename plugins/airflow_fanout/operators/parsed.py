@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import XComArg
@@ -16,19 +15,12 @@ from airflow_fanout.errors import BadSetting
 from airflow_fanout.launch.shipping import check_function
 from airflow_fanout.model.parameter import check_names
 from airflow_fanout.mongo.namespaces import collection_problem, database_problem
+from airflow_fanout.operators.errors import WrongArgument
 from airflow_fanout.preflight.fields import unnamed_key, written_problems
 from airflow_fanout.preflight.templates import is_template, texts, unknown_names
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
-
-
-@dataclass(eq=False)
-class WrongArgument(BadSetting):
-    """An argument that can't work, for a reason that takes a sentence: `expected` is that sentence."""
-
-    def __str__(self) -> str:
-        return f"{self.expected}."
 
 
 def check_text(field: str, value: object, example: str, *, templated: bool = False) -> None:

@@ -16,9 +16,10 @@ from airflow_fanout.adapters.bound import resolved, waits_for_tasks
 from airflow_fanout.adapters.connection import endpoint_of
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request
-from airflow_fanout.errors import BadConnection, BadParameter, FanoutError
+from airflow_fanout.errors import BadConnection, FanoutError
 from airflow_fanout.launch.shipping import pack
 from airflow_fanout.model import parameter
+from airflow_fanout.model.errors import BadParameter
 from airflow_fanout.mongo.namespaces import name_problems
 from airflow_fanout.operators.fetch import GeventFetchOperator
 from airflow_fanout.operators.load import MongoLoadOperator

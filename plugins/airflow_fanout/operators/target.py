@@ -40,7 +40,7 @@ def check_target(task_id: str, load: MongoLoadOperator, names: Names | None, fin
 
     :param names: `None` if they aren't known, or can't be right: then only the login is looked at.
     """
-    from airflow_fanout.mongo.access import MongoUnreachable
+    from airflow_fanout.mongo.errors import MongoUnreachable
 
     try:
         findings.add(task_id, _patient(lambda: _problems(load, names), load))
@@ -67,7 +67,7 @@ def _problems(load: MongoLoadOperator, names: Names | None) -> list[str]:
 
 def _patient(step: Callable[[], list[str]], load: MongoLoadOperator) -> list[str]:
     """Return what a look gives, repeated while MongoDB doesn't answer, as load itself would repeat it."""
-    from airflow_fanout.mongo.access import MongoUnreachable
+    from airflow_fanout.mongo.errors import MongoUnreachable
 
     deadline, until = time.monotonic() + load.patience_s, datetime.now(UTC) + timedelta(seconds=load.patience_s)
     while True:

@@ -16,7 +16,7 @@ from airflow_fanout.adapters.noting import noted
 from airflow_fanout.adapters.reporting import reported
 from airflow_fanout.adapters.templates import TextTemplates
 from airflow_fanout.alerts.note import Counts
-from airflow_fanout.errors import BadSetting, ValidationFailed
+from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import check_flag, check_whole
 from airflow_fanout.operators.parsed import check_list
@@ -26,6 +26,7 @@ from airflow_fanout.staging.history import GoodRun, History
 from airflow_fanout.staging.results import Results, check_fetched
 from airflow_fanout.staging.validated import mark_validated, unmark_validated
 from airflow_fanout.validation.checks import Case, Check, Drift, Inspection, Over, to_checks
+from airflow_fanout.validation.errors import ValidationFailed
 from airflow_fanout.validation.judging import Judging
 from airflow_fanout.validation.verdict import Finding, Rules, Tally, account
 

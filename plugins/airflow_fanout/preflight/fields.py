@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_fanout.api.errors import BadTemplate, UnknownField
 from airflow_fanout.api.request import Request
 from airflow_fanout.api.template import Template
 from airflow_fanout.codec import Json
-from airflow_fanout.errors import BadTemplate, FanoutError, UnknownField
+from airflow_fanout.errors import FanoutError
 from airflow_fanout.launch.shipping import check_call
 from airflow_fanout.model import parameter
 from airflow_fanout.preflight.templates import is_template, texts, without_templates

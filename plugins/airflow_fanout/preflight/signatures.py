@@ -4,22 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from airflow_fanout.errors import FanoutError
-
-
-@dataclass(eq=False)
-class WrongFunction(FanoutError):
-    """A function of the author's that can't be called as this package calls it."""
-
-    argument: str
-    function: str
-    problem: str
-
-    def __str__(self) -> str:
-        return f"{self.argument}: the function {self.function} {self.problem}"
+from airflow_fanout.preflight.errors import WrongFunction
 
 
 def check_document(function: object) -> None:

@@ -17,13 +17,12 @@ from airflow_fanout.api.failures import outcome_of, outcome_of_status
 from airflow_fanout.api.session import BodyTooLarge, FanoutSession
 from airflow_fanout.codec import Json
 from airflow_fanout.control.retry import Again, Budget, decide
-from airflow_fanout.errors import BadSource
 from airflow_fanout.model.outcome import Failure, Kind, Outcome
 from airflow_fanout.model.settings import FetchSettings
 from airflow_fanout.privacy.telling import words_of
 from airflow_fanout.sources.causes import lasting_cause
 from airflow_fanout.sources.deadline import Deadline, DeadlineAdapter
-from airflow_fanout.sources.errors import UnusableList
+from airflow_fanout.sources.errors import BadSource, UnusableList
 from airflow_fanout.sources.http_list import HttpList
 from airflow_fanout.sources.page import Query, pairs_of
 from airflow_fanout.sources.paging import PageNumber

@@ -1,11 +1,37 @@
-"""What makes a list useless until somebody has looked at it."""
+"""What can be wrong with a list of parameters."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from airflow_fanout.errors import BadSource
+from airflow_fanout.errors import FanoutError
+
+
+@dataclass(eq=False)
+class EmptyList(FanoutError):
+    """The source gave no parameter."""
+
+    source: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.source} gave no parameter at all, so there would be nothing to report. If that can be right, "
+            "say allow_empty=True; else look at the source and at the run's `limit` and `only`."
+        )
+
+
+@dataclass(eq=False)
+class BadSource(FanoutError):
+    """The list of parameters can't be had from its source."""
+
+    retry: ClassVar[bool] = True
+
+    source: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"The parameter list could not be read from {self.source}: {self.problem}."
 
 
 @dataclass(eq=False)

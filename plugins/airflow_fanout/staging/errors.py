@@ -3,8 +3,99 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from airflow_fanout.errors import FanoutError, JournalDamaged
+from airflow_fanout.errors import FanoutError
+
+
+@dataclass(eq=False)
+class DuplicateParameter(FanoutError):
+    """The same parameter twice, in a report whose author refuses that."""
+
+    index: int
+    shown: str
+
+    def __str__(self) -> str:
+        return (
+            f"Parameter {self.index} of the source ({self.shown}) was there before. Mend the source, "
+            'or say duplicates="drop" to keep the first of each.'
+        )
+
+
+@dataclass(eq=False)
+class UnknownSelection(FanoutError):
+    """`only` names parameters that the list doesn't have."""
+
+    missing: int
+    shown: str
+
+    def __str__(self) -> str:
+        return (
+            f"`only` asks for {self.missing} parameter(s) that the source doesn't have, for example {self.shown}. "
+            "Nothing was frozen or sent; write them exactly as the source gives them."
+        )
+
+
+@dataclass(eq=False)
+class StagingLost(FanoutError):
+    """The run's directory doesn't hold what an earlier task put there."""
+
+    path: str
+    problem: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} {self.problem}. Every worker must see the same staging area ([fanout] staging); "
+            "when it was cleaned, clear the run from its extract task on."
+        )
+
+
+@dataclass(eq=False)
+class StagingFailed(FanoutError):
+    """A file of the run's directory can't be written or read."""
+
+    retry: ClassVar[bool] = True
+
+    path: str
+    problem: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path}: {self.problem}. The staging area ([fanout] staging) needs free space, and must be writable "
+            "for the user that runs the tasks; then clear this task. What is in the journal stays."
+        )
+
+
+@dataclass(eq=False)
+class JournalDamaged(FanoutError):
+    """A part of the journal, or a frozen list, whose bytes aren't those that were written."""
+
+    part: str
+    problem: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.part} is damaged ({self.problem}): it isn't what was written, so nothing of it is used. "
+            "Clear the fetch task: it puts a damaged part of the journal aside and fetches its records again. "
+            "If it is the list itself (parameters.jsonl.zst), clear the run from its extract task on."
+        )
+
+
+@dataclass(eq=False)
+class TemporaryFailed(FanoutError):
+    """The folder for temporary files is full, or can't be used."""
+
+    retry: ClassVar[bool] = True
+
+    folder: str
+    problem: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.folder}: {self.problem}. This is the folder for temporary files, not the staging area: extract "
+            "needs room there for the list, and load for all of its documents. Make room, or set TMPDIR for the "
+            "workers to a folder that has it; then clear this task."
+        )
 
 
 @dataclass(eq=False)

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from airflow_fanout import codec
-from airflow_fanout.errors import StagingLost
-from airflow_fanout.staging.errors import StagingChanged
+from airflow_fanout.staging.errors import StagingChanged, StagingLost
 
 # Lists and journals hold personal data: by default only the user of the tasks may read them.
 PRIVATE = 0o700

@@ -13,12 +13,13 @@ from typing import Any, Literal
 
 from airflow_fanout import codec
 from airflow_fanout.codec import Json
-from airflow_fanout.errors import BadParameter, BadSetting, DuplicateParameter, StagingLost, UnknownSelection
+from airflow_fanout.errors import BadSetting
 from airflow_fanout.masking import mask
 from airflow_fanout.model import parameter
 from airflow_fanout.model.as_of import AsOf
+from airflow_fanout.model.errors import BadParameter
 from airflow_fanout.staging.directory import ListDirectory
-from airflow_fanout.staging.errors import StagingChanged
+from airflow_fanout.staging.errors import DuplicateParameter, StagingChanged, StagingLost, UnknownSelection
 from airflow_fanout.staging.lines import LinesWriter, read_frames, read_lines
 from airflow_fanout.staging.sealed import read_sealed, seal_of, write_sealed
 from airflow_fanout.staging.seen import Seen

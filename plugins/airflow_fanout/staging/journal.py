@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from airflow_fanout import codec
-from airflow_fanout.errors import JournalDamaged
 from airflow_fanout.model.outcome import Place, Record
 from airflow_fanout.staging.directory import GenerationDirectory
-from airflow_fanout.staging.errors import NotAsValidated, StagingChanged
+from airflow_fanout.staging.errors import JournalDamaged, NotAsValidated, StagingChanged
 from airflow_fanout.staging.label import check_label, label_of
 from airflow_fanout.staging.lines import Hash, LinesWriter, read_lines
 

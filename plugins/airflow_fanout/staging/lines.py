@@ -21,7 +21,7 @@ import zstandard
 
 from airflow_fanout import codec
 from airflow_fanout.codec import Json
-from airflow_fanout.errors import JournalDamaged
+from airflow_fanout.staging.errors import JournalDamaged
 from airflow_fanout.staging.files import create, named, open_file
 
 FRAME_BYTES = 1 << 18

@@ -6,9 +6,9 @@ from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
-from airflow_fanout.errors import JournalDamaged
 from airflow_fanout.model.outcome import Kind, Place
 from airflow_fanout.staging.directory import GenerationDirectory
+from airflow_fanout.staging.errors import JournalDamaged
 from airflow_fanout.staging.journal import read_places
 from airflow_fanout.staging.listing import parts
 from airflow_fanout.staging.reconcile import Done

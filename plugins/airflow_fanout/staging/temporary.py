@@ -7,27 +7,9 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
-from airflow_fanout.errors import FanoutError
-
-
-@dataclass(eq=False)
-class TemporaryFailed(FanoutError):
-    """The folder for temporary files is full, or can't be used."""
-
-    retry: ClassVar[bool] = True
-
-    folder: str
-    problem: str
-
-    def __str__(self) -> str:
-        return (
-            f"{self.folder}: {self.problem}. This is the folder for temporary files, not the staging area: extract "
-            "needs room there for the list, and load for all of its documents. Make room, or set TMPDIR for the "
-            "workers to a folder that has it; then clear this task."
-        )
+from airflow_fanout.staging.errors import TemporaryFailed
 
 
 class _TemporaryFile(io.FileIO):

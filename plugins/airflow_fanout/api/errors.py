@@ -1,0 +1,66 @@
+"""What can be wrong with how a request is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from airflow_fanout.errors import FanoutError
+
+
+@dataclass(eq=False)
+class BadTemplate(FanoutError):
+    """A text with `{name}` fields can't be read."""
+
+    text: str
+    problem: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.text!r} {self.problem}. Fields are written {{name}}, or {{0}}, {{1}} where values have no name. "
+            "A text with braces of its own (GraphQL, JSON) can be a field of the parameter, or be sent by a function."
+        )
+
+
+# Values of Airflow's that are taken for fields; a template of Airflow's has two braces.
+AIRFLOWS = frozenset(
+    {
+        *("ds", "ds_nodash", "ts", "ts_nodash", "run_id", "logical_date", "params", "var", "conn", "macros"),
+        *("data_interval_start", "data_interval_end", "dag", "dag_run", "task", "ti", "task_instance"),
+    }
+)
+
+
+@dataclass(eq=False)
+class UnknownField(FanoutError):
+    """A `{name}` in a request that the parameters don't have."""
+
+    where: str
+    field: str
+    known: tuple[str, ...]
+
+    def __str__(self) -> str:
+        has = f"every parameter of this list has: {', '.join(self.known) or 'no fields'}"
+        if self.known and all(name.isdecimal() for name in self.known):
+            has = f"the parameters of this list have no names, only places ({', '.join(self.known)})"
+        return f"{self.where} uses {{{self.field}}}, but {has}.{self._hint()}"
+
+    def _hint(self) -> str:
+        if close := get_close_matches(self.field, self.known, n=1):
+            return f" Did you mean {{{close[0]}}}?"
+        if self.field in AIRFLOWS:
+            return f" For Airflow's value write {{{{ {self.field} }}}}."
+        if self.known and all(name.isdecimal() for name in self.known) and not self.field.isdecimal():
+            return f' Name them: ExtractOperator(names=("{self.field}",)).'
+        return ""
+
+
+@dataclass(eq=False)
+class BadProxy(FanoutError):
+    """A proxy that can't be used: every request would fail."""
+
+    scheme: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"The connection's proxy ({self.scheme}://…) can't be used: {self.problem}"

@@ -1,0 +1,242 @@
+"""What can go wrong with the engine's process, and with what is sent to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from airflow_fanout.errors import FanoutError
+
+
+@dataclass(eq=False)
+class FunctionNotSent(FanoutError):
+    """A function that can't be given to the engine's process."""
+
+    function: str
+    why: str
+
+    def __str__(self) -> str:
+        return (
+            f"The function {self.function} can't be sent to the engine, which runs in an interpreter of its own: "
+            f"{self.why}. Give it plain values: secrets by the connection, values of the run by the parameters or by "
+            "an XCom in a functools.partial, all else by constants of its file."
+        )
+
+
+@dataclass(eq=False)
+class TooFewFiles(FanoutError):
+    """The limit on open files can't carry the concurrency."""
+
+    concurrency: int
+    needed: int
+    limit: int
+    possible: int
+
+    def __str__(self) -> str:
+        lower = f"Set concurrency to at most {self.possible}, or raise" if self.possible else "Raise"
+        return (
+            f"A concurrency of {self.concurrency} needs {self.needed} open files, and {self.limit} are allowed here. "
+            f"{lower} the worker's limit (ulimit -n)."
+        )
+
+
+@dataclass(eq=False)
+class EngineDied(FanoutError):
+    """The engine's process ended without having said that it is done."""
+
+    retry: ClassVar[bool] = True
+
+    how: str
+    last_words: str
+
+    def __str__(self) -> str:
+        said = f" It said last: {self.last_words}" if self.last_words else ""
+        return (
+            f"The engine {self.how} before its work was done. What it has fetched is in the journal; "
+            f"the next try requests only the rest.{said}"
+        )
+
+
+@dataclass(eq=False)
+class EngineStopped(FanoutError):
+    """The engine was told to stop."""
+
+    retry: ClassVar[bool] = True
+
+    done: int
+    total: int
+
+    def __str__(self) -> str:
+        return (
+            f"The fetch was stopped after {self.done:,} of {self.total:,} parameters. "
+            "They are in the journal; the next try requests only the rest."
+        )
+
+
+@dataclass(eq=False)
+class LongWait(FanoutError):
+    """The server wants no requests for longer than a worker slot is worth."""
+
+    retry: ClassVar[bool] = True
+
+    seconds: float
+    done: int
+    total: int
+
+    def __str__(self) -> str:
+        return (
+            f"The API asked us to wait {self.seconds:,.0f} s. {self.done:,} of {self.total:,} parameters are in "
+            "the journal; the task goes on with the rest then."
+        )
+
+
+@dataclass(eq=False)
+class Superseded(FanoutError):
+    """A newer try of the same fetch has begun."""
+
+    def __str__(self) -> str:
+        return (
+            "A newer try of this fetch has begun, so this one has stopped; what it fetches now would not count. "
+            "There is nothing to do: look at the newer one."
+        )
+
+
+@dataclass(eq=False)
+class Tripped(FanoutError):
+    """The breaker has stopped the run, because the rest was doomed.
+
+    `cause` names the most frequent failure ("HTTP 404"), `of_cause` counts it; `total` are the parameters that this try
+    was about, `begun` those of them for which a request was sent, and `under_way` what of these has no outcome.
+    """
+
+    sample: int
+    failed: int
+    of_cause: int
+    cause: str
+    fix: str
+    total: int
+    begun: int
+    under_way: int
+    transient: bool
+
+    @property
+    def retry(self) -> bool:  # type: ignore[override] # it depends on the cause here
+        """Whether trying again later can help."""
+        return self.transient
+
+    def __str__(self) -> str:
+        share = f"all {self.failed:,} failed" if self.failed == self.sample else f"{self.failed:,} failed"
+        most = "" if self.of_cause == self.failed else f"{self.of_cause:,} of them "
+        rest = self.total - self.begun
+        left = f" The other {rest:,} were not requested." if rest > 0 else ""
+        lost = f" {self.under_way:,} more were under way and have no outcome." if self.under_way else ""
+        too = f"If that fails, too, {self.fix[:1].lower()}{self.fix[1:]}."
+        on = f"The next try of this task goes on with the rest. {too}"
+        then = on if self.transient else f"{self.fix}, then clear this task."
+        return (
+            f"Stopped after {self.sample:,} of {self.total:,} parameters: {share}, {most}with {self.cause}."
+            f"{left}{lost} {then}"
+        )
+
+
+@dataclass(eq=False)
+class NotStarted(FanoutError):
+    """The first requests have failed of a cause that no waiting cures."""
+
+    requests: int
+    problem: str
+    fix: str
+
+    def __str__(self) -> str:
+        return (
+            f"The fetch ended after {self.requests} request(s), before the API gave a first answer: {self.problem}. "
+            f"{self.fix}, then clear this task."
+        )
+
+
+@dataclass(eq=False)
+class ApiDown(FanoutError):
+    """The API has stopped answering, for longer than anybody waits."""
+
+    retry: ClassVar[bool] = True
+
+    seconds: float
+    reason: str
+    done: int
+    total: int
+
+    def __str__(self) -> str:
+        return (
+            f"The API gave no answer for {self.seconds:,.0f} s ({self.reason}): stopped after {self.done:,} of "
+            f"{self.total:,} parameters. They are in the journal; the next try requests only the rest."
+        )
+
+
+@dataclass(eq=False)
+class EngineBlocked(FanoutError):
+    """Calls of the report's function have ended one engine after the other."""
+
+    times: int
+    parameter: str
+    why: str
+
+    def __str__(self) -> str:
+        return (
+            f"Calls of the report's function have ended {self.times} engines of this try, so it was stopped. The last "
+            f"was that of parameter {self.parameter}: {self.why} What was fetched is in the journal. Fix the function, "
+            "then clear this task."
+        )
+
+
+@dataclass(eq=False)
+class EngineFailed(FanoutError):
+    """The engine met an error of its own, such as a full disk."""
+
+    retry: ClassVar[bool] = True
+
+    kind: str
+    message: str
+    details: str
+
+    def __str__(self) -> str:
+        said = (
+            f"The engine failed: {self.kind}: {self.message}. What was written to the journal counts for the next try."
+        )
+        return f"{said}\n{self.details}".rstrip()
+
+
+@dataclass(eq=False)
+class EngineRefused(FanoutError):
+    """The engine can't do its job, and no other try of it could; `text` is the cause's own sentence."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class AsyncFunction(FunctionNotSent):
+    """A function that would have to be awaited."""
+
+    def __str__(self) -> str:
+        return (
+            f"The function {self.function} is async, and the engine awaits nothing. Write a plain `def` that calls "
+            "session.get(…): the engine makes as many calls at once as `concurrency` says, so asyncio isn't needed. "
+            "(asyncio.run can't run in the engine.)"
+        )
+
+
+@dataclass(eq=False)
+class FunctionMisfits(FanoutError):
+    """A function that can't be called with the arguments that it would get."""
+
+    function: str
+    given: tuple[str, ...]
+    problem: str
+
+    def __str__(self) -> str:
+        return (
+            f"The function {self.function} doesn't fit its arguments: it is called with ({', '.join(self.given)}): "
+            f"{self.problem}. The session comes first, then an object's fields by their names, or a tuple's values in "
+            "their order. Change the function's arguments, or the `names` of extract."
+        )

@@ -1,0 +1,22 @@
+"""What can be wrong with the things themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from airflow_fanout.errors import FanoutError
+
+
+@dataclass(eq=False)
+class BadParameter(FanoutError):
+    """An item of the parameter list that isn't a parameter."""
+
+    index: int
+    shown: str
+    problem: str
+
+    def __str__(self) -> str:
+        return (
+            f"Parameter {self.index} of the source ({self.shown}) {self.problem}. A parameter is a string, a number, "
+            "a tuple of these, or a dict that JSON can hold."
+        )
