@@ -12,11 +12,12 @@ from pymongo import MongoClient
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 
 from airflow_fanout.model.outcome import Kind, Record
+from airflow_fanout.mongo import counting
 from airflow_fanout.mongo.documents import Shape, encoded, parameter_and_result
 from airflow_fanout.mongo.errors import CountMismatch
 from airflow_fanout.mongo.loading import Loading
 from airflow_fanout.mongo.target import look
-from airflow_fanout.mongo.write import MODES, Patience, Written, counting, write
+from airflow_fanout.mongo.write import MODES, Patience, Written, write
 from tests.load.loads import AS_OF, WRITES, load, numbered
 
 if TYPE_CHECKING:

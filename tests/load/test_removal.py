@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_fanout.mongo.write import Written, removal
+from airflow_fanout.mongo import removal
+from airflow_fanout.mongo.write import Written
 from tests.load.loads import AS_OF, load, numbered, state, stored
 
 if TYPE_CHECKING:

@@ -15,10 +15,11 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
+from airflow_fanout.mongo import lease
 from airflow_fanout.mongo.errors import DocumentRefused, SwapLost, TargetChanged
 from airflow_fanout.mongo.lease import Leases
 from airflow_fanout.mongo.patience import Patience
-from airflow_fanout.mongo.write import Work, Written, lease
+from airflow_fanout.mongo.write import Work, Written
 from tests.load.loads import AS_OF, begin, load, numbered, state, stored, temporary
 from tests.load.secured import failing
 from tests.load.test_outages import Nth
