@@ -36,7 +36,7 @@ def watch(console: Console, moments: Iterable[Moment], total: int) -> Moment:
 
 
 def _done(moment: Moment, total: int) -> int:
-    # The last second of a fetch is told by its end, not by a progress of its own.
+    # A fetch reports no progress for its last second: it ends instead.
     fetched = moment.tasks.get("fetch", {}).get("state") == "success"
     return total if fetched else moment.progress.get("done", 0)
 

@@ -20,7 +20,7 @@ BYTES_A_CALL = 7
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call that started at ``at`` (UTC) and took so many seconds."""
+    """A call that started at ``at`` (UTC) and took ``seconds``."""
 
     at: str
     to: str

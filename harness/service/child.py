@@ -102,7 +102,7 @@ class DemoService:
         return self._ask("GET", "/stats/asked")
 
     def reset_stats(self) -> None:
-        """Begin counting anew; chance begins anew, too: it depends on how often a number was asked for."""
+        """Set the counts to zero; chance starts again, too: it depends on how often a number was asked for."""
         self._ask("DELETE", "/stats")
 
     def faults(self) -> dict[str, Any]:

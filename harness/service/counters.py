@@ -97,7 +97,7 @@ class Counters:
         self.by_fault[fault] += 1
 
     def reset(self, now: float) -> None:
-        """Begin anew; what is in flight stays in flight, open connections are not counted again."""
+        """Set the counts to zero; what is in flight stays in flight, open connections are not counted again."""
         self.requests = self.accepted = self.observers = self.refused = self.subscribers_asked = 0
         self.peak_in_flight = self.in_flight
         self._carrying |= self._observing

@@ -66,7 +66,7 @@ class Faults:
     - ``quota_headers``: every answer says how it stood with the quota, in three RateLimit headers.
     - ``retry_after_date``: Retry-After is a date instead of seconds.
     - ``knee``: a request that brings what is in flight above this many takes twice as long. 0 is no knee.
-    - ``queue``: so many are served at once, each for its latency, the others wait in line. 0 is no line.
+    - ``queue``: this many are served at once, each for its latency, the others wait in line. 0 is no line.
     - ``down``: a request loses its connection at once; the subscribers' lists are down, too.
     """
 

@@ -1,4 +1,4 @@
-"""What the service can be told on its command line: one table of settings, read in both directions."""
+"""What the service's command line sets: one table of settings, read in both directions."""
 
 from __future__ import annotations
 

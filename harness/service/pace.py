@@ -21,7 +21,7 @@ class Pace:
     """Requests by second for ten minutes, and how many were in flight at each arrival of the last ten seconds.
 
     Seconds are the clock's own, which makes them the quota's windows: no second has more requests without a
-    429 than the quota allows. They are told as offsets from that of the start, which may have begun before it.
+    429 than the quota allows. They are reported as offsets from that of the start, which may have begun before it.
     """
 
     def __init__(self, now: float) -> None:

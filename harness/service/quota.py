@@ -1,4 +1,4 @@
-"""How many requests are welcome in a second, and what a client is told about it."""
+"""How many requests are welcome in a second, and what the answers say about it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Standing:
 
 
 class Quota:
-    """A quota by fixed windows: each second of the clock lets so many requests in, however they fall in it."""
+    """A quota by fixed windows: each second of the clock lets ``limit`` requests in, however they fall in it."""
 
     def __init__(self) -> None:
         self._window = -1

@@ -1,4 +1,4 @@
-"""The service on a socket: it listens, says where, and serves until it is told to stop."""
+"""The service on a socket: it listens, says where, and serves until a signal stops it."""
 
 from __future__ import annotations
 

@@ -220,7 +220,7 @@ def test_broken_dag_file(airflow: SharedAirflow, airflow_client: AirflowClient) 
 
 @pytest.mark.airflow
 def test_waiting_ends_with_what_it_waits_for(airflow: SharedAirflow) -> None:
-    """Who waits for an Airflow that has lost a component is told so at once, with the end of its log."""
+    """Waiting for an Airflow that has lost a component ends at once, with the end of its log."""
     lost = ComponentEnded("scheduler", 1, airflow.site.log("scheduler"))
 
     def check() -> None:

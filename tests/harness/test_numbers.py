@@ -20,7 +20,7 @@ def test_service_codes_are_left_out() -> None:
 
 
 def test_order_is_fixed() -> None:
-    """A longer list begins with the shorter one, and a number can be had by its place."""
+    """A longer list begins with the shorter one, and a number is found by its place."""
     assert list(numbers(3)) == ["+12015550100", "+12015550101", "+12015550102"]
     assert list(numbers(5000))[:2000] == list(numbers(2000))
     assert number(100) == "+12025550100"

@@ -122,7 +122,7 @@ def test_stop_kills_after_the_grace(mark: str, tmp_path: Path) -> None:
 
 
 def test_end_of_the_command_takes_its_leftovers_along(mark: str) -> None:
-    """When the command ends by itself, what it left behind ends, too, and the command's code is told."""
+    """When the command ends by itself, what it left behind ends, too, and the command's code is returned."""
     code = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {RUNAWAY!r}]); sys.exit(7)"
     with Kept.start(python(code), env=environment(mark)) as kept:
         assert kept.wait(60) == 7

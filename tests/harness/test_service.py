@@ -212,7 +212,7 @@ def test_throttling_can_come_in_bursts(service: DemoService) -> None:
 
 
 def all_at_once(service: DemoService, count: int) -> float:
-    """Ask for the calls of so many subscribers together; return the seconds until the last one answered."""
+    """Ask for the calls of ``count`` subscribers together; return the seconds until the last one answered."""
     began = time.monotonic()
     with ThreadPoolExecutor(count) as threads:
         answers = list(threads.map(lambda index: calls(service, f"+120155501{index:02d}"), range(count)))
