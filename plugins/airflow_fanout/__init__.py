@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from airflow_fanout.sources import HttpList as HttpList
     from airflow_fanout.sources import NextLink as NextLink
     from airflow_fanout.sources import PageNumber as PageNumber
-    from airflow_fanout.validation.checks import Drift as Drift
-    from airflow_fanout.validation.checks import MaxEmpty as MaxEmpty
-    from airflow_fanout.validation.checks import Over as Over
-    from airflow_fanout.validation.checks import ResultSchema as ResultSchema
-    from airflow_fanout.validation.checks import Unique as Unique
+    from airflow_fanout.validation.checks.drift import Drift as Drift
+    from airflow_fanout.validation.checks.max_empty import MaxEmpty as MaxEmpty
+    from airflow_fanout.validation.checks.over import Over as Over
+    from airflow_fanout.validation.checks.result_schema import ResultSchema as ResultSchema
+    from airflow_fanout.validation.checks.unique import Unique as Unique
 
 __version__ = "0.1.0"
 
@@ -40,23 +40,23 @@ _HOMES = {
     "Channel": "airflow_fanout.notifications.channel",
     "CleanStagingOperator": "airflow_fanout.operators.clean",
     "Cursor": "airflow_fanout.sources",
-    "Drift": "airflow_fanout.validation.checks",
+    "Drift": "airflow_fanout.validation.checks.drift",
     "ExtractOperator": "airflow_fanout.operators.extract",
     "FanoutTaskGroup": "airflow_fanout.operators.group",
     "GeventFetchOperator": "airflow_fanout.operators.fetch",
     "Header": "airflow_fanout.sources",
     "HttpList": "airflow_fanout.sources",
-    "MaxEmpty": "airflow_fanout.validation.checks",
+    "MaxEmpty": "airflow_fanout.validation.checks.max_empty",
     "MongoLoadOperator": "airflow_fanout.operators.load",
     "NextLink": "airflow_fanout.sources",
-    "Over": "airflow_fanout.validation.checks",
+    "Over": "airflow_fanout.validation.checks.over",
     "PageNumber": "airflow_fanout.sources",
     "Request": "airflow_fanout.api.request",
-    "ResultSchema": "airflow_fanout.validation.checks",
+    "ResultSchema": "airflow_fanout.validation.checks.result_schema",
     "Retry": "airflow_fanout.model.settings",
     "Throttle": "airflow_fanout.model.settings",
     "Timeouts": "airflow_fanout.model.settings",
-    "Unique": "airflow_fanout.validation.checks",
+    "Unique": "airflow_fanout.validation.checks.unique",
     "ValidateOperator": "airflow_fanout.operators.validate",
     "collection_asset": "airflow_fanout.operators.load",
 }

@@ -19,18 +19,14 @@ from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.outcome import Failure, Kind, Outcome, Record
 from airflow_fanout.staging.errors import JournalDamaged
 from airflow_fanout.staging.history import MOST_RUNS, GoodRun, History
-from airflow_fanout.validation.checks import (
-    LONGEST_SAYING,
-    Case,
-    Check,
-    Drift,
-    Inspection,
-    MaxEmpty,
-    Over,
-    ResultSchema,
-    Unique,
-    to_checks,
-)
+from airflow_fanout.validation.checks.drift import Drift
+from airflow_fanout.validation.checks.listed import Check, to_checks
+from airflow_fanout.validation.checks.max_empty import MaxEmpty
+from airflow_fanout.validation.checks.over import LONGEST_SAYING, Over
+from airflow_fanout.validation.checks.result_schema import ResultSchema
+from airflow_fanout.validation.checks.unique import Unique
+from airflow_fanout.validation.checks.watch import Case
+from airflow_fanout.validation.inspection import Inspection
 from airflow_fanout.validation.verdict import Finding
 from tests.ids import plain_repr
 
@@ -519,7 +515,13 @@ def test_what_is_no_check_is_refused(checks: Any, says: str) -> None:
 STREAM = """
 import json, sys
 from pathlib import Path
-from airflow_fanout.validation.checks import Case, Drift, Inspection, MaxEmpty, Over, ResultSchema, Unique
+from airflow_fanout.validation.checks.drift import Drift
+from airflow_fanout.validation.checks.max_empty import MaxEmpty
+from airflow_fanout.validation.checks.over import Over
+from airflow_fanout.validation.checks.result_schema import ResultSchema
+from airflow_fanout.validation.checks.unique import Unique
+from airflow_fanout.validation.checks.watch import Case
+from airflow_fanout.validation.inspection import Inspection
 from airflow_fanout.staging.history import GoodRun, History
 from airflow_fanout.model.outcome import Kind, Outcome, Record
 

@@ -25,8 +25,12 @@ from airflow_fanout.staging.frozen import Manifest
 from airflow_fanout.staging.history import GoodRun, History
 from airflow_fanout.staging.results import Results, check_fetched
 from airflow_fanout.staging.validated import mark_validated, unmark_validated
-from airflow_fanout.validation.checks import Case, Check, Drift, Inspection, Over, to_checks
+from airflow_fanout.validation.checks.drift import Drift
+from airflow_fanout.validation.checks.listed import Check, to_checks
+from airflow_fanout.validation.checks.over import Over
+from airflow_fanout.validation.checks.watch import Case
 from airflow_fanout.validation.errors import ValidationFailed
+from airflow_fanout.validation.inspection import Inspection
 from airflow_fanout.validation.judging import Judging
 from airflow_fanout.validation.verdict import Finding, Rules, Tally, account
 

@@ -1,0 +1,80 @@
+"""Whether a run is like the good ones before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from statistics import median
+
+from airflow_fanout.errors import BadSetting
+from airflow_fanout.model.settings import check_at_least, check_share, check_whole
+from airflow_fanout.staging.history import MOST_RUNS, GoodRun, History
+from airflow_fanout.validation.checks.watch import Case, Watch
+from airflow_fanout.validation.verdict import part_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drift:
+    """The run is like the last good ones of earlier dates: about as many rows, and hardly more nulls.
+
+    A row is an item of a result that is a list, else a result. Compared with the median, so that one odd run among
+    the last ones doesn't matter.
+
+    :param rows: by what share the number of rows may differ, from 0 on; 0.5 is from half to one and a half times.
+    :param nulls: by how much the share of `null` outcomes may be larger, from 0 to 1.
+    :param runs: how many good runs to look back.
+    :param at_least: with fewer good runs than these there is nothing to compare with, and nothing is wrong.
+    """
+
+    rows: float = 0.5
+    nulls: float = 0.1
+    runs: int = 7
+    at_least: int = 3
+
+    def __post_init__(self) -> None:
+        check_at_least("rows", self.rows, 0)
+        check_share("nulls", self.nulls)
+        check_whole("runs", self.runs)
+        check_whole("at_least", self.at_least)
+        if self.runs > MOST_RUNS:
+            raise BadSetting("runs", self.runs, f"at most {MOST_RUNS:,}, since no more are remembered")
+        if self.at_least > self.runs:
+            raise BadSetting("at_least", self.at_least, f"at most runs={self.runs}, or nothing is ever compared")
+
+    def __str__(self) -> str:
+        return "Drift"
+
+    def watch(self, case: Case) -> Watch:
+        """Begin to look at a run."""
+        return _DriftWatch(self, case.history)
+
+
+class _DriftWatch(Watch):
+    def __init__(self, check: Drift, history: History) -> None:
+        self._check = check
+        self._history = history
+
+    def problem(self, now: GoodRun) -> str | None:
+        past = self._history.before(now.as_of)[-self._check.runs :]
+        if len(past) < self._check.at_least:
+            return None
+        found = [problem for problem in (self._rows(now, past), self._nulls(now, past)) if problem]
+        if not found:
+            return None
+        return (
+            f"{'; '.join(found)} (the median of {len(past)} good runs). "
+            f"If it is to stay so, remove {self._history.path}, and runs are compared anew from the next ones on."
+        )
+
+    def _rows(self, now: GoodRun, past: list[GoodRun]) -> str | None:
+        usual = Fraction(median(run.rows for run in past))
+        if abs(now.rows - usual) <= part_of(usual, self._check.rows):
+            return None
+        return f"{now.rows:,} rows, usually {float(usual):,.0f}"
+
+    def _nulls(self, now: GoodRun, past: list[GoodRun]) -> str | None:
+        usual = median(run.null_share for run in past)
+        # Rounded, since a difference of floats is a little beside the one that is meant.
+        if round(now.null_share - usual, 9) <= self._check.nulls:
+            return None
+        return f"{100 * now.null_share:.1f} % of the outcomes are null, usually {100 * usual:.1f} %"

@@ -1,0 +1,30 @@
+"""The checks that there are, and those that an author has listed."""
+
+from __future__ import annotations
+
+from airflow_fanout.errors import BadSetting
+from airflow_fanout.validation.checks.drift import Drift
+from airflow_fanout.validation.checks.max_empty import MaxEmpty
+from airflow_fanout.validation.checks.over import Over
+from airflow_fanout.validation.checks.result_schema import ResultSchema
+from airflow_fanout.validation.checks.unique import Unique
+
+Check = ResultSchema | Unique | MaxEmpty | Drift | Over
+
+
+def to_checks(value: object) -> tuple[Check, ...]:
+    """Return the checks that an author has listed; raise `BadSetting` for what is none."""
+    if not isinstance(value, list | tuple):
+        raise BadSetting("checks", value, "a tuple of checks, such as (MaxEmpty(0.2),)")
+    for place, check in enumerate(value):
+        if not isinstance(check, Check):
+            raise BadSetting(f"checks[{place}]", check, _expected(check))
+    return tuple(value)
+
+
+def _expected(found: object) -> str:
+    if isinstance(found, type) and issubclass(found, Check):
+        return f"one with its arguments, {found.__name__}(…)"
+    if callable(found):
+        return "a check; a function is one as Over(function)"
+    return "a check: ResultSchema, Unique, MaxEmpty, Drift or Over"
