@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request
 from airflow_fanout.launch.ending import progress_at_end
-from airflow_fanout.launch.fleet import Fleet
+from airflow_fanout.launch.engines import Engines
 from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.shipping import pack
 from airflow_fanout.model.as_of import AsOf
@@ -97,7 +97,7 @@ def _fetched(asked: Asked, how: How) -> _Fetched:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         job = _job(_frozen(Path(folder), asked), asked, how)
         cpu_s, begun = _cpu_s(), time.perf_counter()
-        with Fleet(job) as fleet, _watched(fleet.pids) as peak:
+        with Engines(job) as fleet, _watched(fleet.pids) as peak:
             said = [said for said in fleet.listen() if said.what not in {"output", "note", "progress", "warning"}]
         seconds = time.perf_counter() - begun
         progress = progress_at_end(said[-1] if said else None, fleet)

@@ -3,7 +3,7 @@
 Each night, removes the directories of runs that are over from the staging area, of all DAGs. A run that is queued or
 running is never touched. A failed run can be completed by clearing its fetch for `keep_failed_days`.
 
-The param `rehearsal` says what would be removed, and removes nothing.
+The param `dry_run` says what would be removed, and removes nothing.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ with DAG(
             7, type="integer", minimum=1, description="Days after its last change for which a good run's files stay."
         ),
         "keep_failed_days": Param(30, type="integer", minimum=1, description="The same for a run that has failed."),
-        "rehearsal": Param(default=False, type="boolean", description="Only say what would be removed."),
+        "dry_run": Param(default=False, type="boolean", description="Only say what would be removed."),
     },
 ) as dag:
     CleanStagingOperator(
         task_id="clean",
         keep_days="{{ params.keep_days }}",
         keep_failed_days="{{ params.keep_failed_days }}",
-        rehearsal="{{ params.rehearsal }}",
+        dry_run="{{ params.dry_run }}",
         retries=1,
     )

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from airflow_fanout.sources import HttpList as HttpList
     from airflow_fanout.sources import NextLink as NextLink
     from airflow_fanout.sources import PageNumber as PageNumber
+    from airflow_fanout.validation.checks.custom import CustomCheck as CustomCheck
     from airflow_fanout.validation.checks.drift import Drift as Drift
     from airflow_fanout.validation.checks.max_empty import MaxEmpty as MaxEmpty
-    from airflow_fanout.validation.checks.over import Over as Over
     from airflow_fanout.validation.checks.result_schema import ResultSchema as ResultSchema
     from airflow_fanout.validation.checks.unique import Unique as Unique
 
@@ -49,7 +49,7 @@ _HOMES = {
     "MaxEmpty": "airflow_fanout.validation.checks.max_empty",
     "MongoLoadOperator": "airflow_fanout.operators.load",
     "NextLink": "airflow_fanout.sources",
-    "Over": "airflow_fanout.validation.checks.over",
+    "CustomCheck": "airflow_fanout.validation.checks.custom",
     "PageNumber": "airflow_fanout.sources",
     "Request": "airflow_fanout.api.request",
     "ResultSchema": "airflow_fanout.validation.checks.result_schema",

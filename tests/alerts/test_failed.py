@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from airflow_fanout.alerts.failed import FailedRun, FailedTask, failed
 from airflow_fanout.alerts.message import Pages
-from airflow_fanout.alerts.note import Counts, Note
+from airflow_fanout.alerts.note import Counts, FailureNote
 
 BERLIN = ZoneInfo("Europe/Berlin")
 PAGES = Pages("https://airflow.example.org/base/", "daily & co")
@@ -20,7 +20,7 @@ RUN = FailedRun(
 def shard(index: int, message: str, **causes: int) -> FailedTask:
     """Return a failed shard of a fetch."""
     counts = Counts(total=3_000, causes=causes) if causes else None
-    note = Note(task_id="fetch", map_index=index, error="Tripped", message=message, counts=counts)
+    note = FailureNote(task_id="fetch", map_index=index, error="Tripped", message=message, counts=counts)
     return FailedTask(task_id="fetch", map_index=index, note=note)
 
 
@@ -45,7 +45,7 @@ def test_shards_that_fail_differently_are_told_apart() -> None:
 def test_the_counts_of_validate_are_told_once() -> None:
     """Its message has the counts, the causes and the samples; the subject has the sum."""
     said = "2 of 300 parameters have no valid result. Nothing was loaded.\n  2 × http_error 500\n      #17 {tel: …43}"
-    note = Note(
+    note = FailureNote(
         task_id="validate",
         map_index=-1,
         error="ValidationFailed",
@@ -60,7 +60,7 @@ def test_the_counts_of_validate_are_told_once() -> None:
 
 def test_clearing_the_failed_task_is_advised_only_where_it_helps() -> None:
     """Validate, cleared alone, would judge the same results again: its own words say what to clear."""
-    note = Note(task_id="validate", map_index=-1, error="ValidationFailed", message="Clear the fetch task.")
+    note = FailureNote(task_id="validate", map_index=-1, error="ValidationFailed", message="Clear the fetch task.")
     judged = failed(replace(RUN, tasks=(FailedTask(task_id="validate", note=note),)), PAGES)
     broken = failed(replace(RUN, tasks=(shard(0, "After 50: 401."),)), PAGES)
     assert [alert.text.count("clear the failed task") for alert in (judged, broken)] == [0, 1]

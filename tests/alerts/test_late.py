@@ -11,13 +11,13 @@ from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.progress import Progress
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
 from airflow_fanout.staging.frozen import Manifest, read_manifest, write_manifest
-from airflow_fanout.staging.live import Glimpse, Live, live
+from airflow_fanout.staging.live import Live, ProgressSnapshot, live
 from airflow_fanout.staging.results import Results
 from airflow_fanout.staging.validated import mark_validated
 
 NOW = datetime(2026, 11, 22, 8, 0, 1, tzinfo=UTC)
 PAGES = Pages("http://airflow", "report")
-HALF = Glimpse(at=NOW, total=500, done=250, ok=240, rate_per_s=25.0)
+HALF = ProgressSnapshot(at=NOW, total=500, done=250, ok=240, rate_per_s=25.0)
 RUN = LateRun(
     run_id="r",
     as_of=datetime(2026, 11, 21, tzinfo=UTC),
@@ -75,7 +75,7 @@ def test_a_run_is_seen_from_its_directory(tmp_path: Path) -> None:
     directory = listed(tmp_path)
     assert live(tmp_path, "report", "r") == [Live(step="fetch", as_of=RUN.as_of, total=1_000)]
     progress = Progress(total=500, kinds=Counter({Kind.OK: 100, Kind.TIMEOUT: 20}), seconds=60.0, recent_per_s=12.0)
-    Glimpse.of(progress, NOW).write(directory.shard(1).progress)
+    ProgressSnapshot.of(progress, NOW).write(directory.shard(1).progress)
     (seen,) = live(tmp_path, "report", "r")
     assert (seen.done, seen.rate_per_s, seen.left_s) == (120, 12.0, 880 / 12.0)
     for number in range(2):

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from airflow_fanout.alerts.note import Counts, Note, describe
+from airflow_fanout.alerts.note import Counts, FailureNote, describe
 from airflow_fanout.launch.errors import Tripped
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.progress import Progress
@@ -70,5 +70,7 @@ def test_what_a_fetch_lacks() -> None:
 
 def test_a_note_survives_its_way_through_airflow() -> None:
     """As JSON and back it is the same."""
-    note = Note(task_id="fetch", map_index=2, error="Tripped", message="…", counts=Counts(total=3, causes={"null": 1}))
-    assert Note.from_json(note.as_json()) == note
+    note = FailureNote(
+        task_id="fetch", map_index=2, error="Tripped", message="…", counts=Counts(total=3, causes={"null": 1})
+    )
+    assert FailureNote.from_json(note.as_json()) == note

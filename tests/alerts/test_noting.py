@@ -8,7 +8,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, A
 
 from airflow_fanout.adapters.border import airflow_errors
 from airflow_fanout.adapters.noting import noted
-from airflow_fanout.alerts.note import Counts, Note
+from airflow_fanout.alerts.note import Counts, FailureNote
 from airflow_fanout.sources.errors import EmptyList
 from airflow_fanout.staging.errors import StagingFailed
 
@@ -41,7 +41,7 @@ def test_a_failure_leaves_a_note_and_goes_on() -> None:
     task = Task()
     with pytest.raises(AirflowFailException):
         fail(EmptyList("The list"), task, Counts(total=3, causes={"null": 1}))
-    assert Note.from_json(task.pushed["failure"]) == Note(
+    assert FailureNote.from_json(task.pushed["failure"]) == FailureNote(
         task_id="fetch",
         map_index=2,
         error="EmptyList",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 
-from airflow_fanout.control.throttle import Gate
+from airflow_fanout.control.throttle import Limiter
 from airflow_fanout.model.outcome import Kind, Outcome
 
 # (the time, how many are in flight with this one) -> (seconds it takes, what comes back)
@@ -42,7 +42,7 @@ class Seen:
         return self.refused / max(1, self.ok + self.refused)
 
 
-def simulate(gate: Gate, server: Server, seconds: float) -> Seen:
+def simulate(gate: Limiter, server: Server, seconds: float) -> Seen:
     """Send as much as the gate allows, for so long."""
     now, seen = 0.0, Seen()
     ends: list[tuple[float, int, float, Outcome]] = []

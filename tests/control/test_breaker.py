@@ -7,9 +7,9 @@ from airflow_fanout.control.breaker import (
     LONGEST_PROBE_S,
     PROBE_S,
     UNLIMITED,
-    Fuse,
-    Outage,
-    Over,
+    CircuitBreaker,
+    OutageDetector,
+    OutageEnd,
     Tripped,
     is_down,
 )
@@ -26,7 +26,7 @@ def status(code: int) -> Outcome:
     return Outcome(Kind.HTTP_ERROR, status=code)
 
 
-def tripped(fuse: Fuse, *outcomes: Outcome) -> Tripped | None:
+def tripped(fuse: CircuitBreaker, *outcomes: Outcome) -> Tripped | None:
     """Count outcomes; return what the first of them that trips says."""
     return next((found for outcome in outcomes if (found := fuse.add(outcome))), None)
 
@@ -35,12 +35,12 @@ class Server:
     """A server as an outage sees it: attempts that end at the times that a test tells."""
 
     def __init__(self, longest_s: float = 300.0) -> None:
-        self.outage = Outage(longest_s)
+        self.outage = OutageDetector(longest_s)
         self.pauses: list[float] = []
 
     def gives(
         self, outcome: Outcome, *, times: int = 1, attempt: int = 1, ms: float = 1.0, at: float = 0.0
-    ) -> Over | None:
+    ) -> OutageEnd | None:
         """Let attempts end; return whether the last of them ended an outage."""
         over = None
         for _ in range(times):
@@ -60,7 +60,7 @@ def down(at: float = 0.0, longest_s: float = 300.0) -> Server:
 
 def test_nothing_goes_beyond_the_canary_before_it_has_ended() -> None:
     """After the first five have begun, the sixth waits until all five have ended."""
-    fuse = Fuse(Breaker(canary=5))
+    fuse = CircuitBreaker(Breaker(canary=5))
     assert [fuse.room(begun) > 0 for begun in range(7)] == [True] * 5 + [False] * 2
     assert fuse.room(3) == 2
     for _ in range(4):
@@ -72,30 +72,30 @@ def test_nothing_goes_beyond_the_canary_before_it_has_ended() -> None:
 
 def test_without_a_canary_nothing_is_held_back() -> None:
     """A canary of 0 is none."""
-    fuse = Fuse(Breaker(canary=0))
+    fuse = CircuitBreaker(Breaker(canary=0))
     assert {fuse.room(begun) for begun in range(100)} == {UNLIMITED}
 
 
 def test_wrong_credentials_cost_the_canary() -> None:
     """When all of the canary fail, the run is stopped with the number, the status, and no hope of another time."""
-    fuse = Fuse(Breaker(canary=50))
+    fuse = CircuitBreaker(Breaker(canary=50))
     assert tripped(fuse, *[UNAUTHORIZED] * 49) is None
     assert fuse.add(UNAUTHORIZED) == Tripped(50, 50, Kind.HTTP_ERROR, 401, 50, transient=False)
 
 
 def test_the_most_frequent_cause_is_named() -> None:
     """Of several causes the most frequent one is told; all failures count."""
-    fuse = Fuse(Breaker(canary=10))
+    fuse = CircuitBreaker(Breaker(canary=10))
     found = tripped(fuse, *[OK] * 2, *[status(500)] * 3, *[UNAUTHORIZED] * 4, Outcome(Kind.INVALID))
     assert found == Tripped(10, 8, Kind.HTTP_ERROR, 401, 4, transient=False)
 
 
 def test_after_the_canary_the_share_counts_from_the_sample_on() -> None:
     """Between canary and sample nothing trips; from the sample on, the first outcome beyond the share does."""
-    fuse = Fuse(Breaker(canary=10, min_sample=100, max_failures=0.5))
+    fuse = CircuitBreaker(Breaker(canary=10, min_sample=100, max_failures=0.5))
     assert tripped(fuse, *[OK] * 10, *[UNAUTHORIZED] * 89) is None
     assert fuse.add(OK) == Tripped(100, 89, Kind.HTTP_ERROR, 401, 89, transient=False)
-    late = Fuse(Breaker(canary=0, min_sample=100, max_failures=0.5))
+    late = CircuitBreaker(Breaker(canary=0, min_sample=100, max_failures=0.5))
     assert tripped(late, *[OK] * 100, *[UNAUTHORIZED] * 100) is None
     assert late.add(UNAUTHORIZED) == Tripped(201, 101, Kind.HTTP_ERROR, 401, 101, transient=False)
 
@@ -103,13 +103,13 @@ def test_after_the_canary_the_share_counts_from_the_sample_on() -> None:
 @pytest.mark.parametrize(("max_failures", "trips"), [(0.0, True), (0.19, True), (0.2, False), (1.0, False)])
 def test_the_share_is_the_authors(max_failures: float, trips: bool) -> None:
     """Two failures in ten are too many for a limit below a fifth; 1 never stops a run."""
-    fuse = Fuse(Breaker(canary=10, max_failures=max_failures))
+    fuse = CircuitBreaker(Breaker(canary=10, max_failures=max_failures))
     assert (tripped(fuse, *[OK] * 8, *[UNAUTHORIZED] * 2) is not None) is trips
 
 
 def test_a_missing_result_is_no_failure() -> None:
     """A null is an answer: what it means is validate's to say."""
-    assert tripped(Fuse(Breaker(canary=10, max_failures=0.0)), *[Outcome(Kind.NULL)] * 300) is None
+    assert tripped(CircuitBreaker(Breaker(canary=10, max_failures=0.0)), *[Outcome(Kind.NULL)] * 300) is None
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_missing_result_is_no_failure() -> None:
 )
 def test_what_may_be_another_time_is_told(outcome: Outcome, transient: bool) -> None:
     """A server in trouble may be well later; wrong credentials and an author's error stay what they are."""
-    found = tripped(Fuse(Breaker(canary=3)), *[outcome] * 3)
+    found = tripped(CircuitBreaker(Breaker(canary=3)), *[outcome] * 3)
     assert found is not None
     assert found.transient is transient
 
@@ -186,7 +186,7 @@ def test_the_first_answer_ends_it() -> None:
     """It ends once, and the next one begins with a row of ten and short pauses again."""
     server = down()
     server.gives(REFUSED, times=3, at=1.0)
-    assert server.gives(OK, at=2.0) is Over.BACK
+    assert server.gives(OK, at=2.0) is OutageEnd.BACK
     assert server.gives(OK, at=2.1) is None
     server.gives(REFUSED, times=FIRST_FAILURES - 1, at=3.0)
     assert not server.outage.is_on
@@ -228,13 +228,13 @@ def test_what_was_lost_long_ago_is_no_outage() -> None:
 def test_a_request_from_before_it_that_is_answered_tells_how_it_ended() -> None:
     """Only an answer to a request that was sent in the outage shows that the server has come back."""
     server = down(at=10.0)
-    assert server.gives(OK, at=10.5, ms=600.0) is Over.PARTIAL
+    assert server.gives(OK, at=10.5, ms=600.0) is OutageEnd.PARTIAL
     server.gives(REFUSED, times=FIRST_FAILURES, at=20.0)
-    assert server.gives(OK, at=20.5, ms=400.0) is Over.BACK
+    assert server.gives(OK, at=20.5, ms=400.0) is OutageEnd.BACK
 
 
-@pytest.mark.parametrize(("ms", "ends"), [(499.6, Over.BACK), (500.0, Over.BACK), (500.4, Over.PARTIAL)])
-def test_a_request_that_was_sent_as_it_began_is_one_of_it(ms: float, ends: Over) -> None:
+@pytest.mark.parametrize(("ms", "ends"), [(499.6, OutageEnd.BACK), (500.0, OutageEnd.BACK), (500.4, OutageEnd.PARTIAL)])
+def test_a_request_that_was_sent_as_it_began_is_one_of_it(ms: float, ends: OutageEnd) -> None:
     """To the millisecond: what was sent at its beginning or later shows that the server has come back."""
     assert down(at=10.0).gives(OK, at=10.5, ms=ms) is ends
 

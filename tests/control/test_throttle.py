@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_fanout.control.throttle import Gate
+from airflow_fanout.control.throttle import Limiter
 from airflow_fanout.model.outcome import Kind, Outcome
 from airflow_fanout.model.settings import Throttle
 from tests.control.server import (
@@ -43,7 +43,7 @@ OUTCOMES = st.sampled_from(
 )
 
 
-def limit(gate: Gate) -> int:
+def limit(gate: Limiter) -> int:
     """Return the limit of this moment."""
     found: int = gate.state(0.0)["limit"]
     return found
@@ -52,7 +52,7 @@ def limit(gate: Gate) -> int:
 @pytest.mark.parametrize(("ceiling", "at_least"), [(100, 0.97), (1000, 0.9)])
 def test_a_server_that_keeps_up_is_used_to_the_ceiling(ceiling: int, at_least: float) -> None:
     """At steady latency the limit soon is the author's, and nearly all that it allows is reached."""
-    seen = simulate(Gate(Throttle(), ceiling), steady(0.2), 10)
+    seen = simulate(Limiter(Throttle(), ceiling), steady(0.2), 10)
     assert seen.limits_since(3) == [ceiling] * len(seen.limits_since(3))
     assert seen.ok / seen.seconds >= at_least * ceiling / 0.2 * 0.95
 
@@ -60,28 +60,28 @@ def test_a_server_that_keeps_up_is_used_to_the_ceiling(ceiling: int, at_least: f
 @pytest.mark.parametrize("latency_s", [0.02, 0.05, 0.2, 0.5])
 def test_the_limit_settles_where_latency_doubles(latency_s: float) -> None:
     """A server that is twice as slow beyond 40 requests at once gets between 25 and 80, whatever the ceiling."""
-    tail = simulate(Gate(Throttle(), 400), knee(latency_s, 40), 90).limits_since(30)
+    tail = simulate(Limiter(Throttle(), 400), knee(latency_s, 40), 90).limits_since(30)
     assert 25 <= min(tail) <= max(tail) <= 80
 
 
 @pytest.mark.parametrize("latency_s", [0.05, 0.2])
 def test_a_queue_is_not_made_longer_than_it_helps(latency_s: float) -> None:
     """A server of 40 workers is kept busy, with less than as many requests again waiting in its line."""
-    seen = simulate(Gate(Throttle(), 400), queue(latency_s, 40), 60)
+    seen = simulate(Limiter(Throttle(), 400), queue(latency_s, 40), 60)
     assert 40 <= min(seen.limits_since(20)) <= max(seen.limits_since(20)) < 80
     assert seen.ok / seen.seconds >= 0.95 * 40 / latency_s
 
 
 def test_a_server_that_refuses_beyond_a_number_is_not_pressed() -> None:
     """A server that answers 503 beyond 40 requests at once gets about 40."""
-    tail = simulate(Gate(Throttle(), 400), crowded(0.1, 40), 60).limits_since(20)
+    tail = simulate(Limiter(Throttle(), 400), crowded(0.1, 40), 60).limits_since(20)
     assert 20 <= min(tail) <= max(tail) <= 50
 
 
 @pytest.mark.parametrize("most", [8, 40])
 def test_a_server_that_resets_beyond_a_number_is_not_pressed(most: int) -> None:
     """A server that resets connections beyond so many at once is slowed down for as one that answers 503."""
-    seen = simulate(Gate(Throttle(), 400), resetting(0.1, most), 60)
+    seen = simulate(Limiter(Throttle(), 400), resetting(0.1, most), 60)
     tail = seen.limits_since(20)
     assert most / 2 <= min(tail) <= max(tail) <= most * 1.25
     assert seen.ok / seen.seconds >= 0.6 * most / 0.1
@@ -89,7 +89,7 @@ def test_a_server_that_resets_beyond_a_number_is_not_pressed(most: int) -> None:
 
 def test_slow_first_answers_are_no_measure() -> None:
     """What is slow only at first (cold caches, handshakes) doesn't hide where latency doubles later."""
-    seen = simulate(Gate(Throttle(start=8), 400), cold(0.05, slow_s=0.2, first=40, most=40), 90)
+    seen = simulate(Limiter(Throttle(initial_concurrency=8), 400), cold(0.05, slow_s=0.2, first=40, most=40), 90)
     assert 25 <= min(seen.limits_since(60)) <= max(seen.limits_since(60)) <= 80
 
 
@@ -97,7 +97,7 @@ def test_slow_first_answers_are_no_measure() -> None:
 @pytest.mark.parametrize("latency_s", [0.01, 0.05, 0.2])
 def test_a_quota_is_used_and_respected(latency_s: float, offset_s: float) -> None:
     """Of 200 requests a second that a server allows, at least 85 % are used, and fewer than 5 % are refused."""
-    seen = simulate(Gate(Throttle(), 400), quota(latency_s, 200, offset_s), 60)
+    seen = simulate(Limiter(Throttle(), 400), quota(latency_s, 200, offset_s), 60)
     assert seen.ok / seen.seconds >= 0.85 * 200
     assert seen.refused_share < 0.05
 
@@ -105,7 +105,7 @@ def test_a_quota_is_used_and_respected(latency_s: float, offset_s: float) -> Non
 @pytest.mark.parametrize("latency_s", [0.5, 1.0])
 def test_a_slow_servers_quota_is_used_in_the_long_run(latency_s: float) -> None:
     """Where the slow start takes a while, the same holds for the time after it."""
-    gate, server = Gate(Throttle(), 400), quota(latency_s, 200)
+    gate, server = Limiter(Throttle(), 400), quota(latency_s, 200)
     seen = simulate(gate, server, 120)
     assert bisect_right(seen.sent, 120) - bisect_right(seen.sent, 60) >= 0.85 * 200 * 60
     assert seen.refused_share < 0.05
@@ -121,7 +121,7 @@ def test_noise_does_not_bring_the_limit_down(noise: str, seed: int) -> None:
         "sigma 0.5": lambda: chance.lognormvariate(math.log(0.1), 0.5),
         "sigma 1": lambda: chance.lognormvariate(math.log(0.1), 1.0),
     }
-    tail = simulate(Gate(Throttle(), 200), scattered(draws[noise]), 60).limits_since(20)
+    tail = simulate(Limiter(Throttle(), 200), scattered(draws[noise]), 60).limits_since(20)
     assert min(tail) >= 100
 
 
@@ -129,7 +129,7 @@ def test_noise_does_not_bring_the_limit_down(noise: str, seed: int) -> None:
 def test_requests_that_get_lost_by_chance_do_not_bring_the_limit_down(seed: int) -> None:
     """Two in a hundred that never answer, at any load, cost their own time and nobody else's."""
     server = lossy(0.1, timeout_s=2.0, share=0.02, chance=random.Random(seed))
-    seen = simulate(Gate(Throttle(), 200), server, 60)
+    seen = simulate(Limiter(Throttle(), 200), server, 60)
     assert min(seen.limits_since(20)) >= 100
     assert seen.ok / seen.seconds >= 1000
 
@@ -137,7 +137,7 @@ def test_requests_that_get_lost_by_chance_do_not_bring_the_limit_down(seed: int)
 @pytest.mark.parametrize("per_s", [0.5, 7.0, 50.0, 333.0])
 def test_the_authors_rate_is_kept_exactly(per_s: float) -> None:
     """With a rate, neither more nor less is sent in the long run, and no second has a burst."""
-    seen = simulate(Gate(Throttle(rate_per_s=per_s, adaptive=False), 200), steady(0.1), 60)
+    seen = simulate(Limiter(Throttle(rate_per_s=per_s, adaptive=False), 200), steady(0.1), 60)
     assert len(seen.sent) == pytest.approx(60 * per_s, abs=2 + 0.05 * per_s)
     for first, moment in enumerate(seen.sent):
         assert bisect_right(seen.sent, moment + 1.0) - first <= 1 + math.ceil(1.05 * per_s)
@@ -145,7 +145,7 @@ def test_the_authors_rate_is_kept_exactly(per_s: float) -> None:
 
 def test_after_a_rest_there_is_no_burst() -> None:
     """What wasn't sent while there was nothing to do is not made up for."""
-    gate = Gate(Throttle(rate_per_s=10.0), 200)
+    gate = Limiter(Throttle(rate_per_s=10.0), 200)
     gate.begin(0.0)
     sent, now = 0, 60.0
     while gate.wait_s(now) == 0.0:
@@ -157,14 +157,14 @@ def test_after_a_rest_there_is_no_burst() -> None:
 
 def test_a_refusing_servers_rate_stays_below_the_authors() -> None:
     """The author's rate is a limit, also when the server seems to allow more."""
-    seen = simulate(Gate(Throttle(rate_per_s=50.0), 400), quota(0.05, 40), 120)
+    seen = simulate(Limiter(Throttle(rate_per_s=50.0), 400), quota(0.05, 40), 120)
     assert len(seen.sent) <= 50 * 120
     assert seen.ok >= 0.85 * 40 * 120
 
 
 def test_a_server_that_asks_for_a_pause_gets_it_from_everybody() -> None:
     """From a `Retry-After` on nothing is sent until it is over; a shorter one later takes nothing away."""
-    gate = Gate(Throttle(adaptive=False), 100)
+    gate = Limiter(Throttle(adaptive=False), 100)
     for _ in range(3):
         gate.begin(0.0)
     gate.end(Outcome(Kind.HTTP_ERROR, status=503, retry_after_s=5.0), 10.0, 1.0)
@@ -175,7 +175,7 @@ def test_a_server_that_asks_for_a_pause_gets_it_from_everybody() -> None:
 
 def test_a_good_answer_may_ask_for_a_pause_too() -> None:
     """An answer that says that it was the last one for a while is believed."""
-    gate = Gate(Throttle(), 100)
+    gate = Limiter(Throttle(), 100)
     gate.begin(0.0)
     gate.end(Outcome(Kind.OK, retry_after_s=30.0), 10.0, 1.0)
     assert gate.wait_s(1.0) == 30.0
@@ -184,14 +184,14 @@ def test_a_good_answer_may_ask_for_a_pause_too() -> None:
 @pytest.mark.parametrize("server", [steady(0.1), knee(0.1, 10), crowded(0.1, 10)])
 def test_a_throttle_that_does_not_adapt_is_always_at_the_ceiling(server: object) -> None:
     """With `adaptive=False` the concurrency is the author's, whatever the server does."""
-    seen = simulate(Gate(Throttle(adaptive=False), 50), server, 10)  # type: ignore[arg-type] # one of three
+    seen = simulate(Limiter(Throttle(adaptive=False), 50), server, 10)  # type: ignore[arg-type] # one of three
     assert set(seen.limits_since(0)) == {50}
     assert seen.most_in_flight == 50
 
 
 def test_the_limit_is_kept_all_the_time() -> None:
     """As many are under way as the limit says, never one more; only one that ends makes room."""
-    gate = Gate(Throttle(start=3), 10)
+    gate = Limiter(Throttle(initial_concurrency=3), 10)
     for _ in range(3):
         assert gate.wait_s(0.0) == 0.0
         gate.begin(0.0)
@@ -202,7 +202,7 @@ def test_the_limit_is_kept_all_the_time() -> None:
 
 def test_one_cause_is_one_decrease() -> None:
     """What was sent before a decrease, and is as slow, doesn't bring the limit down once more."""
-    gate = Gate(Throttle(start=64), 64)
+    gate = Limiter(Throttle(initial_concurrency=64), 64)
     for _ in range(128):
         gate.begin(0.0)
     for _ in range(127):
@@ -212,7 +212,7 @@ def test_one_cause_is_one_decrease() -> None:
 
 def test_an_outage_is_followed_by_a_careful_start() -> None:
     """After an outage the limit begins where the run began, or lower where it was lower, and doubles from there."""
-    gate = Gate(Throttle(start=2), 400)
+    gate = Limiter(Throttle(initial_concurrency=2), 400)
     simulate(gate, steady(0.1), 10)
     assert limit(gate) == 400
     gate.restart()
@@ -224,7 +224,7 @@ def test_an_outage_is_followed_by_a_careful_start() -> None:
 @pytest.mark.parametrize(("floor", "start", "ceiling", "first"), [(1, 16, 8, 8), (50, 16, 100, 50), (50, 16, 20, 20)])
 def test_the_start_is_between_floor_and_ceiling(floor: int, start: int, ceiling: int, first: int) -> None:
     """Settings that contradict each other mean what is possible; the ceiling is the last word."""
-    assert limit(Gate(Throttle(floor=floor, start=start), ceiling)) == first
+    assert limit(Limiter(Throttle(min_concurrency=floor, initial_concurrency=start), ceiling)) == first
 
 
 @given(
@@ -238,7 +238,7 @@ def test_the_limit_never_leaves_its_bounds(
     floor: int, start: int, ceiling: int, adaptive: bool, runs: list[tuple[Outcome, float, int, float]]
 ) -> None:
     """Whatever comes back, in whatever order, the limit is between floor and ceiling, and no wait is negative."""
-    gate, now = Gate(Throttle(floor=floor, start=start, adaptive=adaptive), ceiling), 0.0
+    gate, now = Limiter(Throttle(min_concurrency=floor, initial_concurrency=start, adaptive=adaptive), ceiling), 0.0
     for outcome, ms, times, seconds in runs:
         now += seconds
         for _ in range(times):

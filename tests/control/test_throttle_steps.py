@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from airflow_fanout.control.throttle import Concurrency, Gate, Rate
+from airflow_fanout.control.throttle import Concurrency, Limiter, Rate
 from airflow_fanout.model.outcome import Kind, Outcome
 from airflow_fanout.model.settings import Throttle
 from tests.control.server import BUSY, OK
@@ -16,7 +16,7 @@ TOO_MANY = Outcome(Kind.HTTP_ERROR, status=429)
 
 def concurrency(start: int = 32, ceiling: int = 1000, **options: object) -> Concurrency:
     """Return a limit that nothing has changed yet."""
-    return Concurrency(Throttle(start=start, **options), ceiling)  # type: ignore[arg-type] # a test's own words
+    return Concurrency(Throttle(initial_concurrency=start, **options), ceiling)  # type: ignore[arg-type] # a test's own words
 
 
 def slowed() -> Concurrency:
@@ -223,7 +223,7 @@ def test_an_outage_is_followed_by_a_whole_window_and_doubling() -> None:
 
 def test_a_back_off_is_a_decrease_whatever_was_counted() -> None:
     """Three tenths at once; what is still under way says no more, and the floor holds."""
-    limit = concurrency(floor=20)
+    limit = concurrency(min_concurrency=20)
     limit.add([100.0] * 31, 32)
     limit.back_off(5)
     assert limit.limit == 22
@@ -335,18 +335,18 @@ def test_the_rate_never_tries_for_more_than_the_authors(now: float, then: float)
 
 def test_there_is_room_for_what_may_be_sent_without_a_look_at_the_clock() -> None:
     """As many as the limit has left; one at a time where a rate is kept."""
-    gate = Gate(Throttle(start=5), 10)
+    gate = Limiter(Throttle(initial_concurrency=5), 10)
     assert gate.room == 5
     gate.begin(0.0, 2)
     assert (gate.room, gate.in_flight) == (3, 2)
     gate.answered([1.0, 1.0], 1.0)
     assert (gate.room, gate.in_flight) == (5, 0)
-    assert Gate(Throttle(start=5, rate_per_s=50.0), 10).room == 1
+    assert Limiter(Throttle(initial_concurrency=5, rate_per_s=50.0), 10).room == 1
 
 
 def test_a_sender_is_told_how_long_to_wait() -> None:
     """Until the rate allows the next one, until one under way has ended, or not at all."""
-    gate = Gate(Throttle(start=2, rate_per_s=10.0), 10)
+    gate = Limiter(Throttle(initial_concurrency=2, rate_per_s=10.0), 10)
     assert gate.wait_s(100.0) == 0.0
     gate.begin(100.0)
     assert (gate.next_s, gate.wait_s(100.0)) == (pytest.approx(100.05), pytest.approx(0.05))
@@ -357,17 +357,21 @@ def test_a_sender_is_told_how_long_to_wait() -> None:
 
 def test_the_state_is_told_to_a_tenth() -> None:
     """Limit, rate and pause are what a person reads in the log."""
-    assert Gate(Throttle(start=5), 10).state(0.0) == {"limit": 5, "rate_limit_per_s": None, "paused_s": 0.0}
-    gate = Gate(Throttle(start=5, rate_per_s=7.26), 10)
+    assert Limiter(Throttle(initial_concurrency=5), 10).state(0.0) == {
+        "limit": 5,
+        "rate_limit_per_s": None,
+        "paused_s": 0.0,
+    }
+    gate = Limiter(Throttle(initial_concurrency=5, rate_per_s=7.26), 10)
     gate.pause(3.26, 1.0)
     assert gate.state(2.0) == {"limit": 5, "rate_limit_per_s": 7.3, "paused_s": 2.3}
     assert gate.state(10.0)["paused_s"] == 0.0
-    assert repr(gate) == "Gate(0 of 5 in flight, 7.26 per second)"
+    assert repr(gate) == "Limiter(0 of 5 in flight, 7.26 per second)"
 
 
 def test_a_pause_begins_once() -> None:
     """A longer one that comes during it goes on from its beginning; one that comes when it is over is another."""
-    gate = Gate(Throttle(), 10)
+    gate = Limiter(Throttle(), 10)
     gate.pause(5.0, 1.0)
     gate.pause(9.0, 2.0)
     assert (gate.paused_s, gate.paused_until_s) == (1.0, 11.0)
@@ -375,9 +379,9 @@ def test_a_pause_begins_once() -> None:
     assert (gate.paused_s, gate.paused_until_s) == (11.0, 12.0)
 
 
-def refused_at_ten() -> Gate:
+def refused_at_ten() -> Limiter:
     """Return the gate of a server that has refused a request at 10 s, with 60 under way."""
-    gate = Gate(Throttle(start=100), 100)
+    gate = Limiter(Throttle(initial_concurrency=100), 100)
     gate.begin(9.0, 61)
     gate.end(TOO_MANY, 100.0, 10.0)
     assert gate.state(10.0)["rate_limit_per_s"] == 51.0
@@ -402,7 +406,7 @@ def test_only_what_was_sent_after_a_refusal_shows_that_the_server_accepts_again(
 @pytest.mark.parametrize(("outcome", "then"), [(TOO_MANY, 22), (BUSY, 22), (OK, 64), (Outcome(Kind.NULL), 64)])
 def test_a_refusal_is_an_overload(outcome: Outcome, then: int) -> None:
     """32 that are refused bring the limit down; 32 that are answered let it grow; a 404 says nothing."""
-    gate = Gate(Throttle(start=32), 100)
+    gate = Limiter(Throttle(initial_concurrency=32), 100)
     gate.begin(0.0, 32 + 10)
     for _ in range(10):
         gate.end(Outcome(Kind.HTTP_ERROR, status=404), 100.0, 0.5)

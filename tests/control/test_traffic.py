@@ -76,13 +76,13 @@ def test_an_outage_that_is_too_long_is_given_up() -> None:
     assert road.given_up(29.0) is None
     outage = road.given_up(31.0)
     assert outage is not None
-    assert (outage.longest_s, outage.last) == (20.0, REFUSED)
+    assert (outage.give_up_s, outage.last) == (20.0, REFUSED)
 
 
 def test_after_an_outage_the_throttle_begins_carefully() -> None:
     """The first answer opens the road: not wider than at the start, nor than the server took before."""
     for before, after in ((0, 12), (32, 8)):
-        road = Traffic(FetchSettings(concurrency=50, throttle=Throttle(start=12)))
+        road = Traffic(FetchSettings(concurrency=50, throttle=Throttle(initial_concurrency=12)))
         ended(road, OK, 0.0)
         for _ in range(before):
             ended(road, Outcome(Kind.HTTP_ERROR, status=429), 1.0)
@@ -94,7 +94,7 @@ def test_after_an_outage_the_throttle_begins_carefully() -> None:
 
 def test_an_answer_from_before_an_outage_shows_that_there_was_none() -> None:
     """A server that answers the requests it has, and refuses all others, gets fewer of them, and goes on at once."""
-    road = Traffic(FetchSettings(concurrency=50, throttle=Throttle(start=20)))
+    road = Traffic(FetchSettings(concurrency=50, throttle=Throttle(initial_concurrency=20)))
     ended(road, OK, 0.0)
     for _ in range(20):
         road.begin(1.0)
@@ -144,7 +144,7 @@ def test_a_cause_that_no_waiting_cures_is_no_attempt_and_no_outage() -> None:
 @pytest.mark.parametrize(("many", "limit"), [(16, 200), (40, 200), (200, 140)])
 def test_refusals_of_one_moment_are_one_event(many: int, limit: int) -> None:
     """However many are refused by 429 at once, the limit is decreased once, and so is the rate."""
-    road = Traffic(FetchSettings(concurrency=200, throttle=Throttle(start=200)), is_answered=True)
+    road = Traffic(FetchSettings(concurrency=200, throttle=Throttle(initial_concurrency=200)), is_answered=True)
     for _ in range(200):
         ended(road, OK, 0.0)
     for _ in range(many):

@@ -19,9 +19,9 @@ from typing import Any
 from airflow_fanout.api.request import Request
 from airflow_fanout.api.session import FanoutSession, settled
 from airflow_fanout.control.traffic import Traffic
+from airflow_fanout.engine.journal_thread import JournalThread
 from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.pump import Pump
-from airflow_fanout.engine.scribe import Scribe
 from airflow_fanout.engine.transport.by_curl import CurlTransport
 from airflow_fanout.engine.transport.by_requests import RequestsTransport
 from airflow_fanout.engine.work import Work
@@ -41,9 +41,9 @@ BODY = json.dumps({"calls": [{"to": "+12025550100", "seconds": place} for place 
 def pump(folder: Path, count: int) -> Pump:
     """Return a pump with so many requests to send, and all that belongs to it."""
     # The limit looks at latencies, and here it stays where it is, whatever these are.
-    settings = FetchSettings(concurrency=100, throttle=Throttle(start=100, floor=100))
+    settings = FetchSettings(concurrency=100, throttle=Throttle(initial_concurrency=100, min_concurrency=100))
     directory = frozen(folder, numbers(count), ("tel",))
-    scribe = Scribe(JournalWriter(folder))
+    scribe = JournalThread(JournalWriter(folder))
     traffic = Traffic(settings)
     endpoint = settled(NOWHERE)
     kept = Kept()

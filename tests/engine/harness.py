@@ -13,7 +13,7 @@ from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request
 from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.loaded_code import LoadedCode
-from airflow_fanout.launch.process import EngineProcess, Said
+from airflow_fanout.launch.process import EngineProcess, Message
 from airflow_fanout.launch.shipping import pack
 from airflow_fanout.model.as_of import AsOf
 from airflow_fanout.model.outcome import Outcome
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 # Makes settings for one of the transports.
 Sending = Callable[..., FetchSettings]
-ONCE = Retry(attempts=1)
+ONCE = Retry(max_attempts=1)
 USUAL = Timeouts()
 # As fast as the concurrency allows, and to the end: what the throttle and the breaker do has tests of its own.
 UNCONTROLLED = {
@@ -89,12 +89,12 @@ def job(
 class Run:
     """What an engine said, how it ended, and what it left in the journal."""
 
-    said: list[Said] = field(default_factory=list)
+    said: list[Message] = field(default_factory=list)
     ended: str | None = None
     records: list[Record] = field(default_factory=list)
 
     @property
-    def last(self) -> Said:
+    def last(self) -> Message:
         """The engine's last message of its own."""
         return [said for said in self.said if said.what != "output"][-1]
 

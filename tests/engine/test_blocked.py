@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_fanout.launch.ending import progress_at_end
+from airflow_fanout.launch.engines import MOST_RESTARTS, Engines
 from airflow_fanout.launch.errors import EngineBlocked, EngineFailed
-from airflow_fanout.launch.fleet import MOST_RESTARTS, Fleet
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import Retry, Timeouts
 from airflow_fanout.staging.directory import ListDirectory
@@ -116,7 +116,7 @@ class Fetched:
 
     def run(self) -> Progress:
         """Fetch, and raise what the fetch ends with."""
-        with Fleet(self.todo) as fleet:
+        with Engines(self.todo) as fleet:
             last = None
             for said in fleet.listen():
                 self.pids += [pid for pid in fleet.pids if pid not in self.pids]
@@ -204,7 +204,7 @@ def test_an_engine_that_was_stopped_is_not_blocked(tmp_path: Path) -> None:
     """An engine that a signal has stopped for longer than the limit goes on afterwards, and so does its fetch."""
     fetched = Fetched(tmp_path, {}, count=400)
     stopped = False
-    with Fleet(fetched.todo) as fleet:
+    with Engines(fetched.todo) as fleet:
         last = None
         for said in fleet.listen():
             if said.what == "progress" and not stopped:

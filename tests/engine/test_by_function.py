@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.http.servers import Connection, Routes, Seen
 
-THRICE = Retry(attempts=3, base_s=0.001, last_pass=False)
+THRICE = Retry(max_attempts=3, initial_delay_s=0.001, last_pass=False)
 CASES = re.findall(r"^    def (\w+)\(session\)", TEXT, re.MULTILINE)
 
 
@@ -44,7 +44,7 @@ def done(tmp_path_factory: pytest.TempPathFactory, sending: Sending) -> Iterator
     folder = tmp_path_factory.mktemp("dags")
     how = sending(
         len(CASES),
-        retry=Retry(attempts=2, base_s=0.01, last_pass=False),
+        retry=Retry(max_attempts=2, initial_delay_s=0.01, last_pass=False),
         timeouts=Timeouts(read_s=5, total_s=3),
         max_body_bytes=MIB,
     )
@@ -164,7 +164,7 @@ def test_a_kill_that_strikes_later_costs_no_parameter_its_record(tmp_path: Path)
             raise requests.ConnectionError("once")
         return number
 
-    retry = Retry(attempts=2, base_s=5.0, cap_s=5.0, last_pass=False)
+    retry = Retry(max_attempts=2, initial_delay_s=5.0, max_delay_s=5.0, last_pass=False)
     found = run(job(frozen(tmp_path, range(2)), kill_later, how=settings(1, retry=retry)))
     assert (found.last.what, found.progress.kinds) == ("done", {"ok": 2})
 

@@ -185,7 +185,7 @@ def test_parameter_that_cannot_be_sent(tmp_path: Path, sending: Sending) -> None
 
 def test_nobody_listens(tmp_path: Path, sending: Sending) -> None:
     """A refused connection is a `connection_error` that says so, tried as often as the policy says."""
-    how = sending(retry=Retry(attempts=3, base_s=0.01, last_pass=False))
+    how = sending(retry=Retry(max_attempts=3, initial_delay_s=0.01, last_pass=False))
     found = run(job(frozen(tmp_path, ["a"]), Request(endpoint="/{0}"), NOWHERE, how))
     [record] = found.records
     assert (record.kind, record.attempts) == (Kind.CONNECTION_ERROR, 3)
@@ -285,7 +285,7 @@ def test_server_error_then_fine(tmp_path: Path, sending: Sending) -> None:
         return as_json(name) if failures[name] < 0 else answer(b"", "503 Service Unavailable")
 
     with Server(flaky) as server:
-        how = sending(retry=Retry(attempts=5, base_s=0.01, last_pass=False))
+        how = sending(retry=Retry(max_attempts=5, initial_delay_s=0.01, last_pass=False))
         found = run(job(frozen(tmp_path, ["a", "b"]), Request(endpoint="/{0}"), server.origin, how))
     assert {record.parameter: (record.result, record.attempts) for record in found.records} == {
         "a": ("a", 3),
@@ -303,7 +303,7 @@ def test_retry_after_is_obeyed(tmp_path: Path, sending: Sending) -> None:
         return as_json(1) if len(times) > 1 else answer(b"", "429 Too Many Requests", "Retry-After: 1")
 
     with Server(busy) as server:
-        how = sending(retry=Retry(attempts=2, base_s=0.01, last_pass=False))
+        how = sending(retry=Retry(max_attempts=2, initial_delay_s=0.01, last_pass=False))
         found = run(job(frozen(tmp_path, ["a"]), Request(endpoint="/{0}"), server.origin, how))
     assert (found.records[0].kind, found.records[0].attempts) == (Kind.OK, 2)
     assert times[1] - times[0] >= 1
@@ -316,7 +316,7 @@ def test_unsafe_methods_are_not_repeated(
     """What may have changed something on the server isn't sent again, unless the author says that it may be."""
     request = Request(endpoint="/{0}", method=method, repeatable=repeatable)
     with Server(lambda *_: answer(b"", "500 Internal Server Error")) as server:
-        how = sending(retry=Retry(attempts=3, base_s=0.01, last_pass=False))
+        how = sending(retry=Retry(max_attempts=3, initial_delay_s=0.01, last_pass=False))
         run(job(frozen(tmp_path, ["a"]), request, server.origin, how))
     assert len(server.seen) == sent
 
@@ -329,7 +329,7 @@ def test_server_that_keeps_no_connection(tmp_path: Path, sending: Sending) -> No
         connection.hang_up()
 
     with Server(closes) as server:
-        how = sending(4, retry=Retry(attempts=9, base_s=0.01, last_pass=False))
+        how = sending(4, retry=Retry(max_attempts=9, initial_delay_s=0.01, last_pass=False))
         found = run(job(frozen(tmp_path, range(40)), Request(endpoint="/{0}"), server.origin, how))
     assert found.progress.kinds == {"ok": 40}
     assert len(server.seen) == server.connections == 40
@@ -367,7 +367,9 @@ def test_faults_by_chance_are_survived(tmp_path: Path, sending: Sending) -> None
     """Errors, throttling, resets, hangs and nonsense by chance: everything that trying again can mend is mended."""
     rates: dict[str, Any] = {"error_rate": 0.1, "throttle_rate": 0.05, "reset_rate": 0.05, "hang_rate": 0.02}
     with DemoService.start(subscribers=200, retry_after_s=0, **rates) as service:
-        how = sending(40, retry=Retry(attempts=9, base_s=0.02, last_pass=False), timeouts=Timeouts(total_s=3))
+        how = sending(
+            40, retry=Retry(max_attempts=9, initial_delay_s=0.02, last_pass=False), timeouts=Timeouts(total_s=3)
+        )
         request = Request(endpoint="/calls/{tel}", query={"day": DAY}, result="calls")
         found = run(job(frozen(tmp_path, _subscribers(service), ("tel",)), request, service.url, how))
         asked = service.asked()

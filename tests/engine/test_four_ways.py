@@ -27,7 +27,7 @@ LONG_COUNT = 100_000
 WAYS = [(what, transport) for what in ("declarative", "function") for transport in ("curl", "requests")]
 # A server may close a kept connection just when a request is sent on it. libcurl sends that once more by itself; over
 # requests it is an attempt that has failed, also if it is the second one of an answer that can't be read.
-AGAIN = Retry(attempts=4, base_s=0.01, budget=1.0, statuses=(), last_pass=False)
+AGAIN = Retry(max_attempts=4, initial_delay_s=0.01, budget=1.0, statuses=(), last_pass=False)
 # What an outcome is compared by.
 Verdict = tuple[Kind, Any]
 

@@ -29,7 +29,7 @@ MOST = 6
 GET = Request(endpoint="/{0}")
 POST = Request(endpoint="/{0}", method="POST", json={"number": "{0}"})
 # One attempt, and nothing to spend on others.
-BARE = Retry(attempts=1, budget=0.0, base_s=0.01, last_pass=False)
+BARE = Retry(max_attempts=1, budget=0.0, initial_delay_s=0.01, last_pass=False)
 
 
 class Refusing(Http2Server):

@@ -211,7 +211,7 @@ def test_what_was_never_sent_is_sent_again_whatever_the_method(tmp_path: Path, w
         seen.append(request.body)
         return as_json(1)
 
-    retry = Retry(attempts=12, base_s=0.3, cap_s=0.3, last_pass=False)
+    retry = Retry(max_attempts=12, initial_delay_s=0.3, max_delay_s=0.3, last_pass=False)
     todo = job(
         frozen(tmp_path, range(3)), POST, f"http://127.0.0.1:{address[1]}", settings(3, transport=way, retry=retry)
     )
@@ -246,7 +246,7 @@ def test_a_post_on_a_connection_that_dies_is_sent_once(tmp_path: Path, dies: int
         return as_json(seen.path)
 
     with Server(handle) as server:
-        retry = Retry(attempts=9, base_s=0.01, last_pass=False)
+        retry = Retry(max_attempts=9, initial_delay_s=0.01, last_pass=False)
         how = settings(1, transport="curl", retry=retry)
         found = run(job(frozen(tmp_path, range(30)), POST, server.origin, how))
     assert [len(server.asked(f"/{number}")) for number in range(30)] == [1] * 30
@@ -264,7 +264,7 @@ def test_a_post_that_was_sent_is_not_sent_again(tmp_path: Path, way: str) -> Non
         connection.pause(5)
         return as_json(1)
 
-    retry = Retry(attempts=5, base_s=0.01)
+    retry = Retry(max_attempts=5, initial_delay_s=0.01)
     how = settings(2, transport=way, retry=retry, timeouts=Timeouts(read_s=0.3, total_s=1.0))
     with Server(handle) as server:
         found = run(job(frozen(tmp_path, range(2)), POST, server.origin, how))

@@ -20,7 +20,7 @@ from tests.http.servers import Connection, Seen, Server, answer, as_json, author
 if TYPE_CHECKING:
     from airflow_fanout.model.settings import Transport
 
-AGAIN = Retry(attempts=4, base_s=0.01, last_pass=False)
+AGAIN = Retry(max_attempts=4, initial_delay_s=0.01, last_pass=False)
 CHALLENGE = 'WWW-Authenticate: Digest realm="r", nonce="n", qop="auth"'
 Way = tuple[str, "Transport", str]
 WAYS: list[Way] = [

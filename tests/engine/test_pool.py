@@ -99,7 +99,7 @@ def test_every_parameter_ends_in_one_record(seed: int) -> None:
         gevent.sleep(chance.random() * 0.005)
         return Outcome(chance.choice(KINDS), status=500)
 
-    retry = Retry(attempts=4, base_s=0.002, cap_s=0.004, last_pass=False)
+    retry = Retry(max_attempts=4, initial_delay_s=0.002, max_delay_s=0.004, last_pass=False)
     transport = ScriptedTransport(answer)
     found = Fetched(transport, 300, concurrency=17, retry=retry).run()
     assert found.indexes == list(range(300))
@@ -135,14 +135,16 @@ def test_waiting_for_a_retry_occupies_no_worker() -> None:
         order.append((parameter, time))
         return Outcome(Kind.TIMEOUT if parameter < 2 and time == 1 else Kind.OK)
 
-    Fetched(ScriptedTransport(answer), 5, concurrency=1, retry=Retry(attempts=2, base_s=0.05, last_pass=False)).run()
+    Fetched(
+        ScriptedTransport(answer), 5, concurrency=1, retry=Retry(max_attempts=2, initial_delay_s=0.05, last_pass=False)
+    ).run()
     assert order == [(0, 1), (1, 1), (2, 1), (3, 1), (4, 1), (0, 2), (1, 2)]
 
 
 def test_attempts_have_an_end() -> None:
     """What fails always is tried `attempts` times, and its record says so."""
     transport = ScriptedTransport(of_kind(Kind.CONNECTION_ERROR))
-    found = Fetched(transport, 2, retry=Retry(attempts=3, base_s=0.001, last_pass=False)).run()
+    found = Fetched(transport, 2, retry=Retry(max_attempts=3, initial_delay_s=0.001, last_pass=False)).run()
     assert [record.attempts for record in found.records] == [3, 3]
     assert transport.asked == {"0": 3, "1": 3}
     assert found.pool.progress().requests == 6
@@ -156,7 +158,7 @@ def test_what_the_server_asks_for_is_waited() -> None:
         times.append(time.monotonic())
         return Outcome(Kind.HTTP_ERROR, status=429, retry_after_s=0.2) if time_ == 1 else Outcome(Kind.OK)
 
-    Fetched(ScriptedTransport(answer), 1, retry=Retry(attempts=2, base_s=0.1, last_pass=False)).run()
+    Fetched(ScriptedTransport(answer), 1, retry=Retry(max_attempts=2, initial_delay_s=0.1, last_pass=False)).run()
     assert times[1] - times[0] == pytest.approx(0.3, abs=0.05)
 
 
@@ -278,7 +280,7 @@ def test_stop_takes_no_values_of_last_resort() -> None:
 def test_stop_does_not_wait_for_retries() -> None:
     """A server that fails all the time doesn't hold up a stop: nothing is tried again."""
     transport = ScriptedTransport(of_kind(Kind.TIMEOUT), latency_s=0.01)
-    found = Fetched(transport, 10, retry=Retry(attempts=9, base_s=60.0, last_pass=False))
+    found = Fetched(transport, 10, retry=Retry(max_attempts=9, initial_delay_s=60.0, last_pass=False))
     running = gevent.spawn(found.pool.run)
     gevent.sleep(0.5)
     assert found.pool.progress().waiting == 10
@@ -295,7 +297,7 @@ def test_progress_shows_the_moment() -> None:
             gevent.sleep(60)
         return Outcome(Kind.TIMEOUT if parameter == 1 else Kind.OK)
 
-    found = Fetched(ScriptedTransport(answer), 5, retry=Retry(attempts=2, base_s=30, last_pass=False))
+    found = Fetched(ScriptedTransport(answer), 5, retry=Retry(max_attempts=2, initial_delay_s=30, last_pass=False))
     running = gevent.spawn(found.pool.run)
     gevent.sleep(0.05)
     seen = found.pool.progress()
@@ -334,7 +336,7 @@ class Flickering:
 def test_outage_in_the_middle_costs_time_and_nothing_else() -> None:
     """While the server is away only probes are sent, no parameter uses up its attempts, and all is complete."""
     server = Flickering(first=100, gone_s=1.5)
-    retry = Retry(attempts=2, base_s=0.001, last_pass=False)
+    retry = Retry(max_attempts=2, initial_delay_s=0.001, last_pass=False)
     found = Fetched(server, 300, concurrency=20, retry=retry, breaker=Breaker(canary=0, outage_s=60)).run()
     assert {record.kind for record in found.records} == {Kind.OK}
     assert found.indexes == list(range(300))
@@ -348,7 +350,7 @@ def test_outage_that_lasts_ends_the_pool() -> None:
     """When nobody waits any longer the pool stops; what was fetched has its records, the rest has none."""
     server = Flickering(first=50, gone_s=60)
     breaker = Breaker(canary=0, outage_s=0.8)
-    found = Fetched(server, 300, concurrency=5, retry=Retry(attempts=3), breaker=breaker).run_ticking()
+    found = Fetched(server, 300, concurrency=5, retry=Retry(max_attempts=3), breaker=breaker).run_ticking()
     assert found.stopped == Stop("outage", {"seconds": 0.8, "reason": "connection error"})
     assert found.indexes == list(range(server.answered))
 
@@ -365,7 +367,7 @@ def test_long_pause_in_an_outage_is_handed_back() -> None:
         )
 
     transport = ScriptedTransport(answer)
-    found = Fetched(transport, 100, retry=Retry(attempts=3), breaker=Breaker(canary=0)).run()
+    found = Fetched(transport, 100, retry=Retry(max_attempts=3), breaker=Breaker(canary=0)).run()
     assert found.stopped == Stop("wait", {"seconds": 3600.0})
     assert found.records == []
 
@@ -432,7 +434,7 @@ def test_what_the_server_has_not_processed_is_sent_again_at_no_cost() -> None:
     """Neither an attempt nor the budget is used up, not even where there is only one attempt."""
     broken = Outcome(Kind.CONNECTION_ERROR, unprocessed=True)
     transport = ScriptedTransport(lambda _, time_: broken if time_ <= 3 else Outcome(Kind.OK))
-    retry = Retry(attempts=1, base_s=0.001, budget=0.0)
+    retry = Retry(max_attempts=1, initial_delay_s=0.001, budget=0.0)
     found = Fetched(transport, 300, retry=retry, breaker=Breaker(canary=0)).run()
     assert [(record.kind, record.attempts) for record in found.records] == [(Kind.OK, 1)] * 300
 
@@ -440,7 +442,7 @@ def test_what_the_server_has_not_processed_is_sent_again_at_no_cost() -> None:
 def test_a_server_that_never_processes_a_request_gives_it_up() -> None:
     """A server that says so each time is broken: the parameter has its outcome in the end."""
     transport = ScriptedTransport(lambda *_: Outcome(Kind.CONNECTION_ERROR, unprocessed=True))
-    found = Fetched(transport, 1, retry=Retry(attempts=1, base_s=0.001), breaker=Breaker(canary=0)).run()
+    found = Fetched(transport, 1, retry=Retry(max_attempts=1, initial_delay_s=0.001), breaker=Breaker(canary=0)).run()
     assert ([record.kind for record in found.records], transport.asked) == ([Kind.CONNECTION_ERROR], {"0": 11})
 
 
@@ -472,7 +474,7 @@ def test_canary_does_not_wait_for_the_last_pass(hopeless: int) -> None:
     """What the last pass will ask for again has ended for the canary: the others aren't held back for ever."""
     answer = of_kind(Kind.TIMEOUT)
     transport = ScriptedTransport(lambda name, time_: answer(name, time_) if name < hopeless else Outcome(Kind.OK))
-    retry = Retry(attempts=2, base_s=0.001)
+    retry = Retry(max_attempts=2, initial_delay_s=0.001)
     found = Fetched(transport, 100, retry=retry, breaker=Breaker(canary=10, outage_s=0)).run()
     assert found.pool.stop_reason is None
     assert found.indexes == list(range(100))
@@ -484,7 +486,7 @@ def test_canary_does_not_wait_for_the_last_pass(hopeless: int) -> None:
 def test_server_error_for_everybody_ends_the_pool() -> None:
     """A canary whose requests are all to be tried again later trips, too, and is told as something that may pass."""
     transport = ScriptedTransport(lambda *_: Outcome(Kind.HTTP_ERROR, status=500))
-    retry = Retry(attempts=2, base_s=0.001)
+    retry = Retry(max_attempts=2, initial_delay_s=0.001)
     found = Fetched(transport, 1000, concurrency=100, retry=retry, breaker=Breaker()).run()
     assert sum(transport.asked.values()) <= 100
     assert found.stopped == tripped(50, 500, transient=True)
@@ -498,7 +500,9 @@ def test_last_pass_asks_once_more() -> None:
         order.append(parameter)
         return Outcome(Kind.OK) if parameter > 1 or (parameter == 1 and time_ == 3) else Outcome(Kind.TIMEOUT)
 
-    found = Fetched(ScriptedTransport(answer), 20, concurrency=1, retry=Retry(attempts=2, base_s=0.001)).run()
+    found = Fetched(
+        ScriptedTransport(answer), 20, concurrency=1, retry=Retry(max_attempts=2, initial_delay_s=0.001)
+    ).run()
     ended = {record.index: (record.kind, record.attempts) for record in found.records}
     assert sorted(order[-2:]) == [0, 1]
     assert (ended[0], ended[1], ended[2]) == ((Kind.TIMEOUT, 3), (Kind.OK, 3), (Kind.OK, 1))
@@ -559,7 +563,7 @@ def test_retries_have_a_budget() -> None:
     """A server that fails half of the time is asked for more at most by the share and the first hundred."""
     chance = random.Random(1)
     transport = ScriptedTransport(lambda *_: Outcome(chance.choice([Kind.TIMEOUT, Kind.OK])))
-    retry = Retry(attempts=50, base_s=0.001, cap_s=0.001, budget=0.1, last_pass=False)
+    retry = Retry(max_attempts=50, initial_delay_s=0.001, max_delay_s=0.001, budget=0.1, last_pass=False)
     found = Fetched(transport, 1000, retry=retry).run()
     requests = sum(transport.asked.values())
     assert 1100 <= requests <= 1000 + 100 + 0.1 * requests

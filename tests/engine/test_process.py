@@ -27,7 +27,7 @@ from tests.engine.harness import frozen, job, listened, run, settings
 from tests.http.servers import Server, as_json, until
 
 if TYPE_CHECKING:
-    from airflow_fanout.launch.process import Said
+    from airflow_fanout.launch.process import Message
     from tests.http.servers import Connection, Seen
 
 DAY = "2026-11-22"
@@ -35,7 +35,7 @@ DAY = "2026-11-22"
 END_S = 60.0
 
 
-def said_by(engine: EngineProcess, what: str) -> Said:
+def said_by(engine: EngineProcess, what: str) -> Message:
     """Listen until the engine has said something of a kind."""
     return next(said for said in engine.listen() if said.what == what)
 

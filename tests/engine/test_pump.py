@@ -187,7 +187,9 @@ def test_retries_do_not_hold_a_handle(quick: Server) -> None:
         return as_json(1)
 
     with Server(once) as server:
-        found = Pumped(server, 20, concurrency=1, retry=Retry(attempts=2, base_s=0.5, last_pass=False)).run()
+        found = Pumped(
+            server, 20, concurrency=1, retry=Retry(max_attempts=2, initial_delay_s=0.5, last_pass=False)
+        ).run()
     assert [record.index for record in found.records] == [*range(1, 20), 0]
     assert found.records[-1].attempts == 2
 
@@ -201,7 +203,7 @@ def test_last_pass_asks_once_more() -> None:
         return as_json(1) if seen.path != "/0" or asked.count("/0") == 3 else answer(b"", "500 Sorry")
 
     with Server(flaky) as server:
-        found = Pumped(server, 10, concurrency=1, retry=Retry(attempts=2, base_s=0.001)).run()
+        found = Pumped(server, 10, concurrency=1, retry=Retry(max_attempts=2, initial_delay_s=0.001)).run()
     assert asked[-1] == "/0"
     assert {record.index: record.attempts for record in found.records if record.attempts > 1} == {0: 3}
     assert {record.kind for record in found.records} == {Kind.OK}

@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_fanout.adapters.border import airflow_errors
 from airflow_fanout.api.request import Request
 from airflow_fanout.launch.ending import progress_at_end
-from airflow_fanout.launch.fleet import Fleet
+from airflow_fanout.launch.engines import Engines
 from tests.engine.harness import NOWHERE, frozen, job, settings
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def final_word(todo: Job) -> str:
     """Return what the task of a fetch fails with for good."""
-    with Fleet(todo) as fleet:
+    with Engines(todo) as fleet:
         *_, last = fleet.listen()
         with pytest.raises(AirflowFailException) as caught, airflow_errors():
             progress_at_end(last, fleet)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from airflow_fanout.api.request import Request
 from airflow_fanout.launch.job import Job
-from airflow_fanout.launch.process import EngineProcess, Said
+from airflow_fanout.launch.process import EngineProcess, Message
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import read_manifest
@@ -124,7 +124,7 @@ def test_damaged_journal_is_not_trusted(tmp_path: Path) -> None:
     content[len(content) // 2] ^= 0xFF
     part.write_bytes(content)
     found = run(todo)
-    assert found.said[0] == Said("damaged", str(part))
+    assert found.said[0] == Message("damaged", str(part))
     assert part.with_name(f"{part.name}.damaged").exists()
     assert (found.last.what, found.progress.resumed, len(found.outcomes)) == ("done", 0, 200)
 

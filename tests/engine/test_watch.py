@@ -7,7 +7,7 @@ import pytest
 from airflow_fanout.launch.board import NOBODY, Board, Call, Sight
 from airflow_fanout.launch.lines import Lines
 from airflow_fanout.launch.surroundings import without_airflow
-from airflow_fanout.launch.watch import Watch
+from airflow_fanout.launch.watch import Watchdog
 
 
 def sight(steps: int, running: int = 7) -> Sight:
@@ -15,7 +15,7 @@ def sight(steps: int, running: int = 7) -> Sight:
     return Sight(steps, running, (Call(running, 0.0),))
 
 
-def told(watch: Watch, moments: list[tuple[float, int]], *, share: float = 1.0) -> list[float]:
+def told(watch: Watchdog, moments: list[tuple[float, int]], *, share: float = 1.0) -> list[float]:
     """Return the silences, in seconds, that are told of looks at these moments and steps."""
     silences = [watch.look(sight(steps), now_s, share=share) for now_s, steps in moments]
     return [silence.seconds for silence in silences if silence]
@@ -23,28 +23,28 @@ def told(watch: Watch, moments: list[tuple[float, int]], *, share: float = 1.0) 
 
 def test_a_silence_is_told_early_and_then_less_often() -> None:
     """A silence is told after ten seconds, each time that it has doubled, and when it has lasted for too long."""
-    assert told(Watch(120.0), [(second, 1) for second in range(125)]) == [10, 20, 40, 80, 120]
+    assert told(Watchdog(120.0), [(second, 1) for second in range(125)]) == [10, 20, 40, 80, 120]
 
 
 def test_a_short_limit_is_told_once() -> None:
     """With a limit below ten seconds, that is when it is told first."""
-    watch = Watch(3.0)
+    watch = Watchdog(3.0)
     assert told(watch, [(second, 1) for second in range(4)]) == [3]
 
 
 def test_whoever_does_anything_is_not_silent() -> None:
     """One step within the limit ends a silence, however few they are."""
-    assert told(Watch(5.0), [(second, second // 4) for second in range(100)]) == []
+    assert told(Watchdog(5.0), [(second, second // 4) for second in range(100)]) == []
 
 
 def test_a_machine_that_was_suspended_is_not_silent() -> None:
     """When the parent itself couldn't look for a minute, that minute doesn't count."""
-    assert told(Watch(10.0), [(0, 1), (1, 1), (61, 1), (62, 1), (122, 1), (123, 2)]) == []
+    assert told(Watchdog(10.0), [(0, 1), (1, 1), (61, 1), (62, 1), (122, 1), (123, 2)]) == []
 
 
 def test_a_process_that_is_stopped_is_not_silent() -> None:
     """As long as a signal has stopped the engine, nothing counts."""
-    watch = Watch(10.0)
+    watch = Watchdog(10.0)
     assert told(watch, [(second, 1) for second in range(60)], share=0.0) == []
     assert told(watch, [(second, 1) for second in range(60, 65)]) == []
 

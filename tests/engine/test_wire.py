@@ -344,7 +344,7 @@ def test_connection_that_dies_with_a_request(fetch: Fetch, method: str) -> None:
         return as_json(seen.path)
 
     with Server(handle) as server:
-        retry = Retry(attempts=9, base_s=0.01, last_pass=False)
+        retry = Retry(max_attempts=9, initial_delay_s=0.01, last_pass=False)
         found = fetch(server, *range(10), request=Request(endpoint="/{0}", method=method), concurrency=1, retry=retry)
     times = [len(server.asked(f"/{number}")) for number in range(10)]
     if method == "POST":

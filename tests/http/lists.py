@@ -15,7 +15,7 @@ from airflow_fanout.sources import HttpList
 from airflow_fanout.sources.errors import BadSource
 from tests.http.servers import Connection, Seen, Server, as_json
 
-QUICK = Retry(attempts=3, base_s=0.0)
+QUICK = Retry(max_attempts=3, initial_delay_s=0.0)
 
 
 def listing(endpoint: str = "/list", **options: Any) -> HttpList:

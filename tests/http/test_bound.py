@@ -12,7 +12,14 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, XComArg, task, task_group
 
-from airflow_fanout import ExtractOperator, GeventFetchOperator, HttpList, MongoLoadOperator, Over, ValidateOperator
+from airflow_fanout import (
+    CustomCheck,
+    ExtractOperator,
+    GeventFetchOperator,
+    HttpList,
+    MongoLoadOperator,
+    ValidateOperator,
+)
 from airflow_fanout.adapters.border import list_directory
 from airflow_fanout.adapters.bound import resolved, resolved_value
 from airflow_fanout.errors import BadSetting
@@ -87,7 +94,7 @@ def operators(function: Any) -> list[Any]:
     return [
         lambda: ExtractOperator(task_id="extract", source=function),
         lambda: GeventFetchOperator(task_id="fetch", request=function, http_conn_id="api", **common),
-        lambda: ValidateOperator(task_id="validate", checks=(Over(function),), **common),
+        lambda: ValidateOperator(task_id="validate", checks=(CustomCheck(function),), **common),
         lambda: MongoLoadOperator(
             task_id="load", database="d", collection="c", key=("tel",), document=function, **common
         ),

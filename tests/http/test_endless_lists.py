@@ -100,7 +100,7 @@ def dripping_interim(connection: Connection) -> None:
 def test_a_page_that_drips_in_ends_at_its_total_time(how: Any, scheme: str, tmp_path: Path) -> None:
     """A byte now and then keeps no page alive: each try ends at `total_s`, and the message names the setting."""
     ca, context = authority(tmp_path) if scheme == "https" else (None, None)
-    source = listing(timeouts=Timeouts(read_s=5, total_s=0.3), retry=Retry(attempts=2, base_s=0))
+    source = listing(timeouts=Timeouts(read_s=5, total_s=0.3), retry=Retry(max_attempts=2, initial_delay_s=0))
     with Server(lambda _, connection: how(connection), context) as server:
         endpoint = Endpoint(base_url=server.origin, verify=str(ca) if ca else True)
         begun = time.monotonic()
@@ -113,7 +113,7 @@ def test_a_page_that_drips_in_ends_at_its_total_time(how: Any, scheme: str, tmp_
 
 def test_a_page_over_a_connection_of_its_own_has_the_same_limit() -> None:
     """A header of the connection's that asks for that changes nothing."""
-    source = listing(timeouts=Timeouts(read_s=5, total_s=0.3), retry=Retry(attempts=1))
+    source = listing(timeouts=Timeouts(read_s=5, total_s=0.3), retry=Retry(max_attempts=1))
     with Server(lambda _, connection: drip(connection, 0.05)) as server:
         endpoint = Endpoint(base_url=server.origin, headers={"Connection": "close"})
         with pytest.raises(BadSource, match=r"it wasn't complete after 0\.3 s"):
@@ -135,7 +135,7 @@ def test_a_silent_server_ends_at_the_total_time_too() -> None:
         connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
         connection.pause(100)
 
-    source = listing(timeouts=Timeouts(read_s=100, total_s=0.3), retry=Retry(attempts=1))
+    source = listing(timeouts=Timeouts(read_s=100, total_s=0.3), retry=Retry(max_attempts=1))
     with Server(silent) as server:
         assert "it wasn't complete after 0.3 s" in refused(source, server.origin)
 
@@ -197,7 +197,7 @@ def test_a_years_retry_after_is_no_wait() -> None:
         with pytest.raises(BadSource) as caught:
             read(listing(), server.origin, sleep=waits.append)
         assert (len(server.seen), waits, caught.value.retry) == (1, [], True)
-    assert "asked us to wait 31,536,000 s, longer than retry.longest_s=300" in caught.value.problem
+    assert "asked us to wait 31,536,000 s, longer than retry.max_retry_after_s=300" in caught.value.problem
 
 
 def test_a_long_wait_says_why_and_until_when(caplog: pytest.LogCaptureFixture) -> None:
@@ -276,7 +276,7 @@ def test_what_no_waiting_cures_is_told_at_once(url: str, options: dict[str, Any]
         endpoint = Endpoint(base_url=url.format(authority=server.authority, plain=plain), trust_env=False, **options)
         begun = time.monotonic()
         with pytest.raises(UnusableList) as caught:
-            list(listing(retry=Retry(attempts=5, base_s=0)).read(endpoint))
+            list(listing(retry=Retry(max_attempts=5, initial_delay_s=0)).read(endpoint))
         print(f"told after {time.monotonic() - begun:.2f} s")
     assert said in str(caught.value)
     assert "after 1 attempt(s)" in str(caught.value)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow_fanout.codec import Json
     from tests.http.servers import Connection, Seen
 
-QUICK = Retry(attempts=3, base_s=0.0)
+QUICK = Retry(max_attempts=3, initial_delay_s=0.0)
 
 
 @pytest.fixture(scope="module")

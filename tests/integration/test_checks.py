@@ -23,7 +23,7 @@ pytestmark = pytest.mark.airflow
 
 REPORT = """
     from airflow.sdk import DAG
-    from airflow_fanout import Drift, FanoutTaskGroup, MaxEmpty, Over, Request, ResultSchema, Unique
+    from airflow_fanout import Drift, FanoutTaskGroup, MaxEmpty, CustomCheck, Request, ResultSchema, Unique
     from harness.numbers import number
     from subscribers import DAY
 
@@ -50,8 +50,8 @@ REPORT = """
                     ResultSchema({schema}),
                     Unique("{field}"),
                     MaxEmpty(0.0),
-                    Over(no_strangers),
-                    Over(lambda pairs: None),
+                    CustomCheck(no_strangers),
+                    CustomCheck(lambda pairs: None),
                     {last},
                 ),
             }},

@@ -91,7 +91,7 @@ def test_runs_that_are_over_go_and_all_others_stay(
     gone = [aged(of(staging, good), 8), aged(made(staging, forgotten), 8)]
     stays = [aged(of(staging, failed), 8), young, long_name, waiting]
 
-    rehearsed = clean(rehearsal=True)
+    rehearsed = clean(dry_run=True)
     assert [path.exists() for path in (*gone, *stays)] == [True] * 6
     cleaned = clean()
     assert [path.exists() for path in gone] == [False, False]

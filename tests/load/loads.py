@@ -33,7 +33,7 @@ def load(
     as_of: datetime = AS_OF,
     mode: str = "upsert",
     run: str = "report scheduled-1 load",
-    patience_s: float = 60.0,
+    timeout_s: float = 60.0,
     key: tuple[str, ...] = ("tel",),
     work: Work | None = None,
 ) -> Written:
@@ -49,7 +49,7 @@ def load(
 
     shape = Shape(key=key, as_of=as_of, document=lambda _parameter, _result: documents[0])
     with encoded(listed(), shape) as made:
-        return write(collection, made, mode=mode, run=run, patience_s=patience_s, work=work)
+        return write(collection, made, mode=mode, run=run, timeout_s=timeout_s, work=work)
 
 
 def numbered(count: int, version: int, *, first: int = 0, size: int = 0) -> Iterable[Document]:
@@ -73,7 +73,7 @@ def temporary(collection: Collection[Document]) -> list[str]:
 
 
 def begin(uri: str, collection: str, **options: Any) -> subprocess.Popen[str]:
-    """Start a load in a process of its own: `count`, `version`, `mode`, `run`, `day`, `size`, `patience_s`."""
+    """Start a load in a process of its own: `count`, `version`, `mode`, `run`, `day`, `size`, `timeout_s`."""
     job = json.dumps({"uri": uri, "collection": collection, **options})
     return subprocess.Popen(
         [sys.executable, __file__, job], env={**os.environ}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -91,7 +91,7 @@ def main(job: Mapping[str, Any]) -> None:
             as_of=AS_OF.replace(day=job.get("day", AS_OF.day)),
             mode=job["mode"],
             run=job.get("run", "report scheduled-1 load"),
-            patience_s=job.get("patience_s", 60.0),
+            timeout_s=job.get("timeout_s", 60.0),
         )
         print(json.dumps(written._asdict()), flush=True)
 

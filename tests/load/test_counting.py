@@ -17,7 +17,7 @@ from airflow_fanout.mongo.documents import Shape, encoded, parameter_and_result
 from airflow_fanout.mongo.errors import CountMismatch
 from airflow_fanout.mongo.loading import Loading
 from airflow_fanout.mongo.target import look
-from airflow_fanout.mongo.write import MODES, Patience, Written, write
+from airflow_fanout.mongo.write import MODES, Retrying, Written, write
 from tests.load.loads import AS_OF, WRITES, load, numbered
 
 if TYPE_CHECKING:
@@ -191,9 +191,9 @@ def test_a_number_without_the_keys_is_not_enough(collection: Collection[dict[str
         assert write(collection, made, run="r").confirmed == 1200
         collection.update_one({"tel": "000007"}, {"$set": {"tel": "in its place"}})
         target = look(collection, lambda step: step())
-        patience = Patience(collection.full_name, 60)
+        retrying = Retrying(collection.full_name, 60)
         loading = Loading(
-            collection=collection, target=target, made=made, run="r", patience=patience, work=patience.work
+            collection=collection, target=target, made=made, run="r", retrying=retrying, work=retrying.work
         )
         assert counting.count(loading, collection, "as_of_1_tel_1") == 1199
         collection.update_one({"tel": "in its place"}, {"$set": {"tel": "000007"}})

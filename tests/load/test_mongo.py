@@ -20,7 +20,7 @@ from airflow_fanout.mongo.batches import BATCH, BATCH_BYTES, Pair, batches, writ
 from airflow_fanout.mongo.documents import Shape, Stored, encoded
 from airflow_fanout.mongo.errors import CountMismatch, MongoUnreachable, NoUniqueIndex, WriteRefused
 from airflow_fanout.mongo.loading import Loading
-from airflow_fanout.mongo.patience import Patience
+from airflow_fanout.mongo.retrying import Retrying
 from airflow_fanout.mongo.side_by_side import AT_ONCE
 from airflow_fanout.mongo.storable import DEEPEST, LARGEST_BYTES
 from airflow_fanout.mongo.target import look
@@ -184,7 +184,7 @@ def test_a_server_that_is_not_there_is_an_error_to_try_again() -> None:
     """Without MongoDB the task fails, with retry, and says so."""
     nobody = MongoClient[dict[str, Any]]("127.0.0.1", 1, serverSelectionTimeoutMS=200)
     with nobody, pytest.raises(FanoutError) as caught:
-        load(nobody.reports.calls, [{"tel": "a"}], patience_s=0.5)
+        load(nobody.reports.calls, [{"tel": "a"}], timeout_s=0.5)
     assert isinstance(caught.value, MongoUnreachable)
     assert caught.value.retry
     assert "connection 'mongo_default' can't be reached at 127.0.0.1:1" in str(caught.value)
@@ -331,15 +331,15 @@ def test_a_lost_race_over_what_is_there_is_counted_once(mongo_uri: str, collecti
 def test_what_is_new_and_what_is_replaced_is_both_progress(collection: Collection[dict[str, Any]]) -> None:
     """A load of three documents that are there and of one that isn't is done with four."""
     load(collection, numbered(3, 1))
-    patience = Patience(collection.full_name, 60)
+    retrying = Retrying(collection.full_name, 60)
     target = look(collection, lambda step: step())
     records = [Record(0, {"tel": f"{number:06d}"}, Kind.OK, 1, 1.0, result=1) for number in range(4)]
     with encoded(records, Shape(key=("tel",), as_of=AS_OF, document=documents.parameter_and_result)) as made:
         loading = Loading(
-            collection=collection, target=target, made=made, run="r", patience=patience, work=patience.work
+            collection=collection, target=target, made=made, run="r", retrying=retrying, work=retrying.work
         )
         assert write_all(loading, collection) == Written(inserted=1, replaced=3)
-    assert (patience.work.done, patience.work.total) == (4, 4)
+    assert (retrying.work.done, retrying.work.total) == (4, 4)
 
 
 @pytest.mark.parametrize("blockers", [1, 2])

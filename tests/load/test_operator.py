@@ -28,7 +28,7 @@ def test_every_mode_can_be_written() -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("mode", "append"), ("mode", None), ("patience_s", 0), ("patience_s", -1.0), ("patience_s", float("nan"))],
+    [("mode", "append"), ("mode", None), ("timeout_s", 0), ("timeout_s", -1.0), ("timeout_s", float("nan"))],
 )
 def test_a_setting_that_cannot_work_is_refused_where_it_is_written(field: str, value: object) -> None:
     """While the DAG file is parsed, with the field's name."""

@@ -142,7 +142,7 @@ def test_each_other_step_survives_the_primarys_death(replica_set: ReplicaSet, mo
 
 @MODE
 def test_a_mongodb_that_is_gone_is_told_in_time_and_the_next_try_completes(tmp_path: Path, mode: str) -> None:
-    """The error names the address and comes within the patience; after the cause is gone, nothing is missing."""
+    """The error names the address and comes within the retrying; after the cause is gone, nothing is missing."""
     server = Mongod.start(tmp_path)
     port = server.port
     try:
@@ -151,7 +151,7 @@ def test_a_mongodb_that_is_gone_is_told_in_time_and_the_next_try_completes(tmp_p
             collection = client.reports.calls
             begun = time.monotonic()
             with pytest.raises(MongoUnreachable, match=rf"127\.0\.0\.1:{port}") as caught:
-                load(collection, numbered(COUNT, 2), mode=mode, patience_s=3.0)
+                load(collection, numbered(COUNT, 2), mode=mode, timeout_s=3.0)
             assert time.monotonic() - begun < HANG_S
             assert caught.value.retry
             listener.settle()
@@ -192,7 +192,7 @@ def test_a_server_that_hangs_is_given_up(tmp_path: Path) -> None:
             begun = time.monotonic()
             try:
                 with pytest.raises(MongoUnreachable, match="tried for 2 s"):
-                    load(client.reports.calls, numbered(COUNT, 1), patience_s=2.0)
+                    load(client.reports.calls, numbered(COUNT, 1), timeout_s=2.0)
             finally:
                 process.send_signal(signal.SIGCONT)
             assert time.monotonic() - begun < HANG_S

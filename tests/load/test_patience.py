@@ -18,7 +18,7 @@ from pymongo.errors import (
 )
 
 from airflow_fanout.mongo.errors import MongoFailed
-from airflow_fanout.mongo.patience import LONGEST_PAUSE_S, Patience, passes
+from airflow_fanout.mongo.retrying import LONGEST_PAUSE_S, Retrying, passes
 
 
 class Clock:
@@ -59,8 +59,8 @@ def bulk(writes: list[int], concerns: list[int]) -> BulkWriteError:
 def test_an_outage_within_the_patience_is_waited_for() -> None:
     """The step's answer comes as if nothing had been; the pauses grow, and stay short."""
     clock = Clock()
-    patience = Patience("reports.calls", 60, clock=clock, sleep=clock.sleep)
-    assert patience.insist(failing(clock, until_s=50, error=AutoReconnect("gone"))) == "done"
+    retrying = Retrying("reports.calls", 60, clock=clock, sleep=clock.sleep)
+    assert retrying.run(failing(clock, until_s=50, error=AutoReconnect("gone"))) == "done"
     assert clock.slept == sorted(clock.slept)
     assert max(clock.slept) == LONGEST_PAUSE_S
     assert clock.now < 50 + LONGEST_PAUSE_S
@@ -70,9 +70,9 @@ def test_an_outage_within_the_patience_is_waited_for() -> None:
 def test_the_patience_has_an_end(limit_s: float) -> None:
     """Then the error has its cause, the time and the collection, and isn't later than that time."""
     clock = Clock()
-    patience = Patience("reports.calls", limit_s, clock=clock, sleep=clock.sleep)
+    retrying = Retrying("reports.calls", limit_s, clock=clock, sleep=clock.sleep)
     with pytest.raises(MongoFailed, match=rf"reports\.calls .*AutoReconnect: for {limit_s:g} s: gone") as caught:
-        patience.insist(failing(clock, until_s=1000, error=AutoReconnect("gone")))
+        retrying.run(failing(clock, until_s=1000, error=AutoReconnect("gone")))
     assert caught.value.retry
     assert clock.now <= limit_s
 
@@ -80,17 +80,17 @@ def test_the_patience_has_an_end(limit_s: float) -> None:
 def test_each_step_has_the_whole_patience() -> None:
     """An outage that was survived takes nothing from the next one."""
     clock = Clock()
-    patience = Patience("reports.calls", 60, clock=clock, sleep=clock.sleep)
+    retrying = Retrying("reports.calls", 60, clock=clock, sleep=clock.sleep)
     for outage in range(1, 6):
-        assert patience.insist(failing(clock, until_s=50.0 * outage, error=AutoReconnect("gone"))) == "done"
+        assert retrying.run(failing(clock, until_s=50.0 * outage, error=AutoReconnect("gone"))) == "done"
 
 
 def test_what_does_not_pass_is_not_waited_for() -> None:
     """A refusal is the first answer and the last."""
     clock = Clock()
-    patience = Patience("reports.calls", 60, clock=clock, sleep=clock.sleep)
+    retrying = Retrying("reports.calls", 60, clock=clock, sleep=clock.sleep)
     with pytest.raises(OperationFailure):
-        patience.insist(failing(clock, until_s=1, error=OperationFailure("not authorized", 13)))
+        retrying.run(failing(clock, until_s=1, error=OperationFailure("not authorized", 13)))
     assert clock.slept == []
 
 

@@ -18,7 +18,7 @@ from pymongo.errors import OperationFailure
 from airflow_fanout.mongo import lease
 from airflow_fanout.mongo.errors import DocumentRefused, SwapLost, TargetChanged
 from airflow_fanout.mongo.lease import Leases
-from airflow_fanout.mongo.patience import Patience
+from airflow_fanout.mongo.retrying import Retrying
 from airflow_fanout.mongo.write import Work, Written
 from tests.load.loads import AS_OF, begin, load, numbered, state, stored, temporary
 from tests.load.secured import failing
@@ -117,9 +117,9 @@ def test_a_reader_never_sees_half(mongo_uri: str, collection: Collection[dict[st
     assert len(seen) > 5
 
 
-def filling(collection: Collection[dict[str, Any]], uri: str, run: str, *, patience_s: float = 30.0) -> Any:
+def filling(collection: Collection[dict[str, Any]], uri: str, run: str, *, timeout_s: float = 30.0) -> Any:
     """Start a long swap in a process of its own; return it once its temporary collection has documents."""
-    child = begin(uri, collection.name, count=60_000, version=1, mode="swap", run=run, patience_s=patience_s)
+    child = begin(uri, collection.name, count=60_000, version=1, mode="swap", run=run, timeout_s=timeout_s)
     before = set(temporary(collection))
     deadline = time.monotonic() + 30
     while not any(collection.database[name].estimated_document_count() for name in {*temporary(collection)} - before):
@@ -189,7 +189,7 @@ def test_collections_of_other_names_are_left_alone(collection: Collection[dict[s
 
 def test_a_lease_that_was_ended_stays_so(collection: Collection[dict[str, Any]]) -> None:
     """Once somebody has begun to clear away, a load that wakes up can't take its lease back."""
-    all_of_them = Leases(collection, Patience(collection.full_name, 5.0))
+    all_of_them = Leases(collection, Retrying(collection.full_name, 5.0))
     taken = all_of_them.take("temporary", "run $one")
     assert not all_of_them.end("temporary", "run $two")
     taken.renew()

@@ -80,7 +80,7 @@ def test_a_mongodb_that_is_gone_is_waited_for_aloud(tmp_path: Path, caplog: pyte
                 reported(work, {}, logged_each_s=0.5, stored_each_s=0.1),
                 pytest.raises(MongoUnreachable) as caught,
             ):
-                load(client.reports.calls, numbered(5, 2), patience_s=6.0, work=work)
+                load(client.reports.calls, numbered(5, 2), timeout_s=6.0, work=work)
     lines = [record.getMessage() for record in caplog.records if "waiting for MongoDB" in record.getMessage()]
     assert len(lines) > 1
     assert all(f"(connection 'mongo_default', 127.0.0.1:{port})" in line for line in lines)
@@ -99,7 +99,7 @@ def test_a_mongodb_that_hangs_is_waited_for_aloud(tmp_path: Path, caplog: pytest
         process.suspend()
         try:
             with reported(work, {}, logged_each_s=0.5, stored_each_s=0.1), pytest.raises(MongoUnreachable):
-                load(client.reports.calls, numbered(5, 2), patience_s=5.0, work=work)
+                load(client.reports.calls, numbered(5, 2), timeout_s=5.0, work=work)
         finally:
             process.resume()
     assert "waiting for MongoDB (connection 'mongo_default'" in caplog.text

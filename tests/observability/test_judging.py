@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_fanout import Over, ValidateOperator
+from airflow_fanout import CustomCheck, ValidateOperator
 from airflow_fanout.adapters.reporting import reported
 from airflow_fanout.model.outcome import Kind, Outcome, Record
 from airflow_fanout.validation.judging import Judging
@@ -95,6 +95,6 @@ def test_the_last_state_is_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "done": COUNT,
         "rate_per_s": 0,
     }
-    checked = Over(lambda pairs: None if sum(1 for _ in pairs) == COUNT else "not all")
+    checked = CustomCheck(lambda pairs: None if sum(1 for _ in pairs) == COUNT else "not all")
     ValidateOperator(task_id="validate", parameters=run.reference, checks=[checked]).execute(context)
     assert (states.stored[-1]["step"], states.stored[-1]["done"]) == ("A check reads the results again", COUNT)

@@ -15,7 +15,7 @@ from airflow_fanout.adapters.reporter import Reporter
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.progress import Progress
 from airflow_fanout.model.waits import Reason, Wait
-from airflow_fanout.staging.live import Glimpse
+from airflow_fanout.staging.live import ProgressSnapshot
 
 LOG = logging.getLogger("fetch")
 OUTAGE = Wait(Reason.OUTAGE, "the API gives no answer", since=1795413785.0, until=1795414085.0)
@@ -38,7 +38,7 @@ def test_the_last_progress_is_what_the_task_returns(tmp_path: Path) -> None:
     report.end(ENDED)
     assert store["progress"] == ENDED.summary()
     assert (store["progress"]["done"], store["progress"]["kinds"]) == (20_000, {"ok": 19_980, "http_error": 20})
-    assert msgspec.convert(codec.decode((tmp_path / "progress.json").read_bytes()), Glimpse).done == 20_000
+    assert msgspec.convert(codec.decode((tmp_path / "progress.json").read_bytes()), ProgressSnapshot).done == 20_000
 
 
 def test_a_wait_is_logged_when_it_begins_and_when_it_ends(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -132,7 +132,7 @@ def report(*, params: Mapping[str, Any] | None = None, dag: Mapping[str, Any] | 
                 "database": "reports",
                 "collection": "calls",
                 "key": ("tel",),
-                "patience_s": 3.0,
+                "timeout_s": 3.0,
                 **parts.get("load", {}),
             },
         )

@@ -10,12 +10,12 @@ from airflow.sdk import DAG
 
 from airflow_fanout import (
     Breaker,
+    CustomCheck,
     ExtractOperator,
     FanoutTaskGroup,
     GeventFetchOperator,
     MaxEmpty,
     MongoLoadOperator,
-    Over,
     Request,
     Retry,
     ValidateOperator,
@@ -75,7 +75,7 @@ class Awaited:
 @pytest.mark.parametrize(
     ("field", "value", "says"),
     [
-        ("retry", 3, "retry is 3: expected a Retry, such as Retry(attempts=3)"),
+        ("retry", 3, "retry is 3: expected a Retry, such as Retry(max_attempts=3)"),
         ("timeouts", 30, "expected a Timeouts, such as Timeouts(total_s=30)"),
         ("throttle", 10, "expected a Throttle, such as Throttle(rate_per_s=10)"),
         ("breaker", 0.5, "expected a Breaker, such as Breaker(max_failures=0.2)"),
@@ -154,7 +154,7 @@ def test_a_mistake_in_extract_is_an_import_error(field: str, value: Any, says: s
         ("min_coverage", 95, "min_coverage is 95"),
         ("checks", MaxEmpty(0.1), "a tuple of checks"),
         ("checks", (MaxEmpty,), "one with its arguments, MaxEmpty(…)"),
-        ("checks", (numbers,), "a function is one as Over(function)"),
+        ("checks", (numbers,), "a function is one as CustomCheck(function)"),
         ("samples", "3", "samples is '3'"),
         ("show_parameters", "no", "show_parameters is 'no'"),
     ],
@@ -182,7 +182,7 @@ def test_a_mistake_in_validate_is_an_import_error(field: str, value: Any, says: 
         ("as_of_field", "_id", "`_id` is MongoDB's own"),
         ("as_of_field", 5, "as_of_field is 5"),
         ("mode", "replace", '"upsert", "replace_run" or "swap"'),
-        ("patience_s", "60", "patience_s is '60'"),
+        ("timeout_s", "60", "timeout_s is '60'"),
         ("mongo_conn_id", None, "mongo_conn_id is None"),
         ("mongo_conn_id", "{{ params.db }}", "Airflow renders no template in it"),
         ("database", "re.ports", "MongoDB doesn't allow '.'"),
@@ -235,8 +235,8 @@ def test_an_extract_that_returned_nothing_is_named_as_the_reason(rendered: Any) 
 def test_a_check_that_takes_other_arguments_is_refused() -> None:
     """It gets one: the pairs."""
     with pytest.raises(FanoutError, match=r"it is called with \(pairs\)"):
-        Over(lambda parameter, result: None)  # type: ignore[arg-type] # noqa: ARG005
-    assert str(Over(lambda pairs: None)).startswith("Over(")  # noqa: ARG005
+        CustomCheck(lambda parameter, result: None)  # type: ignore[arg-type] # noqa: ARG005
+    assert str(CustomCheck(lambda pairs: None)).startswith("CustomCheck(")  # noqa: ARG005
 
 
 GOOD: list[dict[str, Any]] = [

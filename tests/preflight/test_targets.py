@@ -174,7 +174,7 @@ def test_a_mongodb_that_does_not_answer_is_waited_for_and_then_retried(place: Co
     """It may be back when Airflow tries again; nothing is requested meanwhile."""
     place(port=free_port())
     with pytest.raises(NotReachable) as caught:
-        report(load={"patience_s": 0.5}).extract()
+        report(load={"timeout_s": 0.5}).extract()
     assert caught.value.retry
     assert "The MongoDB of the connection 'mongo_default' can't be reached at 127.0.0.1" in str(caught.value)
     assert "Connection refused" in str(caught.value)
@@ -184,7 +184,7 @@ def test_a_mongodb_that_does_not_answer_is_waited_for_and_then_retried(place: Co
 def test_a_host_that_nobody_knows_is_refused_at_once(place: Connect, api: DemoService) -> None:
     """No waiting cures it."""
     place(host="mongo.invalid")
-    assert "can't be reached at mongo.invalid" in refused(report(load={"patience_s": 600}), api)
+    assert "can't be reached at mongo.invalid" in refused(report(load={"timeout_s": 600}), api)
 
 
 class Starter(logging.Handler):
@@ -207,7 +207,7 @@ def test_a_mongodb_that_comes_back_in_time_is_no_failure(place: Connect, tmp_pat
     logger = logging.getLogger("airflow_fanout.operators.target")
     logger.addHandler(starter)
     try:
-        assert report(load={"patience_s": 60.0}).extract()["parameters"] == SUBSCRIBERS
+        assert report(load={"timeout_s": 60.0}).extract()["parameters"] == SUBSCRIBERS
     finally:
         logger.removeHandler(starter)
         if starter.server:

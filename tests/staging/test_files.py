@@ -18,7 +18,7 @@ from airflow_fanout.staging.files import mode_of, open_file, read_file
 from airflow_fanout.staging.history import GoodRun, History
 from airflow_fanout.staging.journal import JournalWriter
 from airflow_fanout.staging.listing import is_there, listed, numbered, parts
-from airflow_fanout.staging.live import Glimpse, live
+from airflow_fanout.staging.live import ProgressSnapshot, live
 from airflow_fanout.staging.open_failures import OpenFailure, OpenFailures
 from airflow_fanout.staging.sealed import write_sealed
 from tests.load.staged import AS_OF, staged
@@ -42,7 +42,7 @@ def written(staging: Path, mode: int) -> None:
     journal.write(b"{}\n")
     journal.close()
     generation.mark_complete({})
-    Glimpse(at=AS_OF, total=1, done=1, ok=1, rate_per_s=1.0).write(made.shard(0).progress)
+    ProgressSnapshot(at=AS_OF, total=1, done=1, ok=1, rate_per_s=1.0).write(made.shard(0).progress)
     write_sealed(made.validated, {})
     History(made.history).add(GoodRun(as_of="2026", parameters=1, rows=1, null_share=0.0), mode)
     failures = OpenFailures.of(staging, "report", mode)

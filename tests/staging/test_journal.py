@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_fanout.model.outcome import Kind, Outcome, Place, Record
+from airflow_fanout.model.outcome import Kind, Outcome, Record, RecordKey
 from airflow_fanout.staging.directory import GenerationDirectory
 from airflow_fanout.staging.errors import ForeignPart, JournalDamaged, NotAsValidated, StagingChanged
 from airflow_fanout.staging.journal import (
@@ -156,7 +156,7 @@ def test_places_are_those_of_the_records(generation: GenerationDirectory) -> Non
     write(generation, range(3))
     snapshot = Snapshot(generation)
     write(generation, range(1, 5), "newer")
-    assert list(snapshot.places()) == [Place(index, Kind.OK) for index in range(3)]
+    assert list(snapshot.places()) == [RecordKey(index, Kind.OK) for index in range(3)]
     assert [place.index for place in Snapshot(generation).places()] == [0, 1, 2, 1, 2, 3, 4]
 
 

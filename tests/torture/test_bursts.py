@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_fanout.control.throttle import Gate
+from airflow_fanout.control.throttle import Limiter
 from airflow_fanout.model.outcome import Outcome
 from airflow_fanout.model.settings import Throttle
 from tests.control.server import OK, REFUSED, Server, simulate
@@ -27,7 +27,7 @@ def test_bursts_of_refusals_are_no_rate() -> None:
 
     Each burst of 50 costs about three pauses of a second; between two of them there are 2,000 requests.
     """
-    seen = simulate(Gate(Throttle(), 32), bursts(every=2_000, length=50), seconds=120.0)
+    seen = simulate(Limiter(Throttle(), 32), bursts(every=2_000, length=50), seconds=120.0)
     possible = 120.0 * 32 / LATENCY_S
     print(f"\n{seen.ok} ok in 120 s, {seen.ok / possible:.0%} of what is possible without a refusal")
     assert seen.ok / possible > 0.3

@@ -33,7 +33,9 @@ GOOD = 400
 TOTAL_S = 2.0
 # One try of each, so that a record's time is that of its only attempt. The service answers so slowly that it is the
 # waiting which is measured, not the machine's load.
-HOW = FetchSettings(concurrency=16, retry=Retry(attempts=1), timeouts=Timeouts(connect_s=1, read_s=1, total_s=TOTAL_S))
+HOW = FetchSettings(
+    concurrency=16, retry=Retry(max_attempts=1), timeouts=Timeouts(connect_s=1, read_s=1, total_s=TOTAL_S)
+)
 LATENCY_MS = 100
 ROUNDS = 4
 MOST_SLOWER = 0.10

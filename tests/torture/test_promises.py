@@ -130,7 +130,7 @@ def test_hopeless_parameter_among_the_first(tmp_path: Path) -> None:
         found = run(calls_of(service, tmp_path, number, FetchSettings()))
         asked = service.asked()
     assert found.progress.kinds == {Kind.OK: number - 1, Kind.HTTP_ERROR: 1}
-    assert asked[hopeless] == FetchSettings().retry.attempts + 1
+    assert asked[hopeless] == FetchSettings().retry.max_attempts + 1
 
 
 def test_garbled_answers_are_asked_for_once_more(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ FAULTS: dict[str, Any] = {
     "latency_ms": 20,
 }
 # What an author knows who has such an API: a hang is one after half a second, and it isn't the load that it comes of.
-HOW = FetchSettings(timeouts=Timeouts(total_s=0.5), throttle=Throttle(floor=16))
+HOW = FetchSettings(timeouts=Timeouts(total_s=0.5), throttle=Throttle(min_concurrency=16))
 # By chance, one parameter in some ten thousand runs into faults only: the short form, which everybody runs, is always
 # the same one; the long form is a new one each time.
 SEED = int(os.environ.get("TORTURE_SEED") or (random.randrange(1 << 32) if LONG else 7))
@@ -201,6 +201,6 @@ def assert_loaded(todo: Job, mongo_uri: str) -> None:
         collection = client.torture[f"calls_{SEED}"]
         collection.drop()
         with encoded(Results(directory, manifest).records(), shape) as made:
-            write(collection, made, run="torture", mode="upsert", patience_s=60.0)
+            write(collection, made, run="torture", mode="upsert", timeout_s=60.0)
         assert collection.count_documents({}) == len(collection.distinct("tel")) == PARAMETERS
         collection.drop()

@@ -19,13 +19,13 @@ from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.outcome import Failure, Kind, Outcome, Record
 from airflow_fanout.staging.errors import JournalDamaged
 from airflow_fanout.staging.history import MOST_RUNS, GoodRun, History
+from airflow_fanout.validation.checks.custom import LONGEST_SAYING, CustomCheck
 from airflow_fanout.validation.checks.drift import Drift
 from airflow_fanout.validation.checks.listed import Check, to_checks
 from airflow_fanout.validation.checks.max_empty import MaxEmpty
-from airflow_fanout.validation.checks.over import LONGEST_SAYING, Over
 from airflow_fanout.validation.checks.result_schema import ResultSchema
+from airflow_fanout.validation.checks.running import CheckContext
 from airflow_fanout.validation.checks.unique import Unique
-from airflow_fanout.validation.checks.watch import Case
 from airflow_fanout.validation.inspection import Inspection
 from airflow_fanout.validation.verdict import Finding
 from tests.ids import plain_repr
@@ -43,7 +43,7 @@ def record(index: int, result: Json, parameter: Json = PARAMETER) -> Record:
 
 def findings(checks: Iterable[Check], records: Sequence[Record], now: GoodRun = ANY_RUN, **case: Any) -> list[Finding]:
     """Return what checks find in records."""
-    with Inspection(checks, Case(**{"records": lambda: records, "history": NOWHERE, **case})) as inspection:
+    with Inspection(checks, CheckContext(**{"records": lambda: records, "history": NOWHERE, **case})) as inspection:
         for one in records:
             inspection.add(one)
         return inspection.findings(now)
@@ -243,7 +243,7 @@ def test_only_good_results_are_looked_at() -> None:
         ResultSchema({"type": "object"}),
         Unique("id"),
         MaxEmpty(0),
-        Over(lambda pairs: str(len(list(pairs)))),
+        CustomCheck(lambda pairs: str(len(list(pairs)))),
     ]
     assert [found.problem for found in findings(checks, records)] == ["1"]
 
@@ -351,15 +351,15 @@ def test_what_drift_is_set_to_makes_sense(setting: str, value: Any) -> None:
 def test_a_function_of_the_authors_sees_all_good_results() -> None:
     """It gets each parameter with its result, in one iterator, and what it says is what is wrong."""
     seen: list[Any] = []
-    assert problem(Over(seen.extend), [1, [2], None]) is None
+    assert problem(CustomCheck(seen.extend), [1, [2], None]) is None
     assert seen == [(PARAMETER, 1), (PARAMETER, [2]), (PARAMETER, None)]
-    assert problem(Over(lambda pairs: f"{sum(result for _, result in pairs)} is odd"), [1, 2]) == "3 is odd"
-    assert problem(Over(lambda _: ""), [1]) is None
+    assert problem(CustomCheck(lambda pairs: f"{sum(result for _, result in pairs)} is odd"), [1, 2]) == "3 is odd"
+    assert problem(CustomCheck(lambda _: ""), [1]) is None
 
 
 def test_each_function_reads_for_itself() -> None:
     """Of two functions each gets all results, also if another stops early."""
-    checks = [Over(lambda pairs: str(next(pairs)[1])), Over(lambda pairs: str(len(list(pairs))))]
+    checks = [CustomCheck(lambda pairs: str(next(pairs)[1])), CustomCheck(lambda pairs: str(len(list(pairs))))]
     assert [found.problem for found in findings(checks, [record(0, "a"), record(1, "b")])] == ["a", "2"]
 
 
@@ -377,7 +377,7 @@ def test_an_exception_of_the_authors_is_a_failure_of_the_check() -> None:
     """It has its type, its message, the author's line, and the parameter in hand, masked."""
     place = line_of(no_long_calls, 2)
     for function in (no_long_calls, functools.partial(no_long_calls, most=9)):
-        found = problem(Over(function), [{"s": 1}, {}, {"s": 3}])
+        found = problem(CustomCheck(function), [{"s": 1}, {}, {"s": 3}])
         assert found == f"it raised KeyError at {place}, after #1 {{tel: …43}}: 's'"
 
 
@@ -389,10 +389,10 @@ def test_an_exception_does_not_tell_personal_data() -> None:
             raise ValueError(f"bad pair: {parameter['tel']} called {result[0]['to']}")
 
     results = [[{"to": "+12025550199"}]]
-    found = problem(Over(picky), results)
+    found = problem(CustomCheck(picky), results)
     assert found is not None
     assert found.endswith(": bad pair: …43 called …99")
-    shown = problem(Over(picky), results, shown=True)
+    shown = problem(CustomCheck(picky), results, shown=True)
     assert shown is not None
     assert shown.endswith(": bad pair: +12025550143 called +12025550199")
 
@@ -426,7 +426,7 @@ def speechless(pairs: object) -> None:
 )
 def test_whatever_a_function_does_is_no_crash(function: Callable[..., Any], says: str) -> None:
     """Ending the process, unspeakable exceptions and texts, answers of other types: each is said."""
-    assert problem(Over(function), [1]) == says
+    assert problem(CustomCheck(function), [1]) == says
 
 
 def swallows(pairs: Iterator[tuple[Json, Json]]) -> None:
@@ -443,8 +443,8 @@ def test_a_damaged_journal_is_no_fault_of_the_function(function: Callable[..., A
         yield record(0, 1)
         raise JournalDamaged("part-00000", "cut")
 
-    case = Case(records=damaged, history=NOWHERE)
-    with Inspection([Over(function)], case) as inspection, pytest.raises(JournalDamaged):
+    case = CheckContext(records=damaged, history=NOWHERE)
+    with Inspection([CustomCheck(function)], case) as inspection, pytest.raises(JournalDamaged):
         inspection.findings(ANY_RUN)
 
 
@@ -461,7 +461,7 @@ def generator(pairs: object) -> Iterator[str]:
 def test_what_is_no_function_is_refused(function: Any) -> None:
     """A text, a class, an async function or a generator is refused where it is written."""
     with pytest.raises(BadSetting) as caught:
-        Over(function)
+        CustomCheck(function)
     assert caught.value.field == "function"
 
 
@@ -475,7 +475,7 @@ def test_all_checks_are_evaluated() -> None:
         ResultSchema({"type": "array"}),
         Unique("id"),
         MaxEmpty(1),
-        Over(no_long_calls),
+        CustomCheck(no_long_calls),
         Drift(),
     ]
     found = findings(checks, [record(0, []), record(1, {"id": 1, "s": 5000}), record(2, {"id": 1, "s": 1})])
@@ -483,7 +483,7 @@ def test_all_checks_are_evaluated() -> None:
         "MaxEmpty(0.2)",
         "ResultSchema",
         "Unique('id')",
-        f"Over(no_long_calls ({line_of(no_long_calls, 0)}))",
+        f"CustomCheck(no_long_calls ({line_of(no_long_calls, 0)}))",
     ]
 
 
@@ -500,9 +500,12 @@ def test_checks_are_a_list_of_checks() -> None:
         (MaxEmpty(0.2), "checks is MaxEmpty(share=0.2): expected a tuple of checks, such as (MaxEmpty(0.2),)."),
         ("null", "checks is 'null': expected a tuple of checks"),
         (None, "checks is None: expected a tuple of checks"),
-        ((Drift(), "null"), "checks[1] is 'null': expected a check: ResultSchema, Unique, MaxEmpty, Drift or Over."),
+        (
+            (Drift(), "null"),
+            "checks[1] is 'null': expected a check: ResultSchema, Unique, MaxEmpty, Drift or CustomCheck.",
+        ),
         ((Drift,), "expected one with its arguments, Drift(…)."),
-        ((no_long_calls,), "expected a check; a function is one as Over(function)."),
+        ((no_long_calls,), "expected a check; a function is one as CustomCheck(function)."),
     ],
 )
 def test_what_is_no_check_is_refused(checks: Any, says: str) -> None:
@@ -517,10 +520,10 @@ import json, sys
 from pathlib import Path
 from airflow_fanout.validation.checks.drift import Drift
 from airflow_fanout.validation.checks.max_empty import MaxEmpty
-from airflow_fanout.validation.checks.over import Over
+from airflow_fanout.validation.checks.custom import CustomCheck
 from airflow_fanout.validation.checks.result_schema import ResultSchema
 from airflow_fanout.validation.checks.unique import Unique
-from airflow_fanout.validation.checks.watch import Case
+from airflow_fanout.validation.checks.running import CheckContext
 from airflow_fanout.validation.inspection import Inspection
 from airflow_fanout.staging.history import GoodRun, History
 from airflow_fanout.model.outcome import Kind, Outcome, Record
@@ -533,8 +536,9 @@ def records():
         yield Record.of(index, {"tel": f"+1202555{index:010d}"}, Outcome(Kind.OK, result=call), 1, 1.0)
 
 schema = {"properties": {"calls": {"items": {"properties": {"s": {"minimum": 0}}}}}}
-checks = (ResultSchema(schema), Unique("id"), MaxEmpty(0.1), Drift(), Over(lambda pairs: str(sum(1 for _ in pairs))))
-case = Case(records=records, history=History(Path("none.jsonl")))
+counted = CustomCheck(lambda pairs: str(sum(1 for _ in pairs)))
+checks = (ResultSchema(schema), Unique("id"), MaxEmpty(0.1), Drift(), counted)
+case = CheckContext(records=records, history=History(Path("none.jsonl")))
 with Inspection(checks, case) as inspection:
     for record in records():
         inspection.add(record)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_fanout import codec
-from airflow_fanout.model.outcome import Failure, Kind, Outcome, Place, Record
+from airflow_fanout.model.outcome import Failure, Kind, Outcome, Record, RecordKey
 
 NAMES = ["ok", "null", "http_error", "timeout", "connection_error", "invalid", "error", "not_tried"]
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -48,13 +48,13 @@ def test_a_record_is_read_as_it_was_written(record: Record) -> None:
 @given(RECORDS)
 def test_a_place_is_what_its_record_is_about(record: Record) -> None:
     """Index and kind can be had without reading the rest."""
-    assert Place.from_line(codec.encode_lines([record])) == Place(record.index, record.kind)
+    assert RecordKey.from_line(codec.encode_lines([record])) == RecordKey(record.index, record.kind)
 
 
 @pytest.mark.parametrize("line", [b"{}", b"[]", b'{"index": 1, "kind": "fine"}', b'{"index": "1", "kind": "ok"}', b"x"])
 def test_what_is_no_record_is_refused(line: bytes) -> None:
     """A line without its fields, or with others of their names, isn't taken for a record."""
-    for form in (Record, Place):
+    for form in (Record, RecordKey):
         with pytest.raises(codec.NotJson):
             form.from_line(line)
 

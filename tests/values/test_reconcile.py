@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_fanout.model.outcome import Kind, Outcome, Record
-from airflow_fanout.staging.reconcile import Done, counting, winners
+from airflow_fanout.staging.reconcile import CompletedSet, counting, winners
 
 INDEXES = st.integers(0, 30)
 RANGES = st.tuples(INDEXES, INDEXES).map(lambda ends: range(min(ends), max(ends)))
@@ -33,7 +33,7 @@ def test_the_last_record_counts(records: list[Record], indexes: range) -> None:
 @given(st.lists(st.tuples(INDEXES, st.booleans()), max_size=60), RANGES)
 def test_the_last_word_says_what_is_done(noted: list[tuple[int, bool]], indexes: range) -> None:
     """An index is done exactly if what was noted of it last is good; the number of these is kept."""
-    finished = Done(indexes)
+    finished = CompletedSet(indexes)
     for index, good in noted:
         finished.set(index, good=good)
     last = dict(noted)
@@ -44,7 +44,7 @@ def test_the_last_word_says_what_is_done(noted: list[tuple[int, bool]], indexes:
 
 def test_a_range_that_does_not_begin_at_nothing() -> None:
     """The second shard's bits and records are its own: neighbours' indexes don't touch them."""
-    finished = Done(range(100, 116))
+    finished = CompletedSet(range(100, 116))
     for index in (99, 100, 107, 115, 116):
         finished.set(index, good=True)
     assert [index for index in range(100, 116) if index in finished] == [100, 107, 115]
@@ -53,7 +53,7 @@ def test_a_range_that_does_not_begin_at_nothing() -> None:
 
 def test_an_index_outside_of_the_range_is_not_done() -> None:
     """Asking for another shard's index gives no, not that of some bit nearby."""
-    finished = Done(range(8, 16))
+    finished = CompletedSet(range(8, 16))
     for index in range(8, 16):
         finished.set(index, good=True)
     assert [index for index in range(32) if index in finished] == list(range(8, 16))
@@ -61,13 +61,13 @@ def test_an_index_outside_of_the_range_is_not_done() -> None:
 
 def test_a_million_parameters_take_little_memory() -> None:
     """What is done is a bit, and which record counts is four bytes, for each parameter."""
-    assert len(Done(range(1_000_000))._bits) <= 125_001
+    assert len(CompletedSet(range(1_000_000))._bits) <= 125_001
     assert len(memoryview(winners([], range(1_000_000))._ordinals).tobytes()) == 4_000_000
 
 
 def test_what_is_done_for_the_first_time_is_new() -> None:
     """An index is new once; one outside of the range never is, and isn't counted."""
-    finished = Done(range(10, 1010))
+    finished = CompletedSet(range(10, 1010))
     finished.set(12, good=True)
     assert [finished.add(index) for index in (9, 10, 10, 12, 1009, 1010)] == [False, True, False, False, True, False]
     assert finished.count == 3

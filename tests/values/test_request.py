@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from airflow_fanout import codec
 from airflow_fanout.api.errors import UnknownField
-from airflow_fanout.api.request import METHODS, Compiled, Message, Request
+from airflow_fanout.api.request import METHODS, Compiled, Prepared, Request
 from airflow_fanout.api.result import Part
 from airflow_fanout.errors import BadSetting
 
@@ -17,7 +17,7 @@ VALUES = st.text(st.characters(exclude_categories=["Cs"]))
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
 
-def message(request: Request, value: Any) -> Message:
+def message(request: Request, value: Any) -> Prepared:
     """Return what is sent for one parameter whose fields are all known."""
     known = tuple(value) if isinstance(value, dict) else ("0", "1")
     return Compiled(request, known).message(value)
@@ -112,7 +112,7 @@ def test_the_authors_content_type_stays() -> None:
 
 def test_no_body_without_json() -> None:
     """A request without `json` has no body and no content type."""
-    assert message(Request(endpoint="/q"), {"id": 7}) == Message("GET", "/q", {}, None)
+    assert message(Request(endpoint="/q"), {"id": 7}) == Prepared("GET", "/q", {}, None)
 
 
 def test_headers_are_filled_as_text() -> None:

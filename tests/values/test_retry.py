@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from airflow_fanout.control.retry import Again, Budget, Verdict, bound_s, decide, without_too_long_a_pause
+from airflow_fanout.control.retry import Again, RetryBudget, Verdict, bound_s, decide, without_too_long_a_pause
 from airflow_fanout.model.outcome import Failure, Kind, Outcome
 from airflow_fanout.model.settings import Retry
 
@@ -37,7 +37,7 @@ def decided(
     attempt: int = 1,
     repeatable: bool = True,
     policy: Retry | None = None,
-    budget: Budget | None = None,
+    budget: RetryBudget | None = None,
     uniform: Callable[[float, float], float] = longest,
     was_garbled: bool = False,
 ) -> Again | Verdict:
@@ -47,7 +47,7 @@ def decided(
         attempt=attempt,
         policy=policy or Retry(),
         repeatable=repeatable,
-        budget=budget or Budget(0.2),
+        budget=budget or RetryBudget(0.2),
         uniform=uniform,
         was_garbled=was_garbled,
     )
@@ -59,7 +59,7 @@ def test_a_wait_stays_within_its_bounds(
     attempt: int, base_s: float, cap_s: float, asked: float | None, source: random.Random
 ) -> None:
     """A wait is at least what the server asked for, and beyond it at most the doubled base and at most the cap."""
-    policy = Retry(attempts=10**6 + 1, base_s=base_s, cap_s=cap_s)
+    policy = Retry(max_attempts=10**6 + 1, initial_delay_s=base_s, max_delay_s=cap_s)
     outcome = Outcome(Kind.TIMEOUT, retry_after_s=asked)
     found = decided(outcome, attempt=attempt, policy=policy, uniform=source.uniform)
     assert isinstance(found, Again)
@@ -69,9 +69,9 @@ def test_a_wait_stays_within_its_bounds(
 
 def test_the_bound_doubles_up_to_the_cap() -> None:
     """With a base of half a second, the longest waits are 0.5, 1, 2, 4 and then the cap."""
-    policy = Retry(attempts=10, base_s=0.5, cap_s=5.0)
+    policy = Retry(max_attempts=10, initial_delay_s=0.5, max_delay_s=5.0)
     assert [bound_s(attempt, policy) for attempt in range(1, 7)] == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
-    endless = Retry(attempts=100, base_s=1.0, cap_s=1e300)
+    endless = Retry(max_attempts=100, initial_delay_s=1.0, max_delay_s=1e300)
     assert [bound_s(attempt, endless) for attempt in (64, 65, 66, 90)] == [2.0**63, 2.0**64, 2.0**64, 2.0**64]
 
 
@@ -91,7 +91,7 @@ def test_the_jitter_is_full() -> None:
 @pytest.mark.parametrize("attempts", [2, 5])
 def test_attempts_have_an_end(attempts: int, last_pass: bool) -> None:
     """A parameter is asked for `attempts` times, the first included, then it is the last pass's, if there is one."""
-    policy = Retry(attempts=attempts, last_pass=last_pass)
+    policy = Retry(max_attempts=attempts, last_pass=last_pass)
     found = [decided(TIMEOUT, attempt=attempt, policy=policy) for attempt in range(1, attempts + 1)]
     assert all(isinstance(one, Again) for one in found[:-1])
     assert found[-1] is (Verdict.LATER if last_pass else Verdict.FINAL)
@@ -100,8 +100,8 @@ def test_attempts_have_an_end(attempts: int, last_pass: bool) -> None:
 
 def test_once_is_once() -> None:
     """With one attempt there is no last pass either: who changes something on the server asks for nothing twice."""
-    assert decided(TIMEOUT, policy=Retry(attempts=1)) is Verdict.FINAL
-    assert decided(THROTTLED, policy=Retry(attempts=1), repeatable=False) is Verdict.FINAL
+    assert decided(TIMEOUT, policy=Retry(max_attempts=1)) is Verdict.FINAL
+    assert decided(THROTTLED, policy=Retry(max_attempts=1), repeatable=False) is Verdict.FINAL
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -137,22 +137,22 @@ def test_a_throttled_request_was_not_carried_out() -> None:
 
 def test_a_server_may_ask_for_patience_up_to_a_limit() -> None:
     """`Retry-After` is waited for up to the policy's limit; beyond it the task hands its worker slot back."""
-    policy = Retry(longest_s=60.0)
+    policy = Retry(max_retry_after_s=60.0)
     assert decided(Outcome(Kind.HTTP_ERROR, status=503, retry_after_s=60.0), policy=policy) == Again(60.5)
     assert decided(Outcome(Kind.HTTP_ERROR, status=503, retry_after_s=60.1), policy=policy) is Verdict.HAND_BACK
 
 
 def test_patience_is_no_matter_of_attempts() -> None:
     """The pause is handed back also after the last attempt, and costs nothing of the budget."""
-    budget = Budget(0.0)
+    budget = RetryBudget(0.0)
     patient = Outcome(Kind.HTTP_ERROR, status=429, retry_after_s=3600.0)
     assert decided(patient, attempt=5, budget=budget) is Verdict.HAND_BACK
-    assert sum(budget.take() for _ in range(200)) == Budget.RESERVE
+    assert sum(budget.take() for _ in range(200)) == RetryBudget.RESERVE
 
 
 def test_without_budget_what_fails_is_left_for_later() -> None:
     """When too much is repeated already, a failure waits for the last pass, or stands if there is none."""
-    spent = Budget(0.0)
+    spent = RetryBudget(0.0)
     while spent.take():
         pass
     assert decided(TIMEOUT, budget=spent) is Verdict.LATER
@@ -161,11 +161,15 @@ def test_without_budget_what_fails_is_left_for_later() -> None:
 
 def test_requests_that_ended_together_count_each() -> None:
     """A hundred repetitions come with every run, and a share of the requests on top, one by one or many at once."""
-    together, alone = Budget(0.25), Budget(0.25)
+    together, alone = RetryBudget(0.25), RetryBudget(0.25)
     together.sent(8)
     for _ in range(8):
         alone.sent()
-    assert [sum(budget.take() for _ in range(200)) for budget in (together, alone, Budget(0.25))] == [102, 102, 100]
+    assert [sum(budget.take() for _ in range(200)) for budget in (together, alone, RetryBudget(0.25))] == [
+        102,
+        102,
+        100,
+    ]
 
 
 @pytest.mark.parametrize("outcome", [Outcome(Kind.HTTP_ERROR, status=503), Outcome(Kind.CONNECTION_ERROR)])
@@ -179,7 +183,10 @@ def test_what_the_server_has_not_processed_is_sent_again(outcome: Outcome) -> No
 def test_a_pause_that_nobody_waits_for_is_told() -> None:
     """Up to the longer of the two limits a pause stays; beyond it, the failure says so and the outcome stands."""
     failure = Failure("HTTPError", "HTTP 503", "report.py:7")
-    for policy in (Retry(longest_s=60.0, max_deferral_s=50.0), Retry(longest_s=50.0, max_deferral_s=60.0)):
+    for policy in (
+        Retry(max_retry_after_s=60.0, max_deferral_s=50.0),
+        Retry(max_retry_after_s=50.0, max_deferral_s=60.0),
+    ):
         for asked_s in (None, 0.0, 59.9, 60.0):
             fine = Outcome(Kind.HTTP_ERROR, status=503, failure=failure, retry_after_s=asked_s)
             assert without_too_long_a_pause(fine, policy) is fine
@@ -195,18 +202,18 @@ def test_a_pause_that_nobody_waits_for_is_told() -> None:
 @given(st.floats(0, 1), st.lists(st.booleans(), max_size=2000))
 def test_the_budget_is_a_reserve_and_a_share(share: float, sent: list[bool]) -> None:
     """However requests and repetitions follow each other, no more is spent than a hundred and the share."""
-    budget, requests, taken = Budget(share), 0, 0
+    budget, requests, taken = RetryBudget(share), 0, 0
     for is_request in sent:
         if is_request:
             budget.sent()
             requests += 1
         else:
             taken += budget.take()
-        assert taken <= Budget.RESERVE + share * requests + 1e-6
+        assert taken <= RetryBudget.RESERVE + share * requests + 1e-6
     left = 0
     while budget.take():
         left += 1
-    assert taken + left >= int(Budget.RESERVE + share * requests - 1e-6)
+    assert taken + left >= int(RetryBudget.RESERVE + share * requests - 1e-6)
 
 
 @given(st.lists(OUTCOMES, min_size=30, max_size=30), st.integers(1, 10), st.booleans(), st.booleans())
@@ -214,7 +221,7 @@ def test_no_parameter_is_asked_for_more_often_than_the_policy_says(
     outcomes: list[Outcome], attempts: int, last_pass: bool, repeatable: bool
 ) -> None:
     """Whatever comes back, there are at most `attempts` tries, before what the last pass adds."""
-    policy = Retry(attempts=attempts, last_pass=last_pass)
+    policy = Retry(max_attempts=attempts, last_pass=last_pass)
     tries = 1
     while isinstance(decided(outcomes[tries], attempt=tries, policy=policy, repeatable=repeatable), Again):
         tries += 1
@@ -238,5 +245,5 @@ def test_a_garbled_answer_is_asked_for_once_more_at_most() -> None:
     assert decided(garbled, attempt=2, was_garbled=True) is Verdict.FINAL
     assert isinstance(decided(garbled, attempt=2, was_garbled=False), Again)
     assert isinstance(
-        decide(garbled, attempt=1, policy=Retry(), repeatable=True, budget=Budget(0.2), uniform=longest), Again
+        decide(garbled, attempt=1, policy=Retry(), repeatable=True, budget=RetryBudget(0.2), uniform=longest), Again
     )

@@ -23,16 +23,20 @@ SHARES = st.floats(min_value=0, max_value=1)
         timeouts=st.builds(Timeouts, connect_s=SECONDS, read_s=SECONDS, total_s=SECONDS),
         retry=st.builds(
             Retry,
-            attempts=COUNTS,
-            base_s=SECONDS,
-            cap_s=SECONDS,
-            longest_s=SECONDS,
+            max_attempts=COUNTS,
+            initial_delay_s=SECONDS,
+            max_delay_s=SECONDS,
+            max_retry_after_s=SECONDS,
             statuses=st.lists(st.integers(100, 599)).map(tuple),
             budget=SHARES,
             last_pass=st.booleans(),
         ),
         throttle=st.builds(
-            Throttle, adaptive=st.booleans(), floor=COUNTS, start=COUNTS, rate_per_s=st.none() | SECONDS
+            Throttle,
+            adaptive=st.booleans(),
+            min_concurrency=COUNTS,
+            initial_concurrency=COUNTS,
+            rate_per_s=st.none() | SECONDS,
         ),
         breaker=st.builds(
             Breaker, canary=st.just(0) | COUNTS, max_failures=SHARES, min_sample=COUNTS, outage_s=st.just(0) | SECONDS
@@ -58,7 +62,7 @@ def test_a_timeout_is_a_number_of_seconds(name: str, value: Any) -> None:
     assert caught.value.field == f"timeouts.{name}"
 
 
-@pytest.mark.parametrize("name", ["base_s", "cap_s", "longest_s"])
+@pytest.mark.parametrize("name", ["initial_delay_s", "max_delay_s", "max_retry_after_s"])
 @pytest.mark.parametrize("value", NUMBERS, ids=repr)
 def test_a_wait_is_a_number_of_seconds(name: str, value: Any) -> None:
     """A wait may be nothing, but not less, and not forever."""
@@ -81,8 +85,8 @@ def test_what_is_counted_is_a_whole_number(name: str, value: Any) -> None:
 def test_attempts_are_a_whole_number_from_one_on(value: Any) -> None:
     """Every parameter is asked for at least once."""
     with pytest.raises(BadSetting) as caught:
-        Retry(attempts=value)
-    assert caught.value.field == "retry.attempts"
+        Retry(max_attempts=value)
+    assert caught.value.field == "retry.max_attempts"
 
 
 @pytest.mark.parametrize("name", ["canary", "min_sample"])
@@ -116,7 +120,7 @@ def test_shares_are_from_nothing_to_all(value: Any) -> None:
     assert (Retry(budget=0).budget, Breaker(max_failures=1).max_failures) == (0, 1)
 
 
-@pytest.mark.parametrize("name", ["floor", "start"])
+@pytest.mark.parametrize("name", ["min_concurrency", "initial_concurrency"])
 @pytest.mark.parametrize("value", [*NUMBERS, 0, 2.5], ids=repr)
 def test_the_throttles_numbers_are_whole(name: str, value: Any) -> None:
     """There is no half request; a floor of nothing would stop a run for ever."""
@@ -164,7 +168,7 @@ def test_shares_add_up(concurrency: int, canary: int, start: int, data: st.DataO
     of = data.draw(st.integers(1, concurrency))
     whole = FetchSettings(
         concurrency=concurrency,
-        throttle=Throttle(start=start, rate_per_s=12.0),
+        throttle=Throttle(initial_concurrency=start, rate_per_s=12.0),
         breaker=Breaker(canary=canary, min_sample=200),
         processes=of,
     )
@@ -173,7 +177,7 @@ def test_shares_add_up(concurrency: int, canary: int, start: int, data: st.DataO
     assert sum(share.throttle.rate_per_s or 0 for share in shares) == pytest.approx(12.0)
     assert sum(share.breaker.min_sample for share in shares) == 200
     assert sum(share.breaker.canary for share in shares) == (max(canary, of) if canary else 0)
-    assert sum(share.throttle.start for share in shares) == max(start, of)
+    assert sum(share.throttle.initial_concurrency for share in shares) == max(start, of)
     assert min(share.concurrency for share in shares) >= 1
     assert {share.retry for share in shares} == {whole.retry}
 
@@ -189,9 +193,9 @@ def test_more_processes_than_requests_are_refused() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "example"),
     [
-        ("retry", 3, "a Retry, such as Retry(attempts=3)"),
-        ("retry", Retry, "a Retry, such as Retry(attempts=3)"),
-        ("retry", {"attempts": 3}, "a Retry, such as Retry(attempts=3)"),
+        ("retry", 3, "a Retry, such as Retry(max_attempts=3)"),
+        ("retry", Retry, "a Retry, such as Retry(max_attempts=3)"),
+        ("retry", {"attempts": 3}, "a Retry, such as Retry(max_attempts=3)"),
         ("timeouts", 30, "a Timeouts, such as Timeouts(total_s=30)"),
         ("throttle", 10, "a Throttle, such as Throttle(rate_per_s=10)"),
         ("breaker", None, "a Breaker, such as Breaker(max_failures=0.2)"),

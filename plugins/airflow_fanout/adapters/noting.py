@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout
 
-from airflow_fanout.alerts.note import KEY, Counts, Note, describe
+from airflow_fanout.alerts.note import KEY, Counts, FailureNote, describe
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -40,7 +40,7 @@ def _leave(context: Context, error: BaseException, counts: Callable[[], Counts |
     try:
         task = context["ti"]
         kind, message = describe(error)
-        note = Note(
+        note = FailureNote(
             task_id=task.task_id,
             map_index=-1 if task.map_index is None else task.map_index,
             error=kind,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_fanout.model.progress import Progress
 from airflow_fanout.model.waits import Reason
-from airflow_fanout.staging.live import Glimpse
+from airflow_fanout.staging.live import ProgressSnapshot
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -52,7 +52,7 @@ class Reporter:
     def _store(self, progress: Progress, summary: Mapping[str, Any], *, glimpse: bool) -> None:
         try:
             if glimpse:
-                Glimpse.of(progress, datetime.now(UTC)).write(self._file)
+                ProgressSnapshot.of(progress, datetime.now(UTC)).write(self._file)
             self._context["task_state_store"].set("progress", dict(summary))
         except (ConnectionError, EOFError):
             # The supervisor is gone: nobody will hear of the end, and another try may have begun.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from airflow_fanout.alerts.message import Alert, Link, Pages, Piece, Quote, Say, alert, day
-from airflow_fanout.alerts.note import Counts, Note
+from airflow_fanout.alerts.note import Counts, FailureNote
 
 MOST_GROUPS = 10
 # Airflow's words for why a run has failed -> what they mean; a task that failed needs no words of its own.
@@ -38,7 +38,7 @@ class FailedTask:
 
     task_id: str
     map_index: int = -1
-    note: Note | None = None
+    note: FailureNote | None = None
     ours: bool = True
 
     @property

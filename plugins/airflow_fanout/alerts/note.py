@@ -45,7 +45,7 @@ class Counts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Note:
+class FailureNote:
     """The failure of one task: nothing in it is personal or secret.
 
     :param error: the name of the error's type.
@@ -63,7 +63,7 @@ class Note:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Note:
+    def from_json(cls, value: Mapping[str, Any]) -> FailureNote:
         """Return the note that `as_json` described; raise `ValueError` if it described something else."""
         return msgspec.convert(value, cls)
 

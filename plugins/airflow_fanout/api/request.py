@@ -87,7 +87,7 @@ class Request:
         return self.method in IDEMPOTENT if self.repeatable is None else self.repeatable
 
 
-class Message(NamedTuple):
+class Prepared(NamedTuple):
     """A request as it is sent: the target is the path with its query, below the base address."""
 
     method: str
@@ -117,12 +117,12 @@ class Compiled:
         # What comes from the author; all else in a target is percent-encoded.
         self.literals = path.literals
 
-    def message(self, value: Json) -> Message:
+    def message(self, value: Json) -> Prepared:
         """Return what is sent for a parameter; its headers are not to be changed.
 
         :raises ValueError: when the parameter's value can't stand where the request puts it.
         """
-        return Message(self._method, *self.parts(value))
+        return Prepared(self._method, *self.parts(value))
 
     def parts(self, value: Json) -> tuple[str, Mapping[str, str], bytes | None]:
         """Return the target, headers and body of a parameter's message.

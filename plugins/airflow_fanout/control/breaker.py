@@ -49,7 +49,7 @@ class Tripped:
 UNLIMITED = sys.maxsize
 
 
-class Fuse:
+class CircuitBreaker:
     """Counts how parameters end, and says when it is enough."""
 
     def __init__(self, settings: Breaker) -> None:
@@ -81,24 +81,24 @@ class Fuse:
         return self._ended >= self._settings.min_sample or (bool(canary) and self._ended == canary)
 
 
-class Over(Enum):
+class OutageEnd(Enum):
     """How an outage has ended."""
 
     BACK = "the server answers again"
     PARTIAL = "a request from before it was answered: the server was there, and had too much to do"
 
 
-class Outage:
+class OutageDetector:
     """Notices that the server is down, and lets single requests through until it is back.
 
-    :param longest_s: after so many seconds without any answer the run is given up; 0 if nobody waits at all.
+    :param give_up_s: after so many seconds without any answer the run is given up; 0 if nobody waits at all.
 
     `since_s` is the moment since which the server is thought to be down, `None` while it isn't; `last` is the outcome
     of the last request, if it had no answer.
     """
 
-    def __init__(self, longest_s: float) -> None:
-        self.longest_s = longest_s
+    def __init__(self, give_up_s: float) -> None:
+        self.give_up_s = give_up_s
         self._failed = 0
         self._answered_s = -math.inf
         self._probe_s = PROBE_S
@@ -112,7 +112,7 @@ class Outage:
 
     def is_too_long(self, now_s: float) -> bool:
         """Return whether it has lasted longer than anybody waits."""
-        return self.since_s is not None and now_s - self.since_s > self.longest_s
+        return self.since_s is not None and now_s - self.since_s > self.give_up_s
 
     def fail(self, outcome: Outcome, *, attempt: int, ms: float, now_s: float) -> float:
         """Note that a request has had no answer; return for how many seconds nobody may send.
@@ -130,12 +130,12 @@ class Outage:
         # Many that were lost at one moment come to their end at one moment, long after, between good answers: what
         # waited in vain while others were answered doesn't say that the server is down.
         self._failed += attempt == 1 and now_s - ms / 2000 >= self._answered_s
-        if self._failed < FIRST_FAILURES or not self.longest_s:
+        if self._failed < FIRST_FAILURES or not self.give_up_s:
             return 0.0
         self.since_s = now_s
         return self._probe_s
 
-    def answer(self, now_s: float, ms: float) -> Over | None:
+    def answer(self, now_s: float, ms: float) -> OutageEnd | None:
         """Note that the server has answered a request after so long, in milliseconds; return if that ends an outage."""
         self._answered_s = now_s
         if self.last is None:
@@ -144,7 +144,7 @@ class Outage:
         self._failed, self.last, self._probe_s = 0, None, PROBE_S
         if since_s is None:
             return None
-        return Over.PARTIAL if now_s - ms / 1000 < since_s else Over.BACK
+        return OutageEnd.PARTIAL if now_s - ms / 1000 < since_s else OutageEnd.BACK
 
 
 def is_down(outcome: Outcome) -> bool:

@@ -34,7 +34,7 @@ class Verdict(Enum):
     HAND_BACK = "the server wants no requests for longer than a worker slot is worth"
 
 
-class Budget:
+class RetryBudget:
     """How many requests may be repeated: a hundred, and a share of all that were sent.
 
     A limit by share, not by number, keeps a client from multiplying the load of a server that is failing (B. Beyer et
@@ -63,7 +63,7 @@ class Budget:
 def without_too_long_a_pause(outcome: Outcome, policy: Retry) -> Outcome:
     """Return an outcome without a pause that nobody waits for, and with a failure that says so; others as they are."""
     asked_s = outcome.retry_after_s or 0.0
-    longest_s = max(policy.longest_s, policy.max_deferral_s)
+    longest_s = max(policy.max_retry_after_s, policy.max_deferral_s)
     if asked_s <= longest_s:
         return outcome
     failure = outcome.failure and Failure(
@@ -81,7 +81,7 @@ def decide(
     attempt: int,
     policy: Retry,
     repeatable: bool,
-    budget: Budget,
+    budget: RetryBudget,
     uniform: Callable[[float, float], float],
     was_garbled: bool = False,
 ) -> Again | Verdict:
@@ -93,23 +93,26 @@ def decide(
     :param budget: what is left for repetitions; one is spent by trying again.
     :param uniform: draws evenly from a range, as `random.uniform` does.
     """
-    if not _helps(outcome, policy, repeatable=repeatable) or policy.attempts == 1:
+    if not _helps(outcome, policy, repeatable=repeatable) or policy.max_attempts == 1:
         return Verdict.FINAL
     asked_s = outcome.retry_after_s or 0.0
-    if asked_s > policy.longest_s:
+    if asked_s > policy.max_retry_after_s:
         return Verdict.HAND_BACK
     if outcome.garbled and was_garbled:
         # A torn answer is another one the next time; one that is the same twice is what the server sends.
         return Verdict.FINAL
-    if attempt >= policy.attempts or not budget.take():
+    if attempt >= policy.max_attempts or not budget.take():
         return Verdict.LATER if policy.last_pass else Verdict.FINAL
     return Again(asked_s + uniform(0.0, bound_s(attempt, policy)))
 
 
 def bound_s(attempt: int, policy: Retry) -> float:
-    """Return the longest wait after an attempt, in seconds: `base_s`, doubled with each further one, up to `cap_s`."""
+    """Return the longest wait after an attempt, in seconds.
+
+    It is `initial_delay_s`, doubled with each further attempt, at most `max_delay_s`.
+    """
     # 2.0 ** 64 is beyond any cap, and 2.0 ** 1100 is an OverflowError.
-    return min(policy.cap_s, policy.base_s * 2.0 ** min(attempt - 1, 64))
+    return min(policy.max_delay_s, policy.initial_delay_s * 2.0 ** min(attempt - 1, 64))
 
 
 def _helps(outcome: Outcome, policy: Retry, *, repeatable: bool) -> bool:

@@ -83,8 +83,8 @@ class Concurrency:
     """The limit on requests under way; `limit` is that of this moment."""
 
     def __init__(self, settings: Throttle, ceiling: int) -> None:
-        self._floor = min(settings.floor, ceiling)
-        self._start = min(max(settings.start, settings.floor), ceiling)
+        self._floor = min(settings.min_concurrency, ceiling)
+        self._start = min(max(settings.initial_concurrency, settings.min_concurrency), ceiling)
         self._ceiling = ceiling
         self._adaptive = settings.adaptive
         self._set(float(self._start if settings.adaptive else ceiling))
@@ -240,7 +240,7 @@ class Rate:
         self._rate = min(self._most, recovered if recovered < aim else beyond)
 
 
-class Gate:
+class Limiter:
     """Says when the next request may be sent, and learns from each that ends.
 
     From `paused_s` to `paused_until_s`, moments of the caller's clock, nobody may send.
@@ -253,7 +253,7 @@ class Gate:
         self.in_flight = 0
 
     def __repr__(self) -> str:
-        return f"Gate({self.in_flight} of {self._concurrency.limit} in flight, {self._rate.per_s} per second)"
+        return f"Limiter({self.in_flight} of {self._concurrency.limit} in flight, {self._rate.per_s} per second)"
 
     def wait_s(self, now_s: float) -> float:
         """Return 0 if a request may be sent now, else how long to wait; infinity until one under way has ended."""

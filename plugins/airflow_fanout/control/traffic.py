@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from airflow_fanout.control.breaker import Fuse, Outage, Over, Tripped, is_down
+from airflow_fanout.control.breaker import CircuitBreaker, OutageDetector, OutageEnd, Tripped, is_down
 from airflow_fanout.control.startup import LONGEST_HOLD_S, Startup
-from airflow_fanout.control.throttle import Gate
+from airflow_fanout.control.throttle import Limiter
 from airflow_fanout.model.outcome import Outcome
 from airflow_fanout.model.reasons import reason_of
 from airflow_fanout.model.settings import FetchSettings
@@ -25,9 +25,9 @@ class Traffic:
     """
 
     def __init__(self, settings: FetchSettings, *, is_answered: bool = False) -> None:
-        self._gate = Gate(settings.throttle, settings.concurrency)
-        self._fuse = Fuse(settings.breaker)
-        self._outage = Outage(settings.breaker.outage_s)
+        self._gate = Limiter(settings.throttle, settings.concurrency)
+        self._fuse = CircuitBreaker(settings.breaker)
+        self._outage = OutageDetector(settings.breaker.outage_s)
         self.startup = Startup(settings.breaker.startup_attempts, is_answered=is_answered)
         self._moments: list[dict[str, Any]] = []
         self._every = 1
@@ -83,16 +83,16 @@ class Traffic:
 
     def _has_answered(self, now_s: float, ms: float) -> None:
         over = self._outage.answer(now_s, ms)
-        if over is Over.BACK:
+        if over is OutageEnd.BACK:
             self._gate.restart()
-        elif over is Over.PARTIAL:
+        elif over is OutageEnd.PARTIAL:
             self._gate.back_off()
 
     def settle(self, outcome: Outcome, many: int = 1) -> Tripped | None:
         """Note what so many parameters have come to, before a last pass; return why to stop, if it is time to."""
         return self._fuse.add(outcome, many)
 
-    def given_up(self, now_s: float) -> Outage | None:
+    def given_up(self, now_s: float) -> OutageDetector | None:
         """Return the outage that has lasted for too long, if there is one."""
         return self._outage if self._outage.is_too_long(now_s) else None
 
@@ -105,7 +105,7 @@ class Traffic:
         if outage.since_s is not None:
             reason = reason_of(outage.last) if outage.last else ""
             why = f"the API gives no answer ({reason}), and single requests find out when it is back"
-            return Reason.OUTAGE, why, outage.since_s, outage.since_s + outage.longest_s
+            return Reason.OUTAGE, why, outage.since_s, outage.since_s + outage.give_up_s
         if startup.is_held and startup.begun_s is not None:
             return Reason.STARTUP, "the API's first answer", startup.begun_s, startup.begun_s + LONGEST_HOLD_S
         if gate.paused_until_s > now_s:

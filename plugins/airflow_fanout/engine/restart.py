@@ -12,7 +12,7 @@ from airflow_fanout.launch.job import Job
 from airflow_fanout.model.outcome import Failure, Kind, Outcome, Record
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import read_parameters
-from airflow_fanout.staging.reconcile import Done
+from airflow_fanout.staging.reconcile import CompletedSet
 from airflow_fanout.staging.resume import resume_within
 
 
@@ -22,7 +22,7 @@ def part_numbers(attempt: Path, job: Job) -> Iterator[int]:
     return (number for number in numbers if not (attempt / f"part-{number:05d}.jsonl.zst").exists())
 
 
-def go_on(job: Job, attempt: Path, done: Done, meter: Meter, write: Write) -> None:
+def go_on(job: Job, attempt: Path, done: CompletedSet, meter: Meter, write: Write) -> None:
     """Count what earlier engines of the try have ended, and write down the outcomes of the calls that have ended them.
 
     :param done: what has a good outcome; afterwards, all that is not to be fetched by this engine.

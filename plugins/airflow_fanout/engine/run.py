@@ -20,13 +20,13 @@ from airflow_fanout.codec import Json
 from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.calls import Calls
 from airflow_fanout.engine.driver import Driver, PartEnded, Parts
+from airflow_fanout.engine.journal_thread import JournalThread
 from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.parentage import end_with_parent
 from airflow_fanout.engine.pool import Make, Pool
 from airflow_fanout.engine.refusals import refuse_all
 from airflow_fanout.engine.restart import go_on, part_numbers
 from airflow_fanout.engine.same_code import import_the_same
-from airflow_fanout.engine.scribe import Scribe
 from airflow_fanout.engine.settlement import Stop
 from airflow_fanout.engine.transport.by_function import FunctionTransport
 from airflow_fanout.engine.transport.by_requests import RequestsTransport
@@ -41,14 +41,14 @@ from airflow_fanout.privacy.redaction import Secrets
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import read_manifest, read_parameters
 from airflow_fanout.staging.journal import JournalWriter
-from airflow_fanout.staging.reconcile import Done
+from airflow_fanout.staging.reconcile import CompletedSet
 from airflow_fanout.staging.resume import resume
 
 TICK_S = 1.0
 GARBAGE = 5_000
 
 
-class Teller:
+class MessageWriter:
     """Tells the parent what happens: a JSON line for each message."""
 
     def __init__(self, pipe: int) -> None:
@@ -78,7 +78,7 @@ def _line(what: str, value: Any) -> bytes:
 
 def run(line: bytes, job_pipe: int, told_pipe: int, board: Board) -> int:
     """Do the job that a line tells; return the process's exit code."""
-    teller = Teller(told_pipe)
+    teller = MessageWriter(told_pipe)
     end_with_parent(job_pipe)
     adopt_orphans()
     try:
@@ -99,7 +99,7 @@ def _described(error: Exception) -> dict[str, Any]:
 class _Fetch:
     """The parts of one fetch, put together."""
 
-    def __init__(self, job: Job, teller: Teller, board: Board) -> None:
+    def __init__(self, job: Job, teller: MessageWriter, board: Board) -> None:
         allow_files(job.settings.concurrency, resource.getrlimit, resource.setrlimit)
         directory = ListDirectory(job.directory)
         self._shard = directory.shard(job.shard)
@@ -118,7 +118,7 @@ class _Fetch:
             refuse_all()
             wait_for_processes()
             calls.watch()
-        self._scribe = Scribe(JournalWriter(self._try, part_numbers(self._try, job), list_id=manifest.id))
+        self._scribe = JournalThread(JournalWriter(self._try, part_numbers(self._try, job), list_id=manifest.id))
         self._traffic = Traffic(job.settings, is_answered=finished.count > 0)
         meter = Meter(total=len(job.indexes), resumed=finished.count)
         if job.fatal:
@@ -183,7 +183,7 @@ class _Fetch:
             self._teller.tell_if_heard("progress", self._driver.progress().as_json())
 
 
-def _to_do(directory: ListDirectory, indexes: range, finished: Done) -> Iterator[tuple[int, Json]]:
+def _to_do(directory: ListDirectory, indexes: range, finished: CompletedSet) -> Iterator[tuple[int, Json]]:
     parameters = read_parameters(directory, indexes)
     return ((index, value) for index, value in parameters if index not in finished) if finished.count else parameters
 

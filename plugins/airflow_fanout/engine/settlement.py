@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from airflow_fanout.control.breaker import Tripped
-from airflow_fanout.control.retry import Again, Budget, Verdict, bound_s, decide, without_too_long_a_pause
+from airflow_fanout.control.retry import Again, RetryBudget, Verdict, bound_s, decide, without_too_long_a_pause
 from airflow_fanout.control.startup import GIVE_WAY_S, Startup, cause_of
 from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.meter import Meter
@@ -89,7 +89,7 @@ class Settlement:
         self._meter = meter
         self._write = write
         self._stop = stop
-        self._budget = Budget(rules.settings.retry.budget)
+        self._budget = RetryBudget(rules.settings.retry.budget)
 
     def add(self, task: Task, outcome: Outcome, begun_s: float) -> None:
         """Settle the outcome of an attempt that was begun at a moment of the monotonic clock."""
@@ -144,7 +144,7 @@ class Settlement:
         self._traffic.tick(now, self._meter.seconds)
         if outage := self._traffic.given_up(now):
             reason = reason_of(outage.last) if outage.last else ""
-            self._stop(Stop("outage", {"seconds": outage.longest_s, "reason": reason}))
+            self._stop(Stop("outage", {"seconds": outage.give_up_s, "reason": reason}))
 
     def _settle(self, task: Task, outcome: Outcome, ms: float, *, counts: bool) -> None:
         if not counts and not self._is_long(outcome):
@@ -194,7 +194,7 @@ class Settlement:
         return self._traffic.startup.is_on and cause_of(outcome) is not None
 
     def _is_long(self, outcome: Outcome) -> bool:
-        return (outcome.retry_after_s or 0.0) > self._rules.settings.retry.longest_s
+        return (outcome.retry_after_s or 0.0) > self._rules.settings.retry.max_retry_after_s
 
     def _judge(self, outcome: Outcome, many: int = 1) -> None:
         if tripped := self._traffic.settle(outcome, many):

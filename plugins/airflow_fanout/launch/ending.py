@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from airflow_fanout.errors import FanoutError
+from airflow_fanout.launch.engines import Engines
 from airflow_fanout.launch.errors import (
     ApiDown,
     EngineDied,
@@ -17,8 +18,7 @@ from airflow_fanout.launch.errors import (
     Superseded,
     Tripped,
 )
-from airflow_fanout.launch.fleet import Fleet
-from airflow_fanout.launch.hearing import Said
+from airflow_fanout.launch.hearing import Message
 from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.model.outcome import Cause, Kind
 from airflow_fanout.model.progress import Progress
@@ -62,7 +62,9 @@ def _failed(*, kind: str, message: str, details: str, is_final: bool = False) ->
     return EngineRefused(message) if is_final else EngineFailed(kind, message, details)
 
 
-def progress_at_end(said: Said | None, engine: EngineProcess | Fleet, connection: str = "the connection") -> Progress:
+def progress_at_end(
+    said: Message | None, engine: EngineProcess | Engines, connection: str = "the connection"
+) -> Progress:
     """Return the progress of a fetch that has come to its end; raise the error of one that hasn't.
 
     :param said: the engine's last message that was no progress; `None` if there was none.

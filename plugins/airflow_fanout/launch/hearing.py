@@ -19,7 +19,7 @@ LOOK_S = 1.0
 LEFTOVERS_S = 0.5
 
 
-class Said(NamedTuple):
+class Message(NamedTuple):
     """Something that came from the engine, a message of its own or a line that some code printed; or its silence."""
 
     what: str
@@ -27,7 +27,7 @@ class Said(NamedTuple):
 
 
 # An engine, and what it says; `None` when it has ended.
-Heard: TypeAlias = "tuple[EngineProcess, Said | None]"
+Heard: TypeAlias = "tuple[EngineProcess, Message | None]"
 
 
 def heard(engines: Sequence[EngineProcess]) -> Iterator[Heard]:
@@ -40,7 +40,7 @@ def heard(engines: Sequence[EngineProcess]) -> Iterator[Heard]:
         ears = _Ears(selector)
         while True:
             ears.know(engines)
-            ready = [key.data for key, _ in selector.select(ears.patience_s)]
+            ready = [key.data for key, _ in selector.select(ears.timeout_s)]
             if not ready and ears.are_leftovers:
                 return
             for pipe in ready:
@@ -68,7 +68,7 @@ class _Ears:
         return not any(pipe.told for pipe in self._pipes)
 
     @property
-    def patience_s(self) -> float:
+    def timeout_s(self) -> float:
         """For how long to wait until something can be heard, in seconds."""
         return LEFTOVERS_S if self.are_leftovers else LOOK_S
 
@@ -99,7 +99,7 @@ class _Ears:
                 yield from pipe.rest()
                 yield from self.close(pipe)
             elif silence := pipe.engine.look():
-                yield pipe.engine, Said("silent", silence)
+                yield pipe.engine, Message("silent", silence)
 
 
 class _Pipe:
@@ -129,7 +129,7 @@ class _Pipe:
             return
 
 
-def _newest(said: Sequence[Said]) -> Iterator[Said]:
+def _newest(said: Sequence[Message]) -> Iterator[Message]:
     # Airflow may keep the listener waiting for each of them: what is over would hold up what is true.
     progress = [at for at, one in enumerate(said) if one.what == "progress"]
     return (one for at, one in enumerate(said) if at not in progress[:-1])

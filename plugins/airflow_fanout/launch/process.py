@@ -18,10 +18,10 @@ from typing import Any
 from airflow_fanout import codec
 from airflow_fanout.launch.board import Board, Sight
 from airflow_fanout.launch.family import STOPPED, end_descendants, end_group, state
-from airflow_fanout.launch.hearing import Said, heard
+from airflow_fanout.launch.hearing import Message, heard
 from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.surroundings import without_airflow
-from airflow_fanout.launch.watch import Silence, Watch
+from airflow_fanout.launch.watch import Silence, Watchdog
 from airflow_fanout.privacy.redaction import Secrets
 
 # Where this very code lies, whatever a link on the way to it leads to by the time that an engine is started.
@@ -70,7 +70,7 @@ class EngineProcess:
         self._has_printed = False
         self._secrets = Secrets(job.endpoint.secrets)
         self._last_lines: deque[str] = deque(maxlen=20)
-        self._watch = Watch(job.settings.timeouts.block_s)
+        self._watch = Watchdog(job.settings.timeouts.block_s)
         with contextlib.suppress(BrokenPipeError):
             _write_all(self._job_in, job.encode())
 
@@ -141,7 +141,7 @@ class EngineProcess:
         """What the board says, also when the engine has ended."""
         return self._board.look()
 
-    def listen(self) -> Iterator[Said]:
+    def listen(self) -> Iterator[Message]:
         """Yield what the engine says until it has ended."""
         return (said for _, said in heard([self]) if said is not None)
 
@@ -157,15 +157,15 @@ class EngineProcess:
             raise AssertionError("the engine's output is a pipe")
         return self._process.stdout.fileno()
 
-    def said(self, line: bytes, *, told: bool) -> Said:
+    def said(self, line: bytes, *, told: bool) -> Message:
         """Return what a line of one of its pipes says."""
         if told:
             what, value = codec.decode(line)
-            return Said(what, self._without_secrets(value) if what in MESSAGES else value)
+            return Message(what, self._without_secrets(value) if what in MESSAGES else value)
         text = self._without_secrets(line.decode(errors="replace"))
         self._has_printed = True
         self._last_lines.append(text[:LONGEST_LAST_WORD])
-        return Said("output", text)
+        return Message("output", text)
 
     def _without_secrets(self, value: Any) -> Any:
         if isinstance(value, dict):

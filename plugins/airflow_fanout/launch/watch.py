@@ -25,7 +25,7 @@ class Silence(NamedTuple):
         return None if self.sight.running == NOBODY else self.sight.running
 
 
-class Watch:
+class Watchdog:
     """Looks at an engine's board about once a second.
 
     :param limit_s: a silence that has lasted this long, in seconds, is told as well.

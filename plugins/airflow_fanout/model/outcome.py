@@ -93,17 +93,17 @@ class Record(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename={
         return _record(text)
 
 
-class Place(msgspec.Struct, frozen=True, gc=False):
+class RecordKey(msgspec.Struct, frozen=True, gc=False):
     """What of a record says whether it counts; much faster to read than all of it."""
 
     index: int
     kind: Kind
 
     @classmethod
-    def from_line(cls, text: bytes) -> Place:
+    def from_line(cls, text: bytes) -> RecordKey:
         """Return the place that a line of the journal is about; raise `NotJson` for what is none."""
         return _place(text)
 
 
 _record = codec.decoder(Record)
-_place = codec.decoder(Place)
+_place = codec.decoder(RecordKey)

@@ -81,11 +81,11 @@ class Timeouts:
 class Retry:
     """When a request is tried again within the run.
 
-    :param attempts: how often a parameter is asked for at the most, the first time included.
-    :param base_s: the longest wait before the second attempt; it doubles with each further one.
-    :param cap_s: the longest wait before any attempt, whatever the doubling says.
-    :param longest_s: the longest wait that a server may ask for; beyond it the task hands its worker slot back, and
-        goes on at the moment that the server has named.
+    :param max_attempts: how often a parameter is asked for at the most, the first time included.
+    :param initial_delay_s: the longest wait before the second attempt; it doubles with each further one.
+    :param max_delay_s: the longest wait before any attempt, whatever the doubling says.
+    :param max_retry_after_s: the longest wait that a server may ask for; beyond it the task gives its worker slot
+        back, and goes on at the moment that the server named.
     :param max_deferral_s: beyond this nobody waits: the parameter's outcome says so, and the others go on.
     :param statuses: HTTP statuses that say "try again".
     :param budget: at most such a share of the requests may be repeated ones, besides the first hundred: a server that
@@ -93,19 +93,19 @@ class Retry:
     :param last_pass: whether what has failed is asked for once more when all else is done.
     """
 
-    attempts: int = 5
-    base_s: float = 0.5
-    cap_s: float = 30.0
-    longest_s: float = 300.0
+    max_attempts: int = 5
+    initial_delay_s: float = 0.5
+    max_delay_s: float = 30.0
+    max_retry_after_s: float = 300.0
     max_deferral_s: float = 86_400.0
     statuses: tuple[int, ...] = (408, 425, 429, 500, 502, 503, 504)
     budget: float = 0.2
     last_pass: bool = True
 
     def __post_init__(self) -> None:
-        check_whole("retry.attempts", self.attempts)
+        check_whole("retry.max_attempts", self.max_attempts)
         check_statuses("retry.statuses", self.statuses)
-        for name in ("base_s", "cap_s", "longest_s", "max_deferral_s"):
+        for name in ("initial_delay_s", "max_delay_s", "max_retry_after_s", "max_deferral_s"):
             check_at_least(f"retry.{name}", getattr(self, name), 0, "seconds")
         check_share("retry.budget", self.budget)
         check_flag("retry.last_pass", self.last_pass)
@@ -116,20 +116,20 @@ class Throttle:
     """How fast requests follow each other, below the operator's `concurrency`.
 
     :param adaptive: whether the concurrency follows what the server can take; if not, it is always the ceiling.
-    :param floor: the least concurrency that it falls to.
-    :param start: the concurrency that it starts with.
+    :param min_concurrency: the least concurrency that it falls to.
+    :param initial_concurrency: the concurrency that it starts with.
     :param rate_per_s: the most requests per second; `None` for no limit of the author's.
     """
 
     adaptive: bool = True
-    floor: int = 1
-    start: int = 16
+    min_concurrency: int = 1
+    initial_concurrency: int = 16
     rate_per_s: float | None = None
 
     def __post_init__(self) -> None:
         check_flag("throttle.adaptive", self.adaptive)
-        check_whole("throttle.floor", self.floor)
-        check_whole("throttle.start", self.start)
+        check_whole("throttle.min_concurrency", self.min_concurrency)
+        check_whole("throttle.initial_concurrency", self.initial_concurrency)
         if self.rate_per_s is not None:
             check_at_least("throttle.rate_per_s", self.rate_per_s, 0.001, "requests per second")
 
@@ -188,7 +188,7 @@ class FetchSettings:
 
     def __post_init__(self) -> None:
         check_kind("timeouts", self.timeouts, Timeouts, "Timeouts(total_s=30)")
-        check_kind("retry", self.retry, Retry, "Retry(attempts=3)")
+        check_kind("retry", self.retry, Retry, "Retry(max_attempts=3)")
         check_kind("throttle", self.throttle, Throttle, "Throttle(rate_per_s=10)")
         check_kind("breaker", self.breaker, Breaker, "Breaker(max_failures=0.2)")
         if self.transport not in get_args(Transport):
@@ -213,13 +213,13 @@ class FetchSettings:
 
         throttle, breaker = self.throttle, self.breaker
         rate_per_s = throttle.rate_per_s and throttle.rate_per_s / of
-        start, floor = max(1, part(throttle.start)), max(1, part(throttle.floor))
+        initial, least = max(1, part(throttle.initial_concurrency)), max(1, part(throttle.min_concurrency))
         # A canary of 0 is none at all.
         canary = breaker.canary and max(1, part(breaker.canary))
         return replace(
             self,
             concurrency=part(self.concurrency),
-            throttle=replace(throttle, start=start, floor=floor, rate_per_s=rate_per_s),
+            throttle=replace(throttle, initial_concurrency=initial, min_concurrency=least, rate_per_s=rate_per_s),
             breaker=replace(breaker, canary=canary, min_sample=max(1, part(breaker.min_sample))),
             processes=1,
         )

@@ -18,7 +18,7 @@ from airflow_fanout.mongo.errors import CountMismatch
 from airflow_fanout.mongo.explain import DUPLICATE_KEY
 from airflow_fanout.mongo.index import make_index
 from airflow_fanout.mongo.loading import Loading
-from airflow_fanout.mongo.patience import codes_of, passes
+from airflow_fanout.mongo.retrying import codes_of, passes
 from airflow_fanout.mongo.side_by_side import side_by_side
 from airflow_fanout.mongo.written import Written
 
@@ -42,7 +42,7 @@ class Counts(NamedTuple):
 
 def upsert(loading: Loading) -> Written:
     """Write the documents, and leave all others as they are."""
-    index = make_index(loading.collection, loading.target, loading.made.key, loading.patience)
+    index = make_index(loading.collection, loading.target, loading.made.key, loading.retrying)
     written = write_all(loading, loading.collection)
     verify(loading, loading.collection, index)
     return written
@@ -57,12 +57,12 @@ def write_all(
     :param before_each: called before each batch, in the caller's thread.
     :raises CountMismatch: when MongoDB confirms another number.
     """
-    made, patience = loading.made, loading.patience
-    step = _replace if patience.insist(lambda: collection.find_one(made.date, {"_id": True})) else _insert
+    made, retrying = loading.made, loading.retrying
+    step = _replace if retrying.run(lambda: collection.find_one(made.date, {"_id": True})) else _insert
     loading.work.begin("Writing", made.count)
 
     def send(batch: Batch) -> Counts:
-        return patience.insist(lambda: step(collection, batch))
+        return retrying.run(lambda: step(collection, batch))
 
     inserted = replaced = 0
     for counts in side_by_side(batches(made.pairs()), send, before_each):

@@ -58,13 +58,13 @@ def count(
 ) -> int:
     """Return how many of the run's documents a collection holds."""
     majority = collection.with_options(RAW, read_concern=ReadConcern("majority"))
-    if loading.patience.insist(lambda: _holds_no_others(loading, majority, index, before_each), timed=False):
+    if loading.retrying.run(lambda: _holds_no_others(loading, majority, index, before_each), timed=False):
         return loading.made.count
     names = loading.made.key
     loading.work.begin("Counting the documents in MongoDB", loading.made.count)
 
     def ask(keys: Keys) -> int:
-        return loading.patience.insist(lambda: _present(majority, names, index, keys))
+        return loading.retrying.run(lambda: _present(majority, names, index, keys))
 
     total = 0
     keys = loading.made.keys()

@@ -10,7 +10,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from airflow_fanout.mongo.errors import NoUniqueIndex
 from airflow_fanout.mongo.explain import DUPLICATE_KEY
-from airflow_fanout.mongo.patience import Patience
+from airflow_fanout.mongo.retrying import Retrying
 from airflow_fanout.mongo.target import UNAUTHORIZED, Target, serving
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ IN_THE_WAY = frozenset({67, 85, 86})
 LOOK_LIMIT_S = 30.0
 
 
-def make_index(collection: Collection[Any], target: Target, key: tuple[str, ...], patience: Patience) -> str:
+def make_index(collection: Collection[Any], target: Target, key: tuple[str, ...], retrying: Retrying) -> str:
     """Make the unique index on a key's fields, unless the target has one, whatever its name; return its name.
 
     :param collection: the target itself, or a collection with its indexes and options.
@@ -34,7 +34,7 @@ def make_index(collection: Collection[Any], target: Target, key: tuple[str, ...]
     name = _name(target, key)
     why = None
     try:
-        patience.insist(lambda: collection.create_index(wanted, unique=True, name=name), timed=False)
+        retrying.run(lambda: collection.create_index(wanted, unique=True, name=name), timed=False)
     except OperationFailure as error:
         if error.code == DUPLICATE_KEY:
             why = _of_documents(collection, key)
@@ -45,7 +45,7 @@ def make_index(collection: Collection[Any], target: Target, key: tuple[str, ...]
         else:
             raise
     if why is not None:
-        raise NoUniqueIndex(patience.collection, key, why)
+        raise NoUniqueIndex(retrying.collection, key, why)
     return name
 
 

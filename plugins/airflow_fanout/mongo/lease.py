@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_fanout.mongo.errors import SwapLost
-from airflow_fanout.mongo.patience import Patience
+from airflow_fanout.mongo.retrying import Retrying
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # One small collection per database: the user of the connection needs no more than readWrite.
 NAME = "fanout.leases"
 KEEP_EVERY_S = 5.0
-# Between two renewals lie at most three steps, each as long as its patience, and a count, which has none.
+# Between two renewals lie at most three steps, each as long as its retrying, and a count, which has none.
 STEPS = 4
 MARGIN_S = 30.0
 
@@ -23,47 +23,47 @@ MARGIN_S = 30.0
 class Leases:
     """The leases of one collection's swaps: `_id` is the temporary collection, `ended` says that it is given up."""
 
-    def __init__(self, collection: Collection[Any], patience: Patience) -> None:
+    def __init__(self, collection: Collection[Any], retrying: Retrying) -> None:
         self.target = collection.name
-        self.patience = patience
+        self.retrying = retrying
         self.collection = collection.database.get_collection(
             NAME, write_concern=collection.write_concern, read_preference=collection.read_preference
         )
 
     def names(self) -> list[str]:
         """Return the temporary collections that have a lease."""
-        return [found["_id"] for found in self.patience.insist(lambda: list(self.collection.find(self._mine(), {})))]
+        return [found["_id"] for found in self.retrying.run(lambda: list(self.collection.find(self._mine(), {})))]
 
     def take(self, name: str, run: str) -> Lease:
         """Write down that a run is about to fill a collection."""
         # In an update by pipeline, a text with a "$" would be a field's name.
         texts = {field: {"$literal": text} for field, text in {**self._mine(), "run": run}.items()}
         taken = [{"$set": {**texts, "expires": self._until()}}]
-        self.patience.insist(lambda: self.collection.update_one({"_id": name}, taken, upsert=True))
+        self.retrying.run(lambda: self.collection.update_one({"_id": name}, taken, upsert=True))
         return Lease(self, name)
 
     def end(self, name: str, run: str) -> bool:
         """End a lease that is over or is an older try's of the same run; return whether nobody has the collection."""
         over = [{"run": run}, {"ended": True}, {"$expr": {"$lt": ["$expires", "$$NOW"]}}]
-        self.patience.insist(lambda: self.collection.update_one({"_id": name, "$or": over}, {"$set": {"ended": True}}))
-        found = self.patience.insist(lambda: self.collection.find_one({"_id": name}))
+        self.retrying.run(lambda: self.collection.update_one({"_id": name, "$or": over}, {"$set": {"ended": True}}))
+        found = self.retrying.run(lambda: self.collection.find_one({"_id": name}))
         return found is None or bool(found.get("ended"))
 
     def renew(self, name: str) -> bool:
         """Let a lease last from now on; return whether there still was one."""
         still = {"_id": name, "ended": {"$exists": False}}
         return bool(
-            self.patience.insist(
+            self.retrying.run(
                 lambda: self.collection.update_one(still, [{"$set": {"expires": self._until()}}])
             ).matched_count
         )
 
     def forget(self, name: str) -> None:
         """Remove a lease whose collection is gone."""
-        self.patience.insist(lambda: self.collection.delete_one({"_id": name}))
+        self.retrying.run(lambda: self.collection.delete_one({"_id": name}))
 
     def _until(self) -> Mapping[str, Any]:
-        lasts_ms = int(1000 * (STEPS * self.patience.limit_s + MARGIN_S))
+        lasts_ms = int(1000 * (STEPS * self.retrying.limit_s + MARGIN_S))
         return {"$add": ["$$NOW", lasts_ms]}
 
     def _mine(self) -> dict[str, str]:
@@ -89,5 +89,5 @@ class Lease:
         :raises SwapLost: when somebody has ended it.
         """
         if not self._leases.renew(self._name):
-            raise SwapLost(self._leases.patience.collection)
+            raise SwapLost(self._leases.retrying.collection)
         self._renewed = time.monotonic()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_fanout.mongo.documents import Encoded
-from airflow_fanout.mongo.patience import Patience
+from airflow_fanout.mongo.retrying import Retrying
 from airflow_fanout.mongo.target import Target
 from airflow_fanout.mongo.work import Work
 
@@ -29,5 +29,5 @@ class Loading:
     target: Target
     made: Encoded
     run: str
-    patience: Patience
+    retrying: Retrying
     work: Work

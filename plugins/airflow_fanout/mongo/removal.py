@@ -15,7 +15,7 @@ from airflow_fanout.mongo.documents import Encoded
 from airflow_fanout.mongo.errors import CountMismatch
 from airflow_fanout.mongo.index import make_index
 from airflow_fanout.mongo.loading import Loading
-from airflow_fanout.mongo.patience import Patience
+from airflow_fanout.mongo.retrying import Retrying
 from airflow_fanout.mongo.written import Written
 
 if TYPE_CHECKING:
@@ -31,32 +31,32 @@ def replace_run(loading: Loading) -> Written:
 
     :raises CountMismatch: when the date then has another number of documents: another load removed some of these.
     """
-    collection, made, patience = loading.collection, loading.made, loading.patience
-    index = make_index(collection, loading.target, made.key, patience)
+    collection, made, retrying = loading.collection, loading.made, loading.retrying
+    index = make_index(collection, loading.target, made.key, retrying)
     written = write_all(loading, collection)
     loading.work.begin("Removing what the run doesn't have")
     removed = 0
-    for page in _pages(collection, index, made, patience):
+    for page in _pages(collection, index, made, retrying):
         others = [document["_id"] for document in page if not made.holds(document)]
         loading.work.add(len(page))
         if others:
             # The date, too: whatever has become of a document since it was read, another day's is never removed.
             these = {"_id": {"$in": others}, **made.date}
-            patience.insist(partial(collection.delete_many, these))
+            retrying.run(partial(collection.delete_many, these))
             removed += len(others)
     verify(loading, collection, index)
     majority = collection.with_options(read_concern=ReadConcern("majority"))
-    kept = patience.insist(lambda: majority.count_documents(made.date), timed=False)
+    kept = retrying.run(lambda: majority.count_documents(made.date), timed=False)
     if kept != made.count:
         raise CountMismatch(collection.full_name, made.count, kept)
     return written._replace(removed=removed)
 
 
-def _pages(collection: Collection[Any], index: str, made: Encoded, patience: Patience) -> Iterator[Page]:
+def _pages(collection: Collection[Any], index: str, made: Encoded, retrying: Retrying) -> Iterator[Page]:
     # Each page begins where the one before ended, by the unique index: a cursor wouldn't outlive a primary.
     after: Mapping[str, Any] | None = None
     while True:
-        page = patience.insist(partial(_page, collection, index, made, after))
+        page = retrying.run(partial(_page, collection, index, made, after))
         yield page if after is None else page[1:] if page and page[0]["_id"] == after["_id"] else page
         if len(page) <= PAGE:
             return

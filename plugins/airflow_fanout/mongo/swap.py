@@ -46,14 +46,14 @@ def swap(loading: Loading) -> Written:
 
     :raises TargetChanged: when somebody gave the old one other options meanwhile.
     """
-    target, patience = loading.target, loading.patience
+    target, retrying = loading.target, loading.retrying
     with temporary_collection(loading) as (temporary, lease):
-        create(temporary, target.options, target.indexes, patience)
-        index = make_index(temporary, target, loading.made.key, patience)
+        create(temporary, target.options, target.indexes, retrying)
+        index = make_index(temporary, target, loading.made.key, retrying)
         written = write_all(loading, temporary, before_each=lease.keep)
         lease.renew()
         verify(loading, temporary, index, before_each=lease.keep)
-        removed = patience.insist(loading.collection.estimated_document_count)
+        removed = retrying.run(loading.collection.estimated_document_count)
         identity = _identity(loading, temporary)
         _rename(loading, temporary, lease)
         _verify_in_place(loading, index, identity, lease)
@@ -66,16 +66,16 @@ def _rename(loading: Loading, temporary: Collection[Any], lease: Lease) -> None:
     The answer may be lost, or the rename undone with a primary that died: so it is looked at, not believed. While
     the lease is held nobody else drops the temporary collection.
     """
-    patience, known = loading.patience, loading.target
+    retrying, known = loading.retrying, loading.target
     while True:
         lease.renew()
         known = _follow(loading, temporary, known)
         lease.renew()
         loading.work.begin("Putting the new collection in place")
-        if not patience.insist(partial(_rename_once, temporary, loading.collection)):
+        if not retrying.run(partial(_rename_once, temporary, loading.collection)):
             _await_index_build(loading, lease)
         lease.renew()
-        if not patience.insist(partial(_exists, temporary)):
+        if not retrying.run(partial(_exists, temporary)):
             return
 
 
@@ -105,15 +105,15 @@ def _follow(loading: Loading, temporary: Collection[Any], known: Target) -> Targ
 
     :raises TargetChanged: when it has other options, by which the documents have not been judged.
     """
-    now = look(loading.collection, loading.patience.insist)
+    now = look(loading.collection, loading.retrying.run)
     if changed := changed_options(known, now):
         raise TargetChanged(loading.collection.full_name, changed)
     added, dropped = changed_indexes(known.indexes, now.indexes)
     for index in dropped:
-        loading.patience.insist(partial(_drop_index, temporary, index["name"]))
+        loading.retrying.run(partial(_drop_index, temporary, index["name"]))
     why = None
     try:
-        add_indexes(temporary, added, loading.patience)
+        add_indexes(temporary, added, loading.retrying)
     except PyMongoError as error:
         why = cause_of(error)
     if why is not None:
@@ -174,7 +174,7 @@ def _verify_in_place(loading: Loading, index: str, identity: Any, lease: Lease) 
 
 def _identity(loading: Loading, collection: Collection[Any]) -> Any:
     """Return what a collection keeps when it is renamed, and no other has."""
-    found = loading.patience.insist(partial(described, collection)) or {}
+    found = loading.retrying.run(partial(described, collection)) or {}
     return found.get("info", {}).get("uuid")
 
 

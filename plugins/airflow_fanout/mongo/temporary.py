@@ -16,7 +16,7 @@ from airflow_fanout.errors import FanoutError
 from airflow_fanout.mongo.errors import SwapLost
 from airflow_fanout.mongo.lease import Lease, Leases
 from airflow_fanout.mongo.loading import Loading
-from airflow_fanout.mongo.patience import Patience
+from airflow_fanout.mongo.retrying import Retrying
 from airflow_fanout.mongo.target import Index
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ def temporary(loading: Loading) -> Iterator[tuple[Collection[Any], Lease]]:
 
     :raises SwapLost: when a newer try of the same run has taken it away.
     """
-    collection, patience = loading.collection, loading.patience
-    leases = Leases(collection, patience)
+    collection, retrying = loading.collection, loading.retrying
+    leases = Leases(collection, retrying)
     _clear_away(loading, leases)
     name = _temporary_name(collection.name, loading.run)
     made = collection.database.get_collection(
@@ -42,7 +42,7 @@ def temporary(loading: Loading) -> Iterator[tuple[Collection[Any], Lease]]:
     lease = leases.take(name, loading.run)
     try:
         yield made, lease
-        patience.insist(made.drop)
+        retrying.run(made.drop)
         leases.forget(name)
     except BaseException as error:
         # Whatever it looked like: who has lost the lease has failed because of that.
@@ -55,12 +55,12 @@ def temporary(loading: Loading) -> Iterator[tuple[Collection[Any], Lease]]:
 
 def _give_up(loading: Loading, made: Collection[Any]) -> bool:
     """Remove what there is, or leave it to the next load; return whether the lease was lost."""
-    hasty = Patience(loading.patience.collection, HASTY_S)
+    hasty = Retrying(loading.retrying.collection, HASTY_S)
     leases = Leases(loading.collection, hasty)
     lost = False
     with suppress(PyMongoError, FanoutError):
         lost = not leases.renew(made.name)
-        hasty.insist(made.drop)
+        hasty.run(made.drop)
         leases.forget(made.name)
     return lost
 
@@ -72,17 +72,17 @@ def _temporary_name(name: str, run: str) -> str:
 
 def _clear_away(loading: Loading, leases: Leases) -> None:
     """Drop the temporary collections of loads that died, and of older tries of the same run."""
-    collection, patience = loading.collection, loading.patience
+    collection, retrying = loading.collection, loading.retrying
     ours = {"name": {"$regex": rf"^{re.escape(collection.name)}\.fanout-[0-9a-f]{{12}}-[0-9a-f]{{8}}$"}}
     # Collections before leases: a load has its lease before its collection, so one that is found without is dead.
-    found = patience.insist(lambda: collection.database.list_collection_names(filter=ours))
+    found = retrying.run(lambda: collection.database.list_collection_names(filter=ours))
     for name in sorted({*found, *leases.names()}):
         if leases.end(name, loading.run):
-            patience.insist(partial(collection.database.drop_collection, name))
+            retrying.run(partial(collection.database.drop_collection, name))
             leases.forget(name)
 
 
-def create(made: Collection[Any], options: Mapping[str, Any], indexes: Sequence[Index], patience: Patience) -> None:
+def create(made: Collection[Any], options: Mapping[str, Any], indexes: Sequence[Index], retrying: Retrying) -> None:
     """Make a collection with these options and indexes; made before already, it stays as it is."""
     concern = made.write_concern.document
     database = made.database
@@ -95,16 +95,16 @@ def create(made: Collection[Any], options: Mapping[str, Any], indexes: Sequence[
             if error.code != NAMESPACE_EXISTS:
                 raise
 
-    patience.insist(ask)
-    add_indexes(made, indexes, patience)
+    retrying.run(ask)
+    add_indexes(made, indexes, retrying)
 
 
-def add_indexes(made: Collection[Any], indexes: Sequence[Index], patience: Patience) -> None:
+def add_indexes(made: Collection[Any], indexes: Sequence[Index], retrying: Retrying) -> None:
     """Make indexes, but for that on `_id`, which is there by itself."""
     wanted = [specification(index) for index in indexes if not is_own(index)]
     concern = made.write_concern.document
     if wanted:
-        patience.insist(
+        retrying.run(
             lambda: made.database.command("createIndexes", made.name, indexes=wanted, writeConcern=concern),
             timed=False,
         )

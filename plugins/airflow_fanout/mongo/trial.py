@@ -23,7 +23,7 @@ from airflow_fanout.mongo.errors import DocumentRefused, KeysMeet
 from airflow_fanout.mongo.explain import DUPLICATE_KEY, VALIDATION, refusal
 from airflow_fanout.mongo.index import make_index
 from airflow_fanout.mongo.loading import Loading
-from airflow_fanout.mongo.patience import passes
+from airflow_fanout.mongo.retrying import passes
 from airflow_fanout.mongo.side_by_side import side_by_side
 from airflow_fanout.mongo.target import UNAUTHORIZED, Index, Target, collation_of, keys_of
 from airflow_fanout.mongo.temporary import create, is_own, temporary
@@ -102,13 +102,13 @@ def _refusing(target: Target, key: Sequence[str]) -> Iterator[Index]:
 
 def _try(loading: Loading, made: Collection[Any], keep: Callable[[], None], *, whole: bool, replaces: bool) -> None:
     rules = _rules(loading.target, made.name, loading.made.key, whole=whole)
-    create(made, rules.options, rules.indexes, loading.patience)
-    make_index(made, rules, loading.made.key, loading.patience)
+    create(made, rules.options, rules.indexes, loading.retrying)
+    make_index(made, rules, loading.made.key, loading.retrying)
     loading.work.begin("Trying the documents out", loading.made.count)
 
     def send(numbered: tuple[int, Batch]) -> tuple[int, Batch, list[Refusal]]:
         first, batch = numbered
-        return first, batch, loading.patience.insist(lambda: _refused(made, first, batch, whole=whole))
+        return first, batch, loading.retrying.run(lambda: _refused(made, first, batch, whole=whole))
 
     for first, batch, refused in side_by_side(_numbered(batches(loading.made.pairs())), send, keep):
         if refused := [error for error in refused if not (replaces and _is_let_through(loading, batch, error))]:
@@ -170,7 +170,7 @@ def _is_let_through(loading: Loading, batch: Batch, error: Refusal) -> bool:
         return False
     key = bson.decode(batch[error["index"]][0].raw)
     old = {"$and": [key, {"$nor": [options["validator"]]}]}
-    return loading.patience.insist(lambda: loading.collection.find_one(old, {"_id": True})) is not None
+    return loading.retrying.run(lambda: loading.collection.find_one(old, {"_id": True})) is not None
 
 
 def _told(loading: Loading, made: Collection[Any], first: int, batch: Batch, refused: list[Refusal]) -> FanoutError:
@@ -197,7 +197,7 @@ def _told(loading: Loading, made: Collection[Any], first: int, batch: Batch, ref
 
 def _index_of(made: Collection[Any], error: Refusal, loading: Loading) -> Index:
     """Return the unique index that two documents have met at."""
-    there = loading.patience.insist(lambda: [dict(index) for index in made.list_indexes()])
+    there = loading.retrying.run(lambda: [dict(index) for index in made.list_indexes()])
     named = " index: {} "
     return next(
         (index for index in there if named.format(index["name"]) in str(error["errmsg"])),

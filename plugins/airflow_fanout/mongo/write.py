@@ -21,8 +21,8 @@ from airflow_fanout.mongo.documents import Encoded
 from airflow_fanout.mongo.errors import BadTarget, MongoDenied, MongoFailed, WriteRefused
 from airflow_fanout.mongo.explain import cause_of, refusal
 from airflow_fanout.mongo.loading import Loading
-from airflow_fanout.mongo.patience import Patience
 from airflow_fanout.mongo.removal import replace_run
+from airflow_fanout.mongo.retrying import Retrying
 from airflow_fanout.mongo.swap import swap
 from airflow_fanout.mongo.target import look, problems, serving
 from airflow_fanout.mongo.trial import try_out
@@ -32,7 +32,7 @@ from airflow_fanout.mongo.written import Written
 if TYPE_CHECKING:
     from pymongo.collection import Collection
 
-__all__ = ["MODES", "Login", "Patience", "Work", "Written", "write"]
+__all__ = ["MODES", "Login", "Retrying", "Work", "Written", "write"]
 
 # What a primary alone has confirmed is lost with it; what a single server has in memory only, with its process.
 SAFE = WriteConcern("majority", j=True)
@@ -49,7 +49,7 @@ def write(
     *,
     run: str,
     mode: str = "upsert",
-    patience_s: float = 60.0,
+    timeout_s: float = 60.0,
     login: Login = Login(),  # noqa: B008 - it is frozen
     work: Work | None = None,
 ) -> Written:
@@ -58,7 +58,7 @@ def write(
     Whatever goes wrong, the error says it without a value of any document, and no other error is chained to it.
 
     :param run: the run's own name, the same for each try of it.
-    :param patience_s: how long MongoDB may leave one step unanswered, however often that is sent again.
+    :param timeout_s: how long MongoDB may leave one step unanswered, however often that is sent again.
     :param login: how the client has come to its MongoDB, for the messages.
     :param work: where it is said how far the load is.
     :raises BadTarget: when the collection is one that load can't write to as the report asks.
@@ -76,7 +76,7 @@ def write(
     failure: FanoutError
     try:
         with _settled(), _unlogged():
-            return _write(collection, made, run, mode, patience_s, login, work or Work())
+            return _write(collection, made, run, mode, timeout_s, login, work or Work())
     except FanoutError as error:
         failure = error
     except BulkWriteError as error:
@@ -89,27 +89,27 @@ def write(
 
 
 def _write(
-    collection: Collection[Any], made: Encoded, run: str, mode: str, patience_s: float, login: Login, work: Work
+    collection: Collection[Any], made: Encoded, run: str, mode: str, timeout_s: float, login: Login, work: Work
 ) -> Written:
     safe = collection.with_options(PLAIN, ReadPreference.PRIMARY, SAFE)
     client = collection.database.client
-    patience = Patience(
+    retrying = Retrying(
         collection.full_name,
-        patience_s,
+        timeout_s,
         work=work,
         server=f"MongoDB (connection {login.conn_id!r}, {address_of(client)})",
         why=partial(known_failures, client),
         unreachable=partial(unreachable, client, login.conn_id),
     )
     work.begin("Looking at the collection")
-    access = patience.insist(lambda: access_of(client, collection.database.name))
-    target = look(safe, patience.insist)
+    access = retrying.run(lambda: access_of(client, collection.database.name))
+    target = look(safe, retrying.run)
     if found := problems(target, mode=mode, key=made.key):
         raise BadTarget(collection.full_name, tuple(found))
     needs_index = serving(target, made.key) is None
     for lack in access.problems(target.database, target.name, mode, needs_index=needs_index):
         raise MongoDenied(login.conn_id, lack)
-    loading = Loading(collection=safe, target=target, made=made, run=run, patience=patience, work=work)
+    loading = Loading(collection=safe, target=target, made=made, run=run, retrying=retrying, work=work)
     try_out(loading, replaces=mode != "swap")
     return MODES[mode](loading)
 

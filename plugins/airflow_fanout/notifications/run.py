@@ -11,7 +11,7 @@ from airflow.sdk.configuration import conf
 
 from airflow_fanout.alerts.failed import FailedRun, FailedTask, failed
 from airflow_fanout.alerts.message import Alert, Pages
-from airflow_fanout.alerts.note import KEY, Note
+from airflow_fanout.alerts.note import KEY, FailureNote
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.model.as_of import of_context
 from airflow_fanout.staging.open_failures import OpenFailure, Run
@@ -92,11 +92,11 @@ def _instance(name: str, task_ids: list[str]) -> tuple[str, int]:
     return task_id, int(index)
 
 
-def _notes(dag_id: str, run_id: str, task_id: str) -> dict[int, Note]:
+def _notes(dag_id: str, run_id: str, task_id: str) -> dict[int, FailureNote]:
     from airflow.sdk.execution_time.xcom import XCom
 
     values = XCom.get_all(key=KEY, dag_id=dag_id, task_id=task_id, run_id=run_id) or []
-    return {note.map_index: note for note in map(Note.from_json, values)}
+    return {note.map_index: note for note in map(FailureNote.from_json, values)}
 
 
 def _is_ours(task: Any) -> bool:

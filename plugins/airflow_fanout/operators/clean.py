@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator, Context
 from airflow_fanout.adapters.border import airflow_errors, is_yes, staging_area, whole_number
 from airflow_fanout.adapters.templates import TextTemplates
 from airflow_fanout.staging.errors import NotCleaned
-from airflow_fanout.staging.retention import Keep, Standing
+from airflow_fanout.staging.retention import RetentionPolicy, RunStatus
 from airflow_fanout.staging.sweep import Left, RunDirectory, Sweep
 
 DAY_S = 86_400
@@ -25,7 +25,7 @@ class CleanStagingOperator(TextTemplates, BaseOperator):
     :param keep_days: for how many days after its last change a directory stays, when its run has succeeded or has been
         deleted; a number, or a template that gives one.
     :param keep_failed_days: the same for a run that has failed: after that it can't be completed by clearing fetch.
-    :param rehearsal: whether to say only what would be removed; a template, such as `{{ params.rehearsal }}`.
+    :param dry_run: whether to say only what would be removed; a template, such as `{{ params.dry_run }}`.
 
     Whatever it meets, it goes on with the rest. What isn't ours, and symbolic links, are left and told in the log; what
     can't be read or removed fails the task at its end, with one message.
@@ -34,7 +34,7 @@ class CleanStagingOperator(TextTemplates, BaseOperator):
     many entries of the staging area it has left because they aren't ours.
     """
 
-    template_fields: Sequence[str] = ("keep_days", "keep_failed_days", "rehearsal")
+    template_fields: Sequence[str] = ("keep_days", "keep_failed_days", "is_dry_run")
     ui_color = "#e8e4d8"
 
     def __init__(
@@ -42,31 +42,32 @@ class CleanStagingOperator(TextTemplates, BaseOperator):
         *,
         keep_days: int | str = 7,
         keep_failed_days: int | str = 30,
-        rehearsal: bool | str = False,
+        dry_run: bool | str = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.keep_days = keep_days
         self.keep_failed_days = keep_failed_days
-        self.rehearsal = rehearsal
+        # Every operator of Airflow has a method named `dry_run`.
+        self.is_dry_run = dry_run
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Remove what has had its time."""
         with airflow_errors():
-            keep = Keep(
+            keep = RetentionPolicy(
                 days=whole_number("keep_days", self.keep_days),
                 failed_days=whole_number("keep_failed_days", self.keep_failed_days),
             )
-            rehearsal = is_yes("rehearsal", self.rehearsal)
+            dry_run = is_yes("dry_run", self.is_dry_run)
             sweep = Sweep(staging_area())
-            if not rehearsal:
+            if not dry_run:
                 sweep.finish_removals()
-            summary = self._sweep(sweep, keep, context["ti"], rehearsal=rehearsal)
-            self.log.info("%s %s", "Would remove" if rehearsal else "Removed", summary)
-            self._report(sweep.left, rehearsal=rehearsal)
+            summary = self._sweep(sweep, keep, context["ti"], dry_run=dry_run)
+            self.log.info("%s %s", "Would remove" if dry_run else "Removed", summary)
+            self._report(sweep.left, dry_run=dry_run)
             return summary
 
-    def _sweep(self, sweep: Sweep, keep: Keep, airflow: Airflow, *, rehearsal: bool) -> dict[str, int]:
+    def _sweep(self, sweep: Sweep, keep: RetentionPolicy, airflow: Airflow, *, dry_run: bool) -> dict[str, int]:
         summary = {"runs": 0, "removed": 0, "bytes": 0}
         for run in sweep.runs():
             summary["runs"] += 1
@@ -75,15 +76,15 @@ class CleanStagingOperator(TextTemplates, BaseOperator):
                 # Airflow is asked about old directories only.
                 if keep.may_go(idle_days) and keep.goes(standing := _standing(run, airflow), idle_days):
                     self.log.info("%s: %s, unchanged for %.1f days", run.path, standing, idle_days)
-                    summary["bytes"] += run.size() if rehearsal else run.remove()
+                    summary["bytes"] += run.size() if dry_run else run.remove()
                     summary["removed"] += 1
         return {**summary, "left": len(sweep.left)}
 
-    def _report(self, left: Sequence[Left], *, rehearsal: bool) -> None:
+    def _report(self, left: Sequence[Left], *, dry_run: bool) -> None:
         for entry in left:
             self.log.warning("Left as it is: %s", entry)
         failures = [str(entry) for entry in left if entry.is_failure]
-        if failures and not rehearsal:
+        if failures and not dry_run:
             raise NotCleaned(tuple(failures))
 
 
@@ -94,10 +95,10 @@ class Airflow(Protocol):
         """Return how many of these runs are in one of these states."""
 
 
-def _standing(run: RunDirectory, airflow: Airflow) -> Standing:
+def _standing(run: RunDirectory, airflow: Airflow) -> RunStatus:
     if run.dag_id is None or run.run_id is None:
-        return Standing.UNKNOWN
-    for standing, states in ((Standing.ALIVE, ["queued", "running"]), (Standing.FAILED, ["failed"])):
+        return RunStatus.UNKNOWN
+    for standing, states in ((RunStatus.ALIVE, ["queued", "running"]), (RunStatus.FAILED, ["failed"])):
         if airflow.get_dr_count(run.dag_id, run_ids=[run.run_id], states=states):
             return standing
-    return Standing.OVER
+    return RunStatus.OVER

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     # A DAG file that is parsed starts no engine.
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
-    from airflow_fanout.launch.fleet import Fleet
+    from airflow_fanout.launch.engines import Engines
     from airflow_fanout.launch.job import Job
 
 
@@ -131,7 +131,7 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
         self.refetch = refetch
         # The DAG file has just been loaded, and the modules that it imports: this is what the engine has to run.
         self._code = LoadedCode.now() if self.function is not None else LoadedCode(path=tuple(sys.path))
-        self._fleet: Fleet | None = None
+        self._fleet: Engines | None = None
         self._part_of: _Part | None = None
         self._seen: Progress | None = None
 
@@ -237,7 +237,7 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
         return replace(self.settings, concurrency=concurrency, processes=self.processes or useful)
 
     def _fetch(self, job: Job, part: _Part, context: Context) -> Progress:
-        from airflow_fanout.launch.fleet import Fleet
+        from airflow_fanout.launch.engines import Engines
 
         reporter = Reporter(self.log, context, part.directory.shard(part.shard).progress)
         if not job.indexes:
@@ -245,10 +245,10 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
             nothing = Progress(total=0)
             reporter.end(nothing)
             return nothing
-        with Fleet(job) as self._fleet:
+        with Engines(job) as self._fleet:
             return self._listen(self._fleet, FetchMeasures(job.shard), reporter)
 
-    def _listen(self, fleet: Fleet, measures: FetchMeasures, reporter: Reporter) -> Progress:
+    def _listen(self, fleet: Engines, measures: FetchMeasures, reporter: Reporter) -> Progress:
         from airflow_fanout.launch.ending import progress_at_end
 
         final, metrics = None, Metrics(self)

@@ -66,7 +66,7 @@ class MongoLoadOperator(TextTemplates, BaseOperator, HasLineage):
     :param mongo_conn_id: the Airflow connection of the MongoDB.
     :param mode: "upsert" leaves all other documents as they are; "replace_run" removes those of the same date that
         the run doesn't have; "swap" puts a collection of this run alone in the place of the old one.
-    :param patience_s: how long MongoDB may leave one step unanswered before load fails.
+    :param timeout_s: how long MongoDB may leave one step unanswered before load fails.
 
     The task has an outlet, the asset `mongodb://<mongo_conn_id>/<database>/<collection>`, whose events carry the
     counts. Returns the counts.
@@ -86,7 +86,7 @@ class MongoLoadOperator(TextTemplates, BaseOperator, HasLineage):
         as_of_field: str = "as_of",
         mongo_conn_id: str = "mongo_default",
         mode: Mode = "upsert",
-        patience_s: float = 60.0,
+        timeout_s: float = 60.0,
         **kwargs: Any,
     ) -> None:
         check_text("mongo_conn_id", mongo_conn_id, "mongo_default")
@@ -98,7 +98,7 @@ class MongoLoadOperator(TextTemplates, BaseOperator, HasLineage):
         check_target(database, collection, self)
         if mode not in get_args(Mode):
             raise BadSetting("mode", mode, '"upsert", "replace_run" or "swap"')
-        check_at_least("patience_s", patience_s, 0.001, "seconds")
+        check_at_least("timeout_s", timeout_s, 0.001, "seconds")
         if document is not None:
             check_document(document)
         check_mapped_mode(mode, database, collection, is_mapped=is_in_mapped_group(self))
@@ -114,7 +114,7 @@ class MongoLoadOperator(TextTemplates, BaseOperator, HasLineage):
         self.as_of_field = as_of_field
         self.mongo_conn_id = mongo_conn_id
         self.mode = mode
-        self.patience_s = patience_s
+        self.timeout_s = timeout_s
         self._documents: int | None = None
 
     @classmethod
@@ -178,7 +178,7 @@ class MongoLoadOperator(TextTemplates, BaseOperator, HasLineage):
                     made,
                     run=_name(context),
                     mode=self.mode,
-                    patience_s=self.patience_s,
+                    timeout_s=self.timeout_s,
                     login=Login(conn_id=login.conn_id, auth_source=login.auth_source),
                     work=work,
                 )

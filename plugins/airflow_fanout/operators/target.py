@@ -52,7 +52,7 @@ def check_target(task_id: str, load: MongoLoadOperator, names: Names | None, fin
 
 
 def _problems(load: MongoLoadOperator, names: Names | None) -> list[str]:
-    within_s = min(ANSWER_S, load.patience_s)
+    within_s = min(ANSWER_S, load.timeout_s)
     if names is None:
         return login_problems(load.mongo_conn_id, within_s=within_s)
     return target_problems(
@@ -69,7 +69,7 @@ def _patient(step: Callable[[], list[str]], load: MongoLoadOperator) -> list[str
     """Return what a look gives, repeated while MongoDB doesn't answer, as load itself would repeat it."""
     from airflow_fanout.mongo.errors import MongoUnreachable
 
-    deadline, until = time.monotonic() + load.patience_s, datetime.now(UTC) + timedelta(seconds=load.patience_s)
+    deadline, until = time.monotonic() + load.timeout_s, datetime.now(UTC) + timedelta(seconds=load.timeout_s)
     while True:
         try:
             return step()

@@ -25,10 +25,10 @@ from airflow_fanout.staging.frozen import Manifest
 from airflow_fanout.staging.history import GoodRun, History
 from airflow_fanout.staging.results import Results, check_fetched
 from airflow_fanout.staging.validated import mark_validated, unmark_validated
+from airflow_fanout.validation.checks.custom import CustomCheck
 from airflow_fanout.validation.checks.drift import Drift
 from airflow_fanout.validation.checks.listed import Check, to_checks
-from airflow_fanout.validation.checks.over import Over
-from airflow_fanout.validation.checks.watch import Case
+from airflow_fanout.validation.checks.running import CheckContext
 from airflow_fanout.validation.errors import ValidationFailed
 from airflow_fanout.validation.inspection import Inspection
 from airflow_fanout.validation.judging import Judging
@@ -41,7 +41,7 @@ class ValidateOperator(TextTemplates, BaseOperator, HasLineage):
     :param parameters: the output of the report's `ExtractOperator`.
     :param allow: kinds of outcome besides `ok` that are no reason to fail, such as `("null",)`.
     :param min_coverage: the least share of parameters, from 0 to 1, whose outcome must be `ok` or allowed.
-    :param checks: what else the results must be: `ResultSchema`, `Unique`, `MaxEmpty`, `Drift`, `Over`.
+    :param checks: what else the results must be: `ResultSchema`, `Unique`, `MaxEmpty`, `Drift`, `CustomCheck`.
     :param samples: how many parameters of each cause, and of each check that failed, the message shows, masked.
     :param show_parameters: whether the samples may be shown as they are, because they are no personal data.
 
@@ -70,8 +70,8 @@ class ValidateOperator(TextTemplates, BaseOperator, HasLineage):
         self.rules = Rules(allow=_kinds(allow), min_coverage=min_coverage)
         self.checks = to_checks(checks)
         for check in self.checks:
-            if isinstance(check, Over):
-                bind(self, "Over", check.function)
+            if isinstance(check, CustomCheck):
+                bind(self, "CustomCheck", check.function)
         check_whole("samples", samples, least=0)
         self.samples = samples
         self.show_parameters = show_parameters
@@ -108,7 +108,7 @@ class ValidateOperator(TextTemplates, BaseOperator, HasLineage):
         self, results: Results, history: History, tally: Tally, manifest: Manifest, judging: Judging
     ) -> list[Finding]:
         """Count all records, and return the checks that fail."""
-        case = Case(
+        case = CheckContext(
             records=lambda: judging.watched("A check reads the results again", results.records()),
             history=history,
             samples=self.samples,
@@ -158,7 +158,7 @@ class ValidateOperator(TextTemplates, BaseOperator, HasLineage):
 
 
 def _resolved(check: Check, context: Context) -> Check:
-    return Over(resolved(check.function, context)) if isinstance(check, Over) else check
+    return CustomCheck(resolved(check.function, context)) if isinstance(check, CustomCheck) else check
 
 
 def _run(manifest: Manifest, tally: Tally) -> GoodRun:

@@ -15,8 +15,8 @@ def check_document(function: object) -> None:
 
 
 def check_over(function: object) -> None:
-    """Raise `WrongFunction` unless the function can be called as `Over` does, with one iterator of pairs."""
-    _check("Over", function, ("pairs",))
+    """Raise `WrongFunction` unless the function can be called as `CustomCheck` does, with one iterator of pairs."""
+    _check("CustomCheck", function, ("pairs",))
 
 
 def _check(argument: str, function: object, places: Sequence[str], names: Sequence[str] = ()) -> None:

@@ -16,7 +16,7 @@ from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.failures import outcome_of, outcome_of_status
 from airflow_fanout.api.session import BodyTooLarge, FanoutSession
 from airflow_fanout.codec import Json
-from airflow_fanout.control.retry import Again, Budget, decide
+from airflow_fanout.control.retry import Again, RetryBudget, decide
 from airflow_fanout.model.outcome import Failure, Kind, Outcome
 from airflow_fanout.model.settings import FetchSettings
 from airflow_fanout.privacy.telling import words_of
@@ -90,9 +90,9 @@ class Asker:
         :param last: statuses that say that there is no such page.
         :raises BadSource: when it can't be had; `UnusableList` when that stays so.
         """
-        budget, policy, total_s, garbled = Budget(1.0), self._source.retry, self._source.timeouts.total_s, 0
+        budget, policy, total_s, garbled = RetryBudget(1.0), self._source.retry, self._source.timeouts.total_s, 0
         for attempt in count(1):
-            self.now(f"asking for page {number} (attempt {attempt} of {policy.attempts}, at most {total_s:g} s)")
+            self.now(f"asking for page {number} (attempt {attempt} of {policy.max_attempts}, at most {total_s:g} s)")
             got = self._try(target, query, good, last)
             if isinstance(got, Received):
                 self._has_answered = True
@@ -156,10 +156,9 @@ class Asker:
             text = f"{text}; if that is the end of the list, write PageNumber(…, end_statuses=({outcome.status},))"
         if outcome.status in ADVICE:
             text = f"{text}. {ADVICE[outcome.status]} (connection {self._source.http_conn_id!r}){failed.elsewhere}"
-        if (asked_s := outcome.retry_after_s or 0.0) > policy.longest_s:
-            text = (
-                f"{text}: the API asked us to wait {asked_s:,.0f} s, longer than retry.longest_s={policy.longest_s:g}"
-            )
+        if (asked_s := outcome.retry_after_s or 0.0) > policy.max_retry_after_s:
+            longest = f"retry.max_retry_after_s={policy.max_retry_after_s:g}"
+            text = f"{text}: the API asked us to wait {asked_s:,.0f} s, longer than {longest}"
         # Whoever names a time for the next request isn't refusing for good.
         passing = (
             outcome.retry_after_s is not None

@@ -10,7 +10,7 @@ from airflow_fanout import codec
 from airflow_fanout.api.result import PartMissing
 from airflow_fanout.codec import Json
 from airflow_fanout.sources.http_list import HttpList
-from airflow_fanout.sources.page import Header, NotPaged, Page, Place, place_text
+from airflow_fanout.sources.page import FieldOrHeader, Header, NotPaged, Page, field_text
 from airflow_fanout.sources.paging import PageNumber
 
 # RFC 9110, 14.4, in any unit: "items 0-24/120", and "0-24/120" as some APIs have it.
@@ -90,7 +90,7 @@ class Audit:
 
     def _mismatch(self, how: str) -> str:
         place = self._source.total
-        where = place_text(place) if place is not None else ""
+        where = field_text(place) if place is not None else ""
         return f"{how} {self._items:,} items, and {where} says that there are {self._total:,}"
 
 
@@ -103,7 +103,7 @@ def _content(items: Sequence[Json], names: tuple[str, ...]) -> int:
     return total % (1 << 128)
 
 
-def _total(page: Page, place: Place) -> int | None:
+def _total(page: Page, place: FieldOrHeader) -> int | None:
     """Return the number of items that a page tells; `None` if a later page doesn't tell it."""
     try:
         value = page.value(place)
@@ -118,5 +118,5 @@ def _total(page: Page, place: Place) -> int | None:
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= MOST_DIGITS:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise NotPaged(f"total: {place_text(place)} isn't a number of items; it is of type {type(value).__name__}")
+        raise NotPaged(f"total: {field_text(place)} isn't a number of items; it is of type {type(value).__name__}")
     return value

@@ -11,7 +11,7 @@ from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.result import Path, check_path
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.settings import MIB, Retry, Timeouts, check_whole
-from airflow_fanout.sources.page import Place, Query, check_place
+from airflow_fanout.sources.page import FieldOrHeader, Query, check_field_or_header
 from airflow_fanout.sources.paging import Pages
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class HttpList:
     items: Path | None = None
     query: Query = field(default_factory=dict)
     pages: Pages | None = None
-    total: Place | None = None
+    total: FieldOrHeader | None = None
     retry: Retry = field(default_factory=Retry)
     timeouts: Timeouts = field(default_factory=Timeouts)
     max_page_bytes: int = 16 * MIB
@@ -56,7 +56,7 @@ class HttpList:
         if self.items is not None:
             check_path("items", self.items)
         if self.total is not None:
-            check_place("total", self.total)
+            check_field_or_header("total", self.total)
         for name, kind in (("retry", Retry), ("timeouts", Timeouts)):
             if not isinstance(getattr(self, name), kind):
                 raise BadSetting(name, getattr(self, name), f"{kind.__name__}(…)")

@@ -31,16 +31,16 @@ class Header:
         return f"the header {self.name}"
 
 
-Place = Path | Header
+FieldOrHeader = Path | Header
 
 
-def check_place(field: str, place: object) -> None:
+def check_field_or_header(field: str, place: object) -> None:
     """Raise `BadSetting` unless a value is a path or a `Header`."""
     if not isinstance(place, Header):
         check_path(field, place)
 
 
-def place_text(place: Place) -> str:
+def field_text(place: FieldOrHeader) -> str:
     """Return a place for people."""
     return str(place) if isinstance(place, Header) else f"the field {shown(place)}"
 
@@ -96,7 +96,7 @@ class Page:
     answer: Json
     items: list[Json]
 
-    def value(self, place: Place) -> Json:
+    def value(self, place: FieldOrHeader) -> Json:
         """Return what stands in a field or in a header.
 
         :raises PartMissing: when it isn't there; the message names what is.

@@ -13,7 +13,17 @@ from airflow_fanout.api.result import PartMissing, named
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.settings import check_statuses, check_whole
-from airflow_fanout.sources.page import End, Header, NotPaged, Page, Place, Query, Step, check_place, place_text
+from airflow_fanout.sources.page import (
+    End,
+    FieldOrHeader,
+    Header,
+    NotPaged,
+    Page,
+    Query,
+    Step,
+    check_field_or_header,
+    field_text,
+)
 
 # RFC 8288 has "next" in the registry beside these: a page that names one of them knows of pages.
 _OF_PAGES = frozenset({"first", "last", "prev", "previous", "current", "start"})
@@ -34,14 +44,14 @@ class NextLink:
     :param end_empty: whether a page without items ends the list, too, whatever it says of a next one.
     """
 
-    field: Place | None = None
+    field: FieldOrHeader | None = None
     optional: bool = False
     end: Sequence[Json] = ()
     end_empty: bool = False
 
     def __post_init__(self) -> None:
         if self.field is not None:
-            check_place("NextLink.field", self.field)
+            check_field_or_header("NextLink.field", self.field)
         if isinstance(self.field, Header) and self.field.name.lower() == "link":
             raise BadSetting("NextLink.field", self.field, "nothing for the Link header: NextLink()")
         _check_common(self)
@@ -109,14 +119,14 @@ class Cursor:
     """
 
     name: str = "cursor"
-    field: Place = "cursor"
+    field: FieldOrHeader = "cursor"
     optional: bool = False
     end: Sequence[Json] = ()
     end_empty: bool = False
 
     def __post_init__(self) -> None:
         _check_name("Cursor.name", self.name)
-        check_place("Cursor.field", self.field)
+        check_field_or_header("Cursor.field", self.field)
         _check_common(self)
 
     def first(self) -> Query:
@@ -135,7 +145,7 @@ class Cursor:
             return cursor
         if not isinstance(cursor, str | int | float) or (isinstance(cursor, float) and not math.isfinite(cursor)):
             kind = type(cursor).__name__
-            raise NotPaged(f"{place_text(self.field)} is of type {kind}, which can't be sent as a cursor")
+            raise NotPaged(f"{field_text(self.field)} is of type {kind}, which can't be sent as a cursor")
         return Step(page.target, {self.name: cursor})
 
 
@@ -146,9 +156,9 @@ def _empty(page: Page) -> End:
     return End(f"page {page.number} has no items")
 
 
-def _told(page: Page, pages: NextLink | Cursor, place: Place) -> Json | End:
+def _told(page: Page, pages: NextLink | Cursor, place: FieldOrHeader) -> Json | End:
     """Return what a page says of the next one; `End` if it says that there is none."""
-    here = place_text(place)
+    here = field_text(place)
     try:
         value = page.value(place)
     except PartMissing as missing:

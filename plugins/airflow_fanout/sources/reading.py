@@ -128,7 +128,7 @@ class Reading(Iterator[Json]):
         if isinstance(following, End):
             return following
         asked_s = pause_s(page.headers, datetime.now(UTC)) or 0.0
-        if 0 < asked_s <= self._source.retry.longest_s:
+        if 0 < asked_s <= self._source.retry.max_retry_after_s:
             self._asker.wait(asked_s, f"page {page.number} says that the API's quota is used up")
         # A link is a whole address: what the list's query says is in it already.
         query = {**self._source.query, **following.query} if following.query else {}

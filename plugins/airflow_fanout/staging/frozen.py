@@ -98,7 +98,7 @@ def freeze(
     :raises DuplicateParameter: for one that was there before, with `duplicates="refuse"`.
     :raises UnknownSelection: when the source doesn't have what the selection names.
     """
-    pen = _Pen(directory.parameters)
+    pen = _ListWriter(directory.parameters)
     with pen.lines, Seen() as seen:
         chosen = _chosen(_normal(raw, names), names, selection)
         for index, value in islice(_distinct(chosen, seen, duplicates, pen), selection.limit):
@@ -108,7 +108,7 @@ def freeze(
     return manifest
 
 
-class _Pen:
+class _ListWriter:
     """Writes parameters, and keeps what the manifest says of them."""
 
     def __init__(self, path: Path) -> None:
@@ -174,7 +174,7 @@ def _wanted(only: Collection[Any], names: tuple[str, ...]) -> dict[bytes, Json]:
 
 
 def _distinct(
-    items: Iterator[tuple[int, Json]], seen: Seen, duplicates: Duplicates, pen: _Pen
+    items: Iterator[tuple[int, Json]], seen: Seen, duplicates: Duplicates, pen: _ListWriter
 ) -> Iterator[tuple[int, Json]]:
     for index, value in items:
         if seen.add(codec.canonical(value)):

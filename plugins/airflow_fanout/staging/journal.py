@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from airflow_fanout import codec
-from airflow_fanout.model.outcome import Place, Record
+from airflow_fanout.model.outcome import Record, RecordKey
 from airflow_fanout.staging.directory import GenerationDirectory
 from airflow_fanout.staging.errors import JournalDamaged, NotAsValidated, StagingChanged
 from airflow_fanout.staging.label import check_label, label_of
@@ -159,13 +159,13 @@ class Snapshot:
             yield from _read(piece, Record.from_line, digest)
             piece.confirm(digest.hexdigest())
 
-    def places(self) -> Iterator[Place]:
+    def places(self) -> Iterator[RecordKey]:
         """Yield what each record is about, in the same order."""
         for piece in self.pieces:
-            yield from _read(piece, Place.from_line)
+            yield from _read(piece, RecordKey.from_line)
 
 
-def read_places(part: Path, list_id: str | None = None) -> Iterator[Place]:
+def read_places(part: Path, list_id: str | None = None) -> Iterator[RecordKey]:
     """Yield what each record of a part is about.
 
     :param list_id: the id of the list that the part must belong to; `None` for any.
@@ -173,7 +173,7 @@ def read_places(part: Path, list_id: str | None = None) -> Iterator[Place]:
     """
     if list_id is not None:
         check_label(part, list_id)
-    yield from _read(Piece(part, part.stat().st_size), Place.from_line)
+    yield from _read(Piece(part, part.stat().st_size), RecordKey.from_line)
 
 
 def _read(piece: Piece, parse: Callable[[bytes], Line], digest: Hash | None = None) -> Iterator[Line]:

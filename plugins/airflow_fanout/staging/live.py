@@ -19,7 +19,7 @@ from airflow_fanout.staging.validated import read_validated
 
 
 @dataclass(frozen=True, kw_only=True)
-class Glimpse:
+class ProgressSnapshot:
     """A fetch at the moment at which it was seen last, in a small file.
 
     :param rate_per_s: parameters ended per second, in the last seconds.
@@ -34,7 +34,7 @@ class Glimpse:
     waits_for: str | None = None
 
     @classmethod
-    def of(cls, progress: Progress, at: datetime) -> Glimpse:
+    def of(cls, progress: Progress, at: datetime) -> ProgressSnapshot:
         """Return what of a progress is worth a file."""
         now = progress.now()
         return cls(
@@ -64,7 +64,7 @@ class Live:
     step: str
     as_of: datetime | None = None
     total: int = 0
-    glimpses: tuple[Glimpse, ...] = ()
+    glimpses: tuple[ProgressSnapshot, ...] = ()
 
     @property
     def done(self) -> int:
@@ -124,9 +124,9 @@ def _step(directory: ListDirectory, manifest: Manifest) -> str:
     return "fetch"
 
 
-def _glimpses(directory: ListDirectory, manifest: Manifest) -> Iterator[Glimpse]:
+def _glimpses(directory: ListDirectory, manifest: Manifest) -> Iterator[ProgressSnapshot]:
     for number in range(manifest.shards):
         try:
-            yield msgspec.convert(codec.decode(read_file(directory.shard(number).progress)), Glimpse)
+            yield msgspec.convert(codec.decode(read_file(directory.shard(number).progress)), ProgressSnapshot)
         except FileNotFoundError:
             continue

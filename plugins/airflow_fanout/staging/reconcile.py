@@ -5,10 +5,10 @@ from __future__ import annotations
 from array import array
 from collections.abc import Generator, Iterable, Iterator
 
-from airflow_fanout.model.outcome import Place, Record
+from airflow_fanout.model.outcome import Record, RecordKey
 
 
-class Winners:
+class LatestRecords:
     """For each index of a range, which of its records counts: the last one. Four bytes per parameter."""
 
     def __init__(self, indexes: range) -> None:
@@ -34,15 +34,15 @@ class Winners:
         return (index for index, ordinal in zip(self._indexes, self._ordinals, strict=True) if not ordinal)
 
 
-def winners(records: Iterable[Place | Record], indexes: range) -> Winners:
+def winners(records: Iterable[RecordKey | Record], indexes: range) -> LatestRecords:
     """Return which records count."""
-    found = Winners(indexes)
+    found = LatestRecords(indexes)
     for ordinal, record in enumerate(records):
         found.note(ordinal, record.index)
     return found
 
 
-def counting(records: Iterable[Record], chosen: Winners) -> Generator[Record, None, int]:
+def counting(records: Iterable[Record], chosen: LatestRecords) -> Generator[Record, None, int]:
     """Yield the records that count, in the journal's order, and return how many they were."""
     count = 0
     for ordinal, record in enumerate(records):
@@ -52,7 +52,7 @@ def counting(records: Iterable[Record], chosen: Winners) -> Generator[Record, No
     return count
 
 
-class Done:
+class CompletedSet:
     """Which indexes of a range have a good outcome: a bit each."""
 
     def __init__(self, indexes: range) -> None:

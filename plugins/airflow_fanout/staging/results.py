@@ -10,7 +10,7 @@ from airflow_fanout.staging.errors import NotAsValidated, NotFetched, PartLost, 
 from airflow_fanout.staging.files import read_json
 from airflow_fanout.staging.frozen import Manifest
 from airflow_fanout.staging.journal import Piece, Snapshot
-from airflow_fanout.staging.reconcile import Winners, counting, winners
+from airflow_fanout.staging.reconcile import LatestRecords, counting, winners
 from airflow_fanout.staging.validated import Validated
 
 
@@ -33,7 +33,7 @@ class Results:
         self._list_id = manifest.id
         self._judged = judged
         self._shards = [(manifest.range_of(number), self._snapshot(number)) for number in range(manifest.shards)]
-        self._winners: list[Winners] = [winners(records.places(), indexes) for indexes, records in self._shards]
+        self._winners: list[LatestRecords] = [winners(records.places(), indexes) for indexes, records in self._shards]
 
     def _generation(self, shard: int) -> GenerationDirectory:
         return self._directory.shard(shard).generation(self.generations[str(shard)])

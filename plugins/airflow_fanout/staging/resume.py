@@ -6,15 +6,17 @@ from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
-from airflow_fanout.model.outcome import Kind, Place
+from airflow_fanout.model.outcome import Kind, RecordKey
 from airflow_fanout.staging.directory import GenerationDirectory
 from airflow_fanout.staging.errors import JournalDamaged
 from airflow_fanout.staging.journal import read_places
 from airflow_fanout.staging.listing import parts
-from airflow_fanout.staging.reconcile import Done
+from airflow_fanout.staging.reconcile import CompletedSet
 
 
-def resume(generation: GenerationDirectory, indexes: range, list_id: str | None = None) -> tuple[Done, list[Path]]:
+def resume(
+    generation: GenerationDirectory, indexes: range, list_id: str | None = None
+) -> tuple[CompletedSet, list[Path]]:
     """Return which indexes have a good outcome, and the parts that were damaged.
 
     A damaged part is put aside, as `….damaged`: none of its records counts, so they are fetched again. So is one that
@@ -22,7 +24,7 @@ def resume(generation: GenerationDirectory, indexes: range, list_id: str | None 
 
     :param list_id: the id of the list that the parts must belong to; `None` for any.
     """
-    done, damaged = Done(indexes), []
+    done, damaged = CompletedSet(indexes), []
     for part in generation.parts():
         try:
             # All of a part, or nothing of it: the damage may show at its end only.
@@ -46,12 +48,12 @@ def _put_aside(part: Path) -> list[Path]:
     return [part]
 
 
-def _ended(place: Place) -> int:
+def _ended(place: RecordKey) -> int:
     # An index, or its complement (which is negative) if it has to be fetched again: eight bytes a record.
     return place.index if place.kind is Kind.OK else ~place.index
 
 
-def resume_within(attempt: Path, done: Done) -> Iterator[Kind]:
+def resume_within(attempt: Path, done: CompletedSet) -> Iterator[Kind]:
     """Note all that one try has ended, with whatever outcome, as done; yield the kinds of what wasn't noted before.
 
     :param attempt: the directory of the try.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Standing(StrEnum):
+class RunStatus(StrEnum):
     """What a run is to whoever may still want its files."""
 
     ALIVE = "alive"  # queued or running: so is a run whose task is deferred, or waits for its next try
@@ -16,7 +16,7 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Keep:
+class RetentionPolicy:
     """How many days a directory stays after its last change.
 
     :param days: when its run has succeeded, or is no longer known to Airflow.
@@ -30,8 +30,8 @@ class Keep:
         """Return whether there is any standing with which the directory would go."""
         return idle_days >= min(self.days, self.failed_days)
 
-    def goes(self, standing: Standing, idle_days: float) -> bool:
+    def goes(self, standing: RunStatus, idle_days: float) -> bool:
         """Return whether the directory goes; that of a run that is alive never does."""
-        if standing is Standing.ALIVE:
+        if standing is RunStatus.ALIVE:
             return False
-        return idle_days >= (self.days if standing is Standing.OVER else self.failed_days)
+        return idle_days >= (self.days if standing is RunStatus.OVER else self.failed_days)

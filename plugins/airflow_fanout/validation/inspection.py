@@ -10,14 +10,14 @@ from typing import Self
 from airflow_fanout.model.outcome import Kind, Record
 from airflow_fanout.staging.history import GoodRun
 from airflow_fanout.validation.checks.listed import Check
-from airflow_fanout.validation.checks.watch import Case
+from airflow_fanout.validation.checks.running import CheckContext
 from airflow_fanout.validation.verdict import Finding
 
 
 class Inspection:
     """The checks of a report at work on one run, until they are closed."""
 
-    def __init__(self, checks: Iterable[Check], case: Case) -> None:
+    def __init__(self, checks: Iterable[Check], case: CheckContext) -> None:
         self._open = ExitStack()
         self._watches = [(str(check), self._open.enter_context(closing(check.watch(case)))) for check in checks]
 

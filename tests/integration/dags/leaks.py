@@ -16,12 +16,12 @@ from airflow_fanout import (
     Alerts,
     Breaker,
     Channel,
+    CustomCheck,
     Drift,
     FanoutTaskGroup,
     HttpList,
     MaxEmpty,
     NextLink,
-    Over,
     Request,
     ResultSchema,
     Retry,
@@ -34,7 +34,10 @@ FIRST = 447_700_900_100
 COUNT = 8
 HOOK = Channel(HttpNotifier, http_conn_id="leak_hook", endpoint="/", json={"text": "{{ macros.fanout.alert().text }}"})
 ALERTS = Alerts(HOOK)
-QUICK = {"retry": Retry(attempts=2, base_s=0.01, cap_s=0.01, last_pass=False), "breaker": Breaker(canary=0)}
+QUICK = {
+    "retry": Retry(max_attempts=2, initial_delay_s=0.01, max_delay_s=0.01, last_pass=False),
+    "breaker": Breaker(canary=0),
+}
 
 
 def numbers() -> list[str]:
@@ -125,7 +128,7 @@ def listed(path: str, **more: Any) -> dict[str, Any]:
             endpoint=path,
             items="items",
             pages=NextLink(field="next"),
-            retry=Retry(attempts=1),
+            retry=Retry(max_attempts=1),
             **more,
         )
     }
@@ -185,10 +188,10 @@ KINDS: dict[str, Mapping[str, Any]] = {
     "document_without_key": {"load": {"key": ("customer",), "document": unkeyed}},
     "mongo_validator": {},
     "mongo_unique": {},
-    "mongo_wrong_password": {"load": {"mongo_conn_id": "leak_mongo", "patience_s": 1.0}},
+    "mongo_wrong_password": {"load": {"mongo_conn_id": "leak_mongo", "timeout_s": 1.0}},
     "schema_fails": {"validate": {"checks": (ResultSchema({"required": ["nonsense"]}),)}},
     "unique_fails": {"validate": {"checks": (Unique("same"),)}},
-    "check_raises": {"validate": {"checks": (Over(quoting),)}},
+    "check_raises": {"validate": {"checks": (CustomCheck(quoting),)}},
     "leak": {"extract": {"source": others}, "fetch": {"request": told}},
 }
 

@@ -25,7 +25,7 @@ with DAG("three_bad", schedule=None, default_args={"retries": 2, "retry_delay": 
             "http_conn_id": "call_api",
             "concurrency": 100,
             "timeouts": Timeouts(total_s=2.0),
-            "retry": Retry(attempts=2, base_s=0.1),
+            "retry": Retry(max_attempts=2, initial_delay_s=0.1),
         },
         load={"database": "tests", "collection": "three_bad", "key": ("tel",)},
     )

@@ -41,7 +41,7 @@ class FunctionTransport:
     :param secrets: what is taken out of the messages of its exceptions.
     """
 
-    # A function that changes something on the server says so by being tried once: Retry(attempts=1).
+    # A function that changes something on the server says so by being tried once: Retry(max_attempts=1).
     repeatable = True
 
     def __init__(

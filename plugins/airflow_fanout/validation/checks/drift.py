@@ -9,7 +9,7 @@ from statistics import median
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.settings import check_at_least, check_share, check_whole
 from airflow_fanout.staging.history import MOST_RUNS, GoodRun, History
-from airflow_fanout.validation.checks.watch import Case, Watch
+from airflow_fanout.validation.checks.running import CheckContext, RunningCheck
 from airflow_fanout.validation.verdict import part_of
 
 
@@ -44,12 +44,12 @@ class Drift:
     def __str__(self) -> str:
         return "Drift"
 
-    def watch(self, case: Case) -> Watch:
+    def watch(self, case: CheckContext) -> RunningCheck:
         """Begin to look at a run."""
         return _DriftWatch(self, case.history)
 
 
-class _DriftWatch(Watch):
+class _DriftWatch(RunningCheck):
     def __init__(self, check: Drift, history: History) -> None:
         self._check = check
         self._history = history

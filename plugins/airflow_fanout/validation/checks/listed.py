@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from airflow_fanout.errors import BadSetting
+from airflow_fanout.validation.checks.custom import CustomCheck
 from airflow_fanout.validation.checks.drift import Drift
 from airflow_fanout.validation.checks.max_empty import MaxEmpty
-from airflow_fanout.validation.checks.over import Over
 from airflow_fanout.validation.checks.result_schema import ResultSchema
 from airflow_fanout.validation.checks.unique import Unique
 
-Check = ResultSchema | Unique | MaxEmpty | Drift | Over
+Check = ResultSchema | Unique | MaxEmpty | Drift | CustomCheck
 
 
 def to_checks(value: object) -> tuple[Check, ...]:
@@ -26,5 +26,5 @@ def _expected(found: object) -> str:
     if isinstance(found, type) and issubclass(found, Check):
         return f"one with its arguments, {found.__name__}(…)"
     if callable(found):
-        return "a check; a function is one as Over(function)"
-    return "a check: ResultSchema, Unique, MaxEmpty, Drift or Over"
+        return "a check; a function is one as CustomCheck(function)"
+    return "a check: ResultSchema, Unique, MaxEmpty, Drift or CustomCheck"

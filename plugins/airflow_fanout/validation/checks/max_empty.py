@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from airflow_fanout.model.outcome import Record
 from airflow_fanout.model.settings import check_share
 from airflow_fanout.staging.history import GoodRun
-from airflow_fanout.validation.checks.watch import Case, Samples, Watch
+from airflow_fanout.validation.checks.running import CheckContext, RunningCheck, Samples
 from airflow_fanout.validation.verdict import part_of
 
 
@@ -26,13 +26,13 @@ class MaxEmpty:
     def __str__(self) -> str:
         return f"MaxEmpty({self.share!r})"
 
-    def watch(self, case: Case) -> Watch:
+    def watch(self, case: CheckContext) -> RunningCheck:
         """Begin to look at a run."""
         return _EmptyWatch(self.share, case)
 
 
-class _EmptyWatch(Watch):
-    def __init__(self, share: float, case: Case) -> None:
+class _EmptyWatch(RunningCheck):
+    def __init__(self, share: float, case: CheckContext) -> None:
         self._share = share
         self._good = 0
         self._found = Samples(case)

@@ -10,7 +10,7 @@ from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.outcome import Record
 from airflow_fanout.staging.history import GoodRun
-from airflow_fanout.validation.checks.watch import Case, Samples, Watch
+from airflow_fanout.validation.checks.running import CheckContext, RunningCheck, Samples
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class ResultSchema:
     def __str__(self) -> str:
         return "ResultSchema"
 
-    def watch(self, case: Case) -> Watch:
+    def watch(self, case: CheckContext) -> RunningCheck:
         """Begin to look at a run."""
         return _SchemaWatch(_validator(self.schema), case)
 
@@ -54,8 +54,8 @@ def _elsewhere(address: str) -> Json:
     raise ValueError(f"{address} is outside of the schema; put it under $defs")
 
 
-class _SchemaWatch(Watch):
-    def __init__(self, validator: Any, case: Case) -> None:
+class _SchemaWatch(RunningCheck):
+    def __init__(self, validator: Any, case: CheckContext) -> None:
         self._validator = validator
         self._shown = case.shown
         self._found = Samples(case)

@@ -10,7 +10,7 @@ from airflow_fanout.api.result import Path as FieldPath
 from airflow_fanout.model.outcome import Record
 from airflow_fanout.staging.history import GoodRun
 from airflow_fanout.staging.seen import Seen
-from airflow_fanout.validation.checks.watch import Case, Samples, Watch
+from airflow_fanout.validation.checks.running import CheckContext, RunningCheck, Samples
 from airflow_fanout.validation.verdict import show
 
 
@@ -30,13 +30,13 @@ class Unique:
     def __str__(self) -> str:
         return f"Unique({shown(self.field)})"
 
-    def watch(self, case: Case) -> Watch:
+    def watch(self, case: CheckContext) -> RunningCheck:
         """Begin to look at a run."""
         return _UniqueWatch(self.field, case)
 
 
-class _UniqueWatch(Watch):
-    def __init__(self, field: FieldPath, case: Case) -> None:
+class _UniqueWatch(RunningCheck):
+    def __init__(self, field: FieldPath, case: CheckContext) -> None:
         self._part = Part(field)
         self._absence = Absence(field)
         self._shown = case.shown

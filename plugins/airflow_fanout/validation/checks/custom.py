@@ -15,7 +15,7 @@ from airflow_fanout.masking import scrub
 from airflow_fanout.model.outcome import Kind, Record
 from airflow_fanout.preflight.signatures import check_over
 from airflow_fanout.staging.history import GoodRun
-from airflow_fanout.validation.checks.watch import Case, Watch
+from airflow_fanout.validation.checks.running import CheckContext, RunningCheck
 from airflow_fanout.validation.verdict import cut, show
 
 # What an author's function says is for people, and may be a list of what it has found.
@@ -25,7 +25,7 @@ Pairs = Iterator[tuple[Json, Json]]
 
 
 @dataclass(frozen=True)
-class Over:
+class CustomCheck:
     """A function of the author's is content with all good results.
 
     :param function: gets an iterator over (parameter, result) of all good outcomes, in the order in which they
@@ -45,15 +45,15 @@ class Over:
     def __str__(self) -> str:
         from airflow_fanout.launch.shipping import describe  # it loads cloudpickle, which no value should
 
-        return f"Over({describe(self.function)})"
+        return f"CustomCheck({describe(self.function)})"
 
-    def watch(self, case: Case) -> Watch:
+    def watch(self, case: CheckContext) -> RunningCheck:
         """Begin to look at a run."""
         return _OverWatch(self.function, case)
 
 
-class _OverWatch(Watch):
-    def __init__(self, function: Callable[[Pairs], object], case: Case) -> None:
+class _OverWatch(RunningCheck):
+    def __init__(self, function: Callable[[Pairs], object], case: CheckContext) -> None:
         self._function = function
         self._case = case
 

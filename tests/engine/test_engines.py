@@ -13,8 +13,8 @@ import pytest
 
 from airflow_fanout.api.request import Request
 from airflow_fanout.launch.ending import progress_at_end
+from airflow_fanout.launch.engines import Engines
 from airflow_fanout.launch.errors import EngineDied, EngineStopped, NotStarted, Tripped
-from airflow_fanout.launch.fleet import Fleet
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import Breaker, FetchSettings, Throttle
 from airflow_fanout.staging.directory import ListDirectory
@@ -39,7 +39,7 @@ def service() -> Iterator[DemoService]:
 
 def fetched(todo: Job) -> Progress:
     """Run a job to its end by as many engines as it says; raise what it ends with."""
-    with Fleet(todo) as fleet:
+    with Engines(todo) as fleet:
         ends = [said for said in fleet.listen() if said.what not in ("progress", "note", "output", "damaged")]
         return progress_at_end(ends[-1] if ends else None, fleet)
 
@@ -74,7 +74,7 @@ def test_limits_add_up(tmp_path: Path, service: DemoService) -> None:
     """Two engines open no more connections than one, and the limits that are told are those of both together."""
     service.set_faults(latency_ms=100)
     todo = calls(tmp_path, service, 200, settings(10, processes=2, throttle=Throttle(adaptive=False)))
-    with Fleet(todo) as fleet:
+    with Engines(todo) as fleet:
         final = list(fleet.listen())[-1]
     assert service.stats()["connections"] <= 10
     moments = final.value["progress"]["limits"]["over_time"]
@@ -116,7 +116,7 @@ def test_one_that_is_killed_ends_all(tmp_path: Path, service: DemoService) -> No
     """When an engine dies the others stop in good order; the next try asks for nothing that is in the journal."""
     service.set_faults(latency_ms=30)
     todo = calls(tmp_path, service, 600, settings(6, processes=2))
-    with Fleet(todo) as fleet:
+    with Engines(todo) as fleet:
         heard = fleet.listen()
         next(said for said in heard if said.what == "progress")
         os.kill(fleet.pids[1], signal.SIGKILL)
@@ -137,7 +137,7 @@ def test_all_stop_when_asked(tmp_path: Path, service: DemoService) -> None:
     """A stop reaches every engine at once, and each closes its part in good order."""
     service.set_faults(latency_ms=50)
     todo = calls(tmp_path, service, 500, settings(4, processes=2))
-    with Fleet(todo) as fleet:
+    with Engines(todo) as fleet:
         heard = fleet.listen()
         next(said for said in heard if said.what == "progress")
         begun = time.monotonic()
@@ -151,7 +151,7 @@ def test_all_stop_when_asked(tmp_path: Path, service: DemoService) -> None:
 
 def test_one_that_is_still_starting_stops_as_well(tmp_path: Path, service: DemoService) -> None:
     """Asked to stop before it has begun, a fetch ends as one that was stopped, not as one that has died."""
-    with Fleet(calls(tmp_path, service, 20, settings(4, processes=2))) as fleet:
+    with Engines(calls(tmp_path, service, 20, settings(4, processes=2))) as fleet:
         fleet.ask_to_stop()
         final = list(fleet.listen())[-1]
         with pytest.raises(EngineStopped, match="0 of 20"):
@@ -166,7 +166,7 @@ def test_a_damaged_part_is_told_once(tmp_path: Path, service: DemoService) -> No
     torn = bytearray(part.read_bytes())
     torn[len(torn) // 2] ^= 0xFF
     part.write_bytes(bytes(torn))
-    with Fleet(todo) as fleet:
+    with Engines(todo) as fleet:
         damaged = [said.value for said in fleet.listen() if said.what == "damaged"]
     assert damaged == [str(part)]
     assert {record.index for record in read_records(journal(ListDirectory(todo.directory)))} == set(range(60))

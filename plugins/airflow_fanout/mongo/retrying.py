@@ -31,7 +31,7 @@ LONGEST_PAUSE_S = 2.0
 PASSING = frozenset({6, 7, 50, 64, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
 
 
-class Patience:
+class Retrying:
     """Repeats a step until MongoDB answers it, for a limited time.
 
     The steps of a load may all be done twice. The time counts again for each step, so it is a limit for an outage
@@ -65,7 +65,7 @@ class Patience:
         self._clock = clock
         self._sleep = sleep
 
-    def insist(self, step: Callable[[], Answer], *, timed: bool = True) -> Answer:
+    def run(self, step: Callable[[], Answer], *, timed: bool = True) -> Answer:
         """Return a step's answer.
 
         :param timed: whether the step itself has to be answered in time. Building an index and counting take as

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import gevent
 
-from airflow_fanout.engine.scribe import BEAT_S, Scribe
+from airflow_fanout.engine.journal_thread import BEAT_S, JournalThread
 from airflow_fanout.model.outcome import Kind, Record
 from airflow_fanout.staging.journal import JournalWriter, read_places
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def test_a_record_is_written_though_nothing_is_full(tmp_path: Path) -> None:
     """Each beat writes what is there, however little; a beat is at most half a second."""
     assert BEAT_S <= 0.5
-    scribe = Scribe(JournalWriter(tmp_path))
+    scribe = JournalThread(JournalWriter(tmp_path))
     writing = gevent.spawn(scribe.run)
     record = Record(index=0, kind=Kind.OK, attempts=1, ms=1, parameter="a", result=1)
     for written in range(1, 4):

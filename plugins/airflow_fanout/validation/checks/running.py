@@ -11,7 +11,7 @@ from airflow_fanout.validation.verdict import cut, show
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
+class CheckContext:
     """What checks get to know of a run before they look at its results.
 
     :param records: gives one record for each parameter that has any, anew each time it is called.
@@ -26,7 +26,7 @@ class Case:
     shown: bool = False
 
 
-class Watch:
+class RunningCheck:
     """A check at work on one run."""
 
     def add(self, record: Record) -> None:
@@ -46,7 +46,7 @@ class Watch:
 class Samples:
     """Counts findings, and keeps the first few of them."""
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: CheckContext) -> None:
         self.count = 0
         self._most = case.samples
         self._shown = case.shown

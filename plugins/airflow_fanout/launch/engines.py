@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_fanout.launch.errors import EngineBlocked
 from airflow_fanout.launch.fatal import Fatal, described, named, of_end, of_silence
-from airflow_fanout.launch.hearing import Said, heard
+from airflow_fanout.launch.hearing import Message, heard
 from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.launch.watch import Silence
@@ -27,7 +27,7 @@ _COUNTS = ("sample", "failed", "of_cause", "requests")
 MOST_RESTARTS = 5
 
 
-class Fleet:
+class Engines:
     """The engines of one fetch. Each takes every nth parameter and its share of all limits.
 
     They share nothing but the directory of their try, which is made here: it fences off what older tries still write.
@@ -52,7 +52,7 @@ class Fleet:
         self._engines: list[EngineProcess] = []
         self._progress: dict[EngineProcess, Progress] = {}
         self._begun: set[EngineProcess] = set()
-        self._ends: dict[EngineProcess, Said | None] = {}
+        self._ends: dict[EngineProcess, Message | None] = {}
         self._blocked: dict[EngineProcess, Silence] = {}
         self._before: dict[EngineProcess, Progress] = {}
         self._restarts = 0
@@ -60,9 +60,9 @@ class Fleet:
         self._stack = ExitStack()
 
     def __repr__(self) -> str:
-        return f"Fleet({', '.join(map(repr, self._engines)) or f'{len(self._jobs)} to be started'})"
+        return f"Engines({', '.join(map(repr, self._engines)) or f'{len(self._jobs)} to be started'})"
 
-    def __enter__(self) -> Fleet:
+    def __enter__(self) -> Engines:
         with ExitStack() as stack:
             self._engines = [stack.enter_context(EngineProcess(job)) for job in self._jobs]
             self._stack = stack.pop_all()
@@ -100,7 +100,7 @@ class Fleet:
         for engine in self._engines:
             engine.ask_to_stop()
 
-    def listen(self) -> Iterator[Said]:
+    def listen(self) -> Iterator[Message]:
         """Yield what the engines say, their progress and their ends each added up to one."""
         notes = set()
         for engine, said in heard(self._engines):
@@ -121,20 +121,20 @@ class Fleet:
         if final is not None:
             yield final
 
-    def _has_ended(self, engine: EngineProcess) -> Iterator[Said]:
+    def _has_ended(self, engine: EngineProcess) -> Iterator[Message]:
         fatal = None if engine in self._ends or self._is_to_stop else self._fatal(engine)
         if fatal is not None:
             yield from self._restart(engine, fatal)
             return
         # One that is asked to stop while it is still starting knows no better way to end.
-        end = self._ends.setdefault(engine, Said("stopped", {}) if engine.ended_as_asked else None)
+        end = self._ends.setdefault(engine, Message("stopped", {}) if engine.ended_as_asked else None)
         if end is None or end.what != "done":
             # What the others have done is in the journal; the rest is the next try's.
             self.ask_to_stop()
 
-    def _is_silent(self, engine: EngineProcess, silence: Silence) -> Iterator[Said]:
+    def _is_silent(self, engine: EngineProcess, silence: Silence) -> Iterator[Message]:
         text = self._described(engine, silence)
-        yield Said("warning", text)
+        yield Message("warning", text)
         if not engine.is_blocked(silence) or engine in self._ends:
             return
         if silence.culprit is not None:
@@ -142,7 +142,7 @@ class Fleet:
             engine.kill()
         elif silence.sight.calls and not engine.waits_for_a_disk:
             # Some thread of a function's, say: nobody knows which call has started it.
-            self._ends[engine] = Said("failed", {"kind": "EngineBlocked", "message": text, "details": ""})
+            self._ends[engine] = Message("failed", {"kind": "EngineBlocked", "message": text, "details": ""})
             engine.kill()
 
     def _described(self, engine: EngineProcess, silence: Silence) -> str:
@@ -155,14 +155,14 @@ class Fleet:
             return of_silence(self._blocked[engine])
         return of_end(engine.last_sight, engine.code or 0, engine.ended or "")
 
-    def _restart(self, engine: EngineProcess, fatal: Fatal) -> Iterator[Said]:
+    def _restart(self, engine: EngineProcess, fatal: Fatal) -> Iterator[Message]:
         """Let another engine go on where one has ended, without the parameter whose call has ended it."""
         self._restarts += 1
         place = self._engines.index(engine)
         directory = ListDirectory(self._jobs[place].directory)
         if self._restarts > MOST_RESTARTS:
             raise EngineBlocked(self._restarts, named(directory, fatal.index), fatal.message)
-        yield Said("warning", f"Parameter {named(directory, fatal.index)}: {fatal.message} The engine is restarted.")
+        yield Message("warning", f"Parameter {named(directory, fatal.index)}: {fatal.message} The engine is restarted.")
         job = self._jobs[place]
         self._jobs[place] = job = replace(job, fatal=(*job.fatal, (fatal.index, fatal.message)))
         successor = self._stack.enter_context(EngineProcess(job))
@@ -176,13 +176,13 @@ class Fleet:
             before = self._before.get(engine)
             self._progress[engine] = progress if before is None else progress.after(before)
 
-    def _added_up(self, engine: EngineProcess, said: Said) -> Iterator[Said]:
+    def _added_up(self, engine: EngineProcess, said: Message) -> Iterator[Message]:
         self._note_progress(engine, said.value)
         self._begun.add(engine)
         running = [other for other in self._engines if other not in self._ends]
         # All of them tell it each second: once is enough, when all have begun.
         if engine is running[0] and self._begun.issuperset(running):
-            yield Said("progress", self._sum().as_json())
+            yield Message("progress", self._sum().as_json())
 
     def _sum(self) -> Progress:
         return Progress.sum(list(self._progress.values()))
@@ -191,15 +191,15 @@ class Fleet:
     def _worst(self) -> EngineProcess:
         return min(self._engines, key=lambda engine: _badness(self._ends.get(engine)))
 
-    def _final(self) -> Said | None:
+    def _final(self) -> Message | None:
         worst = self._ends.get(self._worst)
         if worst is None or worst.what == "failed":
             return worst
         same = [end.value for end in self._ends.values() if end is not None and end.what == worst.what]
-        return Said(worst.what, {**_together(same), "progress": self._sum().as_json()})
+        return Message(worst.what, {**_together(same), "progress": self._sum().as_json()})
 
 
-def _badness(end: Said | None) -> int:
+def _badness(end: Message | None) -> int:
     return -1 if end is None else _WORST_FIRST.index(end.what)
 
 

@@ -18,7 +18,7 @@ BEAT_S = 0.5
 MOST_WAITING = 64 * FRAME_BYTES
 
 
-class Scribe:
+class JournalThread:
     """Takes records at any time, and writes them in batches: each half second, or when a frame is full.
 
     Compressing and writing let go of the interpreter, and a disk that takes its time holds up nobody.
