@@ -11,7 +11,7 @@ RESET_S = 1
 
 
 @dataclass(frozen=True, slots=True)
-class RunStatus:
+class QuotaState:
     """Where a request stands with the quota when it arrives: within it or not, and how many more would be."""
 
     within: bool
@@ -34,7 +34,7 @@ class Quota:
         self._window = -1
         self._taken = 0
 
-    def ask(self, now: float, limit: int) -> RunStatus:
+    def ask(self, now: float, limit: int) -> QuotaState:
         """Return how a request at ``now`` stands; one that is within has used its share."""
         window = int(now)
         if window != self._window:
@@ -42,7 +42,7 @@ class Quota:
         within = self._taken < limit
         self._taken += within
         # A limit can be lowered below what its window has let in already.
-        return RunStatus(within, limit, max(0, limit - self._taken))
+        return QuotaState(within, limit, max(0, limit - self._taken))
 
 
 def retry_date(wait_s: int, now_epoch_s: float) -> str:

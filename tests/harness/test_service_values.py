@@ -16,7 +16,7 @@ from harness.service.faults import BURST, Fault, Faults, FaultsRefused, Turn, de
 from harness.service.line import Line
 from harness.service.options import Options, Setting, UnknownSetting, command_line, parse
 from harness.service.pace import KEPT_S, WATCHED_S, Pace
-from harness.service.quota import Quota, RunStatus, retry_date
+from harness.service.quota import Quota, QuotaState, retry_date
 from harness.service.subscribers import CursorRefused, Subscriber, numbered_page, page_from_cursor, roster
 
 TEL = "+12015550100"
@@ -157,7 +157,7 @@ def test_lowered_quota_has_nothing_left() -> None:
     quota = Quota()
     for _ in range(3):
         quota.ask(5.0, 10)
-    assert quota.ask(5.5, 2) == RunStatus(within=False, limit=2, remaining=0)
+    assert quota.ask(5.5, 2) == QuotaState(within=False, limit=2, remaining=0)
 
 
 @pytest.mark.parametrize("now_epoch_s", [1_763_800_000.0, 1_763_800_000.001, 1_763_800_000.999])
