@@ -108,7 +108,7 @@ class Fetched:
     def __init__(self, folder: Path, bad: dict[int, object], *, count: int = COUNT, processes: int = 1) -> None:
         self.calls = folder / "calls"
         how = settings(
-            4, retry=Retry(attempts=3, last_pass=True), timeouts=Timeouts(block_s=BLOCK_S), processes=processes
+            4, retry=Retry(max_attempts=3, last_pass=True), timeouts=Timeouts(block_s=BLOCK_S), processes=processes
         )
         self.todo: Job = job(frozen(folder, range(count)), partial(act, bad=bad, calls=str(self.calls)), how=how)
         self.warnings: list[str] = []
