@@ -1,17 +1,17 @@
 """# Daily call report
 
-For each subscriber, the calls of the day that has ended: how many, how long, how many different numbers.
+For each subscriber, the calls of the day that has ended: how many, how long, to how many numbers.
 The subscriber list comes from the API; one request per subscriber goes to `/calls/{tel}`; one document per
 subscriber and day ends up in `reports.daily_calls`.
 
-Triggered by hand, it is about the param `day`, else about the last day that has ended.
+A run that is triggered by hand is about the param `day`, or, without it, about the last day that has ended.
 
-A run that fails, one that is good again, and one that isn't loaded by 08:00 are told by mail (the connection `mail`).
+It sends a mail (connection `mail`) when a run fails, when it is good again, and when it isn't loaded by 08:00.
 
 `airflow dags test daily_call_report` ends with code 1 after four good tasks, because Airflow 3.3 fails to store a run's
-`deadline=` there. Take that line out to try the report in this way.
+`deadline=` there. Remove that line to try the report in this way.
 
-Make it your own: change the time zone, the addresses of the mail, the two endpoints and their fields, and what
+To make it your own, change the time zone, the addresses of the mail, the two endpoints and their fields, and what
 `summarise` keeps of an answer.
 """
 
@@ -77,26 +77,26 @@ with DAG(
             None,
             type=["null", "string"],
             format="date",
-            description="The day to report, for a run triggered by hand; without it, the last one that has ended.",
+            description="The day to report, for a run triggered by hand. If empty, the last day that has ended.",
         ),
         "limit": Param(
-            None, type=["null", "integer"], minimum=1, description="Only so many subscribers, the first ones."
+            None, type=["null", "integer"], minimum=1, description="Only this many subscribers, from the beginning."
         ),
         "only": Param(
             None,
             type=["null", "array"],
             items={"type": "string"},
-            description="Only these subscribers, one a line, such as +12025550100.",
+            description="Only these subscribers, one per line, such as +12025550100.",
         ),
         "refetch": Param(
-            default=False, type="boolean", description="Request everything anew, also what is there already."
+            default=False, type="boolean", description="Request everything again, including what is there already."
         ),
         "concurrency": Param(
             None,
             type=["null", "integer"],
             minimum=1,
             maximum=1000,
-            description="How many requests at once, at the most; 100 if it is left empty.",
+            description="The maximum number of requests in flight; 100 if empty.",
         ),
     },
 ) as dag:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
+import runpy
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,14 +20,38 @@ from tests.kinds import error_kinds
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 OPERATORS = (ROOT / "docs" / "operators.md").read_text()
-OPERATING = (ROOT / "docs" / "operating.md").read_text()
+# Messages are quoted there, whichever line they end on.
+OPERATING = " ".join((ROOT / "docs" / "operating.md").read_text().split())
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 
+PACKAGE = ROOT / "plugins" / "airflow_fanout"
+GLOSSARY = ROOT / "docs" / "glossary.md"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
 CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 MOST_BYTES_OF_AN_IMAGE = 80_000
+
+
+MOST_COLUMNS = 100
+MOST_SIGNS_OF_A_CELL = 120
+# An address, for example, can't be broken.
+LONGEST_WORD = 60
+MOST_LINES_WITHOUT_CONTENTS = 100
+MOST_HOPS = 12
+RETIRED = re.compile(r"\b(mend(s|ed|ing)?|anew|shall|at the most|so many|be had|(is|are) told)\b", re.IGNORECASE)
+MOST_LINES_OF_THE_FIRST_REPORT = 22
+
+
+def _prose(page: Path) -> Iterator[str]:
+    """Yield a page's lines, those of code blocks left out."""
+    yield from re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL).splitlines()
+
+
+def _cells(page: Path) -> Iterator[str]:
+    for line in _prose(page):
+        if line.startswith("|"):
+            yield from (cell.strip() for cell in re.split(r"(?<!\\)\|", line))
 
 
 def _links(page: Path) -> list[str]:
@@ -34,7 +62,11 @@ def _links(page: Path) -> list[str]:
 def _anchors(page: Path) -> set[str]:
     """Return the anchors of a page's headings, as GitHub makes them of headings that differ from each other."""
     headings = HEADING.findall(re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL))
-    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+    return {_anchor(heading) for heading in headings}
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-")
 
 
 def _leads_somewhere(page: Path, link: str) -> bool:
@@ -48,9 +80,28 @@ def _arguments(name: str) -> list[str]:
     return [argument.name for argument in found if argument.kind is argument.KEYWORD_ONLY]
 
 
+def readme_code() -> list[str]:
+    """Return the README's pieces of Python: a short report, then two pieces of the full one."""
+    return [text.split("```")[0].strip() for text in README.split("```python\n")[1:]]
+
+
+def test_the_readmes_first_report_is_a_whole_dag_file(tmp_path: Path) -> None:
+    """About twenty lines, all imports included, that Airflow can parse: four tasks, one after the other."""
+    file = tmp_path / "call_report.py"
+    file.write_text(readme_code()[0])
+    dag = runpy.run_path(str(file))["dag"]
+    assert len(readme_code()[0].splitlines()) <= MOST_LINES_OF_THE_FIRST_REPORT
+    assert {task.task_id: task.downstream_task_ids for task in dag.tasks} == {
+        "calls.extract": {"calls.fetch", "calls.validate", "calls.load"},
+        "calls.fetch": {"calls.validate"},
+        "calls.validate": {"calls.load"},
+        "calls.load": set(),
+    }
+
+
 def test_the_readmes_dag_is_the_dag_that_runs() -> None:
-    """Both pieces of code in the README stand, letter by letter, in the DAG file that `make demo` runs."""
-    pieces = [text.split("```")[0].strip() for text in README.split("```python\n")[1:]]
+    """Both pieces of the full report are, letter by letter, in the DAG file that `make demo` runs."""
+    pieces = readme_code()[1:]
     source = (ROOT / "dags" / "daily_call_report.py").read_text()
     assert len(pieces) == 2
     assert [piece in source for piece in pieces] == [True, True]
@@ -60,6 +111,74 @@ def test_the_first_thirty_lines_say_what_it_is_what_it_is_not_and_the_two_comman
     """A newcomer needs no scrolling."""
     top = "\n".join(README.splitlines()[:30])
     assert all(word in top for word in ("Airflow plugin", "It isn't", "make demo", "make test"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_wrap_at_a_hundred_columns(page: Path) -> None:
+    """So that they can be read in a terminal, and a change shows what it changes."""
+    long = [line for line in _prose(page) if len(line) > MOST_COLUMNS]
+    assert [line for line in long if max(map(len, line.split())) <= LONGEST_WORD] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_tables_have_short_cells(page: Path) -> None:
+    """What takes a paragraph isn't a table."""
+    assert [cell for cell in _cells(page) if len(cell) > MOST_SIGNS_OF_A_CELL] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_have_none_of_the_retired_phrases(page: Path) -> None:
+    """Plain English, code and quoted messages included."""
+    assert [found[0] for found in RETIRED.finditer(" ".join(page.read_text().split()))] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_long_pages_have_a_table_of_contents(page: Path) -> None:
+    """With a link to each section that comes after it."""
+    text = page.read_text()
+    if page == GLOSSARY:
+        sections = set(re.findall(r"^## (.+)$", text, re.MULTILINE))
+        assert {" ".join(name.split()) for name in re.findall(r"\[([^\]]+)\]\(#", text.split("\n## ")[0])} == sections
+    elif len(text.splitlines()) > MOST_LINES_WITHOUT_CONTENTS:
+        _, _, rest = text.partition("\n## Contents\n")
+        contents, _, sections = rest.partition("\n## ")
+        own = {link.removeprefix("#") for link in LINK.findall(contents)}
+        titles = re.findall(r"^## (.+)$", f"## {sections}", re.MULTILINE)
+        assert [title for title in titles if _anchor(title) not in own] == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "glossary.md"], ids=lambda page: page.name)
+def test_every_page_leads_to_the_glossary(page: Path) -> None:
+    """The words that have a meaning of their own here are explained in one place."""
+    assert any("glossary.md#" in link for link in _links(page))
+
+
+def test_one_parameters_way_is_that_of_the_code() -> None:
+    """At most twelve hops from the source to the BSON document, each a name in a file."""
+    hops = re.findall(r"^\| \d+ \| `([\w/]+\.py)` \| `(\w+)` \|", ARCHITECTURE, re.MULTILINE)
+    assert 0 < len(hops) <= MOST_HOPS
+    assert [(file, name) for file, name in hops if name not in _defined(PACKAGE / file)] == []
+
+
+def _defined(file: Path) -> set[str]:
+    body = ast.parse(file.read_text()).body if file.exists() else []
+    return {part.name for part in body if isinstance(part, ast.FunctionDef | ast.ClassDef)}
+
+
+def test_the_rooms_are_those_of_the_code() -> None:
+    """In the order of the layers."""
+    section = ARCHITECTURE.partition("\n## The rooms\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.+?) \|", section, re.MULTILINE)
+    named = [room for row in rows for room in re.findall(r"`(\w+)`", row)]
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    [layers] = [contract["layers"] for contract in contracts if contract["id"] == "rooms"]
+    assert named == [room for layer in layers for room in layer.split(" | ")]
+
+
+@pytest.mark.parametrize("file", sorted(set(re.findall(r"`(\w+/[\w/]*\w\.py)`", ARCHITECTURE))))
+def test_every_file_in_the_architecture_exists(file: str) -> None:
+    """In the package, or in the repository."""
+    assert (PACKAGE / file).exists() or (ROOT / file).exists()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -156,7 +275,7 @@ OPENINGS = {
     "EngineRefused": "The engine can't make requests over TLS",
     "NotReady": "The report isn't ready",
     "NotReachable": "The report isn't started",
-    "UnusableList": "the list isn't what the report says of it",
+    "UnusableList": "the list isn't what the report says about it",
     "StagingChanged": "The report's tasks didn't leave it like this",
     "ForeignPart": "belongs to another list, or to another place in the journal",
     "PartLost": "so results are lost",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +12,10 @@ import requests
 from demo.follow import start_daily_run
 from harness.airflow import AirflowClient
 from harness.service import DemoService
-from tests.integration.own import OwnDag
+from harness.service.calls import calls_of
+from tests.airflow_fixture import AddDag
+from tests.integration.daily import SEED
+from tests.integration.own import ROOT, OwnDag
 from tests.integration.runs import Run
 
 if TYPE_CHECKING:
@@ -56,6 +59,27 @@ def is_good(run: Run, service: DemoService, mongo: MongoClient[dict[str, Any]]) 
     assert 20 < stats["connections"] <= 100 + 1
     as_of = datetime.fromisoformat(run.returned("load")["as_of"])
     assert mongo["reports"]["daily_calls"].count_documents({"as_of": as_of}) == 2000
+
+
+def test_the_readmes_first_report(client: AirflowClient, add_dag: AddDag, mongo: MongoClient[dict[str, Any]]) -> None:
+    """The README's twenty lines, as they are: one document for each subscriber, about the day that has ended."""
+    add_dag("call_report", (ROOT / "README.md").read_text().split("```python\n")[1].split("```")[0])
+    run = Run(client, "call_report", start_daily_run(client, "call_report"))
+    run.succeeded()
+    assert run.returned("calls.fetch")["kinds"] == {"ok": 2000}
+    loaded = run.returned("calls.load")
+    as_of = datetime.fromisoformat(loaded["as_of"])
+    # A day has ended when the next one begins, which it may just do.
+    assert timedelta(days=1) <= datetime.now(UTC) - as_of < timedelta(days=2, hours=1)
+    collection = mongo["reports"]["calls"]
+    assert collection.count_documents({"as_of": as_of}) == collection.count_documents({}) == 2000
+    document = collection.find_one({}) or {}
+    assert {*document} == {"_id", "as_of", "tel", "result"}
+    calls = [
+        {"at": call.at, "to": call.to, "seconds": call.seconds}
+        for call in calls_of(SEED, document["tel"], as_of.date())
+    ]
+    assert document["result"] == calls
 
 
 def test_crawl_call_logs(
