@@ -53,6 +53,8 @@ MAY_LOAD = {
     "mongo/errors.py": set[str](),
     # What BSON can hold.
     "mongo/documents.py": {"bson"},
+    "mongo/identity.py": {"bson"},
+    "mongo/spool.py": {"bson"},
     "mongo/storable.py": {"bson"},
     "notifications": {"airflow", "sqlalchemy"},
     "notifications/__init__.py": set[str](),

@@ -17,11 +17,12 @@ from airflow_fanout.errors import FanoutError
 from airflow_fanout.model.outcome import Kind, Record
 from airflow_fanout.mongo import documents
 from airflow_fanout.mongo.batches import BATCH, BATCH_BYTES, Pair, batches, write_all
-from airflow_fanout.mongo.documents import Shape, Stored, encoded
+from airflow_fanout.mongo.documents import Shape, encoded
 from airflow_fanout.mongo.errors import CountMismatch, MongoUnreachable, NoUniqueIndex, WriteRefused
 from airflow_fanout.mongo.loading import Loading
 from airflow_fanout.mongo.retrying import Retrying
 from airflow_fanout.mongo.side_by_side import AT_ONCE
+from airflow_fanout.mongo.spool import Stored
 from airflow_fanout.mongo.storable import DEEPEST, LARGEST_BYTES
 from airflow_fanout.mongo.target import look
 from airflow_fanout.mongo.write import Written, write

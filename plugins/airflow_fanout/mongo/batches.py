@@ -13,13 +13,13 @@ from pymongo import InsertOne, ReplaceOne
 from pymongo.errors import BulkWriteError
 
 from airflow_fanout.mongo.counting import verify
-from airflow_fanout.mongo.documents import Stored
 from airflow_fanout.mongo.errors import CountMismatch
 from airflow_fanout.mongo.explain import DUPLICATE_KEY
 from airflow_fanout.mongo.index import make_index
 from airflow_fanout.mongo.loading import Loading
 from airflow_fanout.mongo.retrying import codes_of, passes
 from airflow_fanout.mongo.side_by_side import side_by_side
+from airflow_fanout.mongo.spool import Stored
 from airflow_fanout.mongo.written import Written
 
 if TYPE_CHECKING:

@@ -8,14 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Context, Decimal
 from itertools import islice
 from pathlib import Path
 from traceback import extract_tb
 from typing import IO, Any
 
 import bson
-from bson.raw_bson import RawBSONDocument
 
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
@@ -23,6 +21,8 @@ from airflow_fanout.masking import mask
 from airflow_fanout.model import parameter
 from airflow_fanout.model.outcome import Kind, Record
 from airflow_fanout.mongo.errors import BadDocument
+from airflow_fanout.mongo.identity import PLAIN_KEYS, identity
+from airflow_fanout.mongo.spool import Stored, decode, keys
 from airflow_fanout.mongo.storable import Unstorable, bson_of
 from airflow_fanout.privacy.quoting import HIDDEN, field_name, quoted
 from airflow_fanout.staging.seen import Seen
@@ -32,23 +32,9 @@ ORIGIN_BYTES = 8
 
 # As a key's value, MongoDB reads these as a query or as several keys.
 _NO_KEYS = (Mapping, list, tuple, re.Pattern, bson.Regex)
-# Of these, equal values have equal bytes: what most keys are is known without a closer look.
-_PLAIN_KEYS = frozenset({str, int, bool, bytes, datetime, bson.ObjectId})
 
-# More digits than a number of MongoDB's has.
-EXACT = Context(prec=50)
 
 DocumentOf = Callable[[Json, Json], Mapping[str, Any] | Iterable[Mapping[str, Any]] | None]
-
-
-class Stored(RawBSONDocument):
-    """A document that is BSON already, and is sent as it is."""
-
-    __slots__ = ()
-
-    def __bool__(self) -> bool:
-        # The driver asks this of every replacement; without an answer it decodes the document to count its fields.
-        return True
 
 
 def parameter_and_result(value: Json, result: Json) -> dict[str, Any]:
@@ -124,7 +110,7 @@ class Encoded:
     def holds(self, document: Mapping[str, Any]) -> bool:
         """Tell whether one of the documents has the key of this one, which is as MongoDB gives it."""
         key = {name: document.get(name) for name in self.key}
-        return _identity(key, bson.encode(key)) in self.seen
+        return identity(key, bson.encode(key)) in self.seen
 
 
 @contextmanager
@@ -151,7 +137,7 @@ def _encode(
             for found in _made(record, shape):
                 key, document = _checked(record, found, shape)
                 filtered = _bson(record, key)
-                if not seen.add(_identity(key, filtered)):
+                if not seen.add(identity(key, filtered)):
                     raise _bad(record, f"another document of this run has the same {' + '.join(shape.key)}")
                 spool.write(filtered)
                 spool.write(document)
@@ -161,27 +147,6 @@ def _encode(
     spool.flush()
     origins.flush()
     return count, fingerprint
-
-
-def decode(spool: IO[bytes]) -> Iterator[tuple[Stored, Stored]]:
-    """Yield filter and document of each document in a spool, without decoding them."""
-    spool.seek(0)
-    while key := _next(spool):
-        yield Stored(key), Stored(_next(spool))
-
-
-def keys(spool: IO[bytes]) -> Iterator[bytes]:
-    """Yield the filter of each document in a spool."""
-    spool.seek(0)
-    while key := _next(spool):
-        yield key
-        _next(spool)
-
-
-def _next(spool: IO[bytes]) -> bytes:
-    # https://bsonspec.org: a document begins with its length, itself included.
-    length = spool.read(4)
-    return length + spool.read(int.from_bytes(length, "little") - 4) if length else b""
 
 
 def _made(record: Record, shape: Shape) -> Iterable[Mapping[str, Any]]:
@@ -227,26 +192,6 @@ def _checked(record: Record, found: Mapping[str, Any], shape: Shape) -> tuple[di
     return {name: document[name] for name in shape.whole_key}, _bson(record, document)
 
 
-def _identity(key: Mapping[str, Any], encoded: bytes) -> bytes:
-    if _PLAIN_KEYS.issuperset(map(type, key.values())):
-        return encoded
-    # MongoDB holds 1 and 1.0 for the same key.
-    return bson.encode({name: _whole(value) for name, value in bson.decode(encoded).items()})
-
-
-def _whole(value: Any) -> Any:
-    """Return a key's value in the form that equal numbers share: to MongoDB 1, 1.0 and Decimal128("1.00") are one."""
-    if isinstance(value, bool) or not isinstance(value, int | float | bson.Decimal128):
-        return value
-    exact = value.to_decimal() if isinstance(value, bson.Decimal128) else Decimal(value)
-    nearest = float(exact) if exact.is_finite() else float(str(exact).replace("sNaN", "NaN"))
-    if exact.is_finite() and exact == exact.to_integral_value() and abs(exact) < 2**63:
-        return int(exact)
-    if not exact.is_finite() or Decimal(nearest) == exact:
-        return nearest
-    return ["decimal", str(exact.normalize(EXACT))]
-
-
 def _shown_name(name: object) -> str:
     shown = field_name(str(name).lstrip("$"))
     return repr(name) if shown != HIDDEN else f"(a {type(name).__name__})"
@@ -269,7 +214,7 @@ def _with_key(record: Record, document: dict[str, Any], shape: Shape) -> dict[st
             has = ", ".join(map(field_name, document))
             hint = "" if isinstance(record.parameter, dict) else _NAMELESS
             raise _bad(record, f"it has no key field {name!r}; it has: {has}{hint}")
-        if type(value) not in _PLAIN_KEYS and isinstance(value, _NO_KEYS):
+        if type(value) not in PLAIN_KEYS and isinstance(value, _NO_KEYS):
             kind = type(value).__name__
             raise _bad(record, f"its key field {name!r} is a {kind}; a key is a text, a number or a date")
         document[name] = value

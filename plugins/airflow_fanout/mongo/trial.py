@@ -18,13 +18,13 @@ from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.mongo.batches import Batch, batches
-from airflow_fanout.mongo.documents import Stored
 from airflow_fanout.mongo.errors import DocumentRefused, KeysMeet
 from airflow_fanout.mongo.explain import DUPLICATE_KEY, VALIDATION, refusal
 from airflow_fanout.mongo.index import make_index
 from airflow_fanout.mongo.loading import Loading
 from airflow_fanout.mongo.retrying import passes
 from airflow_fanout.mongo.side_by_side import side_by_side
+from airflow_fanout.mongo.spool import Stored
 from airflow_fanout.mongo.target import UNAUTHORIZED, Index, Target, collation_of, keys_of
 from airflow_fanout.mongo.temporary import create, is_own, temporary
 from airflow_fanout.privacy.quoting import field_name
