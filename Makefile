@@ -56,7 +56,7 @@ test-long: $(READY) torture ## run the long tests, and those of chance with many
 torture: $(READY) ## the long torture tests (make torture SEED=7 repeats one that has failed)
 	@$(RUN) TORTURE=long TORTURE_SEED=$(SEED) $(BIN)/python -m pytest -s tests/torture $(ARGS)
 
-mutants: $(READY) ## change the deciding code on purpose; do its tests notice? (a part: make mutants ARGS="throttle retry")
+mutants: $(READY) ## change the deciding code on purpose; do its tests notice? (a part: make mutants ARGS="control.retry")
 	@$(RUN) $(BIN)/python -m tests.mutants $(ARGS)
 
 bench: $(READY) ## compare clients and the engine (a part: make bench ARGS="--rounds 1 --only plain")

@@ -6,7 +6,9 @@ import math
 
 import pytest
 
-from airflow_fanout.control.throttle import Concurrency, Limiter, Rate
+from airflow_fanout.control.concurrency import Concurrency
+from airflow_fanout.control.rate import Rate
+from airflow_fanout.control.throttle import Limiter
 from airflow_fanout.model.outcome import Kind, Outcome
 from airflow_fanout.model.settings import Throttle
 from tests.control.server import BUSY, OK

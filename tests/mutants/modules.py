@@ -33,6 +33,8 @@ class Module:
 
 MODULES = (
     Module("control.throttle", ("control/test_throttle_steps.py", "control/test_throttle.py")),
+    Module("control.concurrency", ("control/test_throttle_steps.py", "control/test_throttle.py")),
+    Module("control.rate", ("control/test_throttle_steps.py", "control/test_throttle.py")),
     Module("control.retry", ("values/test_retry.py",)),
     Module("api.ratelimit", ("control/test_ratelimit.py",)),
     Module("control.breaker", ("control/test_breaker.py",)),
@@ -44,4 +46,5 @@ MODULES = (
     Module("staging.resume", ("staging/test_resume.py",)),
     Module("mongo.batches", ("load/test_mongo.py",)),
     Module("mongo.documents", ("load/test_documents.py",)),
+    Module("mongo.identity", ("load/test_documents.py",)),
 )

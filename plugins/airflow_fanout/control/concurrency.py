@@ -1,0 +1,148 @@
+"""How many requests may be under way: decided from what comes back.
+
+Additive increase, multiplicative decrease (D.-M. Chiu, R. Jain, "Analysis of the Increase and Decrease Algorithms for
+Congestion Avoidance", 1989), after a slow start that doubles (V. Jacobson, "Congestion Avoidance and Control", 1988).
+The limit decreases when the server refuses or is late, and when latency grows with load, by the gradient of the
+latencies without and with load (Netflix concurrency-limits, "Gradient2Limit").
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import quantiles
+
+from airflow_fanout.model.settings import Throttle
+
+# Decrease by a third; half, as in TCP, costs more throughput than a server's refusals are worth.
+BACK_OFF = 0.7
+# So many refusals and timeouts among the requests are the API's own weather, at any load: without this share, a few
+# requests that always hang would bring the limit down to the floor (as BBR tolerates losses that TCP doesn't).
+TOLERATED = 0.08
+# Latency under load may be half as much again as without: a queue as long as half the work.
+TOLERANCE = 1.5
+# Below this, in milliseconds, growing latency is the noise of schedulers and timers.
+NOISE_MS = 5.0
+# The median of so many latencies that scatter widely (log-normal, sigma 1) is right within a quarter.
+SHORTEST_WINDOW = 32
+# The standard error of the difference of two such medians, by the distance of the quartiles: √2 · 1.25 s / √32, where
+# s is this distance / 1.35.
+SCATTER = 0.23
+# How much a new window counts in the latency without load.
+NEWS = 0.2
+
+
+class Window:
+    """The requests that ended since the limit was last looked at."""
+
+    def __init__(self) -> None:
+        self.latencies: list[float] = []
+        self.overloads = 0
+        self.most_in_flight = 0
+
+    def add(self, latencies_ms: Sequence[float], in_flight: int) -> None:
+        """Note requests that were carried out."""
+        self.latencies += latencies_ms
+        self.most_in_flight = max(self.most_in_flight, in_flight)
+
+    def add_overload(self, in_flight: int) -> None:
+        """Note a request that was too much for the server."""
+        self.overloads += 1
+        self.most_in_flight = max(self.most_in_flight, in_flight)
+
+    @property
+    def size(self) -> int:
+        """The number of requests in it."""
+        return len(self.latencies) + self.overloads
+
+
+class Concurrency:
+    """The limit on requests under way; `limit` is that of this moment."""
+
+    def __init__(self, settings: Throttle, ceiling: int) -> None:
+        self._floor = min(settings.min_concurrency, ceiling)
+        self._start = min(max(settings.initial_concurrency, settings.min_concurrency), ceiling)
+        self._ceiling = ceiling
+        self._adaptive = settings.adaptive
+        self._set(float(self._start if settings.adaptive else ceiling))
+        self._doubling = True
+        self._unloaded_ms: float | None = None
+        self._was_slow = False
+        self._window = Window()
+        self._from_before = 0
+
+    def add(self, latencies_ms: Sequence[float], in_flight: int) -> None:
+        """Note requests that were carried out; `in_flight` counts them, too."""
+        if self._adaptive and (news := latencies_ms[self._passed_over(len(latencies_ms)) :]):
+            self._window.add(news, in_flight)
+            self._look_if_full(in_flight - len(latencies_ms))
+
+    def add_overload(self, in_flight: int) -> None:
+        """Note a request that was too much for the server; `in_flight` counts it, too."""
+        if self._adaptive and not self._passed_over(1):
+            self._window.add_overload(in_flight)
+            self._look_if_full(in_flight - 1)
+
+    def _passed_over(self, ended: int) -> int:
+        # Sent under the larger limit: one cause, one decrease.
+        from_before = min(self._from_before, ended)
+        self._from_before -= from_before
+        return from_before
+
+    def _look_if_full(self, still_in_flight: int) -> None:
+        if self._window.size >= max(SHORTEST_WINDOW, self.limit):
+            before = self._limit
+            self._look_at(self._window)
+            self._from_before = still_in_flight if self._limit < before else 0
+            self._window = Window()
+
+    def restart(self) -> None:
+        """Begin carefully after an outage: the server may take less than before it, and soon as much again."""
+        if self._adaptive:
+            self._set(min(float(self._start), self._limit))
+            self._doubling, self._window = True, Window()
+            self._from_before = 0
+
+    def back_off(self, still_in_flight: int) -> None:
+        """Decrease now: nearly everything that was sent lately was too much."""
+        if self._adaptive:
+            self._shrink(BACK_OFF)
+            self._from_before, self._window = still_in_flight, Window()
+
+    def _look_at(self, window: Window) -> None:
+        if window.overloads > TOLERATED * window.size:
+            self._shrink(BACK_OFF)
+        elif (gradient := self._gradient(window)) < 1:
+            # One slow window may be a stall of this machine's own: the limit rests, and shrinks when the next is slow.
+            if self._was_slow:
+                self._shrink(max(BACK_OFF, gradient))
+            self._was_slow = not self._was_slow
+            return
+        elif window.most_in_flight >= self.limit * 0.8:
+            self._grow()
+        self._was_slow = False
+
+    def _gradient(self, window: Window) -> float:
+        lower, ms, upper = quantiles(window.latencies, n=4)
+        if self._unloaded_ms is None:
+            self._unloaded_ms = ms
+        elif ms < self._unloaded_ms / 2:
+            # Half under load of what it was without, which is more than noise: the first answers were slow ones.
+            self._unloaded_ms = ms
+        elif window.most_in_flight <= self._start:
+            # At so few requests the latency isn't of our making: this is what the server takes now.
+            self._unloaded_ms += NEWS * (ms - self._unloaded_ms)
+        allowed = self._unloaded_ms * TOLERANCE + NOISE_MS + SCATTER * (upper - lower)
+        return allowed / ms if ms > 0 else 1.0
+
+    def _shrink(self, factor: float) -> None:
+        self._set(max(float(self._floor), self._limit * factor))
+        self._doubling = False
+
+    def _grow(self) -> None:
+        step = self._limit if self._doubling else max(1.0, math.sqrt(self._limit) / 4)
+        self._set(min(float(self._ceiling), self._limit + step))
+
+    def _set(self, limit: float) -> None:
+        self._limit = limit
+        self.limit = int(limit)
