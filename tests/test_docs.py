@@ -166,12 +166,13 @@ def _defined(file: Path) -> set[str]:
 
 
 def test_the_rooms_are_those_of_the_code() -> None:
-    """In the order of the layers."""
+    """The layers are those of the contract, and each room has its row."""
     section = ARCHITECTURE.partition("\n## The rooms\n")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| (`.+?) \|", section, re.MULTILINE)
-    named = [room for row in rows for room in re.findall(r"`(\w+)`", row)]
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     [layers] = [contract["layers"] for contract in contracts if contract["id"] == "rooms"]
+    assert re.findall(r"^    (\w.*)$", section, re.MULTILINE) == layers
+    rows = re.findall(r"^\| (`.+?) \|", section, re.MULTILINE)
+    named = [room for row in rows for room in re.findall(r"`(\w+)`", row)]
     assert named == [room for layer in layers for room in layer.split(" | ")]
 
 
