@@ -92,7 +92,8 @@ def load_over(uri: str, mode: str, listener: Nth, *, retry_writes: bool = True) 
         load(client.reports[name], numbered(1000, 1, first=COUNT - 500))
     with MongoClient[Document](uri, event_listeners=[listener], retryWrites=retry_writes) as client:
         begun = time.monotonic()
-        written = load(client.reports[name], numbered(COUNT, 2), mode=mode)
+        # An election takes as long as it takes on a busy machine.
+        written = load(client.reports[name], numbered(COUNT, 2), mode=mode, timeout_s=600)
         seconds = time.monotonic() - begun
         assert listener.settle() > 0
         assert len(listener.servers) > 1, "it was over before the primary was gone"
