@@ -8,8 +8,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from airflow_fanout import codec
+from airflow_fanout.api.compiled import Compiled, Prepared
 from airflow_fanout.api.errors import UnknownField
-from airflow_fanout.api.request import METHODS, Compiled, Prepared, Request
+from airflow_fanout.api.request import METHODS, Request
 from airflow_fanout.api.result import Part
 from airflow_fanout.errors import BadSetting
 

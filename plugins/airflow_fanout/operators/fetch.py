@@ -21,7 +21,8 @@ from airflow_fanout.adapters.noting import noted
 from airflow_fanout.adapters.reporter import Reporter
 from airflow_fanout.adapters.templates import TextTemplates
 from airflow_fanout.alerts.note import Counts
-from airflow_fanout.api.request import Compiled, Request
+from airflow_fanout.api.compiled import Compiled
+from airflow_fanout.api.request import Request
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.launch.cores import usable_cores, useful_processes
 from airflow_fanout.launch.errors import LongWait

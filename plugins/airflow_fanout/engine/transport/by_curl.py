@@ -21,8 +21,9 @@ from requests.structures import CaseInsensitiveDict
 from requests.utils import requote_uri
 
 from airflow_fanout.api.causes import shown
+from airflow_fanout.api.compiled import Compiled
 from airflow_fanout.api.endpoint import Endpoint
-from airflow_fanout.api.request import Compiled, Request
+from airflow_fanout.api.request import Request
 from airflow_fanout.codec import Json
 from airflow_fanout.engine.libcurl.transfer import EARLY, Transfer, Unreadable, is_bad_header
 from airflow_fanout.engine.libcurl.unanswered import (

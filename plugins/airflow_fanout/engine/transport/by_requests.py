@@ -10,8 +10,9 @@ import gevent
 import requests
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
+from airflow_fanout.api.compiled import Compiled
 from airflow_fanout.api.failures import outcome_of
-from airflow_fanout.api.request import Compiled, Request
+from airflow_fanout.api.request import Request
 from airflow_fanout.api.session import FanoutSession
 from airflow_fanout.codec import Json
 from airflow_fanout.engine.transport import timed_out
