@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from airflow_fanout.api.request import Request
-from airflow_fanout.api.session import FanoutSession, settled
+from airflow_fanout.api.session import FanoutSession
+from airflow_fanout.api.settled import settled
 from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.journal_thread import JournalThread
 from airflow_fanout.engine.meter import Meter

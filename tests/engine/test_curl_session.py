@@ -18,11 +18,11 @@ from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 
 from airflow_fanout.api.endpoint import Endpoint
-from airflow_fanout.api.session import BodyTooLarge
 from airflow_fanout.engine.function_session.adapter import CurlResponse
 from airflow_fanout.engine.function_session.preparation import Preparation
 from airflow_fanout.engine.function_session.session import CurlSession
 from airflow_fanout.model.settings import FetchSettings, Timeouts
+from airflow_fanout.wire.adapter import BodyTooLarge
 from tests.engine.harness import frozen, job, run, settings
 from tests.http.servers import Server, answer, as_json, authority, drip, proxy, redirect, serving, until
 

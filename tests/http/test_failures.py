@@ -6,8 +6,8 @@ import urllib3.exceptions as inner
 from urllib3.connectionpool import HTTPConnectionPool
 
 from airflow_fanout.api.failures import LONGEST_TEXT, outcome_of, outcome_of_status
-from airflow_fanout.api.session import BodyTooLarge
 from airflow_fanout.model.outcome import Kind
+from airflow_fanout.wire.adapter import BodyTooLarge
 
 POOL = HTTPConnectionPool("api.example.com")
 

@@ -12,9 +12,10 @@ import requests
 
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request
-from airflow_fanout.api.session import BodyTooLarge, FanoutSession
+from airflow_fanout.api.session import FanoutSession
 from airflow_fanout.engine.function_session.session import CurlSession
 from airflow_fanout.model.settings import FetchSettings, Timeouts
+from airflow_fanout.wire.adapter import BodyTooLarge
 from tests.engine.harness import frozen, job, run
 from tests.http.servers import Server, answer, as_json, authority, drip, paths, redirect, serving
 

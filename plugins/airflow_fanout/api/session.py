@@ -7,35 +7,31 @@ answer's size, and credentials only for the connection's own server.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
 import requests
-from requests.auth import AuthBase, HTTPBasicAuth, HTTPDigestAuth
-from requests.utils import get_environ_proxies, get_netrc_auth, select_proxy
+from requests.utils import select_proxy
 
 from airflow_fanout.api.address import BadAddress, Origin, check_text, is_http, origin_of
+from airflow_fanout.api.auth import auth_of, is_authorization
 from airflow_fanout.api.causes import shown
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.proxies import check_proxies
 from airflow_fanout.api.ratelimit import pause_s
+from airflow_fanout.api.settled import own_origin, settled
 from airflow_fanout.model.settings import FetchSettings
-from airflow_fanout.wire.adapter import BodyTooLarge, BoundedAdapter, BoundedResponse
+from airflow_fanout.wire.adapter import BoundedAdapter
 from airflow_fanout.wire.coding import ACCEPTED
 
 if TYPE_CHECKING:
     from urllib3 import HTTPResponse
 
-__all__ = ["BodyTooLarge", "BoundedAdapter", "BoundedResponse", "FanoutSession", "settled"]
-
 USER_AGENT = f"airflow-fanout (python-requests/{requests.__version__})"
-
-
+# What says nothing but what a client is and what it wants.
 HARMLESS = frozenset(
     {
         "accept",
@@ -50,18 +46,6 @@ HARMLESS = frozenset(
 )
 
 
-class BearerAuth(AuthBase):
-    """Sends a token as RFC 6750 has it."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Put the token into the request's headers."""
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
-
-
 class FanoutSession(requests.Session):
     """A `requests.Session` at an address: `session.get("/calls/7")` asks the connection's API."""
 
@@ -70,7 +54,7 @@ class FanoutSession(requests.Session):
         endpoint = settled(endpoint)
         check_proxies(endpoint.proxies)
         self._endpoint = endpoint
-        self._origin = _own_origin(endpoint.base_url)
+        self._origin = own_origin(endpoint.base_url)
         self._below = f"{endpoint.base_url}/"
         self._timeout = (settings.timeouts.connect_s, settings.timeouts.read_s)
         self.headers["User-Agent"] = USER_AGENT
@@ -84,7 +68,7 @@ class FanoutSession(requests.Session):
         self.trust_env = False
         self.verify = endpoint.verify
         self.proxies = dict(endpoint.proxies)
-        self._own_auth = _auth(endpoint)
+        self._own_auth = auth_of(endpoint)
         adapter = BoundedAdapter(settings.concurrency, settings.max_body_bytes)
         self.mount("https://", adapter)
         self.mount("http://", adapter)
@@ -167,7 +151,7 @@ class FanoutSession(requests.Session):
             return
         given = options.get("headers") or {}
         options["headers"] = {**self._endpoint.headers, **given}
-        if options.get("auth") is None and not any(_is_authorization(name) for name in given):
+        if options.get("auth") is None and not any(is_authorization(name) for name in given):
             options["auth"] = self._own_auth
 
     def _check(self, target: str) -> None:
@@ -259,47 +243,3 @@ class FanoutSession(requests.Session):
                 event: [hook for hook in hooks if getattr(hook, "__self__", prepared) is not self._own_auth]
                 for event, hooks in prepared.hooks.items()
             }
-
-
-def settled(endpoint: Endpoint) -> Endpoint:
-    """Return the endpoint with what the environment says of it: proxies, CA bundle and netrc, looked up once.
-
-    What the connection says itself wins; the endpoint returned trusts the environment no further.
-    """
-    if not endpoint.trust_env:
-        return endpoint
-    verify = endpoint.verify
-    if verify is True:
-        verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
-    proxies = {**get_environ_proxies(endpoint.base_url), **endpoint.proxies}
-    return replace(_with_netrc(endpoint), verify=verify, proxies=proxies, trust_env=False)
-
-
-def _with_netrc(endpoint: Endpoint) -> Endpoint:
-    if endpoint.login is not None or endpoint.auth == "bearer" or any(map(_is_authorization, endpoint.headers)):
-        return endpoint
-    found = get_netrc_auth(endpoint.base_url)
-    return replace(endpoint, login=found[0], password=found[1], auth="basic") if found else endpoint
-
-
-def _auth(endpoint: Endpoint) -> AuthBase | None:
-    if endpoint.auth == "bearer":
-        return BearerAuth(endpoint.password or "")
-    if endpoint.login is None:
-        return None
-    build = HTTPDigestAuth if endpoint.auth == "digest" else HTTPBasicAuth
-    return build(endpoint.login, endpoint.password or "")
-
-
-def _is_authorization(name: str) -> bool:
-    return name.lower() == "authorization"
-
-
-def _own_origin(base_url: str) -> Origin:
-    """Return the origin of the connection's address, whose host may be written in any letters."""
-    prepared = requests.PreparedRequest()
-    try:
-        prepared.prepare_url(base_url, None)
-        return origin_of(base_url if base_url.isascii() else prepared.url or "")
-    except (BadAddress, requests.RequestException) as error:
-        raise BadAddress(f"the connection's address can't be used: {error}") from None

@@ -15,7 +15,8 @@ import cloudpickle
 import gevent
 
 from airflow_fanout import codec
-from airflow_fanout.api.session import FanoutSession, settled
+from airflow_fanout.api.session import FanoutSession
+from airflow_fanout.api.settled import settled
 from airflow_fanout.codec import Json
 from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.calls import Calls

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from airflow_fanout import codec
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.failures import outcome_of, outcome_of_status
-from airflow_fanout.api.session import BodyTooLarge, FanoutSession
+from airflow_fanout.api.session import FanoutSession
 from airflow_fanout.codec import Json
 from airflow_fanout.control.retry import Again, RetryBudget, decide
 from airflow_fanout.model.outcome import Failure, Kind, Outcome
@@ -26,6 +26,7 @@ from airflow_fanout.sources.errors import BadSource, UnusableList
 from airflow_fanout.sources.http_list import HttpList
 from airflow_fanout.sources.page import Query, pairs_of
 from airflow_fanout.sources.paging import PageNumber
+from airflow_fanout.wire.adapter import BodyTooLarge
 from airflow_fanout.wire.body import charset_of, read_json
 
 if TYPE_CHECKING:

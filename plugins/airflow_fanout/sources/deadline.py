@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from requests.adapters import HTTPAdapter
 
-from airflow_fanout.api.session import BoundedAdapter
+from airflow_fanout.wire.adapter import BoundedAdapter
 
 if TYPE_CHECKING:
     import requests

@@ -11,7 +11,8 @@ from requests.auth import HTTPDigestAuth
 from requests.cookies import extract_cookies_to_jar
 
 from airflow_fanout.api.endpoint import Endpoint
-from airflow_fanout.api.session import FanoutSession, settled
+from airflow_fanout.api.session import FanoutSession
+from airflow_fanout.api.settled import settled
 from airflow_fanout.engine.function_session.adapter import CurlAdapter
 from airflow_fanout.engine.function_session.preparation import Preparation
 from airflow_fanout.model.settings import FetchSettings
