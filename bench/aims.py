@@ -1,4 +1,4 @@
-"""What the numbers shall show, and whether they do."""
+"""What the numbers must show, and whether they do."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Aim:
 
 
 class Ratio(NamedTuple):
-    """One client's rate shall be at least so many times another's."""
+    """One client's rate must be at least a multiple of another's."""
 
     case: str
     client: str

@@ -11,7 +11,7 @@ FIRST = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """So many requests, so many of them at once, to one server.
+    """A number of requests to one server, and how many of them at once.
 
     :param base: the address above the ids.
     :param count: how many requests.

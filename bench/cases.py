@@ -21,9 +21,9 @@ class Case:
     :param server: which of the servers answers.
     :param size: the answers' size, the first part of the path.
     :param concurrency: how many requests at once.
-    :param seconds: how long one sample shall last.
+    :param seconds: how long one sample lasts.
     :param count: how many requests, if not as many as fit into `seconds`.
-    :param rounds: at most so many rounds.
+    :param rounds: the most rounds.
     """
 
     name: str

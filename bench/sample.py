@@ -16,7 +16,7 @@ class Sample:
 
     :param seconds: the wall time of the requests alone, without the start of an interpreter.
     :param started_s: the wall time from the decision to start to the last result; `None` where nobody asks.
-    :param cpu_s: processor time of the requests, user and system; `None` where it can't be told.
+    :param cpu_s: processor time of the requests, user and system; `None` where it is unknown.
     :param peak_mb: the most memory that was resident at a time, start included.
     """
 

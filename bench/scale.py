@@ -67,7 +67,7 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """Where a run of so many parameters is staged and loaded."""
+    """Where a run is staged and loaded."""
 
     folder: str
     uri: str
@@ -93,7 +93,7 @@ class Stage:
 
 @contextmanager
 def staged(number: int, uri: str) -> Iterator[Stage]:
-    """Have a place for a run of so many parameters, until it is over."""
+    """Yield a place for a run of `number` parameters, and remove it afterwards."""
     with tempfile.TemporaryDirectory(prefix="fanout-bench-") as folder:
         yield Stage(folder=folder, uri=uri, number=number)
 

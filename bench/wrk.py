@@ -15,7 +15,7 @@ _UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
 
 def sample(base: str, *, concurrency: int, seconds: float) -> Sample:
-    """Run wrk with one thread for so many seconds, at least one; raise NotInstalled where there is none."""
+    """Run wrk with one thread for this number of seconds, at least one; raise NotInstalled if it is missing."""
     whole = max(round(seconds), 1)
     command = [path_of("wrk"), "-t1", f"-c{concurrency}", f"-d{whole}", "--latency", f"{base}/{FIRST}"]
     with tempfile.TemporaryFile("w+") as output:

@@ -13,7 +13,7 @@ NUMBERS = 100
 
 
 def tail(size: int) -> str:
-    """Return what follows the id in an answer of at most so many bytes, and nearly as many."""
+    """Return what follows the id in an answer of at most `size` bytes, and nearly as many."""
     room = size - len(OPENING) - ID_SIZE
     calls: list[str] = []
     for number in count():

@@ -35,7 +35,7 @@ http {{
 """
 # nginx reads at most 4,096 bytes as one word.
 LONGEST = 4000
-# nginx makes these where Debian's packagers have put them, unless it is told.
+# Without these options nginx makes the folders where Debian's packagers have put them.
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 

@@ -98,7 +98,7 @@ def test_none_is_null(done: Run) -> None:
         ("helped", Kind.ERROR, "AttributeError", "'NoneType' object has no attribute 'upper'"),
         ("leaves", Kind.ERROR, "SystemExit", "3"),
         ("garbled", Kind.ERROR, "ValueError", "broken \\udcff bytes"),
-        ("speechless", Kind.ERROR, "Wrong", "its own text can't be had (RuntimeError)"),
+        ("speechless", Kind.ERROR, "Wrong", "its message can't be read (RuntimeError)"),
         ("verbose", Kind.ERROR, "ValueError", "xxx… (100,000 characters)"),
         ("not_json", Kind.INVALID, "NotJson", "it looks like HTML or XML"),
         ("large", Kind.INVALID, "BodyTooLarge", "larger than 1,048,576 bytes"),

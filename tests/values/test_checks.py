@@ -327,7 +327,7 @@ def test_the_account_of_a_drift_says_how_to_accept_it(tmp_path: Path) -> None:
     history = past(tmp_path, 2000, 2000, 2000)
     assert drift(history, 3, 0.5) == (
         "3 rows, usually 2,000; 50.0 % of the outcomes are null, usually 0.0 % (the median of 3 good runs). "
-        f"If it is to stay so, remove {history.path}, and runs are compared anew from the next ones on."
+        f"If this is the new normal, remove {history.path}: the next runs start a new comparison."
     )
 
 
@@ -416,7 +416,7 @@ def speechless(pairs: object) -> None:
     ("function", "says"),
     [
         (ends, f"it raised SystemExit at {line_of(ends, 2)}: 3"),
-        (speechless, f"it raised Unspeakable at {line_of(speechless, 2)}: its own text can't be had (RuntimeError)"),
+        (speechless, f"it raised Unspeakable at {line_of(speechless, 2)}: its message can't be read (RuntimeError)"),
         (lambda _: True, "it returned bool: expected a text that says what is wrong, or None"),
         (lambda _: ["x"], "it returned list: expected a text that says what is wrong, or None"),
         (iter, "it returned _Stream: expected a text that says what is wrong, or None"),

@@ -144,7 +144,7 @@ def test_rows_are_items_of_lists() -> None:
     assert tally([Outcome(kind, result=[1, 2]) for kind in Kind if kind is not Kind.OK]).rows == 0
 
 
-def test_causes_are_told_apart_by_what_helps_to_mend_them() -> None:
+def test_causes_differ_by_what_helps_to_fix_them() -> None:
     """Outcomes are grouped by kind, status, type and line; the most frequent cause comes first."""
     counted = tally([raised(1), BROKEN, raised(1), raised(2), raised(1), BROKEN])
     assert list(Rules().refused(counted).items()) == [
@@ -297,8 +297,9 @@ def test_the_account_lists_the_checks_that_failed() -> None:
         "  Unique('tel'): 3 results repeat the value of an earlier one: #1 …43\n"
         "  Over(f): a\n"
         "      b\n"
-        "If a check is wrong, mend it and clear the validate task; if the answers are, clear the run from its extract "
-        "task on, since fetch keeps what it has. Every outcome is in the journal, staging/daily."
+        "If a check is wrong, fix it, then clear the validate task. If the answers are wrong, clear the run from its "
+        "extract task on: clearing fetch alone keeps the answers that it has. "
+        "Every outcome is in the journal, staging/daily."
     )
 
 
@@ -312,5 +313,5 @@ def test_the_account_has_what_is_missing_before_what_is_wrong() -> None:
     ]
     assert lines[-1].startswith(
         "To request only those without a valid result again, clear the fetch task with its downstream tasks. "
-        "If a check is wrong, mend it and clear the validate task; "
+        "If a check is wrong, fix it, then clear the validate task. "
     )

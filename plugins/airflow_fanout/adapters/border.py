@@ -34,7 +34,7 @@ Reference = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 @contextmanager
 def airflow_errors() -> Iterator[None]:
-    """Fail a task without retry for an error that trying again can't mend."""
+    """Fail a task without retry for an error that a retry can't fix."""
     try:
         yield
     except FanoutError as error:

@@ -40,7 +40,7 @@ class ListProgress:
     :param items: what the source gives.
     :param reading: the same, if that is an HTTP list, which knows its pages.
     :param store: puts the progress where others see it; called by whoever takes the items, at most once a second.
-    :param log: gets a line every few seconds, by a thread of its own: a source that waits is told of, too.
+    :param log: gets a line every few seconds from a thread of its own, also while the source waits.
     """
 
     def __init__(

@@ -41,7 +41,7 @@ def mongo_login(conn_id: str) -> Iterator[MongoLogin]:
 
     :raises BadConnection: when the connection isn't there, or can't lead to a MongoDB.
     """
-    # Imported here: a DAG file that names an operator of ours shall not load MongoDB's driver.
+    # Imported here: parsing a DAG file with one of our operators must not load MongoDB's driver.
     from airflow.providers.mongo.hooks.mongo import MongoHook
 
     from airflow_fanout.mongo.access import client_of

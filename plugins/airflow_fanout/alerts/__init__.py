@@ -1,1 +1,1 @@
-"""What is told of a run, as values: its failure, its recovery, its lateness, and the texts of them."""
+"""The alerts about a run, as values: that it failed, recovered or is late, with their texts."""

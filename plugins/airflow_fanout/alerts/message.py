@@ -27,7 +27,7 @@ class Say:
 
 @dataclass(frozen=True)
 class Quote:
-    """Lines that are told as they are."""
+    """Lines that are shown unchanged."""
 
     text: str
 

@@ -71,8 +71,8 @@ class FailureNote:
 def describe(error: BaseException) -> tuple[str, str]:
     """Return the type and the message of an error, in which nothing is personal or secret.
 
-    Messages of this plugin's own are masked where they arise. Those of others may hold anything: of these, only the
-    type and the place are told.
+    This plugin masks its own messages where it makes them. Other messages may hold anything: of these, only the type
+    and the place are shown.
     """
     own = next((found for found in (error, error.__cause__) if isinstance(found, FanoutError)), None)
     if own is None:

@@ -32,7 +32,7 @@ class Endpoint:
     :param proxies: proxy addresses by scheme.
     :param trust_env: whether proxies, CA bundle and netrc of the environment count.
     :param allow_redirects: whether redirects are followed.
-    :param max_redirects: how many, at the most.
+    :param max_redirects: the most redirects to follow for one request.
     """
 
     base_url: str

@@ -132,7 +132,7 @@ def _words(error: BaseException) -> str:
     try:
         text = str(error)
     except BaseException as unspeakable:  # noqa: BLE001 - an author's exception may fail at saying what it is
-        text = f"its own text can't be had ({type(unspeakable).__name__})"
+        text = f"its message can't be read ({type(unspeakable).__name__})"
     return short(text)
 
 

@@ -18,8 +18,8 @@ _DOWN = frozenset({502, 503, 504})
 # What another time may be answered; wrong credentials are not among them.
 _PASSING = frozenset({408, 425, 429, 500}) | _DOWN
 
-# So many different parameters, one after the other and each asked for the first time, without any answer: the
-# server is down. A few that never answer, between others that do, are their own failure.
+# The server counts as down when this number of parameters in a row get no answer to their first request. A few that
+# get none, between others that do, are failures of their own.
 FIRST_FAILURES = 10
 PROBE_S = 0.5
 LONGEST_PROBE_S = 5.0
@@ -59,12 +59,12 @@ class CircuitBreaker:
         self._causes: Counter[tuple[Kind, int | None]] = Counter()
 
     def room(self, begun: int) -> int:
-        """Return how many more may be begun after so many: while the first ones are under way, no others."""
+        """Return how many parameters may still begin after `begun`; none while the canary is under way."""
         canary = self._settings.canary
         return canary - begun if self._ended < canary else UNLIMITED
 
     def add(self, outcome: Outcome, many: int = 1) -> Tripped | None:
-        """Count an outcome that so many parameters have had; return why to stop, if it is time to."""
+        """Count `many` parameters with this outcome; return why to stop, or `None` to go on."""
         self._ended += many
         if outcome.kind in FAILURES:
             self._causes[outcome.kind, outcome.status] += many
@@ -91,7 +91,7 @@ class OutageEnd(Enum):
 class OutageDetector:
     """Notices that the server is down, and lets single requests through until it is back.
 
-    :param give_up_s: after so many seconds without any answer the run is given up; 0 if nobody waits at all.
+    :param give_up_s: the run stops after this number of seconds without any answer; 0 turns the detector off.
 
     `since_s` is the moment since which the server is thought to be down, `None` while it isn't; `last` is the outcome
     of the last request, if it had no answer.

@@ -49,7 +49,7 @@ class RetryBudget:
         self._left = float(self.RESERVE)
 
     def sent(self, many: int = 1) -> None:
-        """Note that so many requests were sent."""
+        """Count `many` requests that were sent."""
         self._left += self._share * many
 
     def take(self) -> bool:

@@ -13,7 +13,7 @@ LONGEST_HOLD_S = 5.0
 PAUSE_S = 0.5
 # The parameter that has met such a cause gives way to others, which may be answered.
 GIVE_WAY_S = 2.0
-# A cause that takes its time, such as a slow resolver's, is believed after so many seconds, however few requests.
+# A slow cause, such as a resolver that times out, is believed after this number of seconds, even for one request.
 BELIEVED_S = 5.0
 
 _BY_STATUS = {401: Cause.CREDENTIALS, 403: Cause.FORBIDDEN, 407: Cause.PROXY_CREDENTIALS}
@@ -22,7 +22,7 @@ _BY_STATUS = {401: Cause.CREDENTIALS, 403: Cause.FORBIDDEN, 407: Cause.PROXY_CRE
 class Startup:
     """Looks for a cause that no waiting cures, until the API has given its first answer.
 
-    :param attempts: so many requests may fail of such a cause, then the fetch ends; 0 for not looking.
+    :param attempts: the fetch ends once this number of requests has failed for such a cause; 0 turns this off.
     :param is_answered: whether an earlier try of the task has had answers.
 
     `is_on` says that there has been no answer yet, `is_held` that one request is under way at a time; the first one was

@@ -14,12 +14,12 @@ from airflow_fanout.model.reasons import reason_of
 from airflow_fanout.model.settings import FetchSettings
 from airflow_fanout.model.waits import SHORTEST_S, Reason
 
-# The limit over time, for the summary: so many moments at the most, evenly spread.
+# The summary shows the limit at no more than this number of moments, evenly spread.
 MOST_MOMENTS = 120
 
 
 class Traffic:
-    """The state of one fetch's traffic; the time is told by the caller, in seconds of one clock.
+    """The state of one fetch's traffic; the caller passes the time, in seconds of one clock.
 
     :param is_answered: whether an earlier try of the task has had answers.
     """
@@ -39,7 +39,7 @@ class Traffic:
         return self._gate.in_flight
 
     def room_for_new(self, begun: int) -> int:
-        """Return how many further parameters may be begun after so many: none while the canary is under way."""
+        """Return how many parameters may still begin after `begun`; none while the canary is under way."""
         return self._fuse.room(begun)
 
     @property
@@ -55,7 +55,7 @@ class Traffic:
         return max(wait_s, self.startup.hold_s(self._gate.in_flight, now_s)) if self.startup.is_held else wait_s
 
     def begin(self, now_s: float, many: int = 1) -> None:
-        """Note that so many requests are sent."""
+        """Note that `many` requests are sent."""
         self._gate.begin(now_s, many)
 
     def answered(self, latencies_ms: Sequence[float], now_s: float) -> None:
@@ -89,7 +89,7 @@ class Traffic:
             self._gate.back_off()
 
     def settle(self, outcome: Outcome, many: int = 1) -> Tripped | None:
-        """Note what so many parameters have come to, before a last pass; return why to stop, if it is time to."""
+        """Count `many` parameters with this outcome, before a last pass; return why to stop, or `None` to go on."""
         return self._fuse.add(outcome, many)
 
     def given_up(self, now_s: float) -> OutageDetector | None:

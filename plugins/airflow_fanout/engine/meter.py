@@ -12,7 +12,7 @@ from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.progress import Progress
 from airflow_fanout.model.waits import Wait
 
-# The rate that is told is that of so many seconds.
+# The reported rate covers this number of seconds.
 RECENT_S = 10.0
 
 

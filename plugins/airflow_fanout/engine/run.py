@@ -192,10 +192,10 @@ def _to_do(directory: ListDirectory, indexes: range, finished: CompletedSet) -> 
 def driver_for(
     job: Job, known: tuple[str, ...], note: Callable[[str], None], make: Make | None = None, **parts: Unpack[Parts]
 ) -> Driver:
-    """Return what sends the job's requests: libcurl where it can be had, else `requests` in a pool.
+    """Return what sends the job's requests: libcurl if it is installed, else `requests` in a pool.
 
     :param known: the fields that every parameter has.
-    :param note: takes a word about what can't be had.
+    :param note: called with a sentence if libcurl isn't installed.
     :param make: makes the calls of an author's function.
     """
     total_s = job.settings.timeouts.total_s
@@ -214,16 +214,16 @@ def driver_for(
     except ImportError as error:
         if job.settings.transport == "curl":
             raise
-        note(f"Requests are sent by requests, slower than by libcurl, which can't be had here: {error}")
+        note(f"libcurl isn't available here, so requests are sent by the slower `requests` library: {error}")
         return Pool(transport=by_requests, **parts)
     by_curl = CurlTransport(settled(job.endpoint), job.request, known, job.settings)
     return Pump(transport=by_curl, others=by_requests, note=note, **parts)
 
 
 def session_for(job: Job, note: Callable[[str], None]) -> FanoutSession:
-    """Return the session for a function: one that sends by libcurl where it can be had, unless that isn't wanted.
+    """Return the session for a function: it sends by libcurl if that is installed and not switched off.
 
-    :param note: takes a word about what can't be had.
+    :param note: called with a sentence if libcurl isn't installed.
     """
     if job.settings.transport == "requests":
         return FanoutSession(job.endpoint, job.settings)
@@ -232,6 +232,6 @@ def session_for(job: Job, note: Callable[[str], None]) -> FanoutSession:
     except ImportError as error:
         if job.settings.transport == "curl":
             raise
-        note(f"The session sends by requests, slower than by libcurl, which can't be had here: {error}")
+        note(f"libcurl isn't available here, so the session sends by the slower `requests` library: {error}")
         return FanoutSession(job.endpoint, job.settings)
     return CurlSession(job.endpoint, job.settings, note)

@@ -14,7 +14,7 @@ from airflow_fanout.model.waits import SHORTEST_S, Reason, Wait
 class Waiting:
     """Looks once a second at what is under way.
 
-    :param total_s: after so many seconds a request is given up.
+    :param total_s: a request is abandoned after this number of seconds.
     """
 
     def __init__(self, *, work: Work, traffic: Traffic, meter: Meter, total_s: float) -> None:

@@ -10,7 +10,7 @@ import gevent.os
 
 # How often to look whether a process has ended.
 _LOOK_S = 0.02
-# So many ended processes are remembered until somebody waits for them.
+# The most ended processes that are remembered until somebody waits for them.
 _MOST_ENDED = 1_000
 
 

@@ -15,7 +15,7 @@ from gevent.event import Event
 
 from airflow_fanout.codec import Json
 
-# So many parameters may wait to be tried again before no new one is begun, and so many are left to the last pass: a
+# If this number of parameters waits for another attempt, no new one begins; the last pass takes at most as many. A
 # server that is down for an hour must not bring the whole list into memory.
 MOST_WAITING = 10_000
 
@@ -51,7 +51,7 @@ class Work:
 
     :param source: index and parameter of all that is to be done.
     :param clock: the time, in seconds.
-    :param room: how many further parameters of the source may be begun now, after so many.
+    :param room: returns how many parameters may still begin, from the number of those that have.
 
     `begun` counts the parameters of the source that were given out.
     """
@@ -91,7 +91,7 @@ class Work:
         return None
 
     def poll(self, most: int) -> list[Task]:
-        """Return the next tasks that there are at this moment, so many at the most."""
+        """Return at most `most` of the tasks that can be sent now."""
         tasks = self._due(most) if self._heap else []
         if len(tasks) < most:
             tasks += self._new(most - len(tasks))
@@ -114,7 +114,7 @@ class Work:
         return False
 
     def finish(self, many: int = 1) -> None:
-        """Say that so many tasks that were taken have their outcomes."""
+        """Note that `many` of the tasks that were taken have their outcomes."""
         self.in_flight -= many
         self._wake()
 

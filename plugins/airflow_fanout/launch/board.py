@@ -60,7 +60,7 @@ class Board:
 
     @classmethod
     def new(cls, places: int) -> Board:
-        """Make a board with places for so many calls at once."""
+        """Make a board with places for this number of calls at once."""
         descriptor = _unnamed_file()
         os.ftruncate(descriptor, _WORD * (_HEAD + 2 * places))
         os.pwrite(descriptor, array("q", [0, NOBODY, places, 0] + [NOBODY, 0] * places).tobytes(), 0)

@@ -6,11 +6,11 @@ import math
 import os
 from pathlib import Path
 
-# One core sends so many requests at once without being late for any, at the latencies that APIs have: some 20,000 a
-# second by libcurl, a few thousand by functions. The numbers are those of docs/speed.md, with room.
+# The requests that one core can have under way without being late for any, at the usual latencies of APIs: some 20,000
+# a second by libcurl, a few thousand by functions. The numbers are those of docs/speed.md, with room.
 BY_CURL = 500
 BY_FUNCTION = 100
-# Starting an interpreter takes as long as so many requests.
+# Starting an interpreter takes as long as this number of requests.
 FEWEST_PARAMETERS = 5_000
 
 CGROUPS = Path("/sys/fs/cgroup")

@@ -23,7 +23,7 @@ _WORST_FIRST = ("failed", "superseded", "not_started", "tripped", "outage", "wai
 _COUNTS = ("sample", "failed", "of_cause", "requests")
 
 
-# So many calls may end their engines; then it isn't about single parameters.
+# If more calls than this end their engines, the cause isn't a single parameter.
 MOST_RESTARTS = 5
 
 
@@ -207,7 +207,7 @@ def _together(values: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what several engines say that end for the same reason: counts add up, the longest wait counts."""
     together = dict(values[0])
     for value in values[1:]:
-        # What the others have failed of may be something else: the first one's cause is told.
+        # The others may have failed for another cause: only the first one's is reported.
         counts = [
             name for name in _COUNTS if name in value and (name != "of_cause" or _cause(value) == _cause(together))
         ]

@@ -59,7 +59,7 @@ class EngineDied(FanoutError):
 
 @dataclass(eq=False)
 class EngineStopped(FanoutError):
-    """The engine was told to stop."""
+    """Somebody asked the engine to stop."""
 
     retry: ClassVar[bool] = True
 

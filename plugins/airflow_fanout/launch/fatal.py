@@ -11,7 +11,7 @@ from airflow_fanout.masking import mask
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import read_parameters
 
-# A message names so many of the calls that wait.
+# A message names at most this number of the calls that wait.
 _MOST_NAMED = 10
 # Signals that a process sends to itself, by a mistake in what it is running. (SIGKILL comes from outside: the kernel
 # sends it when memory is short, and whose call was running then says nothing.)

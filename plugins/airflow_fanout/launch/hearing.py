@@ -33,7 +33,7 @@ Heard: TypeAlias = "tuple[EngineProcess, Message | None]"
 def heard(engines: Sequence[EngineProcess]) -> Iterator[Heard]:
     """Yield what each of several engines says as it is said, its silence, and `None` for one that has ended.
 
-    Of the progress that was told while nobody listened, only the newest is heard. An engine that takes another one's
+    Of the progress that was reported while nobody listened, only the newest is read. An engine that takes another one's
     place in the sequence meanwhile is listened to as well.
     """
     with selectors.DefaultSelector() as selector:

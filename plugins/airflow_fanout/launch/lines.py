@@ -9,7 +9,7 @@ LONGEST_LINE = 8_192
 class Lines:
     """Cuts a stream of bytes into lines; the end of the stream ends the last one.
 
-    :param longest: so many bytes of a line are kept; the rest is counted and dropped. `None` keeps all.
+    :param longest: the most bytes of a line to keep; the rest is counted and dropped. `None` keeps all.
     """
 
     def __init__(self, longest: int | None = None) -> None:

@@ -116,7 +116,7 @@ class EngineProcess:
         return "\n".join(self._last_lines)
 
     def look(self) -> Silence | None:
-        """Return for how long the engine has done nothing, when that is to be told; called about once a second."""
+        """Return how long the engine has done nothing, if it is time to report that; called about once a second."""
         share = 0.0 if state(self.pid) in STOPPED else PRINTING_SHARE if self._has_printed else 1.0
         self._has_printed = False
         return self._watch.look(self._board.look(), time.monotonic(), share=share)
@@ -173,7 +173,7 @@ class EngineProcess:
         return self._secrets.hide(value) if isinstance(value, str) else value
 
     def wait(self, seconds: float = math.inf) -> bool:
-        """Wait for its end, for so long at the most; return whether it has ended."""
+        """Wait at most this number of seconds for its end; return whether it has ended."""
         until_s = time.monotonic() + seconds
         while self.code is None:
             if time.monotonic() >= until_s:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from airflow_fanout.launch.board import NOBODY, Sight
 
-# A silence is told after so long, and again each time that it has doubled.
+# A silence is reported after this number of seconds, and again each time that it has doubled.
 TOLD_S = 10.0
 # How much of a silence one look can add. When this process was stopped itself, or the whole machine was, the engine
 # could do nothing either.
@@ -28,7 +28,7 @@ class Silence(NamedTuple):
 class Watchdog:
     """Looks at an engine's board about once a second.
 
-    :param limit_s: a silence that has lasted this long, in seconds, is told as well.
+    :param limit_s: a silence of this length, in seconds, is reported as well.
     """
 
     def __init__(self, limit_s: float) -> None:
@@ -39,7 +39,7 @@ class Watchdog:
         self._tell_s = min(TOLD_S, limit_s)
 
     def look(self, sight: Sight, now_s: float, *, share: float = 1.0) -> Silence | None:
-        """Return the silence that is to be told now.
+        """Return the silence that is due to be reported now.
 
         :param sight: what the board says.
         :param now_s: the time of a monotonic clock, in seconds.

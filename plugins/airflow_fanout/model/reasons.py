@@ -42,7 +42,7 @@ def reason_of(outcome: Outcome) -> str:
 
 
 def failures(kind: Kind, status: int | None) -> str:
-    """Return what so many parameters have failed with: "HTTP 404", "timeouts"."""
+    """Return the name of a failure that many parameters share: "HTTP 404", "timeouts"."""
     return f"HTTP {status}" if status is not None else _FAILURES.get(kind, kind.value)
 
 

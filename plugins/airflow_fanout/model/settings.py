@@ -16,7 +16,7 @@ Transport = Literal["auto", "curl", "requests"]
 
 def check_at_least(field: str, value: object, least: float, unit: str = "") -> None:
     """Raise `BadSetting` unless the value is a number of at least `least`."""
-    # `inf` is no number here: it can't be told to the engine as JSON.
+    # `inf` is no number here: JSON can't carry it to the engine.
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < math.inf:
         raise BadSetting(field, value, f"a number of at least {least:g}{' ' + unit if unit else ''}")
 
@@ -81,7 +81,7 @@ class Timeouts:
 class Retry:
     """When a request is tried again within the run.
 
-    :param max_attempts: how often a parameter is asked for at the most, the first time included.
+    :param max_attempts: the most requests for one parameter, the first one included.
     :param initial_delay_s: the longest wait before the second attempt; it doubles with each further one.
     :param max_delay_s: the longest wait before any attempt, whatever the doubling says.
     :param max_retry_after_s: the longest wait that a server may ask for; beyond it the task gives its worker slot
@@ -138,14 +138,13 @@ class Throttle:
 class Breaker:
     """When a run is stopped early, because the rest is doomed.
 
-    :param canary: so many parameters first, the others once these have ended well enough; 0 for none.
+    :param canary: the parameters to request first; the others follow if few of these fail. 0 for none.
     :param max_failures: the share of parameters that may fail, from 0 to 1; 1 never stops a run.
-    :param min_sample: after the canary, the share counts from so many parameters on.
+    :param min_sample: after the canary, the share counts once this number of parameters has ended.
     :param outage_s: how long the server may be down, without any answer, before the run is given up; meanwhile single
         requests find out whether it is back. 0 for not noticing: each attempt counts.
-    :param startup_attempts: until the API has given its first answer, so many requests may fail of a cause that no
-        waiting cures (an unknown host, an untrusted certificate, refused credentials), then the fetch ends. 0 for not
-        looking.
+    :param startup_attempts: if this number of requests fails before the API's first answer, for a cause that no waiting
+        cures (an unknown host, an untrusted certificate, refused credentials), the fetch ends. 0 turns this off.
     """
 
     canary: int = 50
@@ -166,14 +165,14 @@ class Breaker:
 class FetchSettings:
     """How the engine fetches.
 
-    :param concurrency: how many requests are under way at once, at the most.
+    :param concurrency: the most requests under way at once.
     :param timeouts: limits in time of one try.
     :param retry: when a request is tried again.
     :param throttle: how fast requests follow each other.
     :param breaker: when the run is stopped early.
     :param max_body_bytes: the largest answer, after decompression.
-    :param transport: what sends the requests: `curl`, `requests`, or `auto` for the first of them that can be had on
-        this machine; a function's session leaves to `requests` what is unusual, whatever is set.
+    :param transport: what sends the requests: `curl`, `requests`, or `auto` for the first of them that is installed
+        on this machine; a function's session leaves to `requests` what is unusual, whatever is set.
     :param processes: how many processes send them, each with its share of all limits; `None` for as many as are useful.
     """
 

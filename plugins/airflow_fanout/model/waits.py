@@ -13,7 +13,7 @@ SHORTEST_S = 3.0
 
 
 class Reason(IntEnum):
-    """Why nothing moves; of several, the first one is told."""
+    """Why nothing moves; if several apply, the first one is reported."""
 
     OUTAGE = 0
     STARTUP = 1

@@ -30,7 +30,7 @@ ACTIONS: Mapping[str, frozenset[str]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Login:
-    """How a client has come to its MongoDB: what its errors are told by.
+    """How a client reached its MongoDB, for the texts of its errors.
 
     :param conn_id: the Airflow connection.
     :param auth_source: the database where MongoDB looks for the user.

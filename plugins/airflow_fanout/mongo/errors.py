@@ -19,7 +19,7 @@ class BadDocument(FanoutError):
     def __str__(self) -> str:
         return (
             f"The result of parameter {self.index} ({self.shown}) can't be loaded: {self.problem}. "
-            "No document of this run was written; mend the report's `document` function or its key and clear load."
+            "No document of this run was written. Fix the report's `document` function or its key, then clear load."
         )
 
 

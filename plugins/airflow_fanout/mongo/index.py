@@ -57,7 +57,7 @@ def _name(target: Target, key: Sequence[str]) -> str:
 
 
 def _of_documents(collection: Collection[Any], key: Sequence[str]) -> str:
-    """Return why the documents that are there can't be told apart by a key."""
+    """Return why a key doesn't distinguish the documents that are there."""
     try:
         for name in key:
             without = collection.count_documents({name: None}, maxTimeMS=int(1000 * LOOK_LIMIT_S))

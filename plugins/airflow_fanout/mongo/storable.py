@@ -107,18 +107,18 @@ def _fits(name: Any, part: Any) -> bool:
 
 
 def _is_name(name: Any) -> bool:
-    return (isinstance(name, str) and "\0" not in name) or type(name) is _Place
+    return (isinstance(name, str) and "\0" not in name) or type(name) is _ListIndex
 
 
-class _Place(int):
-    """A place in a list, where a name would stand."""
+class _ListIndex(int):
+    """An index of a list, where a dict has a name."""
 
 
 def _parts(value: Any) -> Iterator[tuple[Any, Any]]:
     if isinstance(value, Mapping):
         yield from value.items()
     elif isinstance(value, list | tuple):
-        yield from ((_Place(place), part) for place, part in enumerate(value))
+        yield from ((_ListIndex(place), part) for place, part in enumerate(value))
 
 
 def explain(value: Any) -> str:

@@ -20,7 +20,7 @@ UNAUTHORIZED = 13
 NOT_ALL = ("partialFilterExpression", "sparse", "hidden")
 
 Index = Mapping[str, Any]
-Insist = Callable[[Callable[[], Any]], Any]
+RunStep = Callable[[Callable[[], Any]], Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,23 +53,23 @@ class Target:
         return dict(self.options["collation"]) if self.options.get("collation") else None
 
 
-def look(collection: Collection[Any], insist: Insist) -> Target:
+def look(collection: Collection[Any], run_step: RunStep) -> Target:
     """Return what MongoDB says of a collection, as far as the user may know it.
 
-    :param insist: does a step, as often as it has to be done.
+    :param run_step: runs a step, and repeats it while a retry can help.
     """
     target = Target(database=collection.database.name, name=collection.name)
-    found = insist(partial(described, collection))
+    found = run_step(partial(described, collection))
     if found is None:
-        return replace(target, twin=insist(partial(_twin, collection)))
+        return replace(target, twin=run_step(partial(_twin, collection)))
     if found["type"] != "collection":
         return replace(target, kind=found["type"])
     return replace(
         target,
         kind="collection",
         options=found.get("options", {}),
-        indexes=insist(lambda: [dict(index) for index in collection.list_indexes()]),
-        shard_key=insist(partial(_shard_key, collection)),
+        indexes=run_step(lambda: [dict(index) for index in collection.list_indexes()]),
+        shard_key=run_step(partial(_shard_key, collection)),
     )
 
 

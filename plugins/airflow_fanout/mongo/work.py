@@ -44,7 +44,7 @@ class Work:
         self.total = 0
 
     def begin(self, step: str, total: int = 0) -> None:
-        """Start a step of so many documents; 0 if it has no number."""
+        """Start a step of `total` documents; 0 if the number is unknown."""
         with self._lock:
             self.step, self.done, self.total = step, 0, total
             self._moments = [(self._clock(), 0)]

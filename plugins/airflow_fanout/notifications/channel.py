@@ -1,4 +1,4 @@
-"""A channel: one of Airflow's notifiers, made anew for each message."""
+"""A channel: one of Airflow's notifiers, built for each message."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ async def send_late(*, channels: Sequence[Mapping[str, Any]], timezone: str, con
     callback the connections of its database (apache/airflow#66141).
 
     :param channels: the channels, as JSON.
-    :param timezone: the zone in which times are told.
+    :param timezone: the time zone of the times in the message.
     :param context: what Airflow gives: the run as its REST interface shows it, and the deadline.
     """
     # Notifiers block, and whatever else the triggerer waits for must not.

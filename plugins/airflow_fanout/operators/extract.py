@@ -44,16 +44,16 @@ class ExtractOperator(TextTemplates, BaseOperator, HasLineage):
     :param names: names for a value, or for a tuple's values; of an object, only these fields are kept.
     :param duplicates: "drop" keeps the first of equal parameters and counts the others; "refuse" fails.
     :param allow_empty: whether a list without parameters is right.
-    :param limit: only so many parameters, the first ones; a number or a template that gives one (or nothing).
+    :param limit: the number of parameters to keep, from the first on; or a template that gives one (or nothing).
     :param only: only these parameters, written as the source gives them; a list, or a template that gives a JSON
         list, such as `{{ params.only | tojson }}`. It is kept out of the rendered templates, which the UI shows.
-    :param shards: cut the list into so many ranges, over which fetch can be mapped:
+    :param shards: the number of ranges to cut the list into, so that fetch can be mapped over them:
         `GeventFetchOperator.partial(…).expand(shard=extract.output)`.
     :param preflight: whether the whole report is checked before the first request: connections, rights, names, the
         collection, templates, functions. `[fanout] preflight = False` switches that off for all reports.
 
     Returns the reference that the later tasks take as `parameters`, with the counts; with `shards`, a list of such
-    references. Fails without retry for a bad parameter, with retry when the source can't be had.
+    references. Fails without retry for a bad parameter, with retry if the source can't be read.
     """
 
     template_fields: Sequence[str] = ("limit",)

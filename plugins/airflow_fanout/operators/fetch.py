@@ -56,17 +56,17 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
     :param http_conn_id: the Airflow connection of the API.
     :param parameters: the output of an `ExtractOperator`: all of its list, or
     :param shard: one element of its output, where it cuts the list into shards; for `expand`.
-    :param concurrency: how many requests are under way at once, at the most; a number or a template that gives one,
-        such as `{{ params.concurrency or 100 }}`.
+    :param concurrency: the most requests under way at once; a number or a template that gives one, such as
+        `{{ params.concurrency or 100 }}`.
     :param timeouts: connect, read and total timeout of one try.
     :param retry: when a request is tried again within this task.
     :param throttle: how fast requests follow each other: it adapts to what the API can take.
     :param breaker: when the run is stopped early, because the rest is doomed.
     :param max_body_bytes: the largest answer, after decompression.
-    :param transport: what sends the requests: `curl`, `requests`, or `auto`, the first that can be had.
+    :param transport: what sends the requests: `curl`, `requests`, or `auto`, the first that is installed.
     :param processes: how many processes send the requests, each with its share of the concurrency and of all limits;
         by default as many as are useful for the concurrency, never more than the cores that this worker may use.
-    :param refetch: whether everything is requested anew, also what has good outcomes already; a template, such as
+    :param refetch: whether to request everything again, also what already has good outcomes; a template, such as
         `{{ params.refetch }}`.
 
     Returns a summary: counts by kind of outcome, seconds, rate, latencies. Bad outcomes don't fail this task; what
@@ -294,14 +294,14 @@ class _Part:
     def generation(self, *, refetch: bool) -> int:
         """Return the generation to write: the newest, or a new one after it.
 
-        A new one is begun when the newest has passed validation, or when it is complete and the run shall fetch anew.
+        A new one begins if the newest has passed validation, or if it is complete and the run fetches again.
         """
         shard = self.directory.shard(self.shard)
         newest = shard.newest()
         judged = read_validated(self.directory, self.manifest.id)
         passed = judged.generations.get(str(self.shard), 0) if judged else 0
-        anew = passed == newest or (refetch and shard.generation(newest).is_complete)
-        return newest + 1 if anew else newest
+        begins = passed == newest or (refetch and shard.generation(newest).is_complete)
+        return newest + 1 if begins else newest
 
 
 def _check_fields(request: Request, manifest: Manifest) -> None:

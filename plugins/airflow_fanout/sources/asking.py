@@ -89,7 +89,7 @@ class Asker:
 
         :param good: statuses of a page, which is JSON.
         :param last: statuses that say that there is no such page.
-        :raises BadSource: when it can't be had; `UnusableList` when that stays so.
+        :raises BadSource: if it can't be read now; `UnusableList` if a retry can't help.
         """
         budget, policy, total_s, garbled = RetryBudget(1.0), self._source.retry, self._source.timeouts.total_s, 0
         for attempt in count(1):

@@ -23,7 +23,7 @@ class EmptyList(FanoutError):
 
 @dataclass(eq=False)
 class BadSource(FanoutError):
-    """The list of parameters can't be had from its source."""
+    """The list of parameters can't be read from its source."""
 
     retry: ClassVar[bool] = True
 

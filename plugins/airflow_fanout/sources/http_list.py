@@ -79,8 +79,8 @@ class HttpList:
             bring the same items.
         :param sleep: waits for some seconds.
 
-        While it is iterated over, it raises `BadSource` when a page can't be had at this time, and `UnusableList`
-        when the list isn't what this says of it.
+        While it is iterated over, it raises `BadSource` if a page can't be read at this time, and `UnusableList`
+        if the list isn't what this says of it.
         """
         # A DAG file that only names a list doesn't load requests.
         from airflow_fanout.sources.reading import Reading

@@ -8,7 +8,7 @@
         journal/shard-0000/progress.json    how far the fetch was when it was seen last
         validated.json          what a validate task has passed: generations, files, counts, and their digest
     <staging>/<dag_id>/.history/<report>.jsonl    what the report's good runs were like
-    <staging>/<dag_id>/.history/failed/           the failed runs of which no recovery was told yet
+    <staging>/<dag_id>/.history/failed/           the failed runs whose recovery isn't reported yet
 
 Each execution of extract makes a list of its own, so that whatever still runs on an older one does no harm.
 A new generation begins when validated results are fetched again; a try is one execution of fetch.

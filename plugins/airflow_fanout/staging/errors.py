@@ -17,8 +17,8 @@ class DuplicateParameter(FanoutError):
 
     def __str__(self) -> str:
         return (
-            f"Parameter {self.index} of the source ({self.shown}) was there before. Mend the source, "
-            'or say duplicates="drop" to keep the first of each.'
+            f"Parameter {self.index} of the source ({self.shown}) appears earlier in the source, too. Fix the source, "
+            'or set duplicates="drop" to keep the first of each.'
         )
 
 

@@ -71,7 +71,7 @@ class Manifest:
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """What of the source is wanted: all of it, the first so many, or only some of it."""
+    """What of the source is wanted: all of it, the first few, or only some of it."""
 
     limit: int | None = None
     only: Collection[Any] = ()

@@ -11,7 +11,7 @@ import msgspec
 from airflow_fanout import codec
 from airflow_fanout.staging.files import append_whole, make_folder, read_file, write_whole
 
-# So many of the newest runs are kept once the file has grown larger than this, twice what they need.
+# Once the file is larger than LARGEST_BYTES, about twice what these need, only the newest runs are kept: this many.
 MOST_RUNS = 1_000
 LARGEST_BYTES = 250_000
 

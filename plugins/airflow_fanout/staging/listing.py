@@ -1,4 +1,4 @@
-"""What lies in a folder of the staging area: "not there" and "can't be read" are told apart, other names are passed by.
+"""What lies in a folder of the staging area: "not there" and "can't be read" differ, other names are skipped.
 
 `Path.glob` finds nothing in a folder that it may not read, and takes an editor's backup for what it is a copy of.
 """

@@ -35,7 +35,7 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class OpenFailure:
-    """A run that has failed, of which no recovery was told yet.
+    """A failed run whose recovery isn't reported yet.
 
     :param since: when it failed first.
     """

@@ -87,7 +87,7 @@ class Sweep:
 
     def finish_removals(self) -> None:
         """Remove what an earlier removal that was broken off has left."""
-        # What can't be read is told by the walk over the runs, once.
+        # The walk over the runs reports what can't be read, once.
         for dag in self._folders(self.staging, told=False):
             for entry in self._entries(dag, told=False):
                 if entry.is_symlink() and entry.name.startswith(REMOVED):

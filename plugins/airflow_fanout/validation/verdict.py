@@ -21,8 +21,8 @@ MOST_CAUSES = 20
 # An exception may say a whole answer; a message that people read has no room for it.
 LONGEST_TEXT = 400
 FAILED_CHECK = (
-    "If a check is wrong, mend it and clear the validate task; if the answers are, clear the run from its extract task "
-    "on, since fetch keeps what it has."
+    "If a check is wrong, fix it, then clear the validate task. If the answers are wrong, clear the run from its "
+    "extract task on: clearing fetch alone keeps the answers that it has."
 )
 
 

@@ -24,7 +24,7 @@ class BodyTooLarge(requests.RequestException):
 
 
 def too_large(most: int) -> BodyTooLarge:
-    """Return the exception for an answer of more than so many bytes."""
+    """Return the exception for an answer of more than `most` bytes."""
     return BodyTooLarge(f"the answer is larger than {most:,} bytes (max_body_bytes)")
 
 
@@ -42,7 +42,7 @@ class UnreadableJson(JSONDecodeError):
 
 
 class BoundedAdapter(HTTPAdapter):
-    """A connection pool for so many requests at once, whose answers have a limit on their size.
+    """A connection pool for a number of requests at once, with a limit on the size of an answer.
 
     A request with the header `Connection: close` has a connection for itself.
     """
@@ -152,7 +152,7 @@ class _Decompressor:
         return bool(self._left)
 
     def decompress(self, data: bytes, max_length: int = -1) -> bytes:
-        """Return what becomes of the next bytes, so much of it at the most."""
+        """Return the next bytes, decompressed: at most `max_length` of them."""
         if data:
             self._pieces = _chained(self._pieces, self._coding, data)
         found = []

@@ -29,7 +29,7 @@ class ChunkReader:
         self.is_over = False
 
     def read(self, most: int) -> bytes:
-        """Return what comes next of the body, at most so many bytes; nothing at its end.
+        """Return the next bytes of the body, at most `most`; empty at its end.
 
         :raises BadChunk: when a chunk is none.
         :raises EOFError: when the connection ends before the body.

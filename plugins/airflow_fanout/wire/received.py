@@ -81,7 +81,7 @@ class Received:
             self._chunks = ChunkReader(self._opened)
 
     def read(self, amt: int | None = None) -> bytes:
-        """Return what comes next of the body: all of it, or at most so many bytes.
+        """Return the next bytes of the body: all of it, or at most `amt`.
 
         :raises IncompleteRead: when the connection ends before the body.
         :raises BadChunk: when a chunk is none.
@@ -94,7 +94,7 @@ class Received:
         return b"".join(pieces)
 
     def read1(self, amt: int | None = None) -> bytes:
-        """Return what comes next of the body, at most so many bytes."""
+        """Return the next bytes of the body, at most `amt`."""
         return self._piece(PIECE if amt is None or amt < 0 else amt)
 
     def _piece(self, most: int) -> bytes:

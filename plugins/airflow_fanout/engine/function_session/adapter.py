@@ -54,7 +54,7 @@ class CurlAdapter(BoundedAdapter):
         self._most = settings.max_body_bytes
         self._origin = _origin(endpoint)
         self._exchanges = Exchanges(settings.concurrency)
-        # A handle keeps what it has been told: one that has sent a body is no good for a request without.
+        # A handle keeps its options: one that has sent a body can't be reused for a request without one.
         self._free: dict[tuple[str, bool], list[Transfer]] = {}
         self._options = {
             pycurl.NOSIGNAL: 1,
@@ -143,7 +143,7 @@ class CurlAdapter(BoundedAdapter):
             self._kept(sending).append(transfer)
 
     def _ended(self, transfer: Transfer, sending: Sending) -> Ended:
-        """Send what a handle has been told; again if what came wasn't its answer, and sending it twice is allowed."""
+        """Send a handle's request; send it again if the answer was another request's and a repeat is allowed."""
         has_body, read_s = sending.body is not None, sending.read_s or FOREVER_S
         ended = self._exchanges.run(transfer, read_s=read_s, has_body=has_body)
         for _ in range(MOST_REPEATED):
@@ -162,8 +162,8 @@ class CurlAdapter(BoundedAdapter):
         tell(pycurl.HTTPHEADER, sending.lines)
         tell(pycurl.CONNECTTIMEOUT_MS, max(1, round((sending.connect_s or FOREVER_S) * 1000)))
         if sending.method in UNREPEATABLE and sending.body is not None:
-            # On a kept-alive connection that dies before an answer, libcurl sends a request again by itself, unless it
-            # would have to begin anew with a body that is read from a function.
+            # If a kept-alive connection dies before an answer, libcurl repeats the request by itself, unless it would
+            # have to rewind a body that is read from a function.
             tell(pycurl.READFUNCTION, io.BytesIO(sending.body).read)
             tell(pycurl.POSTFIELDSIZE_LARGE, len(sending.body))
         elif sending.body is not None:

@@ -80,7 +80,7 @@ class Exchanges:
         return get_hub() is self._hub
 
     def run(self, transfer: Transfer, *, read_s: float, has_body: bool) -> Ended:
-        """Send what a handle has been told, and wait for the end.
+        """Send a handle's request, and wait for its end.
 
         A greenlet that is killed while it waits takes its transfer and the connection with it.
 

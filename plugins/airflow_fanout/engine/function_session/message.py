@@ -1,4 +1,4 @@
-"""Requests between requests and libcurl: what is told the one, of what the other has prepared."""
+"""Requests on their way from requests to libcurl: what the one has prepared, as the other takes it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Seconds = float | None
 
 
 class Sending(NamedTuple):
-    """A request as libcurl is told it; a `body` of `None` is none, a time limit of `None` is for ever."""
+    """A request as libcurl takes it; `None` as `body` sends none, `None` as a time limit sets no limit."""
 
     method: str
     url: str
@@ -36,7 +36,7 @@ class Sending(NamedTuple):
 
 
 def sending_of(request: PreparedRequest, timeout: Any) -> Sending | None:
-    """Return a request as libcurl is told it, `None` if it would send something else than requests."""
+    """Return a request as libcurl takes it, `None` if it would send something else than requests."""
     body = request.body.encode() if isinstance(request.body, str) else request.body
     method, url, limits = request.method or "", request.url or "", _limits(timeout)
     if limits is None or method not in METHODS or not _URL.fullmatch(url):
@@ -61,7 +61,7 @@ def _is_limit(limit: object) -> bool:
 
 @lru_cache(_REMEMBERED)
 def _lines(headers: tuple[tuple[str, str | bytes], ...], length: str | None) -> list[bytes] | None:
-    """Return the lines of these headers, `None` if libcurl can't be told them as they are.
+    """Return the lines of these headers, `None` if libcurl would change one of them.
 
     :param length: the body's, in bytes; `None` for no body.
     """

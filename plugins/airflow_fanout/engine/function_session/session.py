@@ -1,4 +1,4 @@
-"""The session that an author's function gets, where libcurl can be had."""
+"""The session that an author's function gets where libcurl is installed."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class Alarm:
     """Wakes the greenlet that waits: when a descriptor can be read, when a time has come, or when somebody rings.
 
     It may wake it for nothing; whoever waits looks for what there is to do. The descriptor's watcher is never stopped,
-    and the timer is set anew only when a wait is shorter than the one that it was set for.
+    and the timer is reset only if a wait is shorter than the one that it was set for.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -41,7 +41,7 @@ class Alarm:
         self._hub.loop.run_callback(self._wake)
 
     def wait(self, seconds: float) -> None:
-        """Wait for so long at the most; infinity is for ever, and 0 for one turn of the loop.
+        """Wait for at most this number of seconds; infinity waits for ever, and 0 for one turn of the loop.
 
         Even then through a timer: the loop runs fifty callbacks before timers and descriptors have their turn.
         """

@@ -15,7 +15,7 @@ from airflow_fanout.engine.libcurl.sockets import Sockets, bits_of
 if TYPE_CHECKING:
     from airflow_fanout.engine.libcurl.transfer import Transfer
 
-# So many sockets at a time: it bounds for how long other greenlets wait, and how fast connections are opened.
+# The sockets that one turn handles: this bounds how long other greenlets wait, and how fast connections are opened.
 BATCH = 64
 # When so large a share of the transfers can go on, libcurl looks at all of them: one call costs less than one for each.
 MOST = 0.5
@@ -57,7 +57,7 @@ class Multi:
             self._connections.soil(socket)
 
     def limit(self, most: int) -> None:
-        """Open no more connections than so many."""
+        """Open at most this number of connections."""
         self._multi.setopt(pycurl.M_MAX_TOTAL_CONNECTIONS, most)
 
     def know(self, transfer: Transfer) -> None:

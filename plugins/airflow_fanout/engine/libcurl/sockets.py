@@ -69,7 +69,7 @@ class Sockets:
             self._register(socket, events)
 
     def ready(self, most: int) -> list[tuple[int, int]]:
-        """Return the wanted sockets that are ready, at most so many, with the kernel's events."""
+        """Return at most `most` of the wanted sockets that are ready, with the kernel's events."""
         found: list[tuple[int, int]] = self._epoll.poll(0, most)
         wanted = [pair for pair in found if pair[0] in self._wanted]
         if len(wanted) < len(found):

@@ -1,4 +1,4 @@
-"""Declarative requests over libcurl: what a handle is told for a parameter, and what its answer means.
+"""Declarative requests over libcurl: the options of a parameter's handle, and what its answer means.
 
 Each option's meaning is in libcurl's manual, https://curl.se/libcurl/c/curl_easy_setopt.html.
 """

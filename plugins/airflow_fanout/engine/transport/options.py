@@ -1,4 +1,4 @@
-"""What a handle of libcurl's is told: the options of a connection and of a request, and header lines.
+"""The options of a libcurl handle: those of a connection, those of a request, and header lines.
 
 Each option's meaning is in libcurl's manual, https://curl.se/libcurl/c/curl_easy_setopt.html.
 """
@@ -66,7 +66,7 @@ def _line(name: str, text: str) -> bytes:
 
 
 def options_of(endpoint: Endpoint, request: Request, settings: FetchSettings) -> dict[int, Any]:
-    """Return what a handle is told of a declarative request that is the same for each parameter."""
+    """Return the options of a declarative request that are the same for each parameter."""
     return {
         pycurl.NOSIGNAL: 1,
         pycurl.USERAGENT: USER_AGENT,
@@ -107,7 +107,7 @@ def _connection_options(endpoint: Endpoint, request: Request) -> dict[int, Any]:
 
 
 def tls_options(endpoint: Endpoint) -> dict[int, Any]:
-    """Return what a handle is told of certificates: whose it believes, of a server and of a proxy, and its own."""
+    """Return the options for certificates: which it trusts, for a server and for a proxy, and its own."""
     if not endpoint.verify:
         checked: dict[int, Any] = {
             pycurl.SSL_VERIFYPEER: 0,

@@ -113,7 +113,7 @@ def _words(error: BaseException) -> str:
     try:
         return str(error)
     except Exception as unspeakable:  # noqa: BLE001 - an author's exception may fail at saying what it is
-        return f"its own text can't be had ({type(unspeakable).__name__})"
+        return f"its message can't be read ({type(unspeakable).__name__})"
 
 
 def _printable(text: str) -> str:

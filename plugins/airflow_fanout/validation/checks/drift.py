@@ -63,7 +63,7 @@ class _DriftWatch(RunningCheck):
             return None
         return (
             f"{'; '.join(found)} (the median of {len(past)} good runs). "
-            f"If it is to stay so, remove {self._history.path}, and runs are compared anew from the next ones on."
+            f"If this is the new normal, remove {self._history.path}: the next runs start a new comparison."
         )
 
     def _rows(self, now: GoodRun, past: list[GoodRun]) -> str | None:

@@ -14,7 +14,7 @@ from airflow_fanout.validation.verdict import cut, show
 class CheckContext:
     """What checks get to know of a run before they look at its results.
 
-    :param records: gives one record for each parameter that has any, anew each time it is called.
+    :param records: returns a new iterator on each call, over one record for each parameter that has any.
     :param history: the good runs of the report.
     :param samples: how many of its findings a check names.
     :param shown: whether parameters and values appear as they are, or masked.
