@@ -33,9 +33,7 @@ UNSENT = (
     Refused("misspelt", "extract", ("endpoint uses {tle}", "every parameter of this list has: tel", "mean {tel}?")),
     Refused("not_json", "extract", ("Parameter 1 of the source", "isn't JSON", "a dict that JSON can hold")),
     Refused("empty", "extract", ("nobody (bad_input", "no parameter at all", "allow_empty=True")),
-    Refused(
-        "twins_refused", "extract", ("Parameter 10 of the source", "appears earlier in the source", 'duplicates="drop"')
-    ),
+    Refused("twins_refused", "extract", ("Parameter 10 of the source", "appears earlier", 'duplicates="drop"')),
     Refused("no_connection", "extract", ("'nowhere' isn't there", "AIRFLOW_CONN_NOWHERE")),
     Refused("no_host", "extract", ("'hostless' has no host", "Admin > Connections")),
     Refused("not_a_number", "extract", ("concurrency is 'plenty'", "a whole number from 1 on")),

@@ -16,14 +16,14 @@ from airflow_fanout.model.settings import Throttle
 
 # Decrease by a third; half, as in TCP, costs more throughput than a server's refusals are worth.
 BACK_OFF = 0.7
-# So many refusals and timeouts among the requests are the API's own weather, at any load: without this share, a few
+# This share of refusals and timeouts is the API's own weather, at any load: if none were allowed, a few
 # requests that always hang would bring the limit down to the floor (as BBR tolerates losses that TCP doesn't).
 TOLERATED = 0.08
 # Latency under load may be half as much again as without: a queue as long as half the work.
 TOLERANCE = 1.5
 # Below this, in milliseconds, growing latency is the noise of schedulers and timers.
 NOISE_MS = 5.0
-# The median of so many latencies that scatter widely (log-normal, sigma 1) is right within a quarter.
+# The median of this number of widely scattered latencies (log-normal, sigma 1) is right within a quarter.
 SHORTEST_WINDOW = 32
 # The standard error of the difference of two such medians, by the distance of the quartiles: √2 · 1.25 s / √32, where
 # s is this distance / 1.35.

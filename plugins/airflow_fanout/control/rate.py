@@ -48,7 +48,7 @@ class Rate:
             self.next_s = max(self.next_s, now_s - 0.05) + 1 / self._rate
 
     def accepted(self, now_s: float, begun_s: float, many: int = 1) -> None:
-        """Note that the server has carried out so many requests, the last of which was sent at `begun_s`."""
+        """Note that the server has carried out `many` requests, the last of which was sent at `begun_s`."""
         if begun_s > self._changed_s:
             self._accepting_s = min(self._accepting_s, now_s)
         self._accepted.append((now_s, many))

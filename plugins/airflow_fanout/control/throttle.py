@@ -51,7 +51,7 @@ class Limiter:
         return 1 if self._rate.per_s is not None else self._concurrency.limit - self.in_flight
 
     def begin(self, now_s: float, many: int = 1) -> None:
-        """Note that so many requests are sent, no more than there is room for."""
+        """Note that `many` requests are sent; there must be room for them."""
         self.in_flight += many
         self._rate.sent(now_s)
 
