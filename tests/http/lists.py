@@ -11,8 +11,8 @@ import pytest
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.codec import Json
 from airflow_fanout.model.settings import Retry
-from airflow_fanout.sources import HttpList
 from airflow_fanout.sources.errors import BadSource
+from airflow_fanout.sources.http_list import HttpList
 from tests.http.servers import Connection, Seen, Server, as_json
 
 QUICK = Retry(max_attempts=3, initial_delay_s=0.0)

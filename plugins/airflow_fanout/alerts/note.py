@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from traceback import extract_tb
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.model.outcome import Kind
-from airflow_fanout.model.progress import Progress
+
+if TYPE_CHECKING:
+    from airflow_fanout.model.progress import Progress
 
 # The name of the XCom: Airflow removes it by itself when the task is tried again.
 KEY = "failure"

@@ -32,7 +32,7 @@ from airflow_fanout.staging.frozen import Duplicates, Manifest, Selection, freez
 if TYPE_CHECKING:
     from airflow.sdk import TaskGroup
 
-    from airflow_fanout.sources import HttpList
+    from airflow_fanout.sources.http_list import HttpList
 
 
 class ExtractOperator(TextTemplates, BaseOperator, HasLineage):
@@ -188,7 +188,7 @@ class ExtractOperator(TextTemplates, BaseOperator, HasLineage):
 
 def _http_list(source: object) -> HttpList:
     # A DAG file that doesn't name one hasn't loaded it.
-    from airflow_fanout.sources import HttpList
+    from airflow_fanout.sources.http_list import HttpList
 
     if not isinstance(source, HttpList):
         raise BadSetting("source", source, "a callable that gives the parameters, or an HttpList")

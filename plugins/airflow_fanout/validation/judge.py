@@ -1,0 +1,152 @@
+"""Judging a run: every result is counted and checked, then there is one verdict. Nothing here knows Airflow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_fanout.staging.directory import ListDirectory
+from airflow_fanout.staging.files import mode_of
+from airflow_fanout.staging.frozen import Manifest
+from airflow_fanout.staging.history import GoodRun, History
+from airflow_fanout.staging.results import Results, check_fetched
+from airflow_fanout.staging.validated import mark_validated
+from airflow_fanout.validation.checks.drift import Drift
+from airflow_fanout.validation.checks.listed import Check
+from airflow_fanout.validation.checks.running import CheckContext
+from airflow_fanout.validation.inspection import Inspection
+from airflow_fanout.validation.judging import Judging
+from airflow_fanout.validation.verdict import Finding, Rules, Tally, account
+
+
+@dataclass(frozen=True)
+class Demands:
+    """What a report demands of its results.
+
+    :param rules: which outcomes count as good, and the least share of them.
+    :param checks: what else the results must be.
+    :param samples: how many parameters of each cause an account shows.
+    :param shown: whether these may be shown as they are.
+    """
+
+    rules: Rules
+    checks: Sequence[Check] = ()
+    samples: int = 3
+    shown: bool = False
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a judging has found.
+
+    :param findings: the checks that failed.
+    :param seconds: how long it took.
+    """
+
+    tally: Tally
+    findings: Sequence[Finding]
+    demands: Demands
+    seconds: float
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the results may be loaded."""
+        return not self.findings and self.demands.rules.accept(self.tally)
+
+    def account(self, place: str) -> str:
+        """Return the account for people: the counts, the causes, what each check found, and what to do.
+
+        :param place: where the results are.
+        """
+        return account(self.tally, self.demands.rules, place, self.findings, len(self.demands.checks))
+
+    def summary(self) -> dict[str, Any]:
+        """Return the counts, as plain JSON."""
+        return {
+            **self.tally.summary(),
+            "coverage": self.demands.rules.coverage(self.tally),
+            "rows": self.tally.rows,
+            "checks": len(self.demands.checks),
+            "seconds": round(self.seconds, 3),
+            "rate_per_s": round(self.tally.total / self.seconds, 1),
+        }
+
+
+class Judge:
+    """Judges the results of one finished fetch.
+
+    :param directory: the run's list, journal and history.
+    :param manifest: what the list says of itself.
+    :param demands: what the report demands.
+    :param warn: takes a sentence about something that is no reason to fail.
+    :raises FetchNotFinished: if the fetch of a part of the list hasn't come to its end.
+
+    `progress` says how far it is, and `tally` has the counts so far.
+    """
+
+    def __init__(
+        self, directory: ListDirectory, manifest: Manifest, demands: Demands, warn: Callable[[str], None]
+    ) -> None:
+        check_fetched(directory, manifest)
+        self._directory, self._manifest, self._demands, self._warn = directory, manifest, demands, warn
+        self._history = History(directory.history)
+        self.progress = Judging(manifest.count)
+        self.tally = Tally(total=manifest.count, samples=demands.samples, shown=demands.shown)
+
+    def judge(self) -> Judgement:
+        """Judge everything before anything fails, so that one account has all of it.
+
+        Good results are marked as validated, with the digests of what was judged, and remembered for later runs.
+        """
+        begun = time.monotonic()
+        results = Results(self._directory, self._manifest)
+        findings = self._findings(results)
+        judgement = Judgement(self.tally, findings, self._demands, time.monotonic() - begun)
+        if judgement.is_good:
+            mark_validated(self._directory, results.validated(self.tally.kinds))
+            self._remember()
+        return judgement
+
+    def _findings(self, results: Results) -> list[Finding]:
+        """Count all records, and return the checks that fail."""
+        case = CheckContext(
+            records=lambda: self.progress.watched("A check reads the results again", results.records()),
+            history=self._history,
+            samples=self._demands.samples,
+            shown=self._demands.shown,
+        )
+        with Inspection(self._checks(), case) as inspection:
+            for record in self.progress.watched("Judging the results", results.records()):
+                self.tally.add(record)
+                inspection.add(record)
+            self.tally.add_not_tried(results.missing())
+            return inspection.findings(self._run())
+
+    def _checks(self) -> list[Check]:
+        # A run for a part of the list is as unlike the others as it was meant to be.
+        checks = [check for check in self._demands.checks if not (self._manifest.partial and isinstance(check, Drift))]
+        if any(isinstance(check, Drift) for check in checks) and (unreadable := self._history.unreadable()):
+            self._warn(
+                f"{unreadable} lines of the history, {self._history.path}, can't be read, and Drift compares with the "
+                "other runs only. Remove these lines; remove the file to begin a new history."
+            )
+        return checks
+
+    def _remember(self) -> None:
+        if self._manifest.partial:
+            return
+        try:
+            self._history.add(self._run(), mode_of(self._directory.path))
+        except OSError as error:
+            # The results are good, whatever later runs can be compared with.
+            self._warn(f"This run could not be added to the history, {self._history.path}: {error}")
+
+    def _run(self) -> GoodRun:
+        return GoodRun(
+            as_of=self._manifest.as_of,
+            parameters=self._manifest.count,
+            rows=self.tally.rows,
+            null_share=round(self.tally.null_share, 6),
+        )
