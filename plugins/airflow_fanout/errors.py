@@ -55,6 +55,6 @@ class BadConnection(FanoutError):
 
     def __str__(self) -> str:
         return (
-            f"The connection {self.conn_id!r} {self.problem}. Set it under Admin > Connections, or by the environment "
+            f"The connection {self.conn_id!r} {self.problem}. Set it under Admin > Connections, or in the environment "
             f"variable AIRFLOW_CONN_{self.conn_id.upper()}."
         )

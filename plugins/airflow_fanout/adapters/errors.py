@@ -16,7 +16,7 @@ class NoList(FanoutError):
         return (
             "There is no list: the extract task has returned nothing in this run. It was skipped, it hasn't run yet, "
             "its XCom was deleted, or its do_xcom_push is False. Clear the run from extract on. If extract may be "
-            "skipped, let this task be skipped with it: the trigger rule none_failed lets it run all the same."
+            "skipped, use a trigger rule that skips this task with it; none_failed runs it anyway."
         )
 
 
@@ -31,9 +31,9 @@ class LoadBroke(FanoutError):
 
     def __str__(self) -> str:
         return (
-            f"Load failed with {self.kind}, raised in: {self.places}. What the error says isn't shown, since it may "
-            "hold personal data. Load is safe to run again. If a line of the report's own file is among these, look "
-            "there; else report the lines as a defect."
+            f"Load failed with {self.kind}, raised in: {self.places}. The error's text isn't shown, because it may "
+            "hold personal data. If one of these lines is in the report's own file, fix it there; if not, report the "
+            "lines as a bug. Load is safe to run again."
         )
 
 
@@ -48,7 +48,8 @@ class SharedTarget(FanoutError):
 
     def __str__(self) -> str:
         return (
-            f'{self.collection} belongs to the instance with map index {self.other} of this load already, and mode="'
-            f'{self.mode}" would remove its documents. Nothing was written. Use mode="upsert", or give each instance a '
-            f"collection of its own. If the mapping was changed since then, remove {self.claim} and clear this task."
+            f"{self.collection} already belongs to the instance with map index {self.other} of this load, and "
+            f'mode="{self.mode}" would remove its documents. Nothing was written. Use mode="upsert", or give each '
+            f"instance its own collection. If the mapping has changed since then, remove {self.claim}, then clear this "
+            "task."
         )

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 TIMED_OUT = (
-    "The task took longer than its execution_timeout. Raise that, or look at what was slow; what was fetched isn't "
-    "requested again."
+    "The task took longer than its execution_timeout. Raise the timeout, or find out what was slow. What was "
+    "fetched isn't requested again."
 )
 
 

@@ -14,17 +14,17 @@ from airflow_fanout.alerts.note import Counts, FailureNote
 MOST_GROUPS = 10
 # Airflow's words for why a run has failed -> what they mean; a task that failed needs no words of its own.
 REASONS = {
-    "timed_out": "The run took longer than the DAG's dagrun_timeout allows, and was ended by it.",
-    "all_tasks_deadlocked": "None of the tasks that were left could run any more.",
+    "timed_out": "Airflow ended the run, because it took longer than the DAG's dagrun_timeout.",
+    "all_tasks_deadlocked": "None of the remaining tasks could run.",
 }
 SILENT = (
-    "The task ended without a word: somebody marked it as failed, it was killed, or its worker was lost. The most "
-    "frequent cause of a kill is the worker's memory limit."
+    "The task ended without a word: somebody marked it as failed, it was killed, or its worker was lost. If it "
+    "was killed, the most likely cause is the worker's memory limit."
 )
-STRANGE = "This task isn't one of the plugin's: what happened is in its log."
-NEXT = "What to do is in the message above; docs/operating.md has each failure."
+STRANGE = "This task isn't one of the plugin's. Its log says what happened."
+NEXT = "The message above says what to do; docs/operating.md explains each failure."
 CLEAR = (
-    "When the cause is gone, clear the failed task with its downstream tasks: what was fetched isn't requested again."
+    "Once the cause is fixed, clear the failed task with its downstream tasks. What was fetched isn't requested again."
 )
 
 
@@ -124,9 +124,9 @@ def _pieces(run: FailedRun, pages: Pages) -> Iterator[Piece]:
         yield Quote(group[0].message)
         yield Link("Log", pages.log(run.run_id, group[0].task_id, group[0].map_index))
     if len(run.groups) > MOST_GROUPS:
-        yield Say(f"{len(run.groups) - MOST_GROUPS} more failures are in the run's page.")
+        yield Say(f"The run's page lists {len(run.groups) - MOST_GROUPS} more failures.")
     if run.waiting:
-        yield Say(f"Not run because of that: {', '.join(run.waiting)}.")
+        yield Say(f"Not run as a result: {', '.join(run.waiting)}.")
     # Validate says itself what is to be cleared: itself would judge the same results again.
     yield Say(NEXT if _told_by_validate(run) else f"{NEXT} {CLEAR}")
     yield Link("Run", pages.run(run.run_id))

@@ -12,9 +12,9 @@ from airflow_fanout.staging.live import Live
 # Progress is written every five seconds; what is older than this stands still, or its task is gone.
 FRESH_S = 60
 STATES = {
-    "queued": "The run hasn't begun: it waits for its turn.",
-    "failed": "The run has failed; a message of its own has told so.",
-    "success": "The run has been loaded since.",
+    "queued": "The run hasn't started: it is waiting in the queue.",
+    "failed": "The run has failed; another message reports that.",
+    "success": "The run has been loaded since then.",
 }
 
 
@@ -51,34 +51,34 @@ def _briefly(run: LateRun) -> str:
 
 
 def _pieces(run: LateRun, pages: Pages, now: datetime) -> Iterator[Piece]:
-    yield Say(STATES.get(run.state, "The run goes on."))
+    yield Say(STATES.get(run.state, "The run is still in progress."))
     if run.problem:
         yield Say(run.problem)
     if run.state == "running":
         for report in run.reports:
             yield Quote(_line(report, now))
         if not run.reports and not run.problem:
-            yield Say("No task of it has written anything yet.")
-    yield Say("docs/operating.md says what slows a run down, and how to let it go on.")
+            yield Say("None of its tasks has written anything yet.")
+    yield Say("docs/operating.md explains what slows a run down, and how to resume it.")
     yield Link("Run", pages.run(run.run_id))
     yield Link("Report", pages.report)
 
 
 def _line(report: Live, now: datetime) -> str:
     if report.step != "fetch":
-        return f"{report.step} is next, or runs" + (f"; {report.total:,} parameters" if report.total else "")
+        return f"{report.step} is next or running" + (f"; {report.total:,} parameters" if report.total else "")
     share = f" ({1000 * report.done // report.total / 10:.1f} %)" if report.total else ""
     left = "" if report.left_s is None else f", about {_duration(report.left_s)} left"
-    waits = f"; it waits: {report.waits_for}" if report.waits_for else ""
+    waits = f"; waiting: {report.waits_for}" if report.waits_for else ""
     done = f"fetch: {report.done:,} of {report.total:,}{share}, {report.rate_per_s:,.0f}/s{left}"
     return f"{done}{waits}{_age(report, now)}"
 
 
 def _age(report: Live, now: datetime) -> str:
     if report.seen is None:
-        return "; nothing was heard of it yet"
+        return "; no news of it yet"
     age = (now - report.seen).total_seconds()
-    return f"; nothing was heard of it for {_duration(age)}" if age > FRESH_S else ""
+    return f"; no news of it for {_duration(age)}" if age > FRESH_S else ""
 
 
 def _duration(seconds: float) -> str:

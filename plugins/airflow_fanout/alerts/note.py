@@ -78,7 +78,7 @@ def describe(error: BaseException) -> tuple[str, str]:
     """
     own = next((found for found in (error, error.__cause__) if isinstance(found, FanoutError)), None)
     if own is None:
-        said = f"{type(error).__name__}{_place(error)}. What it says is in the log, since it may hold personal data."
+        said = f"{type(error).__name__}{_place(error)}. The log has its text, which may hold personal data."
         return type(error).__name__, said
     # Its forms of secrets take a while to compile: not in a DAG file that is parsed.
     from airflow_fanout.privacy.redaction import redact, without_secrets

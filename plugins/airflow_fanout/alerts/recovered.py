@@ -16,10 +16,10 @@ def recovered(run: Run, failures: Sequence[OpenFailure], zone: tzinfo, pages: Pa
 
 def _pieces(run: Run, failures: Sequence[OpenFailure], zone: tzinfo, pages: Pages) -> Iterator[Piece]:
     since = failures[0].since.astimezone(zone)
-    yield Say(f"It had failed since {since:%Y-%m-%d %H:%M} ({since.tzname()}).")
+    yield Say(f"It had been failing since {since:%Y-%m-%d %H:%M} ({since.tzname()}).")
     yield Link("Run", pages.run(run.run_id))
     for failure in failures:
         if not failure.is_completed_by(run):
-            yield Say(f"Still missing is {day(failure.as_of, zone)}: clear that run's failed task to have it, too.")
+            yield Say(f"{day(failure.as_of, zone)} is still missing. To load it, clear that run's failed task.")
             yield Link("Failed run", pages.run(failure.run_id))
     yield Link("Report", pages.report)

@@ -17,8 +17,9 @@ class BadTemplate(FanoutError):
 
     def __str__(self) -> str:
         return (
-            f"{self.text!r} {self.problem}. Fields are written {{name}}, or {{0}}, {{1}} where values have no name. "
-            "A text with braces of its own (GraphQL, JSON) can be a field of the parameter, or be sent by a function."
+            f"{self.text!r} {self.problem}. Write a field as {{name}}, or as {{0}}, {{1}} if the values have no names. "
+            "If the text has braces of its own (GraphQL, JSON), put it into a field of the parameter, or send it from "
+            "a function."
         )
 
 
@@ -42,7 +43,7 @@ class UnknownField(FanoutError):
     def __str__(self) -> str:
         has = f"every parameter of this list has: {', '.join(self.known) or 'no fields'}"
         if self.known and all(name.isdecimal() for name in self.known):
-            has = f"the parameters of this list have no names, only places ({', '.join(self.known)})"
+            has = f"the parameters of this list have no names, only positions ({', '.join(self.known)})"
         return f"{self.where} uses {{{self.field}}}, but {has}.{self._hint()}"
 
     def _hint(self) -> str:

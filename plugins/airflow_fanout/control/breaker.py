@@ -85,7 +85,7 @@ class OutageEnd(Enum):
     """How an outage has ended."""
 
     BACK = "the server answers again"
-    PARTIAL = "a request from before it was answered: the server was there, and had too much to do"
+    PARTIAL = "a request sent before the outage was answered: the server was overloaded, not down"
 
 
 class OutageDetector:

@@ -31,7 +31,7 @@ class Verdict(Enum):
 
     FINAL = "it stands"
     LATER = "the last pass asks once more"
-    HAND_BACK = "the server wants no requests for longer than a worker slot is worth"
+    HAND_BACK = "the API asked us to wait longer than the task keeps its worker slot"
 
 
 class RetryBudget:

@@ -17,9 +17,9 @@ class FunctionNotSent(FanoutError):
 
     def __str__(self) -> str:
         return (
-            f"The function {self.function} can't be sent to the engine, which runs in an interpreter of its own: "
-            f"{self.why}. Give it plain values: secrets by the connection, values of the run by the parameters or by "
-            "an XCom in a functools.partial, all else by constants of its file."
+            f"The function {self.function} can't be sent to the engine, which runs in its own interpreter: {self.why}. "
+            "Use plain values only. Put secrets into the connection, values of the run into the parameters or into an "
+            "XCom in a functools.partial, and everything else into constants of the function's file."
         )
 
 
@@ -35,7 +35,7 @@ class TooFewFiles(FanoutError):
     def __str__(self) -> str:
         lower = f"Set concurrency to at most {self.possible}, or raise" if self.possible else "Raise"
         return (
-            f"A concurrency of {self.concurrency} needs {self.needed} open files, and {self.limit} are allowed here. "
+            f"A concurrency of {self.concurrency} needs {self.needed} open files, but this worker allows {self.limit}. "
             f"{lower} the worker's limit (ulimit -n)."
         )
 
@@ -50,9 +50,9 @@ class EngineDied(FanoutError):
     last_words: str
 
     def __str__(self) -> str:
-        said = f" It said last: {self.last_words}" if self.last_words else ""
+        said = f" Its last output was: {self.last_words}" if self.last_words else ""
         return (
-            f"The engine {self.how} before its work was done. What it has fetched is in the journal; "
+            f"The engine {self.how} before its work was done. Its results so far are in the journal; "
             f"the next try requests only the rest.{said}"
         )
 
@@ -69,13 +69,13 @@ class EngineStopped(FanoutError):
     def __str__(self) -> str:
         return (
             f"The fetch was stopped after {self.done:,} of {self.total:,} parameters. "
-            "They are in the journal; the next try requests only the rest."
+            "Their outcomes are in the journal; the next try requests only the rest."
         )
 
 
 @dataclass(eq=False)
 class LongWait(FanoutError):
-    """The server wants no requests for longer than a worker slot is worth."""
+    """The API asked us to wait, for longer than the task keeps its worker slot."""
 
     retry: ClassVar[bool] = True
 
@@ -86,7 +86,7 @@ class LongWait(FanoutError):
     def __str__(self) -> str:
         return (
             f"The API asked us to wait {self.seconds:,.0f} s. {self.done:,} of {self.total:,} parameters are in "
-            "the journal; the task goes on with the rest then."
+            "the journal; the task requests the rest after the wait."
         )
 
 
@@ -96,14 +96,14 @@ class Superseded(FanoutError):
 
     def __str__(self) -> str:
         return (
-            "A newer try of this fetch has begun, so this one has stopped; what it fetches now would not count. "
-            "There is nothing to do: look at the newer one."
+            "A newer try of this fetch has begun, so this one stopped: its results would no longer count. "
+            "There is nothing to do. Follow the newer try."
         )
 
 
 @dataclass(eq=False)
 class Tripped(FanoutError):
-    """The breaker has stopped the run, because the rest was doomed.
+    """The breaker stopped the run, because the rest would have failed, too.
 
     `cause` names the most frequent failure ("HTTP 404"), `of_cause` counts it; `total` are the parameters that this try
     was about, `begun` those of them for which a request was sent, and `under_way` what of these has no outcome.
@@ -129,9 +129,9 @@ class Tripped(FanoutError):
         most = "" if self.of_cause == self.failed else f"{self.of_cause:,} of them "
         rest = self.total - self.begun
         left = f" The other {rest:,} were not requested." if rest > 0 else ""
-        lost = f" {self.under_way:,} more were under way and have no outcome." if self.under_way else ""
-        too = f"If that fails, too, {self.fix[:1].lower()}{self.fix[1:]}."
-        on = f"The next try of this task goes on with the rest. {too}"
+        lost = f" {self.under_way:,} more were in flight and have no outcome." if self.under_way else ""
+        too = f"If it fails, too, {self.fix[:1].lower()}{self.fix[1:]}."
+        on = f"The next try of this task requests the rest. {too}"
         then = on if self.transient else f"{self.fix}, then clear this task."
         return (
             f"Stopped after {self.sample:,} of {self.total:,} parameters: {share}, {most}with {self.cause}."
@@ -141,7 +141,7 @@ class Tripped(FanoutError):
 
 @dataclass(eq=False)
 class NotStarted(FanoutError):
-    """The first requests have failed of a cause that no waiting cures."""
+    """The first requests failed for a cause that waiting doesn't fix."""
 
     requests: int
     problem: str
@@ -156,7 +156,7 @@ class NotStarted(FanoutError):
 
 @dataclass(eq=False)
 class ApiDown(FanoutError):
-    """The API has stopped answering, for longer than anybody waits."""
+    """The API gave no answer for longer than `outage_s`."""
 
     retry: ClassVar[bool] = True
 
@@ -167,8 +167,8 @@ class ApiDown(FanoutError):
 
     def __str__(self) -> str:
         return (
-            f"The API gave no answer for {self.seconds:,.0f} s ({self.reason}): stopped after {self.done:,} of "
-            f"{self.total:,} parameters. They are in the journal; the next try requests only the rest."
+            f"The API gave no answer for {self.seconds:,.0f} s ({self.reason}). The fetch stopped after {self.done:,} "
+            f"of {self.total:,} parameters. Their outcomes are in the journal; the next try requests only the rest."
         )
 
 
@@ -182,9 +182,9 @@ class EngineBlocked(FanoutError):
 
     def __str__(self) -> str:
         return (
-            f"Calls of the report's function have ended {self.times} engines of this try, so it was stopped. The last "
-            f"was that of parameter {self.parameter}: {self.why} What was fetched is in the journal. Fix the function, "
-            "then clear this task."
+            f"Calls of the report's function have ended {self.times} engines of this try, so it stopped. The last one "
+            f"was the call for parameter {self.parameter}: {self.why} The results so far are in the journal. Fix the "
+            "function, then clear this task."
         )
 
 
@@ -200,7 +200,8 @@ class EngineFailed(FanoutError):
 
     def __str__(self) -> str:
         said = (
-            f"The engine failed: {self.kind}: {self.message}. What was written to the journal counts for the next try."
+            f"The engine failed: {self.kind}: {self.message}. The results so far are in the journal; the next try "
+            "requests only the rest."
         )
         return f"{said}\n{self.details}".rstrip()
 
@@ -220,8 +221,8 @@ class AsyncFunction(FunctionNotSent):
 
     def __str__(self) -> str:
         return (
-            f"The function {self.function} is async, and the engine awaits nothing. Write a plain `def` that calls "
-            "session.get(…): the engine makes as many calls at once as `concurrency` says, so asyncio isn't needed. "
+            f"The function {self.function} is async, but the engine awaits nothing. Write a plain `def` that calls "
+            "session.get(…): the engine runs up to `concurrency` calls at once, so asyncio isn't needed. "
             "(asyncio.run can't run in the engine.)"
         )
 
@@ -237,6 +238,6 @@ class FunctionMisfits(FanoutError):
     def __str__(self) -> str:
         return (
             f"The function {self.function} doesn't fit its arguments: it is called with ({', '.join(self.given)}): "
-            f"{self.problem}. The session comes first, then an object's fields by their names, or a tuple's values in "
-            "their order. Change the function's arguments, or the `names` of extract."
+            f"{self.problem}. The session comes first, then an object's fields by name, or a tuple's values in "
+            "order. Change the function's arguments, or the `names` of extract."
         )

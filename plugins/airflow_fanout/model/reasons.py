@@ -26,8 +26,8 @@ _KNOWN = (
 _FAILURES = {
     Kind.TIMEOUT: "timeouts",
     Kind.CONNECTION_ERROR: "connection errors",
-    Kind.INVALID: "answers that can't be read",
-    Kind.ERROR: "errors of the report's own code",
+    Kind.INVALID: "unreadable answers",
+    Kind.ERROR: "errors in the report's own code",
 }
 
 
@@ -49,7 +49,7 @@ def failures(kind: Kind, status: int | None) -> str:
 def fix_of(kind: Kind, status: int | None, connection: str, *, transient: bool) -> str:
     """Return what to do when most parameters fail like that; `transient` says whether it may pass by itself."""
     if transient:
-        return f"Look at the state of the API of {connection}"
+        return f"Check the state of the API of {connection}"
     if status in (401, 403, 407):
         return f"Correct the credentials of {connection}"
     if kind is Kind.ERROR:
@@ -67,7 +67,7 @@ class Remedy:
 
 REMEDIES = {
     Cause.UNKNOWN_HOST: Remedy(
-        "the host of {connection} is unknown ({said})", "Correct the host, or the name service that the workers use"
+        "the host of {connection} is unknown ({said})", "Correct the host, or fix name resolution on the workers"
     ),
     Cause.UNKNOWN_PROXY: Remedy(
         "the host of the proxy of {connection} is unknown ({said})",
@@ -75,23 +75,23 @@ REMEDIES = {
     ),
     Cause.CERTIFICATE: Remedy(
         "the server's certificate of {connection} isn't trusted ({said})",
-        "Correct its host, or set `verify` in its extra to the file of the authority that has signed the certificate",
+        "Correct its host, or set `verify` in its extra to the file of the CA that signed the certificate",
     ),
     Cause.TLS_FILE: Remedy(
         "a certificate or key file of {connection} can't be used ({said})",
         "Correct `verify` or `cert` in its extra; every worker needs the file",
     ),
     Cause.TLS: Remedy(
-        "no secure connection can be agreed on ({said})",
-        "Check the address of {connection} (https or http, the port), and whether the server wants a client's "
-        "certificate (`cert` in its extra)",
+        "no TLS connection could be established ({said})",
+        "Check the address of {connection} (https or http, the port), and whether the server requires a "
+        "client certificate (`cert` in its extra)",
     ),
     Cause.CREDENTIALS: Remedy(
         "the API refused the credentials of {connection} ({said})", "Correct its login, password or token"
     ),
     Cause.FORBIDDEN: Remedy(
         "the API refused the first requests ({said})",
-        "Check what the credentials of {connection} allow; if that is a normal answer for some parameters, set "
+        "Check what the credentials of {connection} allow. If some parameters normally get this answer, set "
         "Breaker(startup_attempts=0)",
     ),
     Cause.PROXY_CREDENTIALS: Remedy(

@@ -36,8 +36,8 @@ class CountMismatch(FanoutError):
     def __str__(self) -> str:
         return (
             f"{self.given:,} documents were given to {self.collection}, and MongoDB confirms {self.written:,}. "
-            "Load is safe to run again. If it stays so, another program or a TTL index removes or replaces documents "
-            "with the keys of this run."
+            "Load is safe to run again. If it fails in this way again, find out which program or TTL index removes or "
+            "replaces documents with the keys of this run."
         )
 
 
@@ -54,8 +54,8 @@ class WriteRefused(FanoutError):
 
     def __str__(self) -> str:
         return (
-            f"MongoDB refused {self.refused:,} document(s) for {self.collection}; the first with code {self.code}: "
-            f"{self.message}. Load is safe to run again once the cause is gone."
+            f"MongoDB refused {self.refused:,} document(s) for {self.collection}, the first one with code {self.code}: "
+            f"{self.message}. Fix the cause; load is safe to run again."
         )
 
 
@@ -69,8 +69,8 @@ class NoUniqueIndex(FanoutError):
 
     def __str__(self) -> str:
         return (
-            f"{self.collection} can't have a unique index on {' + '.join(self.key)}: {self.why}. Nothing was written; "
-            "remove what stands in the way, or give the report another key or collection, and clear load."
+            f"{self.collection} can't have a unique index on {' + '.join(self.key)}: {self.why}. Nothing was written. "
+            "Fix that, or give the report another key or collection, then clear load."
         )
 
 
@@ -84,8 +84,8 @@ class SwapLost(FanoutError):
 
     def __str__(self) -> str:
         return (
-            f"A newer load of {self.collection} has taken over: this one was an older try of the same run, or hadn't "
-            "been heard of for minutes. Readers saw nothing of it; load is safe to run again."
+            f"A newer load of {self.collection} has taken over: this one was an older try of the same run, or made no "
+            "progress for minutes. Readers saw none of its documents. Load is safe to run again."
         )
 
 
@@ -102,7 +102,7 @@ class MongoFailed(FanoutError):
     def __str__(self) -> str:
         return (
             f"MongoDB failed while {self.collection} was written ({self.what}: {self.message}). "
-            "Load is safe to run again once the cause is gone."
+            "Fix the cause; load is safe to run again."
         )
 
 
@@ -146,8 +146,8 @@ class TargetChanged(FanoutError):
     def __str__(self) -> str:
         return (
             f"{self.collection} was changed while load filled the collection that takes its place: {self.what}. "
-            "It was left as it is, and nothing of this run is in it. Load is safe to run again: the next try begins "
-            "with the collection as it is now."
+            "It was left as it is, without any document of this run. Load is safe to run again: the next try starts "
+            "from the collection as it is now."
         )
 
 
@@ -167,7 +167,7 @@ class BadTarget(FanoutError):
 
 @dataclass(eq=False)
 class KeysMeet(FanoutError):
-    """Two documents of a run that the collection's rules don't tell apart; found before the first write."""
+    """Two documents of a run that are the same by the collection's rules; found before the first write."""
 
     collection: str
     first: str
@@ -176,7 +176,7 @@ class KeysMeet(FanoutError):
 
     def __str__(self) -> str:
         return (
-            f"{self.collection} can't hold two documents of this run: that of {self.first} and that of {self.second}. "
+            f"{self.collection} can't hold two documents of this run: those of {self.first} and {self.second}. "
             f"{self.why}. Nothing was written. Change the report's key or values, or load into another collection, "
             "then clear load."
         )
@@ -195,6 +195,6 @@ class DocumentRefused(FanoutError):
     def __str__(self) -> str:
         return (
             f"{self.collection} would refuse {self.refused:,} of the first {self.tried:,} documents of this run. The "
-            f"first is that of {self.first}: {self.why}. Nothing was written. Change the report's `document` function "
+            f"first belongs to {self.first}: {self.why}. Nothing was written. Change the report's `document` function "
             "or the collection's rules, then clear load."
         )

@@ -110,7 +110,7 @@ def _reports(dag_id: str, run_id: str) -> tuple[list[Live], str]:
         return live(staging_area(), dag_id, run_id), ""
     except Exception as error:
         log.warning("The progress can't be read.", exc_info=True)
-        return [], f"How far it is could not be read ({type(error).__name__}); the run's page has it."
+        return [], f"The progress could not be read ({type(error).__name__}); see the run's page."
 
 
 def _moment(value: str | datetime | None) -> datetime | None:

@@ -53,7 +53,7 @@ def failed_alert(context: Mapping[str, Any]) -> Alert:
         waiting = tuple(name for name in dag.task_ids if states.get(name) == "upstream_failed")
     except Exception as error:
         log.warning("What has failed can't be read.", exc_info=True)
-        problem = f"Which tasks failed, and why, could not be read ({type(error).__name__}); the run's page has it."
+        problem = f"The failed tasks and their errors could not be read ({type(error).__name__}); see the run's page."
     facts = FailedRun(
         run_id=context["run_id"],
         as_of=date_of(context),

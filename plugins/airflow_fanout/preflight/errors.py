@@ -35,10 +35,10 @@ class NotReachable(FanoutError):
 
     def __str__(self) -> str:
         return (
-            "The report isn't started, because its results could not be loaded now:\n"
+            "The report did not start, because its results could not be loaded now:\n"
             + "\n".join(f"  - {server}" for server in self.servers)
-            + "\nNothing was requested. The next try of this task looks again; if it has none left, clear it once the "
-            f"server is back. {SWITCH}"
+            + "\nNothing was requested. The next try of this task checks again. If no try is left, clear the task once "
+            f"the server is back. {SWITCH}"
         )
 
 

@@ -16,8 +16,8 @@ class EmptyList(FanoutError):
 
     def __str__(self) -> str:
         return (
-            f"{self.source} gave no parameter at all, so there would be nothing to report. If that can be right, "
-            "say allow_empty=True; else look at the source and at the run's `limit` and `only`."
+            f"{self.source} gave no parameter at all, so there would be nothing to report. If an empty list "
+            "is right, set allow_empty=True. If not, check the source and the run's `limit` and `only`."
         )
 
 

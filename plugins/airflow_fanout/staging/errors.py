@@ -17,7 +17,7 @@ class DuplicateParameter(FanoutError):
 
     def __str__(self) -> str:
         return (
-            f"Parameter {self.index} of the source ({self.shown}) appears earlier in the source, too. Fix the source, "
+            f"Parameter {self.index} of the source ({self.shown}) appears earlier in the source. Fix the source, "
             'or set duplicates="drop" to keep the first of each.'
         )
 
@@ -32,7 +32,7 @@ class UnknownSelection(FanoutError):
     def __str__(self) -> str:
         return (
             f"`only` asks for {self.missing} parameter(s) that the source doesn't have, for example {self.shown}. "
-            "Nothing was frozen or sent; write them exactly as the source gives them."
+            "Nothing was frozen or sent. Write them exactly as the source gives them."
         )
 
 
@@ -45,8 +45,8 @@ class StagingLost(FanoutError):
 
     def __str__(self) -> str:
         return (
-            f"{self.path} {self.problem}. Every worker must see the same staging area ([fanout] staging); "
-            "when it was cleaned, clear the run from its extract task on."
+            f"{self.path} {self.problem}. Every worker must see the same staging area ([fanout] staging). "
+            "If it was cleaned, clear the run from its extract task on."
         )
 
 
@@ -62,7 +62,7 @@ class StagingFailed(FanoutError):
     def __str__(self) -> str:
         return (
             f"{self.path}: {self.problem}. The staging area ([fanout] staging) needs free space, and must be writable "
-            "for the user that runs the tasks; then clear this task. What is in the journal stays."
+            "for the user that runs the tasks. Fix that, then clear this task: the journal keeps its results."
         )
 
 
@@ -75,9 +75,9 @@ class JournalDamaged(FanoutError):
 
     def __str__(self) -> str:
         return (
-            f"{self.part} is damaged ({self.problem}): it isn't what was written, so nothing of it is used. "
-            "Clear the fetch task: it puts a damaged part of the journal aside and fetches its records again. "
-            "If it is the list itself (parameters.jsonl.zst), clear the run from its extract task on."
+            f"{self.part} is damaged ({self.problem}): it isn't what was written, so none of it is used. "
+            "Clear the fetch task: it moves the damaged part of the journal aside and fetches its records again. "
+            "If the damaged file is the list (parameters.jsonl.zst), clear the run from its extract task on."
         )
 
 
@@ -93,8 +93,8 @@ class TemporaryFailed(FanoutError):
     def __str__(self) -> str:
         return (
             f"{self.folder}: {self.problem}. This is the folder for temporary files, not the staging area: extract "
-            "needs room there for the list, and load for all of its documents. Make room, or set TMPDIR for the "
-            "workers to a folder that has it; then clear this task."
+            "needs room there for the list, and load for all of its documents. Free space there, or set TMPDIR on the "
+            "workers to a folder with more, then clear this task."
         )
 
 
@@ -108,7 +108,7 @@ class StagingChanged(FanoutError):
     def __str__(self) -> str:
         return (
             f"{self.path} {self.problem}. The report's tasks didn't leave it like this. "
-            "Put it back as it was, or clear the run from its extract task on."
+            "Restore it, or clear the run from its extract task on."
         )
 
 
@@ -118,7 +118,7 @@ class ForeignPart(JournalDamaged):
 
     def __str__(self) -> str:
         return (
-            f"{self.part} {self.problem}, so nothing of it is used. Clear the fetch task: it puts the file aside and "
+            f"{self.part} {self.problem}, so none of it is used. Clear the fetch task: it moves the file aside and "
             "requests its parameters again."
         )
 
@@ -133,7 +133,7 @@ class PartLost(FanoutError):
     def __str__(self) -> str:
         return (
             f"{self.part} {self.problem}, so results are lost. "
-            "Clear the fetch task with its downstream tasks: it requests only what was lost."
+            "Clear the fetch task with its downstream tasks: it requests only the lost results again."
         )
 
 
@@ -177,7 +177,7 @@ class StagingDenied(FanoutError):
         return (
             f"{self.path} can't be read or written by the user of this task (uid {self.user}){self.owner}. Run the "
             "workers, the DAG processor and the triggerer as one user, or let a group share the staging area "
-            "([fanout] staging_mode); then clear this task."
+            "([fanout] staging_mode). Then clear this task."
         )
 
 
