@@ -275,7 +275,7 @@ OPENINGS = {
     "FunctionMisfits": "doesn't fit its arguments",
     "EngineRefused": "The engine can't make requests over TLS",
     "NotReady": "The report isn't ready",
-    "NotReachable": "The report isn't started",
+    "NotReachable": "The report did not start",
     "UnusableList": "the list isn't what the report says about it",
     "StagingChanged": "The report's tasks didn't leave it like this",
     "ForeignPart": "belongs to another list, or to another place in the journal",

@@ -77,7 +77,7 @@ def test_a_run_that_was_ended_says_by_what() -> None:
     """No task has failed when the run's own time is over."""
     alert = failed(replace(RUN, reason="timed_out", waiting=("validate", "load")), PAGES)
     assert alert.subject.endswith(" for 2026-11-22: timed out")
-    assert "Not run because of that: validate, load." in alert.text
+    assert "Not run as a result: validate, load." in alert.text
 
 
 def test_the_links_lead_to_the_run_the_report_and_the_log() -> None:

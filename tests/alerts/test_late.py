@@ -50,20 +50,20 @@ def test_the_message_has_the_live_progress() -> None:
 def test_progress_that_stands_still_is_told() -> None:
     """Nothing was heard of it for minutes."""
     alert = late(RUN, PAGES, NOW + timedelta(minutes=10))
-    assert "; nothing was heard of it for 10 min" in alert.text
+    assert "; no news of it for 10 min" in alert.text
 
 
 def test_what_a_fetch_waits_for_is_told() -> None:
     """An outage stands in the message about the run that is late because of it."""
     waiting = replace(HALF, rate_per_s=0.0, waits_for="the API gives no answer, since 07:12:00 UTC")
     alert = late(replace(RUN, reports=[Live(step="fetch", total=500, glimpses=(waiting,))]), PAGES, NOW)
-    assert "fetch: 250 of 500 (50.0 %), 0/s; it waits: the API gives no answer, since 07:12:00 UTC\n" in alert.text
+    assert "fetch: 250 of 500 (50.0 %), 0/s; waiting: the API gives no answer, since 07:12:00 UTC\n" in alert.text
 
 
 def test_a_run_that_hasnt_begun_has_no_progress() -> None:
     """It waits for its turn; of one that has failed another message has told."""
     assert "It waits" not in late(RUN, PAGES, NOW).text
-    assert "The run hasn't begun" in late(replace(RUN, state="queued", reports=[]), PAGES, NOW).text
+    assert "The run hasn't started" in late(replace(RUN, state="queued", reports=[]), PAGES, NOW).text
     assert "fetch:" not in late(replace(RUN, state="failed"), PAGES, NOW).text
 
 

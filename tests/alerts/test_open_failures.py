@@ -100,6 +100,6 @@ def test_the_message_says_since_when_and_what_is_missing() -> None:
     """The oldest failure is the beginning; a day that another run failed for is still missing."""
     alert = recovered(run(2), [failure(0), failure(2)], UTC, Pages("http://airflow", "report"))
     assert alert.subject == "report is good again: 2026-11-22 is loaded"
-    assert "It had failed since 2026-11-21 08:00 (UTC)." in alert.text
-    assert alert.text.count("Still missing is") == 1
-    assert "Still missing is 2026-11-20: clear that run's failed task to have it, too." in alert.text
+    assert "It had been failing since 2026-11-21 08:00 (UTC)." in alert.text
+    assert alert.text.count(" is still missing. To load it, ") == 1
+    assert "2026-11-20 is still missing. To load it, clear that run's failed task." in alert.text

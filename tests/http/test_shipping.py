@@ -106,7 +106,7 @@ def test_lambda_with_a_closure(tmp_path: Path) -> None:
     [
         ("locked", "cannot pickle '_thread.lock' object"),
         ("connected", "cannot pickle 'socket' object"),
-        ("awaited", "is async, and the engine awaits nothing"),
+        ("awaited", "is async, but the engine awaits nothing"),
     ],
 )
 def test_functions_that_cannot_travel(dag_file: ModuleType, name: str, why: str) -> None:
@@ -119,7 +119,7 @@ def test_functions_that_cannot_travel(dag_file: ModuleType, name: str, why: str)
 
 def test_partial_of_an_async_function(dag_file: ModuleType) -> None:
     """A partial doesn't hide that a function is async."""
-    with pytest.raises(AsyncFunction, match=r"is async, and the engine awaits nothing. Write a plain `def`"):
+    with pytest.raises(AsyncFunction, match=r"is async, but the engine awaits nothing. Write a plain `def`"):
         pack(functools.partial(dag_file.awaited, tel="7"))
 
 

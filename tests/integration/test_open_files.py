@@ -97,7 +97,7 @@ def test_a_concurrency_beyond_the_limit_is_refused(
     limited = Limited(airflow, own_reports.dag("too_many", paused=True), *own_reports.files)
     assert limited.run() != 0
     said = limited.log.read_text()
-    assert "A concurrency of 300 needs 364 open files, and 256 are allowed here." in said
+    assert "A concurrency of 300 needs 364 open files, but this worker allows 256." in said
     assert "Set concurrency to at most 192" in said
     assert service.stats()["requests"] == 0
 

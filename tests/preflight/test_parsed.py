@@ -106,9 +106,9 @@ class Awaited:
         ("request", lambda session, number: None, "missing a required argument: 'number'"),  # noqa: ARG005
         ("request", lambda: None, "it is called with (session, tel)"),
         ("request", functools.partial(lambda session, tel, more: None), "'more'"),  # noqa: ARG005
-        ("request", awaited, "is async, and the engine awaits nothing"),
-        ("request", Awaited(), "is async, and the engine awaits nothing"),
-        ("request", functools.partial(awaited, tel="x"), "is async, and the engine awaits nothing"),
+        ("request", awaited, "is async, but the engine awaits nothing"),
+        ("request", Awaited(), "is async, but the engine awaits nothing"),
+        ("request", functools.partial(awaited, tel="x"), "is async, but the engine awaits nothing"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )

@@ -108,7 +108,7 @@ def test_a_trip_says_what_was_requested_and_what_was_not() -> None:
     assert later.retry is True
     assert str(later) == (
         "Stopped after 80 of 1,500 parameters: 50 failed, 48 of them with HTTP 404. The other 1,410 were not requested."
-        " 10 more were under way and have no outcome. The next try of this task goes on with the rest. If that fails, "
+        " 10 more were in flight and have no outcome. The next try of this task requests the rest. If it fails, "
         "too, fix the endpoint."
     )
 
@@ -131,8 +131,8 @@ def test_a_limit_below_the_reserve_has_no_possible_concurrency() -> None:
 
 def test_an_engine_without_last_words() -> None:
     """An engine that said nothing isn't quoted."""
-    assert "said last" not in str(EngineDied("was ended by SIGKILL", ""))
-    assert "It said last: MemoryError" in str(EngineDied("ended with code 1", "MemoryError"))
+    assert "last output" not in str(EngineDied("was ended by SIGKILL", ""))
+    assert "Its last output was: MemoryError" in str(EngineDied("ended with code 1", "MemoryError"))
 
 
 def test_a_slip_far_from_any_field_gets_no_suggestion() -> None:
