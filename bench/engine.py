@@ -24,6 +24,7 @@ from airflow_fanout.api.request import Request
 from airflow_fanout.launch.ending import progress_at_end
 from airflow_fanout.launch.engines import Engines
 from airflow_fanout.launch.job import Job
+from airflow_fanout.launch.messages import Ended, Failed
 from airflow_fanout.launch.shipping import pack
 from airflow_fanout.model.as_of import AsOf
 from airflow_fanout.model.progress import Progress
@@ -98,9 +99,9 @@ def _fetched(asked: Asked, how: How) -> _Fetched:
         job = _job(_frozen(Path(folder), asked), asked, how)
         cpu_s, begun = _cpu_s(), time.perf_counter()
         with Engines(job) as fleet, _watched(fleet.pids) as peak:
-            said = [said for said in fleet.listen() if said.what not in {"output", "note", "progress", "warning"}]
+            ends = [message for message in fleet.listen() if isinstance(message, Ended | Failed)]
         seconds = time.perf_counter() - begun
-        progress = progress_at_end(said[-1] if said else None, fleet)
+        progress = progress_at_end(ends[-1] if ends else None, fleet)
         if progress.kinds != {"ok": asked.count}:
             raise AssertionError(f"outcomes of {asked.count} requests: {dict(progress.kinds)}")
         return _Fetched(progress, seconds, _cpu_s() - cpu_s, peak[0])

@@ -13,7 +13,8 @@ from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request
 from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.loaded_code import LoadedCode
-from airflow_fanout.launch.process import EngineProcess, Message
+from airflow_fanout.launch.messages import Ended, Failed, Finished, Heard, Output, ProgressReport, Remark, StopReason
+from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.launch.shipping import pack
 from airflow_fanout.model.as_of import AsOf
 from airflow_fanout.model.outcome import Outcome
@@ -89,29 +90,42 @@ def job(
 class Run:
     """What an engine said, how it ended, and what it left in the journal."""
 
-    said: list[Message] = field(default_factory=list)
+    said: list[Heard] = field(default_factory=list)
     ended: str | None = None
     records: list[Record] = field(default_factory=list)
 
     @property
-    def last(self) -> Message:
+    def last(self) -> Heard:
         """The engine's last message of its own."""
-        return [said for said in self.said if said.what != "output"][-1]
+        return [said for said in self.said if not isinstance(said, Output)][-1]
+
+    @property
+    def reason(self) -> Finished | StopReason:
+        """Why it has ended, by its last message."""
+        assert isinstance(self.last, Ended), self.last
+        return self.last.reason
+
+    @property
+    def failure(self) -> Failed:
+        """Its last message, that it has failed."""
+        assert isinstance(self.last, Failed), self.last
+        return self.last
 
     @property
     def output(self) -> list[str]:
         """The lines that its code printed."""
-        return [said.value for said in self.said if said.what == "output"]
+        return [said.text for said in self.said if isinstance(said, Output)]
 
     @property
     def notes(self) -> list[str]:
         """What it said about how it sends."""
-        return [said.value for said in self.said if said.what == "note"]
+        return [said.text for said in self.said if isinstance(said, Remark)]
 
     @property
     def progress(self) -> Progress:
         """The counts of the last message."""
-        return Progress.from_json(self.last.value.get("progress", self.last.value))
+        assert isinstance(self.last, Ended | ProgressReport), self.last
+        return self.last.progress
 
     @property
     def outcomes(self) -> dict[str, Outcome]:

@@ -15,6 +15,7 @@ import pytest
 from airflow_fanout.launch.ending import progress_at_end
 from airflow_fanout.launch.engines import MOST_RESTARTS, Engines
 from airflow_fanout.launch.errors import EngineBlocked, EngineFailed
+from airflow_fanout.launch.messages import Ended, Failed, ProgressReport, Warned
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import Retry, Timeouts
 from airflow_fanout.staging.directory import ListDirectory
@@ -120,10 +121,10 @@ class Fetched:
             last = None
             for said in fleet.listen():
                 self.pids += [pid for pid in fleet.pids if pid not in self.pids]
-                if said.what == "warning":
+                if isinstance(said, Warned):
                     # On a busy machine an engine takes its time to start, and that is told, too.
-                    self.warnings += [] if "has been starting" in said.value else [said.value]
-                elif said.what not in ("progress", "note", "output"):
+                    self.warnings += [] if "has been starting" in said.text else [said.text]
+                elif isinstance(said, Ended | Failed):
                     last = said
             return progress_at_end(last, fleet)
 
@@ -207,7 +208,7 @@ def test_an_engine_that_was_stopped_is_not_blocked(tmp_path: Path) -> None:
     with Engines(fetched.todo) as fleet:
         last = None
         for said in fleet.listen():
-            if said.what == "progress" and not stopped:
+            if isinstance(said, ProgressReport) and not stopped:
                 [engine] = fleet.pids
                 os.kill(engine, signal.SIGSTOP)
                 stopped = True

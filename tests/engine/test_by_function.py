@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_fanout.launch.messages import Finished
 from airflow_fanout.model.outcome import Kind, Outcome
 from airflow_fanout.model.settings import MIB, Retry, Timeouts
 from tests.engine.harness import Run, Sending, frozen, job, run, settings
@@ -54,7 +55,7 @@ def done(tmp_path_factory: pytest.TempPathFactory, sending: Sending) -> Iterator
 
 def test_every_case_has_its_record(done: Run) -> None:
     """Whatever a function does, the engine goes on, and each parameter ends in exactly one record."""
-    assert (done.last.what, done.ended) == ("done", "exited with code 0")
+    assert (done.reason, done.ended) == (Finished(), "exited with code 0")
     assert sorted(record.parameter for record in done.records) == sorted(CASES)
     assert len(CASES) > 20
 
@@ -166,7 +167,7 @@ def test_a_kill_that_strikes_later_costs_no_parameter_its_record(tmp_path: Path)
 
     retry = Retry(max_attempts=2, initial_delay_s=5.0, max_delay_s=5.0, last_pass=False)
     found = run(job(frozen(tmp_path, range(2)), kill_later, how=settings(1, retry=retry)))
-    assert (found.last.what, found.progress.kinds) == ("done", {"ok": 2})
+    assert (found.reason, found.progress.kinds) == (Finished(), {"ok": 2})
 
 
 @pytest.mark.parametrize(

@@ -455,8 +455,7 @@ def test_without_libcurl(tmp_path: Path, server: Server) -> None:
     assert [note.endswith("no libcurl here") for note in found.notes] == [True]
     todo = job(directory, ask, server.origin, settings(transport="curl"))
     failed = run(replace(todo, path=(str(tmp_path), *todo.path), generation=2))
-    assert failed.last.what == "failed"
-    assert "no libcurl here" in failed.last.value["message"]
+    assert "no libcurl here" in failed.failure.message
 
 
 def test_functions_may_have_greenlets_of_their_own(tmp_path: Path, server: Server) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request
+from airflow_fanout.launch.messages import Finished
 from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.model.outcome import Kind, Outcome
 from airflow_fanout.model.settings import MIB, Retry, Timeouts
@@ -96,7 +97,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory, sending: Sending) -> Iterator[
 
 def test_every_parameter_has_its_record(odd: Run) -> None:
     """Whatever a server does, the engine goes on, and each parameter ends in exactly one record."""
-    assert (odd.last.what, odd.ended) == ("done", "exited with code 0")
+    assert (odd.reason, odd.ended) == (Finished(), "exited with code 0")
     assert sorted(f"/odd/{record.parameter}" for record in odd.records) == sorted(ODD)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_fanout.api.request import Request
+from airflow_fanout.launch.messages import Finished
 from tests.engine.harness import frozen, job, run, settings
 
 if TYPE_CHECKING:
@@ -20,9 +21,9 @@ def test_an_agent_that_loads_tls_before_the_patch_is_named_at_once(
     (tmp_path / "sitecustomize.py").write_text("import ssl, urllib3, requests\n")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}")
     found = run(job(frozen(tmp_path / "run", range(3)), Request(endpoint="/{0}"), how=settings(transport="requests")))
-    assert (found.last.what, found.last.value["kind"]) == ("failed", "LoadedTooEarly")
-    assert "urllib3" in found.last.value["message"]
-    assert f"{tmp_path}/sitecustomize.py" in found.last.value["message"]
+    assert found.failure.kind == "LoadedTooEarly"
+    assert "urllib3" in found.failure.message
+    assert f"{tmp_path}/sitecustomize.py" in found.failure.message
     assert found.records == []
 
 
@@ -33,4 +34,4 @@ def test_an_agent_that_loads_what_is_patched_in_place_does_no_harm(
     (tmp_path / "sitecustomize.py").write_text("import json, socket, threading, http.client\n")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}")
     found = run(job(frozen(tmp_path / "run", range(3)), Request(endpoint="/{0}")))
-    assert found.last.what == "done"
+    assert found.reason == Finished()

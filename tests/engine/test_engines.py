@@ -15,6 +15,7 @@ from airflow_fanout.api.request import Request
 from airflow_fanout.launch.ending import progress_at_end
 from airflow_fanout.launch.engines import Engines
 from airflow_fanout.launch.errors import EngineDied, EngineStopped, NotStarted, Tripped
+from airflow_fanout.launch.messages import DamagedPart, Ended, Failed, ProgressReport
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import Breaker, FetchSettings, Throttle
 from airflow_fanout.staging.directory import ListDirectory
@@ -40,7 +41,7 @@ def service() -> Iterator[DemoService]:
 def fetched(todo: Job) -> Progress:
     """Run a job to its end by as many engines as it says; raise what it ends with."""
     with Engines(todo) as fleet:
-        ends = [said for said in fleet.listen() if said.what not in ("progress", "note", "output", "damaged")]
+        ends = [said for said in fleet.listen() if isinstance(said, Ended | Failed)]
         return progress_at_end(ends[-1] if ends else None, fleet)
 
 
@@ -77,7 +78,7 @@ def test_limits_add_up(tmp_path: Path, service: DemoService) -> None:
     with Engines(todo) as fleet:
         final = list(fleet.listen())[-1]
     assert service.stats()["connections"] <= 10
-    moments = final.value["progress"]["limits"]["over_time"]
+    moments = final.state["limits"]["over_time"]
     assert all(moment["limit"] == 10 for moment in moments)
 
 
@@ -118,9 +119,9 @@ def test_one_that_is_killed_ends_all(tmp_path: Path, service: DemoService) -> No
     todo = calls(tmp_path, service, 600, settings(6, processes=2))
     with Engines(todo) as fleet:
         heard = fleet.listen()
-        next(said for said in heard if said.what == "progress")
+        next(said for said in heard if isinstance(said, ProgressReport))
         os.kill(fleet.pids[1], signal.SIGKILL)
-        assert {said.what for said in heard} <= {"progress"}
+        assert {type(said) for said in heard} <= {ProgressReport}
         with pytest.raises(EngineDied, match="SIGKILL"):
             progress_at_end(None, fleet)
     durable = {record.index for record in read_records(journal(ListDirectory(todo.directory)))}
@@ -139,7 +140,7 @@ def test_all_stop_when_asked(tmp_path: Path, service: DemoService) -> None:
     todo = calls(tmp_path, service, 500, settings(4, processes=2))
     with Engines(todo) as fleet:
         heard = fleet.listen()
-        next(said for said in heard if said.what == "progress")
+        next(said for said in heard if isinstance(said, ProgressReport))
         begun = time.monotonic()
         fleet.ask_to_stop()
         final = list(heard)[-1]
@@ -167,7 +168,7 @@ def test_a_damaged_part_is_told_once(tmp_path: Path, service: DemoService) -> No
     torn[len(torn) // 2] ^= 0xFF
     part.write_bytes(bytes(torn))
     with Engines(todo) as fleet:
-        damaged = [said.value for said in fleet.listen() if said.what == "damaged"]
+        damaged = [said.path for said in fleet.listen() if isinstance(said, DamagedPart)]
     assert damaged == [str(part)]
     assert {record.index for record in read_records(journal(ListDirectory(todo.directory)))} == set(range(60))
 

@@ -17,6 +17,7 @@ from airflow_fanout.api.request import Request
 from airflow_fanout.engine.transport.by_curl import CurlTransport
 from airflow_fanout.launch.ending import progress_at_end
 from airflow_fanout.launch.errors import NotStarted
+from airflow_fanout.launch.messages import ProgressReport
 from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.model.outcome import Cause, Failure, Kind, Outcome
 from airflow_fanout.model.settings import Breaker, FetchSettings, Retry, Timeouts
@@ -216,7 +217,7 @@ def test_what_was_never_sent_is_sent_again_whatever_the_method(tmp_path: Path, w
         frozen(tmp_path, range(3)), POST, f"http://127.0.0.1:{address[1]}", settings(3, transport=way, retry=retry)
     )
     with EngineProcess(todo) as engine:
-        next(said for said in engine.listen() if said.what == "progress")
+        next(said for said in engine.listen() if isinstance(said, ProgressReport))
         with Server(handle, port=address[1]):
             result = listened(engine, todo)
     assert result.progress.kinds == {"ok": 3}

@@ -26,6 +26,7 @@ LONGEST_S = 5.0
 PARENT = """
 import sys
 from pathlib import Path
+from airflow_fanout.launch.messages import Output
 from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.staging.directory import ListDirectory
 from tests.engine.harness import job, settings
@@ -40,7 +41,7 @@ def fetch(session, number):
 
 with EngineProcess(job(ListDirectory(Path(sys.argv[1])), fetch, how=settings(1))) as engine:
     for said in engine.listen():
-        if said.what == "output":
+        if isinstance(said, Output):
             print(engine.pid, flush=True)
 """
 WORKS = {

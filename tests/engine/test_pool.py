@@ -9,13 +9,21 @@ from typing import TYPE_CHECKING, Any
 import gevent
 import pytest
 
-from airflow_fanout.control.breaker import FIRST_FAILURES
+from airflow_fanout.control.breaker import FIRST_FAILURES, Tripped
 from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.pool import Pool
-from airflow_fanout.engine.settlement import Stop
 from airflow_fanout.engine.transport.scripted import ScriptedTransport
 from airflow_fanout.engine.work import Work
+from airflow_fanout.launch.messages import (
+    BreakerTripped,
+    LongOutage,
+    LongPause,
+    Overtaken,
+    StartupFailed,
+    Stopped,
+    StopReason,
+)
 from airflow_fanout.model.outcome import Cause, Failure, Kind, Outcome, Record
 from airflow_fanout.model.settings import Breaker, Retry
 from tests.engine.harness import ONCE, settings
@@ -29,7 +37,7 @@ if TYPE_CHECKING:
 # Only what is stuck takes so long.
 HANG_S = 60.0
 LONGEST_S = 10.0
-STOP = Stop("stopped", {})
+STOP = Stopped()
 KINDS = [kind for kind in Kind if kind is not Kind.NOT_TRIED]
 
 
@@ -74,7 +82,7 @@ class Fetched:
             ticker.kill()
 
     @property
-    def stopped(self) -> Stop:
+    def stopped(self) -> StopReason:
         """Why it stopped before its end."""
         assert self.pool.stop_reason is not None
         return self.pool.stop_reason
@@ -351,7 +359,7 @@ def test_outage_that_lasts_ends_the_pool() -> None:
     server = Flickering(first=50, gone_s=60)
     breaker = Breaker(canary=0, outage_s=0.8)
     found = Fetched(server, 300, concurrency=5, retry=Retry(max_attempts=3), breaker=breaker).run_ticking()
-    assert found.stopped == Stop("outage", {"seconds": 0.8, "reason": "connection error"})
+    assert found.stopped == LongOutage(0.8, "connection error")
     assert found.indexes == list(range(server.answered))
 
 
@@ -368,7 +376,7 @@ def test_long_pause_in_an_outage_is_handed_back() -> None:
 
     transport = ScriptedTransport(answer)
     found = Fetched(transport, 100, retry=Retry(max_attempts=3), breaker=Breaker(canary=0)).run()
-    assert found.stopped == Stop("wait", {"seconds": 3600.0})
+    assert found.stopped == LongPause(3600.0)
     assert found.records == []
 
 
@@ -397,10 +405,9 @@ def test_canary_that_fails_ends_the_pool(count: int) -> None:
     assert found.stopped == tripped(50, 404, transient=False)
 
 
-def tripped(failed: int, status: int, *, transient: bool) -> Stop:
+def tripped(failed: int, status: int, *, transient: bool) -> BreakerTripped:
     """Return how a pool stops whose first parameters have all failed with a status."""
-    failures = {"sample": failed, "failed": failed, "of_cause": failed}
-    return Stop("tripped", {**failures, "cause": Kind.HTTP_ERROR, "status": status, "transient": transient})
+    return BreakerTripped(Tripped(failed, failed, Kind.HTTP_ERROR, status, failed, transient))
 
 
 def test_refused_credentials_end_the_pool_after_three_requests() -> None:
@@ -409,15 +416,15 @@ def test_refused_credentials_end_the_pool_after_three_requests() -> None:
     transport = ScriptedTransport(lambda *_: refused, latency_s=0.01)
     found = Fetched(transport, 1000, concurrency=100, retry=Retry(), breaker=Breaker()).run()
     assert (transport.asked, transport.most_in_flight, found.records) == ({"0": 1, "1": 1, "2": 1}, 1, [])
-    value = {"requests": 3, "cause": Cause.CREDENTIALS, "said": "HTTP 401 Unauthorized"}
-    assert found.stopped == Stop("not_started", value)
+    assert found.stopped == StartupFailed(3, Cause.CREDENTIALS, "HTTP 401 Unauthorized")
 
 
 def test_a_list_of_one_parameter_that_is_refused_ends_alike() -> None:
     """There is no other parameter to try: the same one is asked for three times."""
     transport = ScriptedTransport(lambda *_: Outcome(Kind.HTTP_ERROR, status=403))
     found = Fetched(transport, 1, retry=Retry(), breaker=Breaker()).run()
-    assert (transport.asked, found.records, found.stopped.why) == ({"0": 3}, [], "not_started")
+    assert (transport.asked, found.records) == ({"0": 3}, [])
+    assert isinstance(found.stopped, StartupFailed)
 
 
 def test_two_that_are_refused_before_others_are_answered_have_their_own_outcome() -> None:
@@ -519,7 +526,8 @@ def test_trip_lets_requests_in_flight_end() -> None:
     begun = time.monotonic()
     found = Fetched(transport, 1000, concurrency=10, breaker=Breaker(canary=0, min_sample=20)).run()
     assert time.monotonic() - begun < 1
-    assert (found.stopped.why, found.stopped.value["sample"]) == ("tripped", 20)
+    assert isinstance(found.stopped, BreakerTripped)
+    assert found.stopped.finding.sample == 20
     assert found.indexes == list(range(sum(transport.asked.values())))
 
 
@@ -531,7 +539,7 @@ def test_long_pause_is_handed_back() -> None:
         return Outcome(Kind.HTTP_ERROR, status=429, retry_after_s=3600.0) if parameter == 7 else Outcome(Kind.OK)
 
     found = Fetched(ScriptedTransport(answer), 100, concurrency=4, retry=Retry()).run()
-    assert found.stopped == Stop("wait", {"seconds": 3600.0})
+    assert found.stopped == LongPause(3600.0)
     assert 7 not in found.indexes
     assert set(range(7)) <= set(found.indexes)
     assert len(found.records) < 15
@@ -544,7 +552,7 @@ def test_good_answer_that_asks_for_a_long_pause_is_kept() -> None:
         return Outcome(Kind.OK, retry_after_s=3600.0 if parameter == 3 else None)
 
     found = Fetched(ScriptedTransport(answer), 100, concurrency=1, retry=Retry()).run()
-    assert found.stopped == Stop("wait", {"seconds": 3600.0})
+    assert found.stopped == LongPause(3600.0)
     assert found.indexes == [0, 1, 2, 3]
 
 
@@ -553,10 +561,10 @@ def test_first_reason_to_stop_is_the_one() -> None:
     found = Fetched(ScriptedTransport(latency_s=0.1), 100)
     running = gevent.spawn(found.pool.run)
     gevent.sleep(0.02)
-    found.pool.stop(Stop("superseded", {}), grace_s=0)
+    found.pool.stop(Overtaken(), grace_s=0)
     found.pool.stop(STOP)
     running.get(timeout=HANG_S)
-    assert (found.stopped.why, found.records) == ("superseded", [])
+    assert (found.stopped, found.records) == (Overtaken(), [])
 
 
 def test_retries_have_a_budget() -> None:

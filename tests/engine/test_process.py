@@ -10,7 +10,7 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import psutil
@@ -19,25 +19,25 @@ import pytest
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request
 from airflow_fanout.launch.lines import LONGEST_LINE
+from airflow_fanout.launch.messages import Ended, Failed, Finished, Output, ProgressReport, Stopped
 from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.model.outcome import Kind
-from airflow_fanout.model.progress import Progress
 from harness.service import DemoService
 from tests.engine.harness import frozen, job, listened, run, settings
 from tests.http.servers import Server, as_json, until
 
 if TYPE_CHECKING:
-    from airflow_fanout.launch.process import Message
     from tests.http.servers import Connection, Seen
 
 DAY = "2026-11-22"
 # Airflow gives a task that is to end five seconds.
 END_S = 60.0
+Said = TypeVar("Said", Output, ProgressReport)
 
 
-def said_by(engine: EngineProcess, what: str) -> Message:
+def said_by(engine: EngineProcess, kind: type[Said]) -> Said:
     """Listen until the engine has said something of a kind."""
-    return next(said for said in engine.listen() if said.what == what)
+    return next(said for said in engine.listen() if isinstance(said, kind))
 
 
 def is_running(pid: int) -> bool:
@@ -140,16 +140,16 @@ def test_output_is_heard_when_it_is_printed(tmp_path: Path, monkeypatch: pytest.
     """What an author prints arrives line by line, while the function still runs, the unfinished line at the end."""
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     with EngineProcess(job(frozen(tmp_path, range(2)), talk)) as engine:
-        heard = [said.value if said.what == "output" else said.what for said in engine.listen()]
-    assert heard[:3] == ["one", "two", "progress"]
-    assert heard.index("unfinished") > heard.index("progress")
-    assert sorted(heard[3:]) == ["done", "unfinished"]
+        heard = [said.text if isinstance(said, Output) else type(said).__name__ for said in engine.listen()]
+    assert heard[:3] == ["one", "two", "ProgressReport"]
+    assert heard.index("unfinished") > heard.index("ProgressReport")
+    assert sorted(heard[3:]) == ["Ended", "unfinished"]
 
 
 def test_output_does_not_mix_with_messages(tmp_path: Path) -> None:
     """What looks like a message of the engine's is only output when the author's code prints it."""
-    found = run(job(frozen(tmp_path, range(1)), lambda *_: print('["done",{"total":7}]')))
-    assert found.output == ['["done",{"total":7}]']
+    found = run(job(frozen(tmp_path, range(1)), lambda *_: print('["ended",["done"],{"total":7}]')))
+    assert found.output == ['["ended",["done"],{"total":7}]']
     assert found.progress.total == 1
 
 
@@ -157,12 +157,12 @@ def test_sigterm_ends_in_good_order(tmp_path: Path) -> None:
     """Asked to stop, the engine ends within seconds, says so, and has kept every record that was finished."""
     todo = job(frozen(tmp_path, range(100)), partial(sleep, quick=30))
     with EngineProcess(todo) as engine:
-        said_by(engine, "progress")
+        said_by(engine, ProgressReport)
         begun = time.monotonic()
         engine.ask_to_stop()
         found = listened(engine, todo)
     assert time.monotonic() - begun < END_S
-    assert (found.last.what, found.ended) == ("stopped", f"exited with code {os.EX_TEMPFAIL}")
+    assert (found.reason, found.ended) == (Stopped(), f"exited with code {os.EX_TEMPFAIL}")
     assert found.progress.done == 30
     assert sorted(record.index for record in found.records) == list(range(30))
 
@@ -180,14 +180,14 @@ def test_sigterm_waits_for_what_is_nearly_there(tmp_path: Path) -> None:
             assert until(lambda: len(server.seen) >= 4, END_S)
             engine.ask_to_stop()
             found = listened(engine, todo)
-    assert found.last.what == "stopped"
+    assert found.reason == Stopped()
     assert len(found.records) == len(server.seen) == 4
 
 
 def test_stop_ends_an_engine_that_does_not_listen(tmp_path: Path) -> None:
     """An author's function that never lets go of the processor doesn't keep `stop` from ending the engine in time."""
     with EngineProcess(job(frozen(tmp_path, range(3)), burn)) as engine:
-        said_by(engine, "output")
+        said_by(engine, Output)
         begun = time.monotonic()
         engine.stop()
         assert time.monotonic() - begun < END_S
@@ -203,7 +203,7 @@ def test_error_of_the_parent_ends_the_engine(tmp_path: Path) -> None:
     def execute() -> None:
         with EngineProcess(todo) as engine:
             pids.append(engine.pid)
-            said_by(engine, "output")
+            said_by(engine, Output)
             raise TimeoutError("execution_timeout")
 
     with pytest.raises(TimeoutError, match="execution_timeout"):
@@ -215,12 +215,12 @@ def test_sigkill_is_told(tmp_path: Path) -> None:
     """An engine that was killed (by the kernel, for its memory) ends the listening; how it ended is told."""
     todo = job(frozen(tmp_path, range(20)), partial(sleep, quick=10))
     with EngineProcess(todo) as engine:
-        said_by(engine, "progress")
+        said_by(engine, ProgressReport)
         os.kill(engine.pid, signal.SIGKILL)
         found = listened(engine, todo)
         assert engine.last_words.endswith("sleeping")
     assert found.ended == "was killed by SIGKILL"
-    assert [said.what for said in found.said if said.what in ("done", "stopped", "failed")] == []
+    assert [said for said in found.said if isinstance(said, Ended | Failed)] == []
     assert sorted(record.index for record in found.records) == list(range(10))
 
 
@@ -249,9 +249,9 @@ def test_second_try_requests_only_the_rest(tmp_path: Path) -> None:
 def test_a_listener_that_was_kept_waiting_hears_the_newest_progress(tmp_path: Path) -> None:
     """Of the progress that was told while nobody listened, only the last is heard."""
     with EngineProcess(job(frozen(tmp_path, range(1)), sleep)) as engine:
-        first = Progress.from_json(said_by(engine, "progress").value)
+        first = said_by(engine, ProgressReport).progress
         time.sleep(3.3)
-        then = Progress.from_json(said_by(engine, "progress").value)
+        then = said_by(engine, ProgressReport).progress
     assert then.seconds - first.seconds > 2.5
 
 
@@ -269,7 +269,7 @@ def test_an_engine_that_nobody_listens_to_goes_on(tmp_path: Path) -> None:
             fill(engine)
             assert until(lambda: len(server.seen) == 12, 2 * END_S)
             found = listened(engine, todo)
-    assert (found.last.what, found.progress.done) == ("done", 12)
+    assert (found.reason, found.progress.done) == (Finished(), 12)
 
 
 @pytest.mark.parametrize("session", [False, True], ids=["in the group", "in a session of its own"])
@@ -277,7 +277,7 @@ def test_what_a_function_has_started_ends_with_the_engine(tmp_path: Path, *, ses
     """A process that a function leaves behind is ended with the engine, and the log says so; nobody waits for it."""
     found = run(job(frozen(tmp_path, range(1)), partial(leave_a_child, session=session)))
     word, _, pid = found.output[0].partition(" ")
-    assert (word, found.last.what) == ("child", "done")
+    assert (word, found.reason) == ("child", Finished())
     assert until(lambda: not is_running(int(pid)), END_S)
     assert found.notes == ["Functions of the report have left 1 process(es) behind, which were ended."]
 
@@ -285,7 +285,7 @@ def test_what_a_function_has_started_ends_with_the_engine(tmp_path: Path, *, ses
 def test_what_a_function_has_started_ends_with_an_engine_that_is_killed(tmp_path: Path) -> None:
     """When the engine itself is killed, its parent ends what the engine's functions have started."""
     with EngineProcess(job(frozen(tmp_path, range(9)), leave_a_child_and_sleep)) as engine:
-        child = int(said_by(engine, "output").value.split()[1])
+        child = int(said_by(engine, Output).text.split()[1])
         assert is_running(child)
         os.kill(engine.pid, signal.SIGKILL)
         list(engine.listen())
@@ -295,15 +295,15 @@ def test_what_a_function_has_started_ends_with_an_engine_that_is_killed(tmp_path
 def test_what_a_function_leaves_running_does_not_keep_the_engine(tmp_path: Path) -> None:
     """Threads that go on, and what is registered for the end of the program, don't hold up the end of a fetch."""
     found = run(job(frozen(tmp_path, range(3)), leave_work_behind))
-    assert (found.last.what, found.ended, found.progress.kinds) == ("done", "exited with code 0", {"ok": 3})
+    assert (found.reason, found.ended, found.progress.kinds) == (Finished(), "exited with code 0", {"ok": 3})
 
 
 def test_a_function_that_closes_the_engines_files_does_not_hang_the_parent(tmp_path: Path) -> None:
     """An engine that can't be heard any more is ended, and that is told as its death."""
     with EngineProcess(job(frozen(tmp_path, range(3)), close_everything)) as engine:
-        said = [said.what for said in engine.listen()]
+        ends = [said for said in engine.listen() if isinstance(said, Ended)]
         assert engine.ended is not None
-    assert not {"done", "stopped"} & set(said)
+    assert ends == []
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
@@ -344,7 +344,7 @@ def test_the_engine_has_none_of_airflows_variables(tmp_path: Path, monkeypatch: 
     for name, value in {**VARIABLES, "REPORTS_REGION": "north", "AIRFLOW_HOME": "/airflow"}.items():
         monkeypatch.setenv(name, value)
     with EngineProcess(job(frozen(tmp_path, range(3)), sleep)) as engine:
-        said_by(engine, "output")
+        said_by(engine, Output)
         entries = Path(f"/proc/{engine.pid}/environ").read_bytes().split(b"\0")
         os.kill(engine.pid, signal.SIGKILL)
     assert [entry for entry in entries if b"marked-secret" in entry] == []
@@ -356,7 +356,7 @@ def test_secrets_stay_in_the_pipe(tmp_path: Path) -> None:
     secret = "s3cr3t-of-the-connection"
     todo = job(frozen(tmp_path, range(3)), sleep, Endpoint(base_url="http://127.0.0.1:1", login="u", password=secret))
     with EngineProcess(todo) as engine:
-        said_by(engine, "output")
+        said_by(engine, Output)
         process = Path(f"/proc/{engine.pid}")
         public = process.joinpath("cmdline").read_bytes() + process.joinpath("environ").read_bytes()
         assert secret.encode() not in public

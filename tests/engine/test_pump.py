@@ -13,13 +13,15 @@ import pytest
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request
 from airflow_fanout.api.session import FanoutSession
+from airflow_fanout.control.breaker import Tripped
 from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.pump import Pump
-from airflow_fanout.engine.settlement import Stop, Write
+from airflow_fanout.engine.settlement import Write
 from airflow_fanout.engine.transport.by_curl import CurlTransport
 from airflow_fanout.engine.transport.by_requests import RequestsTransport
 from airflow_fanout.engine.work import Work
+from airflow_fanout.launch.messages import BreakerTripped, Overtaken, Stopped
 from airflow_fanout.model.outcome import Kind, Record
 from airflow_fanout.model.settings import Breaker, Retry
 from tests.engine.harness import ONCE, settings
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 # Only what is stuck takes so long.
 HANG_S = 60.0
 LONGEST_S = 20.0
-STOP = Stop("stopped", {})
+STOP = Stopped()
 ASK = Request(endpoint="/{0}")
 COUNT = 1000
 
@@ -237,7 +239,7 @@ def test_stop_gives_up_what_takes_too_long(stuck: Server) -> None:
     gevent.sleep(0.1)
     assert found.pump.progress().in_flight == 5
     found.pump.stop(STOP, grace_s=0.1)
-    found.pump.stop(Stop("superseded", {}))
+    found.pump.stop(Overtaken())
     running.get(timeout=HANG_S)
     assert (found.records, found.pump.stop_reason) == ([], STOP)
 
@@ -257,10 +259,8 @@ def test_canary_that_fails_ends_the_pump() -> None:
     with Server(lambda *_: answer(b"", "404 Not Found")) as server:
         found = Pumped(server, concurrency=100, breaker=Breaker(canary=30)).run()
     assert len(server.seen) == len(found.records) == 30
-    failures = {"sample": 30, "failed": 30, "of_cause": 30}
-    assert found.pump.stop_reason == Stop(
-        "tripped", {**failures, "cause": Kind.HTTP_ERROR, "status": 404, "transient": False}
-    )
+    finding = Tripped(sample=30, failed=30, cause=Kind.HTTP_ERROR, status=404, of_cause=30, transient=False)
+    assert found.pump.stop_reason == BreakerTripped(finding)
 
 
 def test_other_greenlets_have_their_turn(quick: Server) -> None:

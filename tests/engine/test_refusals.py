@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
+from airflow_fanout.launch.messages import Finished
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import Timeouts
 from tests.engine.harness import frozen, job, run, settings
@@ -161,7 +162,7 @@ def job_with(todo: Any) -> Any:
 def test_each_parameter_has_its_own_answer_once(done: tuple[Run, Server]) -> None:
     """Nobody's answer is another's, and nothing is asked for or written down twice, whatever a function forks."""
     found, server = done
-    assert (found.last.what, found.ended) == ("done", "exited with code 0")
+    assert (found.reason, found.ended) == (Finished(), "exited with code 0")
     good = {parameter: outcome for parameter, outcome in found.outcomes.items() if outcome.kind is Kind.OK}
     assert len(found.records) == len(REFUSED) + len(COPIES) + len(DONE_INSTEAD) + OTHERS
     assert len(good) == len(found.records) - len(REFUSED)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from airflow_fanout.api.request import Request
 from airflow_fanout.launch.job import Job
-from airflow_fanout.launch.process import EngineProcess, Message
+from airflow_fanout.launch.messages import DamagedPart, Ended, Finished, LongPause, Overtaken, ProgressReport
+from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import read_manifest
@@ -25,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STARVED = """
 import resource, sys
 from pathlib import Path
+from airflow_fanout.launch.messages import Failed
 from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.staging.directory import ListDirectory
 from tests.engine.harness import job, settings
@@ -32,7 +34,7 @@ how = settings(int(sys.argv[2]))
 work = lambda session, number: resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 resource.setrlimit(resource.RLIMIT_NOFILE, (200, 256))
 with EngineProcess(job(ListDirectory(Path(sys.argv[1])), work, how=how)) as engine:
-    print(*(said.value["message"] if said.what == "failed" else said.what for said in engine.listen()))
+    print(*(said.message if isinstance(said, Failed) else type(said).__name__ for said in engine.listen()))
 """
 
 
@@ -57,7 +59,7 @@ def test_range_is_all_that_is_fetched(tmp_path: Path) -> None:
 def test_empty_range_is_done(tmp_path: Path) -> None:
     """An empty range is done at once, without a record."""
     found = part_of(frozen(tmp_path, range(5)), 3, 3)
-    assert (found.last.what, found.ended, found.records) == ("done", "exited with code 0", [])
+    assert (found.reason, found.ended, found.records) == (Finished(), "exited with code 0", [])
 
 
 def test_progress_comes_each_second(tmp_path: Path) -> None:
@@ -68,9 +70,9 @@ def test_progress_comes_each_second(tmp_path: Path) -> None:
         return number
 
     found = run(job(frozen(tmp_path, range(10)), slow, how=settings(1)))
-    told = [(said.what, sum(said.value.get("progress", said.value)["kinds"].values())) for said in found.said]
-    assert [what for what, _ in told] == ["progress", "progress", "done"]
-    assert 0 < told[0][1] < told[1][1] < told[2][1] == 10
+    assert [type(said) for said in found.said] == [ProgressReport, ProgressReport, Ended]
+    first, second, last = (said.progress.done for said in found.said)
+    assert 0 < first < second < last == 10
 
 
 def test_records_are_readable_while_the_engine_runs(tmp_path: Path) -> None:
@@ -90,8 +92,8 @@ def test_records_are_readable_while_the_engine_runs(tmp_path: Path) -> None:
 def test_field_that_the_list_lacks(tmp_path: Path) -> None:
     """A request with a field that the parameters don't have fails the engine before anything is sent."""
     found = run(job(frozen(tmp_path, ["a"], ("tel",)), Request(endpoint="/calls/{tle}"), NOWHERE))
-    assert (found.last.what, found.last.value["kind"]) == ("failed", "UnknownField")
-    assert "Did you mean {tel}?" in found.last.value["message"]
+    assert found.failure.kind == "UnknownField"
+    assert "Did you mean {tel}?" in found.failure.message
     assert (found.ended, found.records) == (f"exited with code {os.EX_SOFTWARE}", [])
 
 
@@ -101,8 +103,7 @@ def test_list_that_is_gone(tmp_path: Path) -> None:
     todo = job(directory, echo)
     directory.parameters.unlink()
     found = run(todo)
-    assert found.last.what == "failed"
-    assert "parameters.jsonl.zst" in found.last.value["message"]
+    assert "parameters.jsonl.zst" in found.failure.message
 
 
 def test_list_that_is_cut(tmp_path: Path) -> None:
@@ -110,7 +111,7 @@ def test_list_that_is_cut(tmp_path: Path) -> None:
     directory = frozen(tmp_path, range(3))
     todo = Job(**{**job(directory, echo).__dict__, "stop": 5})
     found = run(todo)
-    assert (found.last.what, found.last.value["kind"]) == ("failed", "StagingLost")
+    assert found.failure.kind == "StagingLost"
     assert {record.index for record in found.records} == {0, 1, 2}
 
 
@@ -118,15 +119,15 @@ def test_damaged_journal_is_not_trusted(tmp_path: Path) -> None:
     """A part whose bytes have changed is put aside by the next try, which says so and fetches its records again."""
     directory = frozen(tmp_path, range(200))
     todo = job(directory, echo)
-    assert run(todo).last.what == "done"
+    assert run(todo).reason == Finished()
     [part] = journal(directory).parts()
     content = bytearray(part.read_bytes())
     content[len(content) // 2] ^= 0xFF
     part.write_bytes(content)
     found = run(todo)
-    assert found.said[0] == Message("damaged", str(part))
+    assert found.said[0] == DamagedPart(str(part))
     assert part.with_name(f"{part.name}.damaged").exists()
-    assert (found.last.what, found.progress.resumed, len(found.outcomes)) == ("done", 0, 200)
+    assert (found.reason, found.progress.resumed, len(found.outcomes)) == (Finished(), 0, 200)
 
 
 def test_long_lists_keep_their_order_of_indexes(tmp_path: Path) -> None:
@@ -141,7 +142,7 @@ def test_long_lists_keep_their_order_of_indexes(tmp_path: Path) -> None:
 def test_open_files_of_a_real_engine(tmp_path: Path) -> None:
     """The engine raises its soft limit on open files, and refuses a concurrency that the hard one can't carry."""
     directory = str(frozen(tmp_path, range(1)).path)
-    assert starved(directory, concurrency=180) == "done"
+    assert starved(directory, concurrency=180) == "Ended"
     refused = starved(directory, concurrency=300)
     assert {"300", "256"} <= set(refused.replace(",", "").split())
 
@@ -163,10 +164,10 @@ def test_newer_try_ends_an_older_engine(tmp_path: Path) -> None:
     directory = frozen(tmp_path, range(100))
     todo = job(directory, slow, how=settings(2))
     with EngineProcess(todo) as engine:
-        next(said for said in engine.listen() if said.what == "progress")
+        next(said for said in engine.listen() if isinstance(said, ProgressReport))
         journal(directory).new_try()
         found = listened(engine, todo)
-    assert (found.last.what, found.ended) == ("superseded", f"exited with code {os.EX_TEMPFAIL}")
+    assert (found.reason, found.ended) == (Overtaken(), f"exited with code {os.EX_TEMPFAIL}")
     assert sorted(found.outcomes) == sorted(str(number) for number in range(10))
 
 
@@ -180,9 +181,9 @@ def test_newer_generation_ends_an_older_engine(tmp_path: Path) -> None:
     directory = frozen(tmp_path, range(3))
     todo = job(directory, slow)
     with EngineProcess(todo) as engine:
-        next(said for said in engine.listen() if said.what == "progress")
+        next(said for said in engine.listen() if isinstance(said, ProgressReport))
         directory.shard(0).generation(2).new_try()
-        assert listened(engine, todo).last.what == "superseded"
+        assert listened(engine, todo).reason == Overtaken()
 
 
 def test_full_disk_loses_nothing_that_was_written(tmp_path: Path) -> None:
@@ -195,13 +196,13 @@ def test_full_disk_loses_nothing_that_was_written(tmp_path: Path) -> None:
 
     directory = frozen(tmp_path, range(100))
     failed = run(job(directory, large, how=settings(2)))
-    assert (failed.last.what, failed.ended) == ("failed", f"exited with code {os.EX_SOFTWARE}")
-    assert failed.last.value["kind"] == "OSError"
-    assert "File too large" in failed.last.value["message"]
+    assert failed.ended == f"exited with code {os.EX_SOFTWARE}"
+    assert failed.failure.kind == "OSError"
+    assert "File too large" in failed.failure.message
     assert 0 < len(failed.outcomes) < 60
     found = run(job(directory, echo))
-    assert [said for said in found.said if said.what == "damaged"] == []
-    assert (found.last.what, found.progress.resumed) == ("done", len(failed.outcomes))
+    assert [said for said in found.said if isinstance(said, DamagedPart)] == []
+    assert (found.reason, found.progress.resumed) == (Finished(), len(failed.outcomes))
     assert (found.progress.requests, len(found.outcomes)) == (100 - len(failed.outcomes), 100)
 
 
@@ -212,7 +213,7 @@ def test_staging_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     obstacle = directory.path / "journal"
     obstacle.write_text("a file where a folder should be")
     failed = run(todo)
-    assert (failed.last.what, failed.last.value["kind"], failed.records) == ("failed", "NotADirectoryError", [])
+    assert (failed.failure.kind, failed.records) == ("NotADirectoryError", [])
     obstacle.unlink()
     assert run(todo).progress.kinds == {"ok": 3}
 
@@ -226,5 +227,5 @@ def test_last_answer_asks_for_nothing_more(tmp_path: Path) -> None:
     with Server(spent) as server:
         found = run(job(frozen(tmp_path, range(1)), Request(endpoint="/{0}"), server.origin))
         waited = run(job(frozen(tmp_path, range(9)), Request(endpoint="/{0}"), server.origin, settings(1)))
-    assert (found.last.what, found.ended) == ("done", "exited with code 0")
-    assert (waited.last.what, waited.last.value["seconds"], len(waited.records)) == ("wait", 3600.0, 1)
+    assert (found.reason, found.ended) == (Finished(), "exited with code 0")
+    assert (waited.reason, len(waited.records)) == (LongPause(3600.0), 1)

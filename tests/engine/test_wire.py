@@ -17,6 +17,7 @@ import pytest
 
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request
+from airflow_fanout.launch.messages import LongPause
 from airflow_fanout.model.outcome import Failure, Kind, Record
 from airflow_fanout.model.settings import Retry, Timeouts
 from tests.engine.harness import Run, frozen, job, run, settings
@@ -302,7 +303,7 @@ def test_quota_in_a_good_answer_is_heard(fetch: Fetch) -> None:
     """A good answer that says it was the last one for an hour ends the fetch until then."""
     with Server(lambda *_: as_json(1, "200 OK", "RateLimit-Remaining: 0", "RateLimit-Reset: 3600")) as server:
         found = fetch(server, *range(20), concurrency=1, retry=Retry())
-    assert (found.last.what, found.last.value["seconds"]) == ("wait", 3600)
+    assert found.reason == LongPause(3600)
     assert [record.kind for record in found.records] == [Kind.OK]
 
 
@@ -613,5 +614,4 @@ def test_without_libcurl(api: Server, tmp_path: Path) -> None:
     assert [note.endswith("no libcurl here") for note in found.notes] == [True]
     todo = job(directory, ASK, api.origin, settings(transport="curl"))
     failed = run(replace(todo, path=(str(tmp_path), *todo.path), generation=2))
-    assert failed.last.what == "failed"
-    assert "no libcurl here" in failed.last.value["message"]
+    assert "no libcurl here" in failed.failure.message

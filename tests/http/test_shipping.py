@@ -295,8 +295,8 @@ def test_module_that_the_engine_lacks(tmp_path: Path, monkeypatch: pytest.Monkey
     todo = job(frozen(tmp_path, ["a"]), fanout_test_gone.fetch)
     module.unlink()
     found = run(todo)
-    assert (found.last.what, found.last.value["kind"]) == ("failed", "ModuleNotFoundError")
-    assert "fanout_test_gone" in found.last.value["message"]
+    assert found.failure.kind == "ModuleNotFoundError"
+    assert "fanout_test_gone" in found.failure.message
     assert found.outcomes == {}
 
 
@@ -342,6 +342,6 @@ def test_code_that_has_changed_in_its_place_is_an_error(
     with (tmp_path / f"{changed}.py").open("a") as file:
         file.write("# version two\n")
     found = run(todo)
-    assert (found.last.what, found.last.value["kind"]) == ("failed", "CodeChanged")
-    assert f"{changed}.py (module {changed}) has changed since this task loaded its DAG file" in str(found.last.value)
+    assert found.failure.kind == "CodeChanged"
+    assert f"{changed}.py (module {changed}) has changed since this task loaded its DAG file" in found.failure.message
     assert found.outcomes == {}

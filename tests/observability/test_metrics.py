@@ -19,6 +19,20 @@ from airflow_fanout.adapters.metrics import (
     of_load,
     of_verdict,
 )
+from airflow_fanout.control.breaker import Tripped
+from airflow_fanout.launch.messages import (
+    BreakerTripped,
+    Ended,
+    Failed,
+    FetchMessage,
+    Finished,
+    LongPause,
+    Output,
+    ProgressReport,
+    Remark,
+    Stopped,
+    StopReason,
+)
 from airflow_fanout.model.latency import Histogram
 from airflow_fanout.model.outcome import Kind, Outcome, Record
 from airflow_fanout.model.progress import Progress
@@ -147,7 +161,7 @@ def test_counters_get_what_is_new_and_nothing_that_an_earlier_try_has_done() -> 
     measures = FetchMeasures(shard=3)
     first = progress(requests=12, resumed=30, ok=40, timeout=1)
     second = progress(requests=20, resumed=30, ok=46, timeout=1, null=2)
-    told = [by_name(measures.of_said("progress", one.as_json())) for one in (first, second)]
+    told = [by_name(measures.of_message(ProgressReport(one.as_json()))) for one in (first, second)]
     counters = ("fanout.requests", "fanout.parameters")
     assert [{name: value for name, value in one.items() if name.startswith(counters)} for one in told] == [
         {"fanout.requests": 12, "fanout.parameters ok": 10, "fanout.parameters timeout": 1},
@@ -158,8 +172,8 @@ def test_counters_get_what_is_new_and_nothing_that_an_earlier_try_has_done() -> 
 def test_progress_is_gauges_of_the_moment() -> None:
     """What the log's line says, and what the throttle allows; each with its shard."""
     limits = {"limit": 16, "rate_limit_per_s": None, "paused_s": 0.0, "outage": True}
-    said = progress(requests=12, resumed=30, limits=limits, ok=40).as_json()
-    measured = list(FetchMeasures(shard=3).of_said("progress", said))
+    report = ProgressReport(progress(requests=12, resumed=30, limits=limits, ok=40).as_json())
+    measured = list(FetchMeasures(shard=3).of_message(report))
     assert {one.tags["shard"] for one in measured} == {"3"}
     shown = {one.name.removeprefix("fanout.progress."): one.value for one in measured if "progress" in one.name}
     assert shown == {
@@ -173,11 +187,19 @@ def test_progress_is_gauges_of_the_moment() -> None:
     }
 
 
-@pytest.mark.parametrize("end", ["done", "tripped", "wait", "stopped"])
-def test_the_engines_last_word_ends_the_counts_and_has_the_latencies(end: str) -> None:
+@pytest.mark.parametrize(
+    "reason",
+    [
+        Finished(),
+        BreakerTripped(Tripped(5, 5, Kind.TIMEOUT, None, 5, transient=True)),
+        LongPause(9.0),
+        Stopped(),
+    ],
+)
+def test_the_engines_last_word_ends_the_counts_and_has_the_latencies(reason: Finished | StopReason) -> None:
     """However it ended: what the last second did counts, and an outage is over."""
     last = progress(requests=5, ok=5, limits={"over_time": [{"s": 0.0, "limit": 4, "outage": True}]})
-    found = by_name(FetchMeasures(shard=0).of_said(end, {"progress": last.as_json(), "seconds": 9}))
+    found = by_name(FetchMeasures(shard=0).of_message(Ended(reason, last.as_json())))
     assert (found["fanout.requests"], found["fanout.progress.outage"]) == (5, 0)
     latency = last.latency
     assert [found[f"fanout.latency.p{share}_ms"] for share in (50, 95, 99)] == [
@@ -187,10 +209,10 @@ def test_the_engines_last_word_ends_the_counts_and_has_the_latencies(end: str) -
     ]
 
 
-@pytest.mark.parametrize(("what", "value"), [("output", "hello"), ("note", "hello"), ("failed", {"type": "OSError"})])
-def test_other_messages_are_no_metrics(what: str, value: Any) -> None:
+@pytest.mark.parametrize("message", [Output("hello"), Remark("hello"), Failed("OSError", "no space left")])
+def test_other_messages_are_no_metrics(message: FetchMessage) -> None:
     """What code prints, notes, and an engine that failed without progress."""
-    assert list(FetchMeasures(shard=0).of_said(what, value)) == []
+    assert list(FetchMeasures(shard=0).of_message(message)) == []
 
 
 def test_validate_tells_what_is_missing_also_when_it_fails() -> None:

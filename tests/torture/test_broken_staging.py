@@ -14,6 +14,7 @@ import pytest
 
 from airflow_fanout.launch.ending import progress_at_end
 from airflow_fanout.launch.errors import EngineFailed
+from airflow_fanout.launch.messages import Finished
 from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import FetchSettings
@@ -85,7 +86,7 @@ def assert_goes_on(todo: Job, service: DemoService, durable: set[str]) -> None:
     """Check that the next try completes the list, and asks for nothing that was durable."""
     before = service.asked()
     found = run(todo)
-    assert (found.last.what, found.progress.resumed) == ("done", len(durable))
+    assert (found.reason, found.progress.resumed) == (Finished(), len(durable))
     assert found.progress.kinds == {Kind.OK: NUMBER}
     assert len(done(todo)) == NUMBER
     after = service.asked()
@@ -148,7 +149,7 @@ def test_staging_that_is_read_only(disk: Path, service: DemoService, monkeypatch
     monkeypatch.setenv("AIRFLOW__FANOUT__STAGING", str(disk))
     todo = calls_of(service, disk, NUMBER, HOW)
     half = replace(todo, stop=NUMBER // 2)
-    assert run(half).last.what == "done"
+    assert run(half).reason == Finished()
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     said = failure(todo)
     print(f"\n{said}")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_fanout.launch.messages import Finished
 from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import MIB, FetchSettings, Retry, Timeouts
@@ -132,7 +133,7 @@ def measured(folder: Path, service: DemoService, bad: dict[str, str]) -> Measure
         watcher.start()
         found = listened(engine, todo)
         watcher.join()
-    assert found.last.what == "done", found.last
+    assert found.reason == Finished(), found.last
     return Measured(found, peak[0])
 
 

@@ -12,6 +12,7 @@ import pytest
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.launch.ending import progress_at_end
 from airflow_fanout.launch.errors import NotStarted
+from airflow_fanout.launch.messages import BreakerTripped
 from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import FetchSettings
@@ -115,9 +116,10 @@ def test_failures_of_the_canary_are_seen(tmp_path: Path) -> None:
     with DemoService.start(subscribers=number, error_rate=1.0) as service:
         found = run(calls_of(service, tmp_path, number, FetchSettings()))
         stats = service.stats()
-    print(f"\n500 for everybody: {stats['requests']} requests, {found.last.value['status']}")
-    assert found.last.what == "tripped"
-    assert (found.last.value["cause"], found.last.value["status"]) == ("http_error", 500)
+    assert isinstance(found.reason, BreakerTripped)
+    finding = found.reason.finding
+    print(f"\n500 for everybody: {stats['requests']} requests, {finding.status}")
+    assert (finding.cause, finding.status) == ("http_error", 500)
     # Fifty first attempts, the budget's hundred repetitions, and its share of both.
     assert stats["requests"] <= 200
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pymongo import MongoClient
 
+from airflow_fanout.launch.messages import Finished
 from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import FetchSettings, Throttle, Timeouts
@@ -171,8 +172,8 @@ def test_torture(service: DemoService, tmp_path: Path, mongo_uri: str) -> None:
         before = after
     with EngineProcess(todo) as engine:
         last = listened(engine, todo)
-    print(f"{last.last.what} after {time.monotonic() - begun:.0f} s: {last.progress.line()}")
-    assert last.last.what == "done"
+    print(f"{last.reason} after {time.monotonic() - begun:.0f} s: {last.progress.line()}")
+    assert last.reason == Finished()
     assert_whole(todo, service, before)
     assert_loaded(todo, mongo_uri)
 

@@ -6,10 +6,20 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, assert_never
 
 from airflow.sdk.observability import stats
 
+from airflow_fanout.launch.messages import (
+    DamagedPart,
+    Ended,
+    Failed,
+    FetchMessage,
+    Output,
+    ProgressReport,
+    Remark,
+    Warned,
+)
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.progress import Progress
 
@@ -132,14 +142,19 @@ class FetchMeasures:
     _requests: int = 0
     _kinds: Counter[str] = field(default_factory=Counter)
 
-    def of_said(self, what: str, value: Any) -> Iterator[Measured]:
-        """Yield what is new in a message of the engine's: its progress, or its end, which has the last progress."""
-        if what == "progress":
-            yield from self._of_progress(Progress.from_json(value))
-        elif isinstance(value, dict) and "progress" in value:
-            progress = Progress.from_json(value["progress"])
-            yield from self._of_progress(progress)
-            yield from self._of_latency(progress)
+    def of_message(self, message: FetchMessage) -> Iterator[Measured]:
+        """Yield what is new in a message of the engines': their progress, or their end, which has the last progress."""
+        match message:
+            case ProgressReport():
+                yield from self._of_progress(message.progress)
+            case Ended():
+                progress = message.progress
+                yield from self._of_progress(progress)
+                yield from self._of_latency(progress)
+            case Failed() | Remark() | DamagedPart() | Output() | Warned():
+                pass
+            case _:
+                assert_never(message)
 
     def _of_progress(self, progress: Progress) -> Iterator[Measured]:
         tags = {"shard": str(self.shard)}

@@ -25,9 +25,10 @@ def main() -> None:
     from airflow_fanout.engine.early import agents, complaint, loaded_too_early
 
     if too_early := loaded_too_early(BEFORE):
+        from airflow_fanout.launch.messages import Failed, encode
+
         text = complaint(too_early, agents())
-        said = {"kind": "LoadedTooEarly", "message": text, "details": "", "is_final": True}
-        os.write(told_pipe, json.dumps(["failed", said]).encode() + b"\n")
+        os.write(told_pipe, encode(Failed("LoadedTooEarly", text, is_final=True)))
         os._exit(os.EX_CONFIG)
 
     from airflow_fanout.launch.board import Board

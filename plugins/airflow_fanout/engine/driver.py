@@ -12,9 +12,10 @@ import gevent
 
 from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.meter import Meter
-from airflow_fanout.engine.settlement import Rules, Settlement, Stop, Write
+from airflow_fanout.engine.settlement import Rules, Settlement, Write
 from airflow_fanout.engine.waiting import Waiting
 from airflow_fanout.engine.work import Work
+from airflow_fanout.launch.messages import StopReason
 from airflow_fanout.model.progress import Progress
 from airflow_fanout.model.settings import FetchSettings
 
@@ -69,7 +70,7 @@ class Driver(ABC):
         self._waiting = Waiting(
             work=self._work, traffic=self._traffic, meter=self._meter, total_s=self._settings.timeouts.total_s
         )
-        self.stop_reason: Stop | None = None
+        self.stop_reason: StopReason | None = None
 
     @abstractmethod
     def run(self) -> None:
@@ -83,7 +84,7 @@ class Driver(ABC):
     def _give_up(self) -> None:
         """End what is under way; it leaves no record."""
 
-    def stop(self, reason: Stop, grace_s: float = GRACE_S) -> None:
+    def stop(self, reason: StopReason, grace_s: float = GRACE_S) -> None:
         """Take no more work, and give up what is under way after the grace, in seconds; the first reason counts."""
         if self.stop_reason is not None:
             return

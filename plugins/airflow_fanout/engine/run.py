@@ -9,12 +9,11 @@ import signal
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any, Unpack
+from typing import Unpack
 
 import cloudpickle
 import gevent
 
-from airflow_fanout import codec
 from airflow_fanout.api.session import FanoutSession
 from airflow_fanout.api.settled import settled
 from airflow_fanout.codec import Json
@@ -28,7 +27,6 @@ from airflow_fanout.engine.pool import Make, Pool
 from airflow_fanout.engine.refusals import refuse_all
 from airflow_fanout.engine.restart import go_on, part_numbers
 from airflow_fanout.engine.same_code import import_the_same
-from airflow_fanout.engine.settlement import Stop
 from airflow_fanout.engine.transport.by_function import FunctionTransport
 from airflow_fanout.engine.transport.by_requests import RequestsTransport
 from airflow_fanout.engine.waits import wait_for_processes
@@ -38,6 +36,19 @@ from airflow_fanout.launch.board import Board
 from airflow_fanout.launch.family import adopt_orphans, end_descendants, trackers
 from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.limits import allow_files
+from airflow_fanout.launch.messages import (
+    DamagedPart,
+    Ended,
+    EngineMessage,
+    Failed,
+    Finished,
+    LongPause,
+    Overtaken,
+    ProgressReport,
+    Remark,
+    Stopped,
+    encode,
+)
 from airflow_fanout.privacy.redaction import Secrets
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import read_manifest, read_parameters
@@ -55,13 +66,13 @@ class MessageWriter:
     def __init__(self, pipe: int) -> None:
         self._pipe = pipe
 
-    def tell(self, what: str, value: Any) -> None:
+    def tell(self, message: EngineMessage) -> None:
         """Send one message; wait for the parent if it has to read others first."""
-        os.write(self._pipe, _line(what, value))
+        os.write(self._pipe, encode(message))
 
-    def tell_if_heard(self, what: str, value: Any) -> None:
+    def tell_if_heard(self, message: EngineMessage) -> None:
         """Send one message, unless the pipe is full: a parent that waits for Airflow reads nothing."""
-        line = _line(what, value)
+        line = encode(message)
         os.set_blocking(self._pipe, False)
         try:
             written = os.write(self._pipe, line)
@@ -73,10 +84,6 @@ class MessageWriter:
         os.write(self._pipe, line[written:])
 
 
-def _line(what: str, value: Any) -> bytes:
-    return codec.encode([what, value]) + b"\n"
-
-
 def run(line: bytes, job_pipe: int, told_pipe: int, board: Board) -> int:
     """Do the job that a line tells; return the process's exit code."""
     teller = MessageWriter(told_pipe)
@@ -85,16 +92,16 @@ def run(line: bytes, job_pipe: int, told_pipe: int, board: Board) -> int:
     try:
         return _Fetch(Job.decode(line), teller, board).run()
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
-        teller.tell("failed", _described(error))
+        teller.tell(_failed(error))
         return os.EX_SOFTWARE
 
 
-def _described(error: Exception) -> dict[str, Any]:
+def _failed(error: Exception) -> Failed:
     # The disk's own errors are common, and their traceback explains nothing.
     details = "" if isinstance(error, OSError) else "".join(traceback.format_exception(error)[-8:])
     # What is wrong with the worker, the connection or the report is as wrong for the next try.
     is_final = isinstance(error, FanoutError) and not error.retry
-    return {"kind": type(error).__name__, "message": str(error), "details": details, "is_final": is_final}
+    return Failed(type(error).__name__, str(error), details, is_final)
 
 
 class _Fetch:
@@ -112,7 +119,7 @@ class _Fetch:
         self._teller = teller
         self._board = board
         for part in damaged:
-            teller.tell("damaged", str(part))
+            teller.tell(DamagedPart(str(part)))
         calls = Calls(board)
         if job.function is not None:
             import_the_same(job.digests)
@@ -127,7 +134,7 @@ class _Fetch:
         self._driver = driver_for(
             job,
             manifest.fields,
-            lambda text: teller.tell("note", text),
+            lambda text: teller.tell(Remark(text)),
             calls.make,
             work=Work(_to_do(directory, job.indexes, finished), room=self._traffic.room_for_new),
             traffic=self._traffic,
@@ -138,7 +145,7 @@ class _Fetch:
 
     def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
-            gevent.signal_handler(number, self._driver.stop, Stop("stopped", {}))
+            gevent.signal_handler(number, self._driver.stop, Stopped())
         # What a greenlet of an author's raises (SystemExit, say) ends that greenlet, and not the engine.
         gevent.get_hub().SYSTEM_ERROR = ()
         # What has been imported stays: the collector needn't look at it again and again. And a handful of answers are
@@ -161,17 +168,17 @@ class _Fetch:
 
     def _end_children(self) -> None:
         if left := end_descendants(os.getpid(), but=trackers()):
-            self._teller.tell("note", f"Functions of the report have left {left} process(es) behind, which were ended.")
+            text = f"Functions of the report have left {left} process(es) behind, which were ended."
+            self._teller.tell(Remark(text))
 
     def _tell_end(self) -> int:
         reached = self._driver.progress()
-        reason = self._driver.stop_reason or Stop("done", {})
-        if reason.why == "wait" and reached.done == reached.total:
+        reason = self._driver.stop_reason or Finished()
+        if isinstance(reason, LongPause) and reached.done == reached.total:
             # The last answer of all asked for the pause: there is nothing to wait for.
-            reason = Stop("done", {})
-        progress = {**reached.as_json(), "limits": {"over_time": self._traffic.moments()}}
-        self._teller.tell(reason.why, {"progress": progress, **reason.value})
-        return os.EX_OK if reason.why == "done" else os.EX_TEMPFAIL
+            reason = Finished()
+        self._teller.tell(Ended(reason, {**reached.as_json(), "limits": {"over_time": self._traffic.moments()}}))
+        return os.EX_OK if isinstance(reason, Finished) else os.EX_TEMPFAIL
 
     def _tick(self) -> None:
         while True:
@@ -180,8 +187,8 @@ class _Fetch:
             self._driver.tick()
             if not self._shard.is_newest(self._try):
                 # No grace: the newer try asks for all that is under way here.
-                self._driver.stop(Stop("superseded", {}), grace_s=0.0)
-            self._teller.tell_if_heard("progress", self._driver.progress().as_json())
+                self._driver.stop(Overtaken(), grace_s=0.0)
+            self._teller.tell_if_heard(ProgressReport(self._driver.progress().as_json()))
 
 
 def _to_do(directory: ListDirectory, indexes: range, finished: CompletedSet) -> Iterator[tuple[int, Json]]:

@@ -6,17 +6,16 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
-from airflow_fanout.control.breaker import Tripped
 from airflow_fanout.control.retry import Again, RetryBudget, Verdict, bound_s, decide, without_too_long_a_pause
-from airflow_fanout.control.startup import GIVE_WAY_S, Startup, cause_of
+from airflow_fanout.control.startup import GIVE_WAY_S, cause_of
 from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.work import Task, Work
-from airflow_fanout.model.outcome import Kind, Outcome, Record
+from airflow_fanout.launch.messages import BreakerTripped, LongOutage, LongPause, StartupFailed, StopReason
+from airflow_fanout.model.outcome import Cause, Kind, Outcome, Record
 from airflow_fanout.model.reasons import reason_of
 from airflow_fanout.model.settings import FetchSettings
 from airflow_fanout.privacy.telling import words_of
@@ -25,19 +24,6 @@ Write = Callable[[Sequence[Record]], None]
 _OK = Kind.OK
 # A server that says each time that it hasn't processed a request has a fault of its own: then it is a failed attempt.
 MOST_RESENT = 10
-
-
-@dataclass(frozen=True)
-class Stop:
-    """Why a fetch ended before its work did.
-
-    :param why: "stopped" (asked to), "not_started" (no first answer), "tripped" (the rest is doomed), "outage" (no
-        answer for too long), "wait" (the server wants a long pause) or "superseded" (a newer try has begun).
-    :param value: what there is to say of it, as plain JSON.
-    """
-
-    why: str
-    value: dict[str, Any]
 
 
 class Attempt(msgspec.Struct, frozen=True, gc=False):
@@ -81,7 +67,7 @@ class Settlement:
         rules: Rules,
         meter: Meter,
         write: Write,
-        stop: Callable[[Stop], None],
+        stop: Callable[[StopReason], None],
     ) -> None:
         self._work = work
         self._traffic = traffic
@@ -105,8 +91,9 @@ class Settlement:
             self._resend(task)
         else:
             self._settle(task, outcome, ms, counts=counts)
-        if self._is_refused(outcome) and self._traffic.startup.is_hopeless(now):
-            self._stop(_not_started(outcome, self._traffic.startup))
+        cause = self._refusal(outcome)
+        if cause is not None and self._traffic.startup.is_hopeless(now):
+            self._stop(_startup_failed(outcome, cause, self._traffic.startup.failed))
 
     def add_all(self, attempts: Sequence[Attempt]) -> None:
         """Settle the outcomes of attempts that have ended together; good ones, most of them, cost next to nothing."""
@@ -144,12 +131,12 @@ class Settlement:
         self._traffic.tick(now, self._meter.seconds)
         if outage := self._traffic.given_up(now):
             reason = reason_of(outage.last) if outage.last else ""
-            self._stop(Stop("outage", {"seconds": outage.give_up_s, "reason": reason}))
+            self._stop(LongOutage(outage.give_up_s, reason))
 
     def _settle(self, task: Task, outcome: Outcome, ms: float, *, counts: bool) -> None:
         if not counts and not self._is_long(outcome):
             # Before the first answer other parameters are tried first: this one may be refused for itself.
-            self._work.again(task, GIVE_WAY_S if self._is_refused(outcome) else 0.0, counts=False)
+            self._work.again(task, 0.0 if self._refusal(outcome) is None else GIVE_WAY_S, counts=False)
             return
         decision = self._decide(task, outcome)
         if isinstance(decision, Again):
@@ -190,23 +177,20 @@ class Settlement:
         if self._is_long(outcome):
             self._hand_back(outcome)
 
-    def _is_refused(self, outcome: Outcome) -> bool:
-        return self._traffic.startup.is_on and cause_of(outcome) is not None
+    def _refusal(self, outcome: Outcome) -> Cause | None:
+        return cause_of(outcome) if self._traffic.startup.is_on else None
 
     def _is_long(self, outcome: Outcome) -> bool:
         return (outcome.retry_after_s or 0.0) > self._rules.settings.retry.max_retry_after_s
 
     def _judge(self, outcome: Outcome, many: int = 1) -> None:
         if tripped := self._traffic.settle(outcome, many):
-            self._trip(tripped)
-
-    def _trip(self, tripped: Tripped) -> None:
-        self._stop(Stop("tripped", dict(tripped.__dict__)))
+            self._stop(BreakerTripped(tripped))
 
     def _hand_back(self, outcome: Outcome) -> None:
-        self._stop(Stop("wait", {"seconds": outcome.retry_after_s}))
+        self._stop(LongPause(outcome.retry_after_s or 0.0))
 
 
-def _not_started(outcome: Outcome, startup: Startup) -> Stop:
+def _startup_failed(outcome: Outcome, cause: Cause, requests: int) -> StartupFailed:
     said = words_of(outcome.failure, kind=outcome.kind, status=outcome.status) if outcome.failure else ""
-    return Stop("not_started", {"requests": startup.failed, "cause": cause_of(outcome), "said": said})
+    return StartupFailed(requests, cause, said)

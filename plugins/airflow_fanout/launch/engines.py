@@ -6,22 +6,30 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
-from typing import Any
+from typing import assert_never
 
 from airflow_fanout.launch.errors import EngineBlocked
 from airflow_fanout.launch.fatal import Fatal, described, named, of_end, of_silence
-from airflow_fanout.launch.hearing import Message, heard
+from airflow_fanout.launch.hearing import heard
 from airflow_fanout.launch.job import Job
+from airflow_fanout.launch.joint_end import badness, together
+from airflow_fanout.launch.messages import (
+    DamagedPart,
+    Ended,
+    EngineMessage,
+    Failed,
+    FetchMessage,
+    Finished,
+    Output,
+    ProgressReport,
+    Remark,
+    Stopped,
+    Warned,
+)
 from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.launch.watch import Silence
 from airflow_fanout.model.progress import Progress
 from airflow_fanout.staging.directory import ListDirectory
-
-# When several engines end for several reasons, the first of these is the one to tell.
-_WORST_FIRST = ("failed", "superseded", "not_started", "tripped", "outage", "wait", "stopped", "done")
-# What is added up when several engines end for the same reason.
-_COUNTS = ("sample", "failed", "of_cause", "requests")
-
 
 # If more calls than this end their engines, the cause isn't a single parameter.
 MOST_RESTARTS = 5
@@ -52,9 +60,10 @@ class Engines:
         self._engines: list[EngineProcess] = []
         self._progress: dict[EngineProcess, Progress] = {}
         self._begun: set[EngineProcess] = set()
-        self._ends: dict[EngineProcess, Message | None] = {}
+        self._ends: dict[EngineProcess, Ended | Failed | None] = {}
         self._blocked: dict[EngineProcess, Silence] = {}
         self._before: dict[EngineProcess, Progress] = {}
+        self._remarks: set[Remark] = set()
         self._restarts = 0
         self._is_to_stop = False
         self._stack = ExitStack()
@@ -100,41 +109,52 @@ class Engines:
         for engine in self._engines:
             engine.ask_to_stop()
 
-    def listen(self) -> Iterator[Message]:
+    def listen(self) -> Iterator[FetchMessage]:
         """Yield what the engines say, their progress and their ends each added up to one."""
-        notes = set()
         for engine, said in heard(self._engines):
             if said is None:
                 yield from self._has_ended(engine)
-            elif said.what == "silent":
-                yield from self._is_silent(engine, said.value)
-            elif said.what == "progress":
-                yield from self._added_up(engine, said)
-            elif said.what not in _WORST_FIRST:
-                if said not in notes:
-                    yield said
-                notes |= {said} if said.what == "note" else set()
+            elif isinstance(said, Silence):
+                yield from self._is_silent(engine, said)
             else:
-                self._ends[engine] = said
-                self._note_progress(engine, said.value.get("progress"))
+                yield from self._has_said(engine, said)
         final = self._final()
         if final is not None:
             yield final
 
-    def _has_ended(self, engine: EngineProcess) -> Iterator[Message]:
+    def _has_said(self, engine: EngineProcess, said: EngineMessage | Output) -> Iterator[FetchMessage]:
+        match said:
+            case ProgressReport():
+                yield from self._added_up(engine, said)
+            case Remark():
+                if said not in self._remarks:
+                    yield said
+                self._remarks.add(said)
+            case Output() | DamagedPart():
+                yield said
+            case Ended():
+                self._ends[engine] = said
+                self._note_progress(engine, said.progress)
+            case Failed():
+                self._ends[engine] = said
+            case _:
+                assert_never(said)
+
+    def _has_ended(self, engine: EngineProcess) -> Iterator[FetchMessage]:
         fatal = None if engine in self._ends or self._is_to_stop else self._fatal(engine)
         if fatal is not None:
             yield from self._restart(engine, fatal)
             return
         # One that is asked to stop while it is still starting knows no better way to end.
-        end = self._ends.setdefault(engine, Message("stopped", {}) if engine.ended_as_asked else None)
-        if end is None or end.what != "done":
+        state = self._progress[engine].as_json()
+        end = self._ends.setdefault(engine, Ended(Stopped(), state) if engine.ended_as_asked else None)
+        if not isinstance(end, Ended) or not isinstance(end.reason, Finished):
             # What the others have done is in the journal; the rest is the next try's.
             self.ask_to_stop()
 
-    def _is_silent(self, engine: EngineProcess, silence: Silence) -> Iterator[Message]:
+    def _is_silent(self, engine: EngineProcess, silence: Silence) -> Iterator[FetchMessage]:
         text = self._described(engine, silence)
-        yield Message("warning", text)
+        yield Warned(text)
         if not engine.is_blocked(silence) or engine in self._ends:
             return
         if silence.culprit is not None:
@@ -142,7 +162,7 @@ class Engines:
             engine.kill()
         elif silence.sight.calls and not engine.waits_for_a_disk:
             # Some thread of a function's, say: nobody knows which call has started it.
-            self._ends[engine] = Message("failed", {"kind": "EngineBlocked", "message": text, "details": ""})
+            self._ends[engine] = Failed("EngineBlocked", text)
             engine.kill()
 
     def _described(self, engine: EngineProcess, silence: Silence) -> str:
@@ -155,14 +175,14 @@ class Engines:
             return of_silence(self._blocked[engine])
         return of_end(engine.last_sight, engine.code or 0, engine.ended or "")
 
-    def _restart(self, engine: EngineProcess, fatal: Fatal) -> Iterator[Message]:
+    def _restart(self, engine: EngineProcess, fatal: Fatal) -> Iterator[FetchMessage]:
         """Let another engine go on where one has ended, without the parameter whose call has ended it."""
         self._restarts += 1
         place = self._engines.index(engine)
         directory = ListDirectory(self._jobs[place].directory)
         if self._restarts > MOST_RESTARTS:
             raise EngineBlocked(self._restarts, named(directory, fatal.index), fatal.message)
-        yield Message("warning", f"Parameter {named(directory, fatal.index)}: {fatal.message} The engine is restarted.")
+        yield Warned(f"Parameter {named(directory, fatal.index)}: {fatal.message} The engine is restarted.")
         job = self._jobs[place]
         self._jobs[place] = job = replace(job, fatal=(*job.fatal, (fatal.index, fatal.message)))
         successor = self._stack.enter_context(EngineProcess(job))
@@ -170,52 +190,28 @@ class Engines:
         self._progress[successor] = self._before[successor] = self._progress.pop(engine)
         self._engines[place] = successor
 
-    def _note_progress(self, engine: EngineProcess, value: dict[str, Any] | None) -> None:
-        if value is not None:
-            progress = Progress.from_json(value)
-            before = self._before.get(engine)
-            self._progress[engine] = progress if before is None else progress.after(before)
+    def _note_progress(self, engine: EngineProcess, progress: Progress) -> None:
+        before = self._before.get(engine)
+        self._progress[engine] = progress if before is None else progress.after(before)
 
-    def _added_up(self, engine: EngineProcess, said: Message) -> Iterator[Message]:
-        self._note_progress(engine, said.value)
+    def _added_up(self, engine: EngineProcess, said: ProgressReport) -> Iterator[FetchMessage]:
+        self._note_progress(engine, said.progress)
         self._begun.add(engine)
         running = [other for other in self._engines if other not in self._ends]
         # All of them tell it each second: once is enough, when all have begun.
         if engine is running[0] and self._begun.issuperset(running):
-            yield Message("progress", self._sum().as_json())
+            yield ProgressReport(self._sum().as_json())
 
     def _sum(self) -> Progress:
         return Progress.sum(list(self._progress.values()))
 
     @property
     def _worst(self) -> EngineProcess:
-        return min(self._engines, key=lambda engine: _badness(self._ends.get(engine)))
+        return min(self._engines, key=lambda engine: badness(self._ends.get(engine)))
 
-    def _final(self) -> Message | None:
+    def _final(self) -> Ended | Failed | None:
         worst = self._ends.get(self._worst)
-        if worst is None or worst.what == "failed":
+        if not isinstance(worst, Ended):
             return worst
-        same = [end.value for end in self._ends.values() if end is not None and end.what == worst.what]
-        return Message(worst.what, {**_together(same), "progress": self._sum().as_json()})
-
-
-def _badness(end: Message | None) -> int:
-    return -1 if end is None else _WORST_FIRST.index(end.what)
-
-
-def _together(values: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what several engines say that end for the same reason: counts add up, the longest wait counts."""
-    together = dict(values[0])
-    for value in values[1:]:
-        # The others may have failed for another cause: only the first one's is reported.
-        counts = [
-            name for name in _COUNTS if name in value and (name != "of_cause" or _cause(value) == _cause(together))
-        ]
-        together |= {name: together[name] + value[name] for name in counts}
-        if "seconds" in value:
-            together["seconds"] = max(together["seconds"], value["seconds"])
-    return together
-
-
-def _cause(value: dict[str, Any]) -> tuple[Any, Any]:
-    return value.get("cause"), value.get("status")
+        reasons = [end.reason for end in self._ends.values() if isinstance(end, Ended)]
+        return Ended(together(worst.reason, reasons), self._sum().as_json())

@@ -6,9 +6,10 @@ import os
 import selectors
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from airflow_fanout.launch.lines import LONGEST_LINE, Lines
+from airflow_fanout.launch.messages import Heard, ProgressReport
 
 if TYPE_CHECKING:
     from airflow_fanout.launch.process import EngineProcess
@@ -19,18 +20,11 @@ LOOK_S = 1.0
 LEFTOVERS_S = 0.5
 
 
-class Message(NamedTuple):
-    """Something that came from the engine, a message of its own or a line that some code printed; or its silence."""
-
-    what: str
-    value: Any
+# An engine, and what is heard of it; `None` when it has ended.
+FromEngine: TypeAlias = "tuple[EngineProcess, Heard | None]"
 
 
-# An engine, and what it says; `None` when it has ended.
-Heard: TypeAlias = "tuple[EngineProcess, Message | None]"
-
-
-def heard(engines: Sequence[EngineProcess]) -> Iterator[Heard]:
+def heard(engines: Sequence[EngineProcess]) -> Iterator[FromEngine]:
     """Yield what each of several engines says as it is said, its silence, and `None` for one that has ended.
 
     Of the progress that was reported while nobody listened, only the newest is read. An engine that takes another one's
@@ -79,7 +73,7 @@ class _Ears:
             for pipe in (_Pipe(engine, told=True), _Pipe(engine, told=False)):
                 self._selector.register(pipe.number, selectors.EVENT_READ, pipe)
 
-    def close(self, pipe: _Pipe) -> Iterator[Heard]:
+    def close(self, pipe: _Pipe) -> Iterator[FromEngine]:
         """Listen to a pipe no longer; with the pipe of its messages an engine ends."""
         self._selector.unregister(pipe.number)
         if pipe.told:
@@ -87,7 +81,7 @@ class _Ears:
             pipe.engine.stop_if_late()
             yield pipe.engine, None
 
-    def look(self) -> Iterator[Heard]:
+    def look(self) -> Iterator[FromEngine]:
         """Look at what the engines do, if it is time to; yield what isn't heard by their pipes."""
         now = time.monotonic()
         if now < self._next_look_s:
@@ -99,7 +93,7 @@ class _Ears:
                 yield from pipe.rest()
                 yield from self.close(pipe)
             elif silence := pipe.engine.look():
-                yield pipe.engine, Message("silent", silence)
+                yield pipe.engine, silence
 
 
 class _Pipe:
@@ -112,14 +106,14 @@ class _Pipe:
         self.is_at_its_end = False
         self._lines = Lines(None if told else LONGEST_LINE)
 
-    def heard(self) -> Iterator[Heard]:
+    def heard(self) -> Iterator[FromEngine]:
         """Read once, and yield what that says."""
         data = os.read(self.number, 1 << 16)
         self.is_at_its_end = not data
         said = [self.engine.said(line, told=self.told) for line in self._lines.feed(data)]
         return ((self.engine, one) for one in _newest(said))
 
-    def rest(self) -> Iterator[Heard]:
+    def rest(self) -> Iterator[FromEngine]:
         """Yield all that can be read without waiting."""
         os.set_blocking(self.number, False)
         try:
@@ -129,7 +123,7 @@ class _Pipe:
             return
 
 
-def _newest(said: Sequence[Message]) -> Iterator[Message]:
+def _newest(said: Sequence[Heard]) -> Iterator[Heard]:
     # Airflow may keep the listener waiting for each of them: what is over would hold up what is true.
-    progress = [at for at, one in enumerate(said) if one.what == "progress"]
+    progress = [at for at, one in enumerate(said) if isinstance(one, ProgressReport)]
     return (one for at, one in enumerate(said) if at not in progress[:-1])

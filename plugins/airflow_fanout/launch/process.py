@@ -13,13 +13,25 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import assert_never
 
-from airflow_fanout import codec
+from msgspec.structs import replace
+
 from airflow_fanout.launch.board import Board, Sight
 from airflow_fanout.launch.family import STOPPED, end_descendants, end_group, state
-from airflow_fanout.launch.hearing import Message, heard
+from airflow_fanout.launch.hearing import heard
 from airflow_fanout.launch.job import Job
+from airflow_fanout.launch.messages import (
+    DamagedPart,
+    Ended,
+    EngineMessage,
+    Failed,
+    Heard,
+    Output,
+    ProgressReport,
+    Remark,
+    decode,
+)
 from airflow_fanout.launch.surroundings import without_airflow
 from airflow_fanout.launch.watch import Silence, Watchdog
 from airflow_fanout.privacy.redaction import Secrets
@@ -32,8 +44,6 @@ GRACE_S = 4.0
 WAIT_S = 0.02
 # An engine whose code prints may be waiting until this process has read all of it: such time counts for less.
 PRINTING_SHARE = 0.05
-# Messages with texts that the engine hasn't written itself, of exceptions for instance.
-MESSAGES = frozenset({"failed", "note"})
 # An engine's last lines become part of an error's message.
 LONGEST_LAST_WORD = 500
 
@@ -141,7 +151,7 @@ class EngineProcess:
         """What the board says, also when the engine has ended."""
         return self._board.look()
 
-    def listen(self) -> Iterator[Message]:
+    def listen(self) -> Iterator[Heard]:
         """Yield what the engine says until it has ended."""
         return (said for _, said in heard([self]) if said is not None)
 
@@ -157,20 +167,27 @@ class EngineProcess:
             raise AssertionError("the engine's output is a pipe")
         return self._process.stdout.fileno()
 
-    def said(self, line: bytes, *, told: bool) -> Message:
+    def said(self, line: bytes, *, told: bool) -> EngineMessage | Output:
         """Return what a line of one of its pipes says."""
         if told:
-            what, value = codec.decode(line)
-            return Message(what, self._without_secrets(value) if what in MESSAGES else value)
-        text = self._without_secrets(line.decode(errors="replace"))
+            return self._without_secrets(decode(line))
+        text = self._secrets.hide(line.decode(errors="replace"))
         self._has_printed = True
         self._last_lines.append(text[:LONGEST_LAST_WORD])
-        return Message("output", text)
+        return Output(text)
 
-    def _without_secrets(self, value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: self._without_secrets(part) for name, part in value.items()}
-        return self._secrets.hide(value) if isinstance(value, str) else value
+    def _without_secrets(self, message: EngineMessage) -> EngineMessage:
+        hide = self._secrets.hide
+        match message:
+            # They have texts that the engine hasn't written itself, of exceptions for instance.
+            case Failed(kind, text, details):
+                return replace(message, kind=hide(kind), message=hide(text), details=hide(details))
+            case Remark(text):
+                return Remark(hide(text))
+            case ProgressReport() | Ended() | DamagedPart():
+                return message
+            case _:
+                assert_never(message)
 
     def wait(self, seconds: float = math.inf) -> bool:
         """Wait at most this number of seconds for its end; return whether it has ended."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, assert_never
 
 from airflow.sdk import BaseOperator, Context, XComArg
 
@@ -28,6 +28,7 @@ from airflow_fanout.launch.cores import usable_cores, useful_processes
 from airflow_fanout.launch.errors import LongWait
 from airflow_fanout.launch.limits import check_files
 from airflow_fanout.launch.loaded_code import LoadedCode
+from airflow_fanout.launch.messages import DamagedPart, Ended, Failed, Output, ProgressReport, Remark, Warned
 from airflow_fanout.launch.shipping import check_call, pack
 from airflow_fanout.model.progress import Progress
 from airflow_fanout.model.settings import MIB, Breaker, FetchSettings, Retry, Throttle, Timeouts, Transport, check_whole
@@ -252,29 +253,39 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
     def _listen(self, fleet: Engines, measures: FetchMeasures, reporter: Reporter) -> Progress:
         from airflow_fanout.launch.ending import progress_at_end
 
-        final, metrics = None, Metrics(self)
+        final: Ended | Failed | None = None
+        metrics = Metrics(self)
         for said in fleet.listen():
-            metrics.tell(measures.of_said(said.what, said.value))
-            if said.what == "output":
-                self.log.info("[engine] %s", said.value)
-            elif said.what == "note":
-                self.log.info("%s", said.value)
-            elif said.what == "warning":
-                self.log.warning("%s", said.value)
-            elif said.what == "damaged":
-                self.log.error("The journal part %s is damaged; its parameters are fetched again.", said.value)
-            elif said.what == "progress":
-                reporter.show(self._see(said.value))
-            else:
-                final = said
-                # An engine that has failed itself has no progress to tell.
-                if "progress" in said.value:
-                    reporter.end(self._see(said.value["progress"]))
+            metrics.tell(measures.of_message(said))
+            match said:
+                case ProgressReport():
+                    reporter.show(self._see(said.progress))
+                case Ended():
+                    final = said
+                    reporter.end(self._see(said.progress))
+                case Failed():
+                    # An engine that has failed itself has no progress to tell.
+                    final = said
+                case _:
+                    self._log(said)
         return progress_at_end(final, fleet, f"the connection {self.http_conn_id!r}")
 
-    def _see(self, told: dict[str, Any]) -> Progress:
-        self._seen = Progress.from_json(told)
-        return self._seen
+    def _log(self, said: Output | Remark | Warned | DamagedPart) -> None:
+        match said:
+            case Output(text):
+                self.log.info("[engine] %s", text)
+            case Remark(text):
+                self.log.info("%s", text)
+            case Warned(text):
+                self.log.warning("%s", text)
+            case DamagedPart(path):
+                self.log.error("The journal part %s is damaged; its parameters are fetched again.", path)
+            case _:
+                assert_never(said)
+
+    def _see(self, progress: Progress) -> Progress:
+        self._seen = progress
+        return progress
 
     def _counts(self) -> Counts | None:
         if self._part_of is None or self._seen is None:

@@ -1,0 +1,89 @@
+"""Several engines' ends as one: which is told, and what all of them say together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import assert_never
+
+from msgspec import structs
+
+from airflow_fanout.control.breaker import Tripped
+from airflow_fanout.launch.messages import (
+    BreakerTripped,
+    Ended,
+    Failed,
+    Finished,
+    LongOutage,
+    LongPause,
+    Overtaken,
+    StartupFailed,
+    Stopped,
+    StopReason,
+)
+
+
+def badness(end: Ended | Failed | None) -> int:
+    """Return a number that is lower for the worse end: when engines end for several reasons, the worst is told."""
+    if end is None:
+        return -2
+    return -1 if isinstance(end, Failed) else _badness_of(end.reason)
+
+
+def _badness_of(reason: Finished | StopReason) -> int:
+    match reason:
+        case Overtaken():
+            order = 0
+        case StartupFailed():
+            order = 1
+        case BreakerTripped():
+            order = 2
+        case LongOutage():
+            order = 3
+        case LongPause():
+            order = 4
+        case Stopped():
+            order = 5
+        case Finished():
+            order = 6
+        case _:
+            assert_never(reason)
+    return order
+
+
+def together(worst: Finished | StopReason, reasons: Sequence[Finished | StopReason]) -> Finished | StopReason:
+    """Return what the engines say that end for the same reason: counts add up, the longest wait counts.
+
+    :param worst: a reason of the type to tell.
+    :param reasons: those of all engines, in the order in which they have ended; the first one's texts are told.
+    """
+    first = next(reason for reason in reasons if type(reason) is type(worst))
+    match first:
+        case Finished() | Stopped() | Overtaken():
+            return first
+        case LongPause():
+            return LongPause(max(reason.seconds for reason in reasons if isinstance(reason, LongPause)))
+        case LongOutage():
+            return structs.replace(
+                first, seconds=max(reason.seconds for reason in reasons if isinstance(reason, LongOutage))
+            )
+        case StartupFailed():
+            return structs.replace(
+                first, requests=sum(reason.requests for reason in reasons if isinstance(reason, StartupFailed))
+            )
+        case BreakerTripped():
+            return BreakerTripped(_sum_of([reason.finding for reason in reasons if isinstance(reason, BreakerTripped)]))
+        case _:
+            assert_never(first)
+
+
+def _sum_of(findings: Sequence[Tripped]) -> Tripped:
+    first = findings[0]
+    # The others may have failed for another cause: only the first one's is reported.
+    alike = [one for one in findings if (one.cause, one.status) == (first.cause, first.status)]
+    return replace(
+        first,
+        sample=sum(one.sample for one in findings),
+        failed=sum(one.failed for one in findings),
+        of_cause=sum(one.of_cause for one in alike),
+    )
