@@ -1,0 +1,115 @@
+"""The messages between engines and their parent: what goes over the pipe, and how several ends become one."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, get_args
+
+import pytest
+
+from airflow_fanout.codec import NotJson
+from airflow_fanout.control.breaker import Tripped
+from airflow_fanout.launch.joint_end import badness, together
+from airflow_fanout.launch.messages import (
+    BreakerTripped,
+    DamagedPart,
+    Ended,
+    EngineMessage,
+    Failed,
+    Finished,
+    LongOutage,
+    LongPause,
+    Overtaken,
+    ProgressReport,
+    Remark,
+    StartupFailed,
+    Stopped,
+    StopReason,
+    decode,
+    encode,
+)
+from airflow_fanout.model.outcome import Cause, Kind
+from airflow_fanout.model.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+STATE = Progress(total=3).as_json()
+# One of each, the worst first.
+REASONS = (
+    Overtaken(),
+    StartupFailed(3, Cause.CREDENTIALS, "HTTP 401"),
+    BreakerTripped(Tripped(50, 40, Kind.HTTP_ERROR, 404, 30, transient=False)),
+    LongOutage(60.0, "connection error"),
+    LongPause(3600.0),
+    Stopped(),
+    Finished(),
+)
+MESSAGES = (
+    ProgressReport(STATE),
+    *(Ended(reason, STATE) for reason in REASONS),
+    Failed("OSError", "no\nspace", "Traceback", is_final=True),
+    Remark("“quoted”\u2028"),
+    DamagedPart("/staging/part-0.zst"),
+)
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+def test_a_message_is_one_line_and_comes_back_equal(message: EngineMessage) -> None:
+    """Whatever its texts hold, with all its types."""
+    line = encode(message)
+    assert line.count(b"\n") == 1
+    assert line.endswith(b"\n")
+    assert decode(line.rstrip(b"\n")) == message
+
+
+def test_each_type_is_tried_here() -> None:
+    """A message or a reason that is added has to be added to these tests, too."""
+    assert {type(message) for message in MESSAGES} == set(get_args(EngineMessage))
+    assert {type(reason) for reason in REASONS} == {Finished, *get_args(StopReason)}
+
+
+def test_a_message_is_compact() -> None:
+    """A message is an array that begins with its name: field names aren't sent each second."""
+    assert encode(Remark("hello")) == b'["note","hello"]\n'
+    assert encode(Ended(LongPause(9.0), {})) == b'["ended",["wait",9.0],{}]\n'
+
+
+@pytest.mark.parametrize("line", [b'["unheard","of"]', b'["note"]', b'["wait",9.0]', b"[]", b"note", b""])
+def test_what_is_no_message_is_refused(line: bytes) -> None:
+    """An unknown name, a field that is missing, a reason alone, and no JSON at all."""
+    with pytest.raises(NotJson):
+        decode(line)
+
+
+def test_the_worst_end_is_told() -> None:
+    """An engine that has said nothing is worse than one that has failed, and that is worse than any reason to stop."""
+    ends = [None, Failed("OSError", ""), *(Ended(reason, STATE) for reason in REASONS)]
+    assert all(badness(worse) < badness(better) for worse, better in pairwise(ends))
+
+
+@pytest.mark.parametrize(
+    ("reasons", "joint"),
+    [
+        ([Stopped(), Finished(), Stopped()], Stopped()),
+        ([LongPause(5.0), Finished(), LongPause(9.0)], LongPause(9.0)),
+        ([LongOutage(5.0, "first"), LongOutage(9.0, "second")], LongOutage(9.0, "first")),
+        (
+            [StartupFailed(3, Cause.CREDENTIALS, "401"), StartupFailed(2, Cause.FORBIDDEN, "403")],
+            StartupFailed(5, Cause.CREDENTIALS, "401"),
+        ),
+        (
+            [
+                BreakerTripped(Tripped(50, 40, Kind.HTTP_ERROR, 404, 30, transient=False)),
+                BreakerTripped(Tripped(20, 10, Kind.TIMEOUT, None, 5, transient=True)),
+                BreakerTripped(Tripped(4, 3, Kind.HTTP_ERROR, 404, 2, transient=False)),
+            ],
+            BreakerTripped(Tripped(74, 53, Kind.HTTP_ERROR, 404, 32, transient=False)),
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_ends_of_the_same_kind_add_up(reasons: Sequence[Finished | StopReason], joint: Finished | StopReason) -> None:
+    """Counts add up, those of the most frequent cause only if it is the same; the longest wait and first text count."""
+    worst = [reason for reason in reasons if type(reason) is type(joint)][-1]
+    assert together(worst, reasons) == joint
