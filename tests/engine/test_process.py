@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 DAY = "2026-11-22"
 # Airflow gives a task that is to end five seconds.
 END_S = 60.0
-Said = TypeVar("Said", Output, ProgressReport)
+Form = TypeVar("Form", Output, ProgressReport)
 
 
-def said_by(engine: EngineProcess, kind: type[Said]) -> Said:
+def said_by(engine: EngineProcess, kind: type[Form]) -> Form:
     """Listen until the engine has said something of a kind."""
     return next(said for said in engine.listen() if isinstance(said, kind))
 

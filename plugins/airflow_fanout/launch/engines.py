@@ -111,34 +111,34 @@ class Engines:
 
     def listen(self) -> Iterator[FetchMessage]:
         """Yield what the engines say, their progress and their ends each added up to one."""
-        for engine, said in heard(self._engines):
-            if said is None:
+        for engine, message in heard(self._engines):
+            if message is None:
                 yield from self._has_ended(engine)
-            elif isinstance(said, Silence):
-                yield from self._is_silent(engine, said)
+            elif isinstance(message, Silence):
+                yield from self._is_silent(engine, message)
             else:
-                yield from self._has_said(engine, said)
+                yield from self._handle(engine, message)
         final = self._final()
         if final is not None:
             yield final
 
-    def _has_said(self, engine: EngineProcess, said: EngineMessage | Output) -> Iterator[FetchMessage]:
-        match said:
+    def _handle(self, engine: EngineProcess, message: EngineMessage | Output) -> Iterator[FetchMessage]:
+        match message:
             case ProgressReport():
-                yield from self._added_up(engine, said)
+                yield from self._added_up(engine, message)
             case Remark():
-                if said not in self._remarks:
-                    yield said
-                self._remarks.add(said)
+                if message not in self._remarks:
+                    yield message
+                self._remarks.add(message)
             case Output() | DamagedPart():
-                yield said
+                yield message
             case Ended():
-                self._ends[engine] = said
-                self._note_progress(engine, said.progress)
+                self._ends[engine] = message
+                self._note_progress(engine, message.progress)
             case Failed():
-                self._ends[engine] = said
+                self._ends[engine] = message
             case _:
-                assert_never(said)
+                assert_never(message)
 
     def _has_ended(self, engine: EngineProcess) -> Iterator[FetchMessage]:
         fatal = None if engine in self._ends or self._is_to_stop else self._fatal(engine)
@@ -194,8 +194,8 @@ class Engines:
         before = self._before.get(engine)
         self._progress[engine] = progress if before is None else progress.after(before)
 
-    def _added_up(self, engine: EngineProcess, said: ProgressReport) -> Iterator[FetchMessage]:
-        self._note_progress(engine, said.progress)
+    def _added_up(self, engine: EngineProcess, report: ProgressReport) -> Iterator[FetchMessage]:
+        self._note_progress(engine, report.progress)
         self._begun.add(engine)
         running = [other for other in self._engines if other not in self._ends]
         # All of them tell it each second: once is enough, when all have begun.

@@ -1,4 +1,4 @@
-"""Several engines' ends as one: which is told, and what all of them say together."""
+"""The ends of several engines as one: the worst reason counts, and equal reasons add up."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from airflow_fanout.launch.messages import (
 
 
 def badness(end: Ended | Failed | None) -> int:
-    """Return a number that is lower for the worse end: when engines end for several reasons, the worst is told."""
+    """Return a number that is lower for a worse end: the fetch ends for the worst reason of its engines."""
     if end is None:
         return -2
     return -1 if isinstance(end, Failed) else _badness_of(end.reason)
@@ -52,10 +52,10 @@ def _badness_of(reason: Finished | StopReason) -> int:
 
 
 def together(worst: Finished | StopReason, reasons: Sequence[Finished | StopReason]) -> Finished | StopReason:
-    """Return what the engines say that end for the same reason: counts add up, the longest wait counts.
+    """Add up the reasons of one type: counts are summed, and the longest wait counts.
 
-    :param worst: a reason of the type to tell.
-    :param reasons: those of all engines, in the order in which they have ended; the first one's texts are told.
+    :param worst: a reason of that type.
+    :param reasons: the reasons of all engines, in the order in which they ended; texts are those of the first one.
     """
     first = next(reason for reason in reasons if type(reason) is type(worst))
     match first:

@@ -1,7 +1,7 @@
-"""All that engines and their parent say to each other while a fetch runs, one type for each message.
+"""The messages that engines send to their parent, one type for each, and what the parent observes itself.
 
-Who handles messages does so by their types, with `assert_never` at the end: a message that is added here, and not
-handled there, fails the type check.
+Code that handles messages distinguishes them by type and ends with `assert_never`. If a message is added here and not
+handled there, the type check fails.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class LongPause(msgspec.Struct, frozen=True, array_like=True, tag="wait"):
 
 
 class LongOutage(msgspec.Struct, frozen=True, array_like=True, tag="outage"):
-    """The server has given no answer for so many seconds; the last failure is the reason."""
+    """The server has given no answer for `seconds`; `reason` names the last failure."""
 
     seconds: float
     reason: str
@@ -50,7 +50,7 @@ class BreakerTripped(msgspec.Struct, frozen=True, array_like=True, tag="tripped"
 
 
 class StartupFailed(msgspec.Struct, frozen=True, array_like=True, tag="not_started"):
-    """So many first requests have failed of a cause that no waiting cures; `said` are the words of the last one."""
+    """The first requests all failed, for a cause that waiting doesn't cure; `said` is how the last one failed."""
 
     requests: int
     cause: Cause
@@ -62,7 +62,7 @@ StopReason: TypeAlias = Stopped | Overtaken | LongPause | LongOutage | BreakerTr
 
 
 class ProgressReport(msgspec.Struct, frozen=True, array_like=True, tag="progress"):
-    """What is done so far, told each second, as `Progress.as_json` gives it."""
+    """What is done so far, once a second. `state` has the form of `Progress.as_json`."""
 
     state: dict[str, Any]
 
@@ -73,7 +73,7 @@ class ProgressReport(msgspec.Struct, frozen=True, array_like=True, tag="progress
 
 
 class Ended(msgspec.Struct, frozen=True, array_like=True, tag="ended"):
-    """The engine's last message: why it ends, and its last progress, as `Progress.as_json` gives it."""
+    """The engine's last message: why it ends, and its last progress. `state` has the form of `Progress.as_json`."""
 
     reason: Finished | StopReason
     state: dict[str, Any]
@@ -87,8 +87,8 @@ class Ended(msgspec.Struct, frozen=True, array_like=True, tag="ended"):
 class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed"):
     """The engine's last message if an error of its own has ended it.
 
-    `kind` is the error's class and `details` its traceback, if that explains anything. After an error that is final
-    no other try could succeed.
+    `kind` is the name of the error's class. `details` is its traceback, or empty if that explains nothing. `is_final`
+    says that no other try could succeed.
     """
 
     kind: str
@@ -132,10 +132,10 @@ _decode: Callable[[bytes], EngineMessage] = codec.decoder(cast("Any", EngineMess
 
 
 def encode(message: EngineMessage) -> bytes:
-    """Return a message as one line, with its line break."""
+    """Return a message as one line of JSON, with its line break."""
     return codec.encode(message) + b"\n"
 
 
 def decode(line: bytes) -> EngineMessage:
-    """Return the message of a line; raise `NotJson` for a line that is none."""
+    """Return the message in a line; raise `NotJson` if there is none."""
     return _decode(line)

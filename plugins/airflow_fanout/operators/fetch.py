@@ -255,23 +255,23 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
 
         final: Ended | Failed | None = None
         metrics = Metrics(self)
-        for said in fleet.listen():
-            metrics.tell(measures.of_message(said))
-            match said:
+        for message in fleet.listen():
+            metrics.tell(measures.of_message(message))
+            match message:
                 case ProgressReport():
-                    reporter.show(self._see(said.progress))
+                    reporter.show(self._see(message.progress))
                 case Ended():
-                    final = said
-                    reporter.end(self._see(said.progress))
+                    final = message
+                    reporter.end(self._see(message.progress))
                 case Failed():
                     # An engine that has failed itself has no progress to tell.
-                    final = said
+                    final = message
                 case _:
-                    self._log(said)
+                    self._log(message)
         return progress_at_end(final, fleet, f"the connection {self.http_conn_id!r}")
 
-    def _log(self, said: Output | Remark | Warned | DamagedPart) -> None:
-        match said:
+    def _log(self, message: Output | Remark | Warned | DamagedPart) -> None:
+        match message:
             case Output(text):
                 self.log.info("[engine] %s", text)
             case Remark(text):
@@ -281,7 +281,7 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
             case DamagedPart(path):
                 self.log.error("The journal part %s is damaged; its parameters are fetched again.", path)
             case _:
-                assert_never(said)
+                assert_never(message)
 
     def _see(self, progress: Progress) -> Progress:
         self._seen = progress
