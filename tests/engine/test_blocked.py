@@ -159,7 +159,7 @@ def test_a_call_that_blocks_the_engine_is_the_error_of_its_parameter(tmp_path: P
     fetched = Fetched(tmp_path, {7: hold_the_interpreter})
     blocked(fetched, 7)
     told, restarted = fetched.warnings
-    assert "the call of parameter 7 (…) is running and lets nothing else go on. Calls that wait for it: 3 (of" in told
+    assert "the call of parameter 7 (…) is running and blocks all others. Calls that wait for it: 3 (of" in told
     assert "Parameter 7 (…): the function blocked the engine" in restarted
     assert "The engine is restarted." in restarted
 

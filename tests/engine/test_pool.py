@@ -464,8 +464,8 @@ def test_a_pause_that_nobody_waits_for_is_the_parameters_outcome() -> None:
     [failed] = [record for record in found.records if record.kind is not Kind.OK]
     assert failed.failure is not None
     assert failed.failure.message == (
-        "HTTP 503 Busy; the API asked us to wait 31,536,000 s, longer than 86,400 s (retry.max_deferral_s), so it "
-        "wasn't asked again"
+        "HTTP 503 Busy; the API asked us to wait 31,536,000 s, longer than 86,400 s (retry.max_deferral_s), so the "
+        "request wasn't repeated"
     )
 
 

@@ -279,7 +279,7 @@ def test_what_a_function_has_started_ends_with_the_engine(tmp_path: Path, *, ses
     word, _, pid = found.output[0].partition(" ")
     assert (word, found.reason) == ("child", Finished())
     assert until(lambda: not is_running(int(pid)), END_S)
-    assert found.notes == ["Functions of the report have left 1 process(es) behind, which were ended."]
+    assert found.notes == ["Functions of the report left 1 process(es) behind; they were ended."]
 
 
 def test_what_a_function_has_started_ends_with_an_engine_that_is_killed(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ REFUSED = {
 SENTENCES = {
     "fork": ("ForkRefused", "A function can't fork the engine"),
     "asyncio": ("AsyncioRefused", "asyncio can't run in the engine"),
-    "airflow": ("ImportError", "can't be imported in the engine, where there is no Airflow. A secret belongs"),
+    "airflow": ("ImportError", "can't be imported in the engine, where there is no Airflow. Put a secret"),
 }
 # By whatever way a copy of the engine is made: what it would do then.
 COPIES = ["sleeps", "asks", "returns", "raises", "exits", "exits at once"]

@@ -67,7 +67,7 @@ def test_an_outage_is_told_at_once() -> None:
     wait = fetch.until(1.0)
     assert wait is not None
     assert (wait.reason, lasting(wait)) == (Reason.OUTAGE, 300.0)
-    assert str(wait).startswith("the API gives no answer (connection refused), and single requests find out when")
+    assert str(wait).startswith("the API gives no answer (connection refused); single requests test whether it is back")
 
 
 def test_a_pause_that_the_api_asks_for_is_told() -> None:

@@ -167,9 +167,12 @@ def test_a_page_that_is_too_large_names_the_lists_own_setting() -> None:
 @pytest.mark.parametrize(
     ("status", "said"),
     [
-        ("401 Unauthorized", "The API refused the credentials of the connection, or it has none (connection 'api')"),
-        ("403 Forbidden", "The API doesn't allow this list to the user of the connection (connection 'api')"),
-        ("404 Not Found", "look at `endpoint` and at the connection's host (connection 'api')"),
+        (
+            "401 Unauthorized",
+            "or the connection has none (connection 'api')",
+        ),
+        ("403 Forbidden", "The user of the connection may not read this list (connection 'api')"),
+        ("404 Not Found", "check `endpoint` and the connection's host (connection 'api')"),
         ("410 Gone", "page 1: HTTP 410 Gone after 1 attempt(s)"),
     ],
 )
@@ -262,8 +265,8 @@ def speaking_http() -> Iterator[str]:
     [
         ("http://nowhere.invalid", {}, "the host's name is unknown here"),
         ("https://{authority}", {}, "the server's certificate isn't trusted ("),
-        ("https://{authority}", {"verify": "/nowhere/ca.pem"}, "/nowhere/ca.pem; look at `verify` and `cert`"),
-        ("https://{authority}", {"cert": "/nowhere/client.pem"}, "look at `verify` and `cert`"),
+        ("https://{authority}", {"verify": "/nowhere/ca.pem"}, "/nowhere/ca.pem; check `verify` and `cert`"),
+        ("https://{authority}", {"cert": "/nowhere/client.pem"}, "check `verify` and `cert`"),
         ("https://{plain}", {}, "TLS isn't possible ("),
         ("http://{authority}", {"proxies": {"http": "http://nowhere.invalid:3128"}}, "the host's name is unknown"),
     ],

@@ -36,7 +36,7 @@ UNSENT = (
     Refused("twins_refused", "extract", ("Parameter 10 of the source", "appears earlier", 'duplicates="drop"')),
     Refused("no_connection", "extract", ("'nowhere' isn't there", "AIRFLOW_CONN_NOWHERE")),
     Refused("no_host", "extract", ("'hostless' has no host", "Admin > Connections")),
-    Refused("not_a_number", "extract", ("concurrency is 'plenty'", "a whole number from 1 on")),
+    Refused("not_a_number", "extract", ("concurrency is 'plenty'", "a whole number of at least 1")),
     Refused(
         "unready",
         "extract",

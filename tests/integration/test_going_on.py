@@ -26,7 +26,7 @@ def test_a_long_wait_hands_the_worker_slot_back(
     service.set_faults(throttle_rate=1.0, retry_after_s=8)
     run = Run.trigger(client, own_dag("slice_impatient"), {"first": 100, "count": 60})
     until(lambda: run.states.get("fetch") == "deferred", what="fetch has handed its slot back")
-    assert "The worker slot is handed back until" in run.log("fetch")
+    assert "The task gives its worker slot back until" in run.log("fetch")
     service.restore_faults()
     service.reset_stats()
     run.succeeded()

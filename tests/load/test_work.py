@@ -65,7 +65,7 @@ def test_a_wait_says_for_what_since_when_and_until_when() -> None:
     assert "waiting" not in work.line()
     with work.waiting("an index build", None):
         clock.now += 5
-        assert work.line().endswith("for 5 s. It may take as long as it takes.")
+        assert work.line().endswith("for 5 s. There is no time limit.")
 
 
 def test_a_mongodb_that_is_gone_is_waited_for_aloud(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -174,7 +174,7 @@ def test_a_mistake_in_validate_is_an_import_error(field: str, value: Any, says: 
         ("document", awaited, "is async"),
         ("document", {"tel": "{tel}"}, "and not a function"),
         ("key", "tel", "key is 'tel': expected a tuple of names, such as (\"tel\",)"),
-        ("key", (), "the fields that tell documents apart"),
+        ("key", (), "the fields that identify a document"),
         ("key", ("number",), "key has 'number', but without a `document` function"),
         ("key", ("_id",), "`_id` is MongoDB's own"),
         ("key", ("tel", "as_of"), "without 'as_of'"),

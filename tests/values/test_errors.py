@@ -108,8 +108,8 @@ def test_a_trip_says_what_was_requested_and_what_was_not() -> None:
     assert later.retry is True
     assert str(later) == (
         "Stopped after 80 of 1,500 parameters: 50 failed, 48 of them with HTTP 404. The other 1,410 were not requested."
-        " 10 more were in flight and have no outcome. The next try of this task requests the rest. If it fails, "
-        "too, fix the endpoint."
+        " 10 more were in flight and have no outcome. The next try of this task requests the rest. If it also "
+        "fails, fix the endpoint."
     )
 
 

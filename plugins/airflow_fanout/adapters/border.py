@@ -111,7 +111,7 @@ def whole_number(field: str, value: object) -> int:
     """Return a number from 1 on, which a template may have made a text of."""
     text = str(value).strip()
     if isinstance(value, bool) or not (text.isascii() and text.isdecimal()) or int(text) < 1:
-        raise BadSetting(field, value, "a whole number from 1 on")
+        raise BadSetting(field, value, "a whole number of at least 1")
     return int(text)
 
 

@@ -23,10 +23,10 @@ _DEEPEST = 8
 PARTIAL = "the partial's argument"
 
 NO_TEMPLATE = (
-    "a value that is known when the DAG file is parsed, since Airflow renders no template inside a function. A secret "
-    "belongs into the connection, whose credentials and headers the session sends; a value of the run into the "
-    "parameters, where the source gets it from Airflow's context: def source(params, as_of). A text that has such "
-    "braces of its own may stand in a constant of the file"
+    "a value that is known when the DAG file is parsed, because Airflow renders no template inside a function. Put "
+    "a secret into the connection, whose credentials and headers the session sends. Put a value of the run into the "
+    "parameters; the source gets it from Airflow's context: def source(params, as_of). Put a text that needs such "
+    "braces into a constant of the file"
 )
 NO_REFERENCE = "functools.partial(function, value) for a value that Airflow resolves when the task runs"
 

@@ -69,7 +69,7 @@ def without_too_long_a_pause(outcome: Outcome, policy: Retry) -> Outcome:
     failure = outcome.failure and Failure(
         outcome.failure.type,
         f"{outcome.failure.message}; the API asked us to wait {asked_s:,.0f} s, longer than {longest_s:,.0f} s "
-        "(retry.max_deferral_s), so it wasn't asked again",
+        "(retry.max_deferral_s), so the request wasn't repeated",
         outcome.failure.where,
     )
     return msgspec.structs.replace(outcome, retry_after_s=None, failure=failure)

@@ -104,7 +104,7 @@ class Traffic:
         outage, startup, gate = self._outage, self.startup, self._gate
         if outage.since_s is not None:
             reason = reason_of(outage.last) if outage.last else ""
-            why = f"the API gives no answer ({reason}), and single requests find out when it is back"
+            why = f"the API gives no answer ({reason}); single requests test whether it is back"
             return Reason.OUTAGE, why, outage.since_s, outage.since_s + outage.give_up_s
         if startup.is_held and startup.begun_s is not None:
             return Reason.STARTUP, "the API's first answer", startup.begun_s, startup.begun_s + LONGEST_HOLD_S

@@ -47,7 +47,7 @@ def _first_line(pipe: int) -> bytes:
     while not text.endswith(b"\n"):
         piece = os.read(pipe, 1 << 16)
         if not piece:
-            sys.exit("the parent was gone before it had told the job")
+            sys.exit("the parent ended before it sent the job")
         text += piece
     return text
 

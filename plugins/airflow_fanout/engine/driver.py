@@ -27,7 +27,7 @@ class PartEnded(Exception):
     """A greenlet of the engine's own was killed, by code that kills greenlets that aren't its own."""
 
     def __str__(self) -> str:
-        return "a function of the report has killed greenlets that belong to the engine"
+        return "a function of the report killed greenlets of the engine"
 
 
 class Parts(TypedDict):

@@ -206,7 +206,7 @@ class Pump(Driver):
     def _follow(self, task: Task, begun_s: float, answer: _Answer) -> None:
         if not self._has_followed:
             self._has_followed = True
-            self._note("The API answers with redirects: they are followed by requests, each at its cost.")
+            self._note("The API answers with redirects, which the slower `requests` library follows.")
         follower = gevent.spawn(self._followed, task, begun_s, answer)
         self._following.add(follower)
         follower.link(self._has_come_back)

@@ -16,16 +16,16 @@ from typing import Any, NoReturn
 import gevent.os
 
 FORK = (
-    "A function can't fork the engine: the copy would have the connections of all other parameters. Start a program by "
-    'subprocess.run([…]), or a process by multiprocessing.get_context("spawn"), whose function is in a module.'
+    "A function can't fork the engine: the copy would share the connections of all other parameters. Start a program "
+    'with subprocess.run([…]), or run a function of a module in a process of multiprocessing.get_context("spawn").'
 )
 ASYNCIO = (
-    "asyncio can't run in the engine: its loop would keep all other calls waiting. Call session.get(…) from a plain "
-    "`def`: the engine makes as many calls at once as `concurrency` says."
+    "asyncio can't run in the engine: its loop would block all other calls. Call session.get(…) from a plain `def`: "
+    "the engine runs up to `concurrency` calls at once."
 )
 AIRFLOW = (
-    "{name} can't be imported in the engine, where there is no Airflow. A secret belongs into the connection, whose "
-    "credentials and headers the session sends; other values into the parameters or into a functools.partial."
+    "{name} can't be imported in the engine, where there is no Airflow. Put a secret into the connection, whose "
+    "credentials and headers the session sends, and other values into the parameters or a functools.partial."
 )
 
 

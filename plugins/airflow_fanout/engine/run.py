@@ -168,7 +168,7 @@ class _Fetch:
 
     def _end_children(self) -> None:
         if left := end_descendants(os.getpid(), but=trackers()):
-            text = f"Functions of the report have left {left} process(es) behind, which were ended."
+            text = f"Functions of the report left {left} process(es) behind; they were ended."
             self._teller.tell(Remark(text))
 
     def _tell_end(self) -> int:

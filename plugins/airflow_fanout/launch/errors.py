@@ -130,7 +130,7 @@ class Tripped(FanoutError):
         rest = self.total - self.begun
         left = f" The other {rest:,} were not requested." if rest > 0 else ""
         lost = f" {self.under_way:,} more were in flight and have no outcome." if self.under_way else ""
-        too = f"If it fails, too, {self.fix[:1].lower()}{self.fix[1:]}."
+        too = f"If it also fails, {self.fix[:1].lower()}{self.fix[1:]}."
         on = f"The next try of this task requests the rest. {too}"
         then = on if self.transient else f"{self.fix}, then clear this task."
         return (

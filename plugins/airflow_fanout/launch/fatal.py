@@ -31,9 +31,9 @@ def of_silence(silence: Silence) -> Fatal | None:
     if silence.culprit is None:
         return None
     text = (
-        f"the function blocked the engine for {silence.seconds:,.0f} s (timeouts.block_s): nothing else went on. "
-        "Calls that wait have to be gevent's (session, socket, time.sleep, subprocess); a long computation belongs "
-        "into a process of its own."
+        f"the function blocked the engine for {silence.seconds:,.0f} s (timeouts.block_s): no other call could run. "
+        "Wait only in calls that gevent knows (session, socket, time.sleep, subprocess), and run a long computation in "
+        "its own process."
     )
     return Fatal(silence.culprit, text)
 
@@ -63,7 +63,7 @@ def described(silence: Silence, directory: ListDirectory, limit_s: float) -> str
         )
     return (
         f"The engine has done nothing for {silence.seconds:,.0f} s: the call of parameter "
-        f"{named(directory, silence.culprit)} is running and lets nothing else go on. {_waiting(sight)} "
+        f"{named(directory, silence.culprit)} is running and blocks all others. {_waiting(sight)} "
         f"After {limit_s:g} s (timeouts.block_s) the engine is restarted without that parameter."
     )
 

@@ -24,7 +24,7 @@ def check_at_least(field: str, value: object, least: float, unit: str = "") -> N
 def check_whole(field: str, value: object, unit: str = "", *, least: int = 1) -> None:
     """Raise `BadSetting` unless the value is a whole number of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise BadSetting(field, value, f"a whole number from {least} on{', in ' + unit if unit else ''}")
+        raise BadSetting(field, value, f"a whole number of at least {least}{', in ' + unit if unit else ''}")
 
 
 def check_statuses(field: str, value: object) -> None:

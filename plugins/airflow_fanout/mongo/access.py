@@ -120,9 +120,9 @@ def refusal(error: PyMongoError, client: MongoClient[Any], conn_id: str, auth_so
         other = "admin" if auth_source != "admin" else "the database that it was made in"
         return MongoDenied(
             conn_id,
-            "is refused by its MongoDB: the login or the password is wrong, or the user isn't one of the database "
-            f"{auth_source!r}, where MongoDB looked for it. Correct the password, or say where the user was made by "
-            f'"authSource" in the connection\'s extra (here perhaps {other}).',
+            "is refused by its MongoDB: the login or the password is wrong, or the user isn't in the database "
+            f"{auth_source!r}, where MongoDB looked for it. Correct the login or the password, or set "
+            f'"authSource" in the connection\'s extra to the database of the user (here perhaps {other}).',
         )
     if code == UNAUTHORIZED and "requires authentication" in str(error):
         return MongoDenied(conn_id, "has no login, and its MongoDB wants one. Enter login and password there.")

@@ -106,7 +106,7 @@ class Work:
             now = self._clock()
             if oldest is None or now - oldest.since < WAIT_TOLD_AFTER_S:
                 return None
-            end = "It may take as long as it takes"
+            end = "There is no time limit"
             if oldest.until is not None:
                 moment = datetime.now(UTC) + timedelta(seconds=oldest.until - now)
                 end = f"Load waits until {moment:%H:%M:%S} UTC, then fails"

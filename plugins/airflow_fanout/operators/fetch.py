@@ -186,7 +186,7 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
         from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
         moment = datetime.now(UTC) + timedelta(seconds=wait.seconds)
-        self.log.warning("%s The worker slot is handed back until %s.", wait, moment.isoformat(timespec="seconds"))
+        self.log.warning("%s The task gives its worker slot back until %s.", wait, moment.isoformat(timespec="seconds"))
         self.defer(trigger=DateTimeTrigger(moment=moment), method_name="resume")
 
     def _part(self) -> _Part:

@@ -167,7 +167,7 @@ def check_key(key: object, as_of_field: object) -> tuple[str, ...]:
     """Return the key of a load; raise `BadSetting` unless it and the date's field are names that can stand together."""
     names = check_names(key, "key")  # type: ignore[arg-type] # what it is, is what is checked
     if not names:
-        raise BadSetting("key", key, 'the fields that tell documents apart, such as ("tel",)')
+        raise BadSetting("key", key, 'the fields that identify a document, such as ("tel",)')
     if not isinstance(as_of_field, str) or not as_of_field.isidentifier():
         raise BadSetting("as_of_field", as_of_field, "a field's name, such as 'as_of'")
     for field, name in (("as_of_field", as_of_field), *(("key", name) for name in names)):

@@ -40,10 +40,10 @@ LONG_WAIT_S = 5.0
 MOST_GARBLED = 2
 
 ADVICE = {
-    401: "The API refused the credentials of the connection, or it has none",
-    403: "The API doesn't allow this list to the user of the connection",
-    404: "There is nothing at this path: look at `endpoint` and at the connection's host",
-    407: "The proxy wants credentials: look at `proxies` in the connection's extra",
+    401: "The API refused the credentials of the connection, or the connection has none",
+    403: "The user of the connection may not read this list",
+    404: "There is nothing at this path: check `endpoint` and the connection's host",
+    407: "The proxy requires credentials: check `proxies` in the connection's extra",
 }
 
 

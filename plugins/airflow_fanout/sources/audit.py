@@ -41,11 +41,11 @@ class Audit:
         """Note that a page is about to be asked for, by its whole address."""
         before = self._asked.setdefault(address, number)
         if before != number:
-            raise NotPaged(f"it is page {before} again: the list goes in a circle; look at `pages`")
+            raise NotPaged(f"it is page {before} again: the list goes in a circle; check `pages`")
         if number > self._source.max_pages:
             raise NotPaged(
                 f"the list goes on after max_pages={self._source.max_pages:,} pages, with {self._items:,} items so "
-                "far. If it is so long, raise max_pages; else look at `pages`"
+                "far. If the list is that long, raise max_pages; if not, check `pages`"
             )
 
     def add(self, page: Page) -> None:
@@ -64,7 +64,7 @@ class Audit:
         is_new = bool(page.items) and content not in self._contents
         if page.items and content == self._last and isinstance(self._source.pages, PageNumber):
             # Some servers answer every number beyond the last page with the last page.
-            raise NotPaged("it is the same as the one before it; look at `pages`")
+            raise NotPaged("it is the same as the one before it; check `pages`")
         self._last = content
         self._contents.add(content)
         self._without_new = 0 if is_new else self._without_new + 1

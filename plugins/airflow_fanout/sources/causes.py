@@ -24,12 +24,12 @@ def lasting_cause(error: BaseException) -> str | None:
                 '`verify` in the connection\'s extra, as in {"verify": "/path/to/ca.pem"}'
             )
         if isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS:
-            return f"TLS isn't possible ({cause.reason}); look at the connection's scheme, port, `verify` and `cert`"
+            return f"TLS isn't possible ({cause.reason}); check the connection's scheme, port, `verify` and `cert`"
         if isinstance(cause, socket.gaierror) and cause.errno in _NO_SUCH_HOST:
-            return "the host's name is unknown here; look at the connection's host, or the proxy's"
+            return "the host's name is unknown here; check the connection's host, or the proxy's"
     # requests raises a bare OSError for a file of the connection's `verify` or `cert` that isn't there.
     if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
-        return f"{error}; look at `verify` and `cert` in the connection's extra"
+        return f"{error}; check `verify` and `cert` in the connection's extra"
     return None
 
 

@@ -93,8 +93,8 @@ class CurlAdapter(BoundedAdapter):
         """Say once that something is sent by requests."""
         if self._note is not None:
             self._note(
-                "A call that libcurl isn't given (an auth class, a hook, a stream, a file, the function's own adapter, "
-                "a proxy, digest, or another address) is sent by requests, at its cost."
+                "The slower `requests` library sends the calls that this session can't send by libcurl: those with an "
+                "auth class, a hook, a stream, a file, the function's own adapter, a proxy, digest or another address."
             )
             self._note = None
 

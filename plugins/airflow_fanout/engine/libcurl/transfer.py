@@ -34,7 +34,7 @@ class Unreadable(Exception):
 
 
 # Of an answer that was there before its request.
-EARLY = "something had come on the connection before the request was sent, and isn't its answer"
+EARLY = "data arrived on the connection before the request was sent, so it isn't the answer"
 # The line that ends a head.
 _BLANK = (b"\r\n", b"\n")
 
