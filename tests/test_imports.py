@@ -48,6 +48,7 @@ MAY_LOAD = {
     "engine/transport/options.py": {"gevent", "pycurl", "requests", "urllib3"},
     # Whether a function can be sent to the engine.
     "launch/shipping.py": {"cloudpickle"},
+    "launch/plan.py": {"cloudpickle"},
     "mongo": {"bson", "pymongo"},
     "mongo/__init__.py": set[str](),
     # What MongoDB's names are is known without its driver, and while a DAG file is parsed.

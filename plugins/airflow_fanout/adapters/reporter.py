@@ -1,12 +1,13 @@
-"""Shows a fetch's progress: in the task's log, its state store, and the run's directory."""
+"""Shows what an engine says, above all its progress: in the task's log, its state store, and the run's directory."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
+from airflow_fanout.launch.messages import DamagedPart, Output, Remark, Warned
 from airflow_fanout.model.progress import Progress
 from airflow_fanout.model.waits import Reason
 from airflow_fanout.staging.live import ProgressSnapshot
@@ -23,7 +24,7 @@ GLIMPSED_EACH_SECOND = 5
 
 
 class Reporter:
-    """Takes what an engine says of its progress.
+    """Takes what an engine says, above all of its progress.
 
     :param context: the task's, whose state store gets it.
     :param glimpse: the file for those who can't ask Airflow: the callback of a deadline.
@@ -48,6 +49,20 @@ class Reporter:
     def end(self, progress: Progress) -> None:
         """Keep how far it has come: what is stored is what the task returns, whatever was shown before."""
         self._store(progress, progress.summary(), glimpse=True)
+
+    def log(self, message: Output | Remark | Warned | DamagedPart) -> None:
+        """Write into the task's log what an engine says besides its progress."""
+        match message:
+            case Output(text):
+                self._log.info("[engine] %s", text)
+            case Remark(text):
+                self._log.info("%s", text)
+            case Warned(text):
+                self._log.warning("%s", text)
+            case DamagedPart(path):
+                self._log.error("The journal part %s is damaged; its parameters are fetched again.", path)
+            case _:
+                assert_never(message)
 
     def _store(self, progress: Progress, summary: Mapping[str, Any], *, glimpse: bool) -> None:
         try:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
-from itertools import islice
-from typing import TYPE_CHECKING, Any, NoReturn, assert_never
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseOperator, Context, XComArg
 
@@ -21,21 +19,14 @@ from airflow_fanout.adapters.noting import noted
 from airflow_fanout.adapters.reporter import Reporter
 from airflow_fanout.adapters.templates import TextTemplates
 from airflow_fanout.alerts.note import Counts
-from airflow_fanout.api.compiled import Compiled
 from airflow_fanout.api.request import Request
 from airflow_fanout.errors import BadSetting
-from airflow_fanout.launch.cores import usable_cores, useful_processes
 from airflow_fanout.launch.errors import LongWait
-from airflow_fanout.launch.limits import check_files
 from airflow_fanout.launch.loaded_code import LoadedCode
-from airflow_fanout.launch.messages import DamagedPart, Ended, Failed, Output, ProgressReport, Remark, Warned
-from airflow_fanout.launch.shipping import check_call, pack
+from airflow_fanout.launch.messages import Ended, Failed, ProgressReport
 from airflow_fanout.model.progress import Progress
 from airflow_fanout.model.settings import MIB, Breaker, FetchSettings, Retry, Throttle, Timeouts, Transport, check_whole
 from airflow_fanout.operators.parsed import check_list, check_number, check_request, check_switch, check_text, names_of
-from airflow_fanout.staging.directory import ListDirectory
-from airflow_fanout.staging.frozen import Manifest, read_parameters
-from airflow_fanout.staging.validated import read_validated
 
 if TYPE_CHECKING:
     # A DAG file that is parsed starts no engine.
@@ -43,6 +34,7 @@ if TYPE_CHECKING:
 
     from airflow_fanout.launch.engines import Engines
     from airflow_fanout.launch.job import Job
+    from airflow_fanout.launch.plan import Part
 
 
 class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
@@ -134,7 +126,7 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
         # The DAG file has just been loaded, and the modules that it imports: this is what the engine has to run.
         self._code = LoadedCode.now() if self.function is not None else LoadedCode(path=tuple(sys.path))
         self._fleet: Engines | None = None
-        self._part_of: _Part | None = None
+        self._part_of: Part | None = None
         self._seen: Progress | None = None
 
     @classmethod
@@ -189,56 +181,25 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
         self.log.warning("%s The task gives its worker slot back until %s.", wait, moment.isoformat(timespec="seconds"))
         self.defer(trigger=DateTimeTrigger(moment=moment), method_name="resume")
 
-    def _part(self) -> _Part:
-        directory, manifest = checked_list(self.shard or self.parameters or {})
-        if self.shard is not None:
-            return _Part(directory, manifest, self.shard["shard"], range(self.shard["start"], self.shard["stop"]))
-        if manifest.shards != 1:
-            raise BadSetting(
-                "parameters", f"{manifest.shards} shards", "fetch mapped over them: expand(shard=extract.output)"
-            )
-        return _Part(directory, manifest, 0, range(manifest.count))
+    def _part(self) -> Part:
+        from airflow_fanout.launch.plan import Part
 
-    def _job(self, part: _Part) -> Job:
-        """Return the engine's job, checked: whatever can be known to be wrong is said before a request is sent."""
-        from airflow_fanout.launch.job import Job
+        return Part.of(*checked_list(self.shard or self.parameters or {}), self.shard)
 
-        settings = self._settings(part)
-        share = settings.share(0, settings.processes or 1)
-        check_files(share.concurrency, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
-        request = Request(**self.request_template) if self.request_template else None
-        if request is not None:
-            _check_fields(request, part.manifest)
-        function = None
-        if self.function is not None:
-            function = pack(self.function)
-            for _, first in islice(read_parameters(part.directory, part.indexes), 1):
-                check_call(self.function, first)
-        return Job(
-            directory=part.directory.path,
-            start=part.indexes.start,
-            stop=part.indexes.stop,
-            shard=part.shard,
-            generation=part.generation(refetch=is_yes("refetch", self.refetch)),
-            endpoint=usable_endpoint_of(self.http_conn_id),
-            request=request,
-            function=function,
-            settings=settings,
-            path=self._code.path,
-            digests=self._code.digests,
-        )
+    def _job(self, part: Part) -> Job:
+        from airflow_fanout.launch.plan import plan
 
-    def _settings(self, part: _Part) -> FetchSettings:
         concurrency = whole_number("concurrency", self.concurrency)
-        useful = useful_processes(
-            concurrency=concurrency,
-            declarative=self.function is None and self.settings.transport != "requests",
-            parameters=len(part.indexes),
-            cores=usable_cores(),
+        return plan(
+            part,
+            self.function or Request(**self.request_template or {}),
+            endpoint=usable_endpoint_of(self.http_conn_id),
+            settings=replace(self.settings, concurrency=concurrency, processes=self.processes),
+            code=self._code,
+            refetch=is_yes("refetch", self.refetch),
         )
-        return replace(self.settings, concurrency=concurrency, processes=self.processes or useful)
 
-    def _fetch(self, job: Job, part: _Part, context: Context) -> Progress:
+    def _fetch(self, job: Job, part: Part, context: Context) -> Progress:
         from airflow_fanout.launch.engines import Engines
 
         reporter = Reporter(self.log, context, part.directory.shard(part.shard).progress)
@@ -267,21 +228,8 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
                     # An engine that has failed itself has no progress to tell.
                     final = message
                 case _:
-                    self._log(message)
+                    reporter.log(message)
         return progress_at_end(final, fleet, f"the connection {self.http_conn_id!r}")
-
-    def _log(self, message: Output | Remark | Warned | DamagedPart) -> None:
-        match message:
-            case Output(text):
-                self.log.info("[engine] %s", text)
-            case Remark(text):
-                self.log.info("%s", text)
-            case Warned(text):
-                self.log.warning("%s", text)
-            case DamagedPart(path):
-                self.log.error("The journal part %s is damaged; its parameters are fetched again.", path)
-            case _:
-                assert_never(message)
 
     def _see(self, progress: Progress) -> Progress:
         self._seen = progress
@@ -291,31 +239,3 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
         if self._part_of is None or self._seen is None:
             return None
         return Counts.of_progress(self._seen, self._part_of.manifest.count)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """The part of a frozen list that one task fetches."""
-
-    directory: ListDirectory
-    manifest: Manifest
-    shard: int
-    indexes: range
-
-    def generation(self, *, refetch: bool) -> int:
-        """Return the generation to write: the newest, or a new one after it.
-
-        A new one begins if the newest has passed validation, or if it is complete and the run fetches again.
-        """
-        shard = self.directory.shard(self.shard)
-        newest = shard.newest()
-        judged = read_validated(self.directory, self.manifest.id)
-        passed = judged.generations.get(str(self.shard), 0) if judged else 0
-        begins = passed == newest or (refetch and shard.generation(newest).is_complete)
-        return newest + 1 if begins else newest
-
-
-def _check_fields(request: Request, manifest: Manifest) -> None:
-    # An empty list has no fields, and nothing will be sent.
-    if manifest.count:
-        Compiled(request, manifest.fields)

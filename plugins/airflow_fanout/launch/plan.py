@@ -1,0 +1,129 @@
+"""From a frozen list, a request and settings to the engine's job.
+
+What can be known to be wrong is found here, before a request is sent.
+"""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+from airflow_fanout.api.compiled import Compiled
+from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.request import Request
+from airflow_fanout.errors import BadSetting
+from airflow_fanout.launch.cores import usable_cores, useful_processes
+from airflow_fanout.launch.job import Job
+from airflow_fanout.launch.limits import check_files
+from airflow_fanout.launch.loaded_code import LoadedCode
+from airflow_fanout.launch.shipping import check_call, pack
+from airflow_fanout.model.settings import FetchSettings
+from airflow_fanout.staging.directory import ListDirectory
+from airflow_fanout.staging.frozen import Manifest, read_parameters
+from airflow_fanout.staging.validated import read_validated
+
+
+@dataclass(frozen=True)
+class Part:
+    """The part of a frozen list that one task fetches.
+
+    :param indexes: those of its parameters in the list.
+    """
+
+    directory: ListDirectory
+    manifest: Manifest
+    shard: int
+    indexes: range
+
+    @classmethod
+    def of(cls, directory: ListDirectory, manifest: Manifest, shard: Mapping[str, Any] | None) -> Part:
+        """Return the part that is a shard, or all of a list that isn't cut into shards.
+
+        :param shard: one element of extract's output: its `shard`, `start` and `stop`.
+        :raises BadSetting: if the list is cut, and no shard is given.
+        """
+        if shard is not None:
+            return cls(directory, manifest, shard["shard"], range(shard["start"], shard["stop"]))
+        if manifest.shards != 1:
+            raise BadSetting(
+                "parameters", f"{manifest.shards} shards", "fetch mapped over them: expand(shard=extract.output)"
+            )
+        return cls(directory, manifest, 0, range(manifest.count))
+
+    def generation(self, *, refetch: bool) -> int:
+        """Return the generation to write: the newest, or a new one after it.
+
+        A new one begins if the newest has passed validation, or if it is complete and the run fetches again.
+        """
+        shard = self.directory.shard(self.shard)
+        newest = shard.newest()
+        judged = read_validated(self.directory, self.manifest.id)
+        passed = judged.generations.get(str(self.shard), 0) if judged else 0
+        begins = passed == newest or (refetch and shard.generation(newest).is_complete)
+        return newest + 1 if begins else newest
+
+
+def plan(
+    part: Part,
+    request: Request | Callable[..., Any],
+    *,
+    endpoint: Endpoint,
+    settings: FetchSettings,
+    code: LoadedCode,
+    refetch: bool,
+) -> Job:
+    """Return the engine's job, checked.
+
+    :param request: a declarative request, or a function `fetch(session, …parameter…)`.
+    :param settings: how to fetch; without `processes`, as many as are useful.
+    :param code: what the function was loaded with.
+    :param refetch: whether a generation that is complete is requested again.
+    :raises TooFewFiles: if the limit on open files is too low for the concurrency.
+    :raises BadTemplate: if a text of the request can't be read.
+    :raises UnknownField: if the request uses a field that the parameters don't have.
+    :raises FunctionNotSent: if the function can't be sent to the engine's process.
+    :raises FunctionMisfits: if the function can't be called with the first parameter.
+    """
+    settings = _with_processes(settings, len(part.indexes), declarative=isinstance(request, Request))
+    share = settings.share(0, settings.processes or 1)
+    check_files(share.concurrency, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    return Job(
+        directory=part.directory.path,
+        start=part.indexes.start,
+        stop=part.indexes.stop,
+        shard=part.shard,
+        generation=part.generation(refetch=refetch),
+        endpoint=endpoint,
+        request=_checked(request, part.manifest) if isinstance(request, Request) else None,
+        function=None if isinstance(request, Request) else _packed(request, part),
+        settings=settings,
+        path=code.path,
+        digests=code.digests,
+    )
+
+
+def _with_processes(settings: FetchSettings, parameters: int, *, declarative: bool) -> FetchSettings:
+    useful = useful_processes(
+        concurrency=settings.concurrency,
+        declarative=declarative and settings.transport != "requests",
+        parameters=parameters,
+        cores=usable_cores(),
+    )
+    return replace(settings, processes=settings.processes or useful)
+
+
+def _checked(request: Request, manifest: Manifest) -> Request:
+    # An empty list has no fields, and nothing will be sent.
+    if manifest.count:
+        Compiled(request, manifest.fields)
+    return request
+
+
+def _packed(function: Callable[..., Any], part: Part) -> bytes:
+    packed = pack(function)
+    for _, first in islice(read_parameters(part.directory, part.indexes), 1):
+        check_call(function, first)
+    return packed
