@@ -41,10 +41,12 @@ MAY_LOAD = {
     "engine/__init__.py": set[str](),
     "engine/function_session": {"gevent", "pycurl", "requests", "urllib3"},
     "engine/libcurl": {"pycurl"},
+    "engine/libcurl/address.py": {"requests", "urllib3"},
     "engine/libcurl/alarm.py": {"gevent"},
     "engine/libcurl/transfer.py": {"gevent", "pycurl", "requests", "urllib3"},
     "engine/pump.py": {"cloudpickle", "gevent", "pycurl", "requests", "urllib3"},
     "engine/transport/by_curl.py": {"gevent", "pycurl", "requests", "urllib3"},
+    "engine/transport/curl_failures.py": {"gevent", "pycurl", "requests", "urllib3"},
     "engine/transport/options.py": {"gevent", "pycurl", "requests", "urllib3"},
     # Whether a function can be sent to the engine.
     "launch/shipping.py": {"cloudpickle"},

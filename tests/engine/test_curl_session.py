@@ -18,8 +18,8 @@ from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 
 from airflow_fanout.api.endpoint import Endpoint
-from airflow_fanout.engine.function_session.adapter import CurlResponse
 from airflow_fanout.engine.function_session.preparation import Preparation
+from airflow_fanout.engine.function_session.response import CurlResponse
 from airflow_fanout.engine.function_session.session import CurlSession
 from airflow_fanout.model.settings import FetchSettings, Timeouts
 from airflow_fanout.wire.adapter import BodyTooLarge

@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import pycurl
 import requests
 from requests.cookies import extract_cookies_to_jar
-from requests.structures import CaseInsensitiveDict
-from requests.utils import get_encoding_from_headers, select_proxy
-from urllib3 import HTTPHeaderDict
+from requests.utils import select_proxy
 
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.engine.function_session.exchange import Ended, Exchanges
 from airflow_fanout.engine.function_session.failures import UNSENT, Broken, failure_of, refused, too_large
 from airflow_fanout.engine.function_session.message import Sending, sending_of
+from airflow_fanout.engine.function_session.response import CurlResponse, raw_of
 from airflow_fanout.engine.libcurl.transfer import EARLY, Transfer, Unreadable
 from airflow_fanout.engine.transport.options import tls_options
 from airflow_fanout.model.settings import FetchSettings
-from airflow_fanout.wire.adapter import BoundedAdapter, BoundedResponse, Coded, closes
-from airflow_fanout.wire.framing import BODYLESS
-from airflow_fanout.wire.head import Head, read_head
-
-if TYPE_CHECKING:
-    from urllib3 import HTTPResponse
+from airflow_fanout.wire.adapter import BoundedAdapter, closes
+from airflow_fanout.wire.head import read_head
 
 # RFC 9110, section 9.2.2: sending one of these twice may make a difference.
 UNREPEATABLE = frozenset({"POST", "PATCH"})
@@ -206,65 +200,6 @@ class CurlAdapter(BoundedAdapter):
         if head.message is not None:
             extract_cookies_to_jar(response.cookies, request, response.raw)  # type: ignore[no-untyped-call] # as above
         return response
-
-
-class CurlResponse(BoundedResponse):
-    """A response that was received as a whole; its `raw`, read to its end, is made when somebody wants it."""
-
-    # What was pickled has none.
-    _head: Head | None = None
-    _raw: HTTPResponse | None = None
-
-    def __init__(self, head: Head, most: int) -> None:
-        super().__init__()
-        self._head = head
-        self.max_body_bytes = most
-        self.status_code = head.status
-        self.reason = head.reason
-        self.headers = CaseInsensitiveDict(head.headers)
-        self.encoding = get_encoding_from_headers(self.headers)
-
-    def hold(self, body: bytes) -> None:
-        """Take the body, which is all here."""
-        self._content = body
-        self._content_consumed = True
-
-    @property
-    def raw(self) -> HTTPResponse | None:
-        """The answer as urllib3 has it."""
-        if self._raw is None and self._head is not None:
-            raw = raw_of(self._head, io.BytesIO(self.content), self.request)
-            raw.drain_conn()
-            self._raw = raw
-        return self._raw
-
-    @raw.setter
-    def raw(self, raw: HTTPResponse | None) -> None:
-        self._raw = raw
-
-
-def raw_of(head: Head, body: io.BytesIO, request: requests.PreparedRequest) -> HTTPResponse:
-    """Return an answer as urllib3 has it."""
-    headers = HTTPHeaderDict(head.headers)
-    if head.status in BODYLESS and "," in headers.get("Content-Length", ""):
-        # It delimits nothing here, and urllib3 refuses an answer whose lengths contradict each other.
-        headers.discard("Content-Length")
-    # What requests looks for when it takes the cookies of an answer.
-    original = head.message and SimpleNamespace(msg=head.message, isclosed=lambda: True, close=lambda: None)
-    return Coded(
-        body,
-        headers,
-        head.status,
-        version=10 if head.version == "HTTP/1.0" else 11,
-        version_string=head.version,
-        reason=head.reason,
-        preload_content=False,
-        decode_content=False,
-        original_response=original,  # type: ignore[arg-type] # it needs no more of it
-        enforce_content_length=False,
-        request_method=request.method,
-        request_url=request.path_url,
-    )
 
 
 def _origin(endpoint: Endpoint) -> str:

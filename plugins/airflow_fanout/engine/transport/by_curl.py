@@ -6,8 +6,6 @@ Each option's meaning is in libcurl's manual, https://curl.se/libcurl/c/curl_eas
 from __future__ import annotations
 
 import io
-import os
-import re
 import socket
 from collections.abc import Callable
 from http.client import responses
@@ -16,7 +14,6 @@ from urllib.parse import urlsplit
 
 import msgspec
 import pycurl
-from requests import PreparedRequest, RequestException
 from requests.structures import CaseInsensitiveDict
 from requests.utils import requote_uri
 
@@ -25,6 +22,7 @@ from airflow_fanout.api.compiled import Compiled
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request
 from airflow_fanout.codec import Json
+from airflow_fanout.engine.libcurl.address import URL, in_ascii
 from airflow_fanout.engine.libcurl.transfer import EARLY, Transfer, Unreadable, is_bad_header
 from airflow_fanout.engine.libcurl.unanswered import (
     Resolve,
@@ -36,6 +34,7 @@ from airflow_fanout.engine.libcurl.unanswered import (
 )
 from airflow_fanout.engine.transport import timed_out
 from airflow_fanout.engine.transport.answer import Reading
+from airflow_fanout.engine.transport.curl_failures import DIED, FAILURES, TOO_LARGE, unreadable, words_of
 from airflow_fanout.engine.transport.options import OWN_CONNECTION, Headers, options_of, without_credentials
 from airflow_fanout.model.outcome import Cause, Failure, Kind, Outcome
 from airflow_fanout.model.settings import FetchSettings
@@ -45,27 +44,7 @@ from airflow_fanout.wire.head import MOST_HEADERS, read_head
 # How the head of most answers begins.
 _USUAL = b"HTTP/1.1 200"
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-# RFC 3986, 2: what a URL may be made of.
-_URL = re.compile(r"[\w!#$&'()*+,/:;=?@\[\]~.-]*(?:%[0-9A-Fa-f]{2}[\w!#$&'()*+,/:;=?@\[\]~.-]*)*", re.ASCII)
 
-# CURLE_PROXY, for which pycurl has no name.
-_PROXY_FAILED = 97
-# The names are those that the same failures have in requests. What isn't here is a broken connection.
-_FAILURES = {
-    pycurl.E_URL_MALFORMAT: (Kind.ERROR, "InvalidURL"),
-    pycurl.E_BAD_CONTENT_ENCODING: (Kind.INVALID, "ContentDecodingError"),
-    pycurl.E_PARTIAL_FILE: (Kind.CONNECTION_ERROR, "ChunkedEncodingError"),
-    pycurl.E_COULDNT_RESOLVE_PROXY: (Kind.CONNECTION_ERROR, "ProxyError"),
-    _PROXY_FAILED: (Kind.CONNECTION_ERROR, "ProxyError"),
-    pycurl.E_SSL_CONNECT_ERROR: (Kind.CONNECTION_ERROR, "SSLError"),
-    pycurl.E_PEER_FAILED_VERIFICATION: (Kind.CONNECTION_ERROR, "SSLError"),
-    pycurl.E_SSL_CERTPROBLEM: (Kind.CONNECTION_ERROR, "SSLError"),
-    pycurl.E_SSL_CACERT_BADFILE: (Kind.CONNECTION_ERROR, "SSLError"),
-}
-# Our own callback has refused more of the body, or its announced length is too much already.
-_TOO_LARGE = frozenset({pycurl.E_WRITE_ERROR, pycurl.E_FILESIZE_EXCEEDED})
-# How a kept connection fails that its server has closed meanwhile; the last is how libcurl refuses to send twice.
-_DIED = frozenset({pycurl.E_GOT_NOTHING, pycurl.E_SEND_ERROR, pycurl.E_RECV_ERROR, pycurl.E_SEND_FAIL_REWIND})
 _PROXY_REFUSES = 407
 
 
@@ -93,10 +72,10 @@ class CurlTransport:
         self._reading = Reading(request)
         self._settings = settings
         self._too_large = f"the answer is larger than {settings.max_body_bytes:,} bytes (max_body_bytes)"
-        self._base = f"{_international(endpoint.base_url)}/"
+        self._base = f"{in_ascii(endpoint.base_url)}/"
         # Fields are encoded already; what the author has written into the path may be anything. (A literal "%4" before
         # a field isn't known to be right: no digit stands for the field.)
-        self._is_right = _URL.fullmatch(self._base + "~".join(self._compiled.literals)) is not None
+        self._is_right = URL.fullmatch(self._base + "~".join(self._compiled.literals)) is not None
         sender = without_credentials(endpoint, request)
         self._headers = Headers(sender, has_body=request.has_body, closes_its_connection=request.own_connection)
         self.repeatable = request.is_repeatable
@@ -121,7 +100,7 @@ class CurlTransport:
         """
         target, headers, body = self._compiled.parts(parameter)
         url = self._base + target.removeprefix("/")
-        if not self._is_right and not _URL.fullmatch(url):
+        if not self._is_right and not URL.fullmatch(url):
             url = requote_uri(url)
         if headers is not transfer.told:
             transfer.easy.setopt(pycurl.HTTPHEADER, self._headers.lines(headers))
@@ -214,7 +193,7 @@ class CurlTransport:
         # Until the connection stands it is the other time limit that counts.
         if not asked_s or now_s - max(begun_s + asked_s, transfer.heard_s) < read_s:
             return None
-        return _unreadable(transfer) or Outcome(
+        return unreadable(transfer) or Outcome(
             Kind.TIMEOUT, failure=Failure("ReadTimeout", f"Read timed out. (read timeout={read_s:g})")
         )
 
@@ -224,25 +203,25 @@ class CurlTransport:
     def _failed(self, transfer: Transfer, code: int, message: str) -> Outcome:
         if transfer.is_early:
             return self._early()
-        if found := _unreadable(transfer):
+        if found := unreadable(transfer):
             return found
         if code == pycurl.E_OPERATION_TIMEDOUT:
             return self._timed_out(transfer, message)
-        if code in _TOO_LARGE:
+        if code in TOO_LARGE:
             return Outcome(Kind.INVALID, failure=Failure("BodyTooLarge", self._too_large))
         if is_bad_header(code, in_head=transfer.is_in_head):
             return Outcome(Kind.INVALID, failure=Failure("InvalidHeader", message))
         return self._unanswered(transfer, code, message)
 
     def _unanswered(self, transfer: Transfer, code: int, message: str) -> Outcome:
-        if not self.repeatable and code in _DIED and not transfer.easy.getinfo(pycurl.NUM_CONNECTS):
+        if not self.repeatable and code in DIED and not transfer.easy.getinfo(pycurl.NUM_CONNECTS):
             # This server closes connections that it lets others keep: from now on each request has its own.
             self._keeps = False
         proxy_status = int(transfer.easy.getinfo(pycurl.HTTP_CONNECTCODE)) if self._proxy else 0
         if proxy_status == _PROXY_REFUSES:
             return refused_by_proxy(self._proxy, message)
-        kind, name = _FAILURES.get(code, (Kind.CONNECTION_ERROR, "ConnectionError"))
-        words = _words(transfer, code, message)
+        kind, name = FAILURES.get(code, (Kind.CONNECTION_ERROR, "ConnectionError"))
+        words = words_of(transfer, code, message)
         if proxy_status:
             name, words = "ProxyError", f"the proxy {self._proxy}: {words}"
         return Outcome(
@@ -263,36 +242,8 @@ class CurlTransport:
         return msgspec.structs.replace(timed_out(timeouts.total_s), unsent=unsent)
 
 
-def _international(base_url: str) -> str:
-    """Return the base address in ASCII: the wheel's libcurl knows no international names."""
-    prepared = PreparedRequest()
-    try:
-        prepared.prepare_url(base_url, None)
-    except RequestException:
-        # libcurl will say of each parameter's request that it is none.
-        return requote_uri(base_url)
-    return (prepared.url or "").rstrip("/") if not base_url.isascii() else base_url
-
-
-def _unreadable(transfer: Transfer) -> Outcome | None:
-    """Return the outcome of an answer that has no good end, if its head says already that it couldn't be read."""
-    error = transfer.complaint()
-    return None if error is None else Outcome(error.kind, failure=Failure(error.name, error.message))
-
-
 def _reason(status: int, head: list[bytes]) -> str:
     # HTTP/2 has no words for a status.
     if head and head[0].startswith(b"HTTP/1"):
         return head[0].decode("latin-1").rstrip().partition(" ")[2].partition(" ")[2]
     return responses.get(status, "")
-
-
-def _words(transfer: Transfer, code: int, message: str) -> str:
-    if transfer.refused and code in _DIED:
-        return f"the server refused the request's HTTP/2 stream (REFUSED_STREAM), so it wasn't processed: {message}"
-    if code == pycurl.E_COULDNT_CONNECT and (number := transfer.easy.getinfo(pycurl.OS_ERRNO)):
-        return f"{message} ({os.strerror(number)})"
-    if code == pycurl.E_BAD_CONTENT_ENCODING:
-        found = [line for line in transfer.head if line.lower().startswith(b"content-encoding:")]
-        return f"{message} ({b''.join(found).decode('latin-1').strip()})"
-    return message

@@ -1,0 +1,47 @@
+"""What libcurl's codes mean for a declarative request, in the names and words of an outcome."""
+
+from __future__ import annotations
+
+import os
+
+import pycurl
+
+from airflow_fanout.engine.libcurl.transfer import Transfer
+from airflow_fanout.model.outcome import Failure, Kind, Outcome
+
+# CURLE_PROXY, for which pycurl has no name.
+_PROXY_FAILED = 97
+# The names are those that the same failures have in requests. What isn't here is a broken connection.
+FAILURES = {
+    pycurl.E_URL_MALFORMAT: (Kind.ERROR, "InvalidURL"),
+    pycurl.E_BAD_CONTENT_ENCODING: (Kind.INVALID, "ContentDecodingError"),
+    pycurl.E_PARTIAL_FILE: (Kind.CONNECTION_ERROR, "ChunkedEncodingError"),
+    pycurl.E_COULDNT_RESOLVE_PROXY: (Kind.CONNECTION_ERROR, "ProxyError"),
+    _PROXY_FAILED: (Kind.CONNECTION_ERROR, "ProxyError"),
+    pycurl.E_SSL_CONNECT_ERROR: (Kind.CONNECTION_ERROR, "SSLError"),
+    pycurl.E_PEER_FAILED_VERIFICATION: (Kind.CONNECTION_ERROR, "SSLError"),
+    pycurl.E_SSL_CERTPROBLEM: (Kind.CONNECTION_ERROR, "SSLError"),
+    pycurl.E_SSL_CACERT_BADFILE: (Kind.CONNECTION_ERROR, "SSLError"),
+}
+# Our own callback has refused more of the body, or its announced length is too much already.
+TOO_LARGE = frozenset({pycurl.E_WRITE_ERROR, pycurl.E_FILESIZE_EXCEEDED})
+# How a kept connection fails that its server has closed meanwhile; the last is how libcurl refuses to send twice.
+DIED = frozenset({pycurl.E_GOT_NOTHING, pycurl.E_SEND_ERROR, pycurl.E_RECV_ERROR, pycurl.E_SEND_FAIL_REWIND})
+
+
+def unreadable(transfer: Transfer) -> Outcome | None:
+    """Return the outcome of an answer that has no good end, if its head says already that it couldn't be read."""
+    error = transfer.complaint()
+    return None if error is None else Outcome(error.kind, failure=Failure(error.name, error.message))
+
+
+def words_of(transfer: Transfer, code: int, message: str) -> str:
+    """Return libcurl's message with what else is known: an error of the system, a header, a refused stream."""
+    if transfer.refused and code in DIED:
+        return f"the server refused the request's HTTP/2 stream (REFUSED_STREAM), so it wasn't processed: {message}"
+    if code == pycurl.E_COULDNT_CONNECT and (number := transfer.easy.getinfo(pycurl.OS_ERRNO)):
+        return f"{message} ({os.strerror(number)})"
+    if code == pycurl.E_BAD_CONTENT_ENCODING:
+        found = [line for line in transfer.head if line.lower().startswith(b"content-encoding:")]
+        return f"{message} ({b''.join(found).decode('latin-1').strip()})"
+    return message
