@@ -91,7 +91,7 @@ def test_what_requests_sends_is_said_once(server: Server, unusual: str) -> None:
             hooks = {"response": lambda answer, **_: answer} if unusual == "hook" else None
             assert not is_by_libcurl(session.get("/x", hooks=hooks))
     [text] = told
-    assert "sent by requests" in text
+    assert "The slower `requests` library sends" in text
 
 
 @pytest.mark.parametrize(
