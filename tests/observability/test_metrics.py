@@ -9,9 +9,9 @@ import pytest
 from airflow.sdk import BaseOperator
 from airflow.sdk.observability import stats
 
+from airflow_fanout.adapters.fetch_metrics import FetchMeasures
 from airflow_fanout.adapters.metrics import (
     METRICS,
-    FetchMeasures,
     Measured,
     Metric,
     Metrics,

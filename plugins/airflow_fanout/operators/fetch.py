@@ -14,17 +14,14 @@ from airflow_fanout.adapters.border import KindOf, Reference, airflow_errors, ch
 from airflow_fanout.adapters.bound import bind, resolved
 from airflow_fanout.adapters.connection import usable_endpoint_of
 from airflow_fanout.adapters.lineage import HasLineage, Lineage, api_resource, frozen_list, journal, report_of
-from airflow_fanout.adapters.metrics import FetchMeasures, Metrics, of_duration
+from airflow_fanout.adapters.metrics import Metrics, of_duration
 from airflow_fanout.adapters.noting import noted
-from airflow_fanout.adapters.reporter import Reporter
 from airflow_fanout.adapters.templates import TextTemplates
 from airflow_fanout.alerts.note import Counts
 from airflow_fanout.api.request import Request
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.launch.errors import LongWait
 from airflow_fanout.launch.loaded_code import LoadedCode
-from airflow_fanout.launch.messages import Ended, Failed, ProgressReport
-from airflow_fanout.model.progress import Progress
 from airflow_fanout.model.settings import MIB, Breaker, FetchSettings, Retry, Throttle, Timeouts, Transport, check_whole
 from airflow_fanout.operators.parsed import check_list, check_number, check_request, check_switch, check_text, names_of
 
@@ -32,9 +29,12 @@ if TYPE_CHECKING:
     # A DAG file that is parsed starts no engine.
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
+    from airflow_fanout.adapters.fetch_metrics import FetchMeasures
+    from airflow_fanout.adapters.reporter import Reporter
     from airflow_fanout.launch.engines import Engines
     from airflow_fanout.launch.job import Job
     from airflow_fanout.launch.plan import Part
+    from airflow_fanout.model.progress import Progress
 
 
 class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
@@ -200,7 +200,10 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
         )
 
     def _fetch(self, job: Job, part: Part, context: Context) -> Progress:
+        from airflow_fanout.adapters.fetch_metrics import FetchMeasures
+        from airflow_fanout.adapters.reporter import Reporter
         from airflow_fanout.launch.engines import Engines
+        from airflow_fanout.model.progress import Progress
 
         reporter = Reporter(self.log, context, part.directory.shard(part.shard).progress)
         if not job.indexes:
@@ -213,6 +216,7 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
 
     def _listen(self, fleet: Engines, measures: FetchMeasures, reporter: Reporter) -> Progress:
         from airflow_fanout.launch.ending import progress_at_end
+        from airflow_fanout.launch.messages import Ended, Failed, ProgressReport
 
         final: Ended | Failed | None = None
         metrics = Metrics(self)

@@ -33,7 +33,6 @@ from airflow_fanout.operators.parsed import (
 from airflow_fanout.preflight.signatures import check_document
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import Manifest
-from airflow_fanout.staging.results import Results
 from airflow_fanout.staging.validated import read_validated
 from airflow_fanout.validation.errors import NotValidated
 
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from airflow_fanout.model.outcome import Record
     from airflow_fanout.mongo.documents import DocumentOf
     from airflow_fanout.mongo.write import Work, Written
+    from airflow_fanout.staging.results import Results
 
 COUNTED_EACH = 1000
 
@@ -229,6 +229,8 @@ def _name(context: Context) -> str:
 
 
 def _validated(directory: ListDirectory, manifest: Manifest) -> Results:
+    from airflow_fanout.staging.results import Results
+
     judged = read_validated(directory, manifest.id)
     if judged is None or judged.generations != directory.generations(manifest.shards):
         raise NotValidated(str(directory.path))

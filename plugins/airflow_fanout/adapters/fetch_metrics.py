@@ -1,0 +1,73 @@
+"""What a fetch tells Airflow's metrics as it goes on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from airflow_fanout.adapters.metrics import QUANTILES, Measured
+from airflow_fanout.launch.messages import (
+    DamagedPart,
+    Ended,
+    Failed,
+    FetchMessage,
+    Output,
+    ProgressReport,
+    Remark,
+    Warned,
+)
+from airflow_fanout.model.outcome import Kind
+from airflow_fanout.model.progress import Progress
+
+
+@dataclass
+class FetchMeasures:
+    """What a fetch tells of itself, as it goes on: gauges of the moment, and what has been added to the counters.
+
+    :param shard: the number of its shard.
+    """
+
+    shard: int
+    _requests: int = 0
+    _kinds: Counter[str] = field(default_factory=Counter)
+
+    def of_message(self, message: FetchMessage) -> Iterator[Measured]:
+        """Yield what is new in a message of the engines': their progress, or their end, which has the last progress."""
+        match message:
+            case ProgressReport():
+                yield from self._of_progress(message.progress)
+            case Ended():
+                progress = message.progress
+                yield from self._of_progress(progress)
+                yield from self._of_latency(progress)
+            case Failed() | Remark() | DamagedPart() | Output() | Warned():
+                pass
+            case _:
+                assert_never(message)
+
+    def _of_progress(self, progress: Progress) -> Iterator[Measured]:
+        tags = {"shard": str(self.shard)}
+        yield from self._of_counters(progress, tags)
+        for name in ("total", "done", "in_flight", "waiting"):
+            yield Measured(f"fanout.progress.{name}", getattr(progress, name), tags)
+        yield Measured("fanout.progress.rate_per_s", progress.recent_per_s, tags)
+        if "limit" in progress.limits:
+            yield Measured("fanout.progress.limit", progress.limits["limit"], tags)
+        # The last progress has the limits over time, and an outage that has ended with the fetch.
+        yield Measured("fanout.progress.outage", int(progress.limits.get("outage", False)), tags)
+
+    def _of_counters(self, progress: Progress, tags: Mapping[str, str]) -> Iterator[Measured]:
+        """Yield what this try has done since the last time."""
+        yield Measured("fanout.requests", progress.requests - self._requests, tags)
+        kinds = progress.kinds - Counter({Kind.OK: progress.resumed})
+        for kind, count in (kinds - self._kinds).items():
+            yield Measured("fanout.parameters", count, {**tags, "kind": str(kind)})
+        self._requests, self._kinds = progress.requests, kinds
+
+    def _of_latency(self, progress: Progress) -> Iterator[Measured]:
+        for share in QUANTILES:
+            ms = progress.latency.quantile(share / 100)
+            if ms is not None:
+                yield Measured(f"fanout.latency.p{share}_ms", ms, {"shard": str(self.shard)})
