@@ -173,7 +173,7 @@ def test_the_page_about_speed_explains_all_that_is_measured() -> None:
     page = (ROOT / "docs" / "speed.md").read_text()
     clients = {client.name for case in CASES for client in case.clients}
     named = {
-        *(f"| {client} |" for client in clients),
+        *(f"- **{client}**:" for client in clients),
         *(f"`{group}`" for group in GROUPS),
         *(f"`{name}`" for name in OPTIONS),
     }

@@ -89,7 +89,7 @@ def test_one_message_lists_all_checks_that_failed(
     assert re.search(r"Unique\('day'\): 18 results repeat the value of an earlier one: #\d+ \{tel", message)
     line = file.read_text().splitlines().index('            raise LookupError("stranger " + parameter["tel"])') + 1
     assert re.search(
-        rf"Over\(no_strangers \(demanding\.py:\d+\)\): it raised LookupError at demanding\.py:{line}, after #1 "
+        rf"CustomCheck\(no_strangers \(demanding\.py:\d+\)\): it raised LookupError at demanding\.py:{line}, after #1 "
         r"\{tel: …\d\d\}: stranger …\d\d",
         message,
     )
