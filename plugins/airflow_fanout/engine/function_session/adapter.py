@@ -122,7 +122,7 @@ class CurlAdapter(BoundedAdapter):
         transfer = self._told(sending)
         try:
             ended = self._ended(transfer, sending)
-            if transfer.is_early:
+            if transfer.forget_early():
                 raise requests.ConnectionError(EARLY, request=request)
             if ended.code and (complaint := transfer.complaint()):
                 raise complaint
@@ -144,6 +144,7 @@ class CurlAdapter(BoundedAdapter):
             if not transfer.is_early or sending.method in UNREPEATABLE:
                 break
             transfer.clear()
+            transfer.forget_early()
             ended = self._exchanges.run(transfer, read_s=read_s, has_body=has_body)
         return ended
 

@@ -191,6 +191,16 @@ class Transfer:
         self.ends = ends
         self.refused = self.is_early = self.has_record = False
 
+    def forget_early(self) -> bool:
+        """Return `is_early`, and forget it: the handle's next request may fail before it is sent."""
+        found, self.is_early = self.is_early, False
+        return found
+
+    def forget_refusal(self) -> bool:
+        """Return `refused`, and forget it, for the same reason."""
+        found, self.refused = self.refused, False
+        return found
+
     def hear(self, kind: int, text: bytes) -> None:
         """Hear what libcurl says of its own doing (CURLOPT_DEBUGFUNCTION)."""
         if kind == pycurl.INFOTYPE_SSL_DATA_IN:

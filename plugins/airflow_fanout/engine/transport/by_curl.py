@@ -23,7 +23,7 @@ from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request
 from airflow_fanout.codec import Json
 from airflow_fanout.engine.libcurl.address import URL, in_ascii
-from airflow_fanout.engine.libcurl.transfer import EARLY, Transfer, Unreadable, is_bad_header
+from airflow_fanout.engine.libcurl.transfer import Transfer, Unreadable, is_bad_header
 from airflow_fanout.engine.libcurl.unanswered import (
     Resolve,
     cause_of_code,
@@ -34,7 +34,7 @@ from airflow_fanout.engine.libcurl.unanswered import (
 )
 from airflow_fanout.engine.transport import timed_out
 from airflow_fanout.engine.transport.answer import Reading
-from airflow_fanout.engine.transport.curl_failures import DIED, FAILURES, TOO_LARGE, unreadable, words_of
+from airflow_fanout.engine.transport.curl_failures import DIED, FAILURES, TOO_LARGE, early, unreadable, words_of
 from airflow_fanout.engine.transport.options import OWN_CONNECTION, Headers, options_of, without_credentials
 from airflow_fanout.model.outcome import Cause, Failure, Kind, Outcome
 from airflow_fanout.model.settings import FetchSettings
@@ -144,8 +144,9 @@ class CurlTransport:
 
     def _looked_at(self, transfer: Transfer) -> Outcome | None:
         """Return what came of any answer, `None` for one that is to be followed."""
-        if transfer.is_early:
-            return self._early()
+        if found := early(transfer, repeatable=self.repeatable):
+            return found
+        transfer.refused = False
         try:
             head = transfer.checked_head()
             body = transfer.whole_body(head)
@@ -197,13 +198,8 @@ class CurlTransport:
             Kind.TIMEOUT, failure=Failure("ReadTimeout", f"Read timed out. (read timeout={read_s:g})")
         )
 
-    def _early(self) -> Outcome:
-        return Outcome(Kind.CONNECTION_ERROR, failure=Failure("ConnectionError", EARLY), unprocessed=self.repeatable)
-
     def _failed(self, transfer: Transfer, code: int, message: str) -> Outcome:
-        if transfer.is_early:
-            return self._early()
-        if found := unreadable(transfer):
+        if found := early(transfer, repeatable=self.repeatable) or unreadable(transfer):
             return found
         if code == pycurl.E_OPERATION_TIMEDOUT:
             return self._timed_out(transfer, message)
@@ -222,6 +218,7 @@ class CurlTransport:
             return refused_by_proxy(self._proxy, message)
         kind, name = FAILURES.get(code, (Kind.CONNECTION_ERROR, "ConnectionError"))
         words = words_of(transfer, code, message)
+        is_refused = transfer.forget_refusal()
         if proxy_status:
             name, words = "ProxyError", f"the proxy {self._proxy}: {words}"
         return Outcome(
@@ -230,7 +227,7 @@ class CurlTransport:
             garbled=code == pycurl.E_BAD_CONTENT_ENCODING,
             unsent=is_unsent(transfer.easy),
             # What may be sent twice libcurl has sent again by itself.
-            unprocessed=is_unprocessed(message) if self.repeatable else transfer.refused,
+            unprocessed=is_unprocessed(message) if self.repeatable else is_refused,
             cause=cause_of_code(code, message),
         )
 

@@ -6,7 +6,7 @@ import os
 
 import pycurl
 
-from airflow_fanout.engine.libcurl.transfer import Transfer
+from airflow_fanout.engine.libcurl.transfer import EARLY, Transfer
 from airflow_fanout.model.outcome import Failure, Kind, Outcome
 
 # CURLE_PROXY, for which pycurl has no name.
@@ -27,6 +27,16 @@ FAILURES = {
 TOO_LARGE = frozenset({pycurl.E_WRITE_ERROR, pycurl.E_FILESIZE_EXCEEDED})
 # How a kept connection fails that its server has closed meanwhile; the last is how libcurl refuses to send twice.
 DIED = frozenset({pycurl.E_GOT_NOTHING, pycurl.E_SEND_ERROR, pycurl.E_RECV_ERROR, pycurl.E_SEND_FAIL_REWIND})
+
+
+def early(transfer: Transfer, *, repeatable: bool) -> Outcome | None:
+    """Return the outcome of what was on the connection before the request was sent; `None` for an answer.
+
+    :param repeatable: whether the request may be sent again.
+    """
+    if not transfer.forget_early():
+        return None
+    return Outcome(Kind.CONNECTION_ERROR, failure=Failure("ConnectionError", EARLY), unprocessed=repeatable)
 
 
 def unreadable(transfer: Transfer) -> Outcome | None:
