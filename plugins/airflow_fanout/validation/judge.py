@@ -81,7 +81,7 @@ class Judge:
     :param manifest: what the list says of itself.
     :param demands: what the report demands.
     :param warn: takes a sentence about something that is no reason to fail.
-    :raises FetchNotFinished: if the fetch of a part of the list hasn't come to its end.
+    :raises NotFetched: if the fetch of a part of the list hasn't come to its end.
 
     `progress` says how far it is, and `tally` has the counts so far.
     """
