@@ -18,6 +18,7 @@ import pytest
 
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request
+from airflow_fanout.launch import process
 from airflow_fanout.launch.lines import LONGEST_LINE
 from airflow_fanout.launch.messages import Ended, Failed, Finished, Output, ProgressReport, Stopped
 from airflow_fanout.launch.process import EngineProcess
@@ -27,6 +28,8 @@ from tests.engine.harness import frozen, job, listened, run, settings
 from tests.http.servers import Server, as_json, until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.http.servers import Connection, Seen
 
 DAY = "2026-11-22"
@@ -288,6 +291,30 @@ def test_what_a_function_has_started_ends_with_an_engine_that_is_killed(tmp_path
         child = int(said_by(engine, Output).text.split()[1])
         assert is_running(child)
         os.kill(engine.pid, signal.SIGKILL)
+        list(engine.listen())
+        assert until(lambda: not is_running(child), END_S)
+
+
+@pytest.mark.parametrize(
+    "look",
+    [lambda engine: engine.code, EngineProcess.ask_to_stop, EngineProcess.kill],
+    ids=["looked at", "asked to stop", "killed"],
+)
+def test_what_a_function_has_started_ends_with_an_engine_that_dies_while_it_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: Callable[[EngineProcess], object]
+) -> None:
+    """It makes no difference if the engine ends between two looks of its parent's."""
+    with EngineProcess(job(frozen(tmp_path, range(9)), leave_a_child_and_sleep)) as engine:
+        child = int(said_by(engine, Output).text.split()[1])
+
+        def last_look(pid: int) -> bool:
+            os.kill(pid, signal.SIGKILL)
+            assert until(lambda: not is_running(pid), END_S)
+            return False
+
+        with monkeypatch.context() as patched:
+            patched.setattr(process, "_has_ended", last_look)
+            look(engine)
         list(engine.listen())
         assert until(lambda: not is_running(child), END_S)
 

@@ -111,7 +111,8 @@ class EngineProcess:
         if self._process.returncode is None and _has_ended(self.pid):
             # As long as nobody has waited for it, its number, and that of its group, belongs to nobody else.
             end_group(self.pid)
-        return self._process.poll()
+            self._process.wait()
+        return self._process.returncode
 
     @property
     def ended(self) -> str | None:
@@ -144,7 +145,7 @@ class EngineProcess:
         """End the engine, and all that its code has started, at once."""
         if self.code is None:
             end_descendants(self.pid)
-            self._process.kill()
+            self._send(signal.SIGKILL)
 
     @property
     def last_sight(self) -> Sight:
@@ -207,7 +208,7 @@ class EngineProcess:
         """Tell the engine to come to an end, without waiting for it."""
         if self.code is None:
             self._asked = True
-            self._process.terminate()
+            self._send(signal.SIGTERM)
 
     def stop_if_late(self) -> None:
         """Wait for an engine that has said its last word, and end it if it doesn't end by itself."""
@@ -219,6 +220,10 @@ class EngineProcess:
         """End the engine: ask it, wait a moment, then kill it."""
         self.ask_to_stop()
         self.stop_if_late()
+
+    def _send(self, number: signal.Signals) -> None:
+        # `Popen.send_signal` waits for a process that has ended meanwhile, and then its group would be left behind.
+        os.kill(self.pid, number)
 
 
 def _has_ended(pid: int) -> bool:
