@@ -4,13 +4,14 @@ import logging
 from threading import Barrier
 from typing import Any
 
+import msgspec
 import pytest
 from airflow.sdk import BaseNotifier
 
 from airflow_fanout.alerts.message import Alert, Say
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.notifications.alerts import Alerts
-from airflow_fanout.notifications.channel import Channel, send
+from airflow_fanout.notifications.channel import Channel, WrittenChannel, send
 from airflow_fanout.notifications.deadline import LoadedBy
 
 ALERT = Alert("It has failed", (Say("a < b"),))
@@ -78,7 +79,7 @@ def test_channels_dont_wait_for_each_other() -> None:
 def test_a_channel_survives_its_way_through_airflows_database() -> None:
     """As JSON and back it sends the same."""
     there = Channel(Keeping, text="{{ macros.fanout.alert().subject }}")
-    Channel.from_json(there.as_json()).send(ALERT, {})
+    msgspec.convert(msgspec.to_builtins(there.written()), WrittenChannel).channel().send(ALERT, {})
     assert SENT == ["It has failed"]
 
 

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import UTC, datetime
 from html import unescape
 from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from airflow_fanout.alerts.failed import FailedRun, FailedTask, failed
 from airflow_fanout.alerts.message import Pages

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from airflow_fanout.alerts.late import LateRun, late
 from airflow_fanout.alerts.message import Pages

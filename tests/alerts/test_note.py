@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import msgspec
 import pytest
 
 from airflow_fanout.alerts.note import Counts, FailureNote, describe
@@ -73,4 +74,4 @@ def test_a_note_survives_its_way_through_airflow() -> None:
     note = FailureNote(
         task_id="fetch", map_index=2, error="Tripped", message="…", counts=Counts(total=3, causes={"null": 1})
     )
-    assert FailureNote.from_json(note.as_json()) == note
+    assert msgspec.convert(msgspec.to_builtins(note), FailureNote) == note

@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import msgspec
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout
 
@@ -41,7 +42,7 @@ def test_a_failure_leaves_a_note_and_goes_on() -> None:
     task = Task()
     with pytest.raises(AirflowFailException):
         fail(EmptyList("The list"), task, Counts(total=3, causes={"null": 1}))
-    assert FailureNote.from_json(task.pushed["failure"]) == FailureNote(
+    assert msgspec.convert(task.pushed["failure"], FailureNote) == FailureNote(
         task_id="fetch",
         map_index=2,
         error="EmptyList",

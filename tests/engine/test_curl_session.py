@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ import requests
 from gevent.threadpool import ThreadPool
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 

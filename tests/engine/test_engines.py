@@ -78,7 +78,7 @@ def test_limits_add_up(tmp_path: Path, service: DemoService) -> None:
     with Engines(todo) as fleet:
         final = list(fleet.listen())[-1]
     assert service.stats()["connections"] <= 10
-    moments = final.state["limits"]["over_time"]
+    moments = final.progress.limits["over_time"]
     assert all(moment["limit"] == 10 for moment in moments)
 
 

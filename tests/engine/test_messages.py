@@ -34,7 +34,7 @@ from airflow_fanout.model.progress import Progress
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-STATE = Progress(total=3).as_json()
+STATE = Progress(total=3)
 # One of each, the worst first.
 REASONS = (
     Overtaken(),
@@ -72,7 +72,7 @@ def test_each_type_is_tried_here() -> None:
 def test_a_message_is_compact() -> None:
     """A message is an array that begins with its name: field names aren't sent each second."""
     assert encode(Remark("hello")) == b'["note","hello"]\n'
-    assert encode(Ended(LongPause(9.0), {})) == b'["ended",["wait",9.0],{}]\n'
+    assert encode(Ended(LongPause(9.0), STATE)).startswith(b'["ended",["wait",9.0],{"total":3,')
 
 
 @pytest.mark.parametrize("line", [b'["unheard","of"]', b'["note"]', b'["wait",9.0]', b"[]", b"note", b""])

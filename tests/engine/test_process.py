@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,6 +14,7 @@ from urllib.parse import quote
 
 import psutil
 import pytest
+from msgspec.structs import replace
 
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request

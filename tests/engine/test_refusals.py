@@ -154,7 +154,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Run, Server
 
 def job_with(todo: Any) -> Any:
     """Return the job with time enough for a busy machine."""
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     return replace(todo, settings=settings(30, timeouts=Timeouts(total_s=60)))
 

@@ -602,7 +602,7 @@ def test_tunnel_that_is_refused(secure: Server, fetch: Fetch) -> None:
 
 def test_without_libcurl(api: Server, tmp_path: Path) -> None:
     """Where pycurl can't be loaded, `auto` sends by requests and says so once; `curl` is an error."""
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from tests.engine.harness import settings
 

@@ -58,7 +58,7 @@ def test_the_texts_of_a_request_stay_texts(as_default: bool) -> None:
     assert asked["query"] == {**REQUEST.query, "day": "2026-11-20"}
     assert asked["headers"] == REQUEST.headers
     assert asked["json"] == {**REQUEST.json, "version": "1.10"}
-    assert asked == REQUEST.as_json() | {"query": asked["query"], "json": asked["json"]}
+    assert asked == REQUEST.template() | {"query": asked["query"], "json": asked["json"]}
 
 
 def test_the_texts_of_a_mapped_fetch_stay_texts() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,7 @@ def progress(*, requests: int, resumed: int = 0, limits: dict[str, Any] | None =
         waiting=2,
         seconds=20.0,
         recent_per_s=5.0,
-        latency=Histogram({"100": 1, "120": 1}),
+        latency=Histogram(Counter({100: 1, 120: 1})),
         limits=limits or {},
     )
 
@@ -161,7 +162,7 @@ def test_counters_get_what_is_new_and_nothing_that_an_earlier_try_has_done() -> 
     measures = FetchMeasures(shard=3)
     first = progress(requests=12, resumed=30, ok=40, timeout=1)
     second = progress(requests=20, resumed=30, ok=46, timeout=1, null=2)
-    told = [by_name(measures.of_message(ProgressReport(one.as_json()))) for one in (first, second)]
+    told = [by_name(measures.of_message(ProgressReport(one))) for one in (first, second)]
     counters = ("fanout.requests", "fanout.parameters")
     assert [{name: value for name, value in one.items() if name.startswith(counters)} for one in told] == [
         {"fanout.requests": 12, "fanout.parameters ok": 10, "fanout.parameters timeout": 1},
@@ -172,7 +173,7 @@ def test_counters_get_what_is_new_and_nothing_that_an_earlier_try_has_done() -> 
 def test_progress_is_gauges_of_the_moment() -> None:
     """What the log's line says, and what the throttle allows; each with its shard."""
     limits = {"limit": 16, "rate_limit_per_s": None, "paused_s": 0.0, "outage": True}
-    report = ProgressReport(progress(requests=12, resumed=30, limits=limits, ok=40).as_json())
+    report = ProgressReport(progress(requests=12, resumed=30, limits=limits, ok=40))
     measured = list(FetchMeasures(shard=3).of_message(report))
     assert {one.tags["shard"] for one in measured} == {"3"}
     shown = {one.name.removeprefix("fanout.progress."): one.value for one in measured if "progress" in one.name}
@@ -199,7 +200,7 @@ def test_progress_is_gauges_of_the_moment() -> None:
 def test_the_engines_last_word_ends_the_counts_and_has_the_latencies(reason: Finished | StopReason) -> None:
     """However it ended: what the last second did counts, and an outage is over."""
     last = progress(requests=5, ok=5, limits={"over_time": [{"s": 0.0, "limit": 4, "outage": True}]})
-    found = by_name(FetchMeasures(shard=0).of_message(Ended(reason, last.as_json())))
+    found = by_name(FetchMeasures(shard=0).of_message(Ended(reason, last)))
     assert (found["fanout.requests"], found["fanout.progress.outage"]) == (5, 0)
     latency = last.latency
     assert [found[f"fanout.latency.p{share}_ms"] for share in (50, 95, 99)] == [

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from airflow_fanout import codec
 from airflow_fanout.adapters.reporter import Reporter

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import asdict
 
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
@@ -178,7 +179,7 @@ def test_a_manifest_is_plain_json(tmp_path: Path) -> None:
     """The manifest can be read, and be moved with its list."""
     directory, manifest = frozen(tmp_path, [("a", "b")], names=("x", "y"), shards=4)
     found = read_json(directory.manifest)
-    assert found == {**vars(manifest), "fields": ["x", "y"], "seal": manifest.id}
+    assert found == {**asdict(manifest), "fields": ["x", "y"], "seal": manifest.id}
     write_whole(directory.manifest, directory.manifest.read_bytes())
     assert read_manifest(directory) == manifest
 

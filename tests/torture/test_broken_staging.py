@@ -7,10 +7,10 @@ import resource
 import shutil
 import subprocess
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from airflow_fanout.launch.ending import progress_at_end
 from airflow_fanout.launch.errors import EngineFailed

@@ -32,7 +32,7 @@ def test_merging_is_as_if_counted_together(some: list[float], others: list[float
     """The histogram of two shards is the one that a single engine would have made."""
     merged = histogram(some)
     merged.merge(histogram(others))
-    assert merged.as_json() == histogram(some + others).as_json()
+    assert merged == histogram(some + others)
     assert merged.total == len(some) + len(others)
 
 
@@ -40,7 +40,7 @@ def test_merging_is_as_if_counted_together(some: list[float], others: list[float
 def test_a_histogram_travels_as_json(values: list[float]) -> None:
     """What the parent reads has the same counts."""
     made = histogram(values)
-    assert Histogram(codec.decode(codec.encode(made.as_json()))).as_json() == made.as_json()
+    assert codec.decoder(Histogram)(codec.encode(made)) == made
 
 
 def test_without_values_there_is_no_quantile() -> None:
@@ -50,7 +50,7 @@ def test_without_values_there_is_no_quantile() -> None:
 
 def test_a_million_durations_take_little_room() -> None:
     """From a microsecond to a day there are fewer buckets than an XCom notices."""
-    assert len(histogram([1.07**power / 1000 for power in range(370)]).as_json()) < 500
+    assert len(histogram([1.07**power / 1000 for power in range(370)]).buckets) < 500
 
 
 @pytest.mark.parametrize("ms", [0.0, -1.0, 1e-9])

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
@@ -47,7 +46,7 @@ SHARES = st.floats(min_value=0, max_value=1)
 )
 def test_settings_travel_as_json(settings: FetchSettings) -> None:
     """What the engine reads from its pipe equals what the author set."""
-    assert FetchSettings.from_json(codec.decode(codec.encode(settings.as_json()))) == settings
+    assert codec.decoder(FetchSettings)(codec.encode(settings)) == settings
 
 
 NUMBERS = ["1", None, True, float("nan"), float("inf"), -1]
@@ -158,7 +157,7 @@ def test_a_transport_is_one_of_three(value: Any) -> None:
 
 def test_settings_are_frozen() -> None:
     """Settings are values: nobody changes them on the way."""
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         FetchSettings().concurrency = 7  # type: ignore[misc] # what is tried here
 
 

@@ -81,10 +81,10 @@ class ListProgress:
             now = self._last_item = time.monotonic()
             if now - stored >= STORED_EACH_S:
                 stored = now
-                self._store(self.as_json())
+                self._store(self.state())
             yield item
 
-    def as_json(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         """Return how far the reading is, as plain JSON without a value of the source's."""
         seconds = time.monotonic() - self._begun
         return {

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, tzinfo
+
+import msgspec
 
 from airflow_fanout.alerts.message import Alert, Link, Pages, Piece, Quote, Say, alert, day
 from airflow_fanout.alerts.note import Counts, FailureNote
@@ -28,8 +29,7 @@ CLEAR = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class FailedTask:
+class FailedTask(msgspec.Struct, frozen=True, kw_only=True):
     """A task that has failed.
 
     :param note: what it has left behind; `None` if it couldn't.
@@ -54,8 +54,7 @@ class FailedTask:
         return self.task_id, re.sub(r"\d[\d,.]*", "#", self.message)
 
 
-@dataclass(frozen=True, kw_only=True)
-class FailedRun:
+class FailedRun(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a run that has failed.
 
     :param as_of: the run's one date, if it is known.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, tzinfo
+
+import msgspec
 
 from airflow_fanout.alerts.message import Alert, Link, Pages, Piece, Quote, Say, alert, day
 from airflow_fanout.staging.live import Live
@@ -18,8 +19,7 @@ STATES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class LateRun:
+class LateRun(msgspec.Struct, frozen=True, kw_only=True):
     """A run that isn't loaded in time.
 
     :param due: the moment by which it should have been.

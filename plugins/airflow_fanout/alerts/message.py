@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from html import escape
 from typing import TypeAlias
 from urllib.parse import quote
 
+import msgspec
+
 LONGEST_SUBJECT = 180
 
 
-@dataclass(frozen=True)
-class Say:
+class Say(msgspec.Struct, frozen=True):
     """A paragraph."""
 
     text: str
@@ -25,8 +25,7 @@ class Say:
         return f"<p>{escape(self.text)}</p>"
 
 
-@dataclass(frozen=True)
-class Quote:
+class Quote(msgspec.Struct, frozen=True):
     """Lines that are shown unchanged."""
 
     text: str
@@ -38,8 +37,7 @@ class Quote:
         return f'<pre style="white-space: pre-wrap">{escape(self.text)}</pre>'
 
 
-@dataclass(frozen=True)
-class Link:
+class Link(msgspec.Struct, frozen=True):
     """An address, with what it leads to."""
 
     label: str
@@ -56,8 +54,7 @@ class Link:
 Piece: TypeAlias = Say | Quote | Link
 
 
-@dataclass(frozen=True)
-class Alert:
+class Alert(msgspec.Struct, frozen=True):
     """What a notifier sends: one line, and the same pieces as plain text and as HTML."""
 
     subject: str
@@ -91,8 +88,7 @@ def day(moment: datetime | None, zone: tzinfo) -> str:
     return f"{local:%Y-%m-%d}" if (local.hour, local.minute) == (0, 0) else f"{local:%Y-%m-%d %H:%M}"
 
 
-@dataclass(frozen=True)
-class Pages:
+class Pages(msgspec.Struct, frozen=True):
     """Addresses in Airflow's UI.
 
     :param base_url: `[api] base_url`.

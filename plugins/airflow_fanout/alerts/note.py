@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from traceback import extract_tb
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -22,8 +20,7 @@ KEY = "failure"
 LONGEST = 6_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Counts:
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
     """How many parameters have no valid result, as far as a task knows.
 
     :param total: the number of parameters of the whole list.
@@ -31,7 +28,7 @@ class Counts:
     """
 
     total: int
-    causes: dict[str, int] = field(default_factory=dict)
+    causes: dict[str, int] = {}
 
     @property
     def missing(self) -> int:
@@ -46,8 +43,7 @@ class Counts:
         return cls(total=total, causes=causes | ({Kind.NOT_TRIED.value: rest} if rest else {}))
 
 
-@dataclass(frozen=True, kw_only=True)
-class FailureNote:
+class FailureNote(msgspec.Struct, frozen=True, kw_only=True):
     """The failure of one task: nothing in it is personal or secret.
 
     :param error: the name of the error's type.
@@ -59,15 +55,6 @@ class FailureNote:
     error: str
     message: str
     counts: Counts | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the note as plain JSON, for an XCom."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> FailureNote:
-        """Return the note that `as_json` described; raise `ValueError` if it described something else."""
-        return msgspec.convert(value, cls)
 
 
 def describe(error: BaseException) -> tuple[str, str]:

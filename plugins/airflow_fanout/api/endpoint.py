@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
+
+import msgspec
 
 # RFC 3986, 3.1: a scheme. A path may have "://" further on: "/archive/http://…".
 _WHOLE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -15,11 +16,13 @@ _HARMLESS = frozenset(
     {"accept", "accept-charset", "accept-encoding", "accept-language", "cache-control", "content-type", "user-agent"}
 )
 
+# Fields that may hold secrets: a log shows none of them.
+_HIDDEN = frozenset({"password", "headers", "proxies"})
+
 Auth = Literal["basic", "bearer", "digest"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Endpoint:
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An HTTP API's address with everything that a request to it needs.
 
     :param base_url: scheme, host, port and perhaps a path, without a slash at the end.
@@ -37,15 +40,19 @@ class Endpoint:
 
     base_url: str
     login: str | None = None
-    password: str | None = field(default=None, repr=False)
+    password: str | None = None
     auth: Auth = "basic"
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = {}
     verify: bool | str = True
     cert: str | tuple[str, str] | None = None
-    proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
+    proxies: Mapping[str, str] = {}
     trust_env: bool = True
     allow_redirects: bool = True
     max_redirects: int = 30
+
+    def __repr__(self) -> str:
+        shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name not in _HIDDEN)
+        return f"Endpoint({', '.join(shown)})"
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -55,16 +62,6 @@ class Endpoint:
         tokens = [word for text in headers for word in text.split()[1:]]
         proxies = [urlsplit(address).password for address in self.proxies.values()]
         return tuple(text for text in (self.password, *headers, *tokens, *proxies) if text)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the endpoint, with its secrets, as plain JSON for the engine's pipe."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Endpoint:
-        """Return the endpoint that `as_json` described."""
-        cert = value["cert"]
-        return cls(**{**value, "cert": tuple(cert) if isinstance(cert, list) else cert})
 
     def url(self, target: str) -> str:
         """Return the whole address of a path below the base address; a whole address stays as it is."""

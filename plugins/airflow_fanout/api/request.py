@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from copy import deepcopy
 from typing import Any
+
+import msgspec
+from msgspec import structs
 
 from airflow_fanout.api.result import Path, check_path
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
-from airflow_fanout.model.settings import check_statuses
+from airflow_fanout.model.settings import check_flag, check_statuses
 
 METHODS = ("GET", "PUT", "DELETE", "POST", "PATCH")
 # RFC 9110, section 9.2.2: sending one of these twice has the effect of sending it once.
 IDEMPOTENT = frozenset({"GET", "PUT", "DELETE"})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One HTTP request per parameter; `{name}` is a field of the parameter, `{{ … }}` an Airflow template.
 
     :param endpoint: the path below the connection's address, such as `/calls/{tel}`; fields are percent-encoded.
@@ -37,8 +39,8 @@ class Request:
 
     endpoint: str
     method: str = "GET"
-    query: Mapping[str, Json] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, Json] = {}
+    headers: Mapping[str, str] = {}
     json: Json = None
     form: Mapping[str, Json] | None = None
     result: Path | None = None
@@ -55,16 +57,22 @@ class Request:
         if self.form is not None and (self.json is not None or self.method == "GET"):
             raise BadSetting("form", dict(self.form), "a form only with POST, PUT, PATCH or DELETE, and without `json`")
         check_statuses("null_statuses", self.null_statuses)
+        check_flag("empty_is_null", self.empty_is_null)
+        check_flag("repeatable", self.repeatable is None or self.repeatable)
+        check_flag("own_connection", self.own_connection)
         if self.result:
             check_path("result", self.result)
         for name, value in self.headers.items():
             if not isinstance(value, str) or any(sign in name + value for sign in "\r\n\0"):
                 raise BadSetting(f"headers[{name!r}]", value, "a text without line breaks")
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the request as plain JSON; `Request(**json)` is its inverse."""
+    def template(self) -> dict[str, Any]:
+        """Return a copy of the fields, in which Airflow renders the templates; `Request(**fields)` is its inverse.
+
+        XComs of other tasks stay in it as they are: Airflow resolves them.
+        """
         result = self.result if isinstance(self.result, str | None) else list(self.result)
-        return {**asdict(self), "result": result, "null_statuses": list(self.null_statuses)}
+        return {**deepcopy(structs.asdict(self)), "result": result, "null_statuses": list(self.null_statuses)}
 
     @property
     def has_body(self) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 
 import requests
+from msgspec.structs import replace
 from requests.utils import get_environ_proxies, get_netrc_auth
 
 from airflow_fanout.api.address import BadAddress, Origin, origin_of

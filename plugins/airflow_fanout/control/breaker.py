@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import sys
 from collections import Counter
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 from airflow_fanout.model.outcome import Kind, Outcome
 from airflow_fanout.model.settings import Breaker
@@ -25,8 +26,7 @@ PROBE_S = 0.5
 LONGEST_PROBE_S = 5.0
 
 
-@dataclass(frozen=True)
-class Tripped:
+class Tripped(msgspec.Struct, frozen=True):
     """Why a run is stopped early.
 
     :param sample: how many parameters had ended.

@@ -13,6 +13,7 @@ from typing import Unpack
 
 import cloudpickle
 import gevent
+from msgspec.structs import replace
 
 from airflow_fanout.api.session import FanoutSession
 from airflow_fanout.api.settled import settled
@@ -177,7 +178,7 @@ class _Fetch:
         if isinstance(reason, LongPause) and reached.done == reached.total:
             # The last answer of all asked for the pause: there is nothing to wait for.
             reason = Finished()
-        self._teller.tell(Ended(reason, {**reached.as_json(), "limits": {"over_time": self._traffic.moments()}}))
+        self._teller.tell(Ended(reason, replace(reached, limits={"over_time": self._traffic.moments()})))
         return os.EX_OK if isinstance(reason, Finished) else os.EX_TEMPFAIL
 
     def _tick(self) -> None:
@@ -188,7 +189,7 @@ class _Fetch:
             if not self._shard.is_newest(self._try):
                 # No grace: the newer try asks for all that is under way here.
                 self._driver.stop(Overtaken(), grace_s=0.0)
-            self._teller.tell_if_heard(ProgressReport(self._driver.progress().as_json()))
+            self._teller.tell_if_heard(ProgressReport(self._driver.progress()))
 
 
 def _to_do(directory: ListDirectory, indexes: range, finished: CompletedSet) -> Iterator[tuple[int, Json]]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from types import TracebackType
 from typing import assert_never
+
+from msgspec.structs import replace
 
 from airflow_fanout.launch.errors import EngineBlocked
 from airflow_fanout.launch.fatal import Fatal, described, named, of_end, of_silence
@@ -146,8 +147,8 @@ class Engines:
             yield from self._restart(engine, fatal)
             return
         # One that is asked to stop while it is still starting knows no better way to end.
-        state = self._progress[engine].as_json()
-        end = self._ends.setdefault(engine, Ended(Stopped(), state) if engine.ended_as_asked else None)
+        reached = self._progress[engine]
+        end = self._ends.setdefault(engine, Ended(Stopped(), reached) if engine.ended_as_asked else None)
         if not isinstance(end, Ended) or not isinstance(end.reason, Finished):
             # What the others have done is in the journal; the rest is the next try's.
             self.ask_to_stop()
@@ -200,7 +201,7 @@ class Engines:
         running = [other for other in self._engines if other not in self._ends]
         # All of them tell it each second: once is enough, when all have begun.
         if engine is running[0] and self._begun.issuperset(running):
-            yield ProgressReport(self._sum().as_json())
+            yield ProgressReport(self._sum())
 
     def _sum(self) -> Progress:
         return Progress.sum(list(self._progress.values()))
@@ -214,4 +215,4 @@ class Engines:
         if not isinstance(worst, Ended):
             return worst
         reasons = [end.reason for end in self._ends.values() if isinstance(end, Ended)]
-        return Ended(together(worst.reason, reasons), self._sum().as_json())
+        return Ended(together(worst.reason, reasons), self._sum())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from airflow_fanout import codec
 from airflow_fanout.api.endpoint import Endpoint
@@ -14,8 +15,7 @@ from airflow_fanout.api.request import Request
 from airflow_fanout.model.settings import FetchSettings
 
 
-@dataclass(frozen=True, kw_only=True)
-class Job:
+class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A fetch of a range of a frozen list into a generation's journal.
 
     :param directory: the list's directory.
@@ -46,7 +46,7 @@ class Job:
     function: bytes | None
     settings: FetchSettings
     path: tuple[str, ...]
-    digests: Mapping[str, str] = field(default_factory=dict)
+    digests: Mapping[str, str] = {}
     attempt: Path | None = None
     process: int = 0
     processes: int = 1
@@ -61,32 +61,19 @@ class Job:
         return range(self.start + self.process, self.stop, self.processes)
 
     def encode(self) -> bytes:
-        """Return the job as one line."""
-        fields: dict[str, Any] = {
-            **self.__dict__,
-            "directory": str(self.directory),
-            "attempt": self.attempt and str(self.attempt),
-            "endpoint": self.endpoint.as_json(),
-            "request": self.request and self.request.as_json(),
-            "function": self.function and base64.b64encode(self.function).decode(),
-            "settings": self.settings.as_json(),
-        }
-        return codec.encode(fields) + b"\n"
+        """Return the job as one line of JSON; the function is in base64."""
+        return _encode(self) + b"\n"
 
     @classmethod
     def decode(cls, line: bytes) -> Job:
-        """Return the job that a line tells."""
-        fields = codec.decode(line)
-        return cls(
-            **{
-                **fields,
-                "directory": Path(fields["directory"]),
-                "attempt": fields["attempt"] and Path(fields["attempt"]),
-                "endpoint": Endpoint.from_json(fields["endpoint"]),
-                "request": fields["request"] and Request(**fields["request"]),
-                "function": fields["function"] and base64.b64decode(fields["function"]),
-                "settings": FetchSettings.from_json(fields["settings"]),
-                "path": tuple(fields["path"]),
-                "fatal": tuple((index, message) for index, message in fields["fatal"]),
-            }
-        )
+        """Return the job that a line tells; raise `NotJson` if it tells none."""
+        return _decode(line)
+
+
+def _written(value: Any) -> Any:
+    # What JSON has no form for: paths, and an author's statuses if these are a range.
+    return os.fspath(value) if isinstance(value, Path) else list(value)
+
+
+_encode: Callable[[Job], bytes] = msgspec.json.Encoder(enc_hook=_written).encode
+_decode = codec.decoder(Job)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import assert_never
 
-from msgspec import structs
+from msgspec.structs import replace
 
 from airflow_fanout.control.breaker import Tripped
 from airflow_fanout.launch.messages import (
@@ -64,11 +63,9 @@ def together(worst: Finished | StopReason, reasons: Sequence[Finished | StopReas
         case LongPause():
             return LongPause(max(reason.seconds for reason in reasons if isinstance(reason, LongPause)))
         case LongOutage():
-            return structs.replace(
-                first, seconds=max(reason.seconds for reason in reasons if isinstance(reason, LongOutage))
-            )
+            return replace(first, seconds=max(reason.seconds for reason in reasons if isinstance(reason, LongOutage)))
         case StartupFailed():
-            return structs.replace(
+            return replace(
                 first, requests=sum(reason.requests for reason in reasons if isinstance(reason, StartupFailed))
             )
         case BreakerTripped():

@@ -62,26 +62,16 @@ StopReason: TypeAlias = Stopped | Overtaken | LongPause | LongOutage | BreakerTr
 
 
 class ProgressReport(msgspec.Struct, frozen=True, array_like=True, tag="progress"):
-    """What is done so far, once a second. `state` has the form of `Progress.as_json`."""
+    """What is done so far, once a second."""
 
-    state: dict[str, Any]
-
-    @property
-    def progress(self) -> Progress:
-        """The counts."""
-        return Progress.from_json(self.state)
+    progress: Progress
 
 
 class Ended(msgspec.Struct, frozen=True, array_like=True, tag="ended"):
-    """The engine's last message: why it ends, and its last progress. `state` has the form of `Progress.as_json`."""
+    """The engine's last message: why it ends, and its last progress."""
 
     reason: Finished | StopReason
-    state: dict[str, Any]
-
-    @property
-    def progress(self) -> Progress:
-        """The counts."""
-        return Progress.from_json(self.state)
+    progress: Progress
 
 
 class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed"):

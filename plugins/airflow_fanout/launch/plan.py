@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
+
+from msgspec.structs import replace
 
 from airflow_fanout.api.compiled import Compiled
 from airflow_fanout.api.endpoint import Endpoint

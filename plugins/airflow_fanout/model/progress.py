@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from airflow_fanout.model.latency import Histogram
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.waits import Wait, of_all
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(msgspec.Struct, frozen=True):
     """A fetch at one moment.
 
     :param total: the parameters that it is about.
@@ -28,7 +29,7 @@ class Progress:
     """
 
     total: int
-    kinds: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[str] = msgspec.field(default_factory=Counter)
     resumed: int = 0
     requests: int = 0
     in_flight: int = 0
@@ -37,8 +38,8 @@ class Progress:
     seconds: float = 0.0
     recent_per_s: float = 0.0
     wait: Wait | None = None
-    latency: Histogram = field(default_factory=Histogram)
-    limits: dict[str, Any] = field(default_factory=dict)
+    latency: Histogram = msgspec.field(default_factory=Histogram)
+    limits: dict[str, Any] = {}
 
     @classmethod
     def sum(cls, parts: Sequence[Progress]) -> Progress:
@@ -90,17 +91,6 @@ class Progress:
     def left_s(self) -> float | None:
         """How long the rest takes at the rate of the last seconds; `None` while something is waited for."""
         return (self.total - self.done) / self.recent_per_s if self.recent_per_s > 0 and not self.wait else None
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the whole state as plain JSON, for the engine's pipe."""
-        wait = self.wait and self.wait.as_json()
-        return {**self.__dict__, "kinds": dict(self.kinds), "latency": self.latency.as_json(), "wait": wait}
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Progress:
-        """Return the progress that `as_json` described."""
-        fields = {"kinds": Counter(value["kinds"]), "latency": Histogram(value["latency"])}
-        return cls(**{**value, **fields, "wait": Wait.from_json(value.get("wait"))})
 
     def summary(self) -> dict[str, Any]:
         """Return the few numbers that people want, as plain JSON: for XCom, for the log, for the report page."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
+
+import msgspec
+from msgspec.structs import replace
 
 from airflow_fanout.errors import BadSetting
 
@@ -56,8 +58,7 @@ def check_kind(field: str, value: object, kind: type, example: str) -> None:
         raise BadSetting(field, value, f"{article} {kind.__name__}, such as {example}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Timeouts:
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long one try of one request may take, in seconds.
 
     :param connect_s: until the connection stands.
@@ -73,12 +74,11 @@ class Timeouts:
     block_s: float = 120.0
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            check_at_least(f"timeouts.{name}", value, 0.001, "seconds")
+        for name in self.__struct_fields__:
+            check_at_least(f"timeouts.{name}", getattr(self, name), 0.001, "seconds")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Retry:
+class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When a request is tried again within the run.
 
     :param max_attempts: the most requests for one parameter, the first one included.
@@ -111,8 +111,7 @@ class Retry:
         check_flag("retry.last_pass", self.last_pass)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Throttle:
+class Throttle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How fast requests follow each other, below the operator's `concurrency`.
 
     :param adaptive: whether the concurrency follows what the server can take; if not, it is always the ceiling.
@@ -134,8 +133,7 @@ class Throttle:
             check_at_least("throttle.rate_per_s", self.rate_per_s, 0.001, "requests per second")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Breaker:
+class Breaker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When a run is stopped early, because the rest is doomed.
 
     :param canary: the parameters to request first; the others follow if few of these fail. 0 for none.
@@ -161,8 +159,7 @@ class Breaker:
         check_whole("breaker.startup_attempts", self.startup_attempts, least=0)
 
 
-@dataclass(frozen=True, kw_only=True)
-class FetchSettings:
+class FetchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the engine fetches.
 
     :param concurrency: the most requests under way at once.
@@ -222,19 +219,3 @@ class FetchSettings:
             breaker=replace(breaker, canary=canary, min_sample=max(1, part(breaker.min_sample))),
             processes=1,
         )
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the settings as plain JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> FetchSettings:
-        """Return the settings that `as_json` described."""
-        retry = {**value["retry"], "statuses": tuple(value["retry"]["statuses"])}
-        parts = {
-            "timeouts": Timeouts(**value["timeouts"]),
-            "retry": Retry(**retry),
-            "throttle": Throttle(**value["throttle"]),
-            "breaker": Breaker(**value["breaker"]),
-        }
-        return cls(**{**value, **parts})

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import Any
+
+import msgspec
 
 # What is shorter than this is no wait that anybody asks about.
 SHORTEST_S = 3.0
@@ -24,8 +24,7 @@ class Reason(IntEnum):
     ANSWERS = 6
 
 
-@dataclass(frozen=True)
-class Wait:
+class Wait(msgspec.Struct, frozen=True):
     """A wait at one moment; moments are Unix times.
 
     :param why: what is waited for, as a clause.
@@ -40,15 +39,6 @@ class Wait:
     def __str__(self) -> str:
         until = "" if self.until is None else f", until {_clock(self.until)} at the latest"
         return f"{self.why}, since {_clock(self.since)}{until}"
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the wait as plain JSON, for the engine's pipe."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any] | None) -> Wait | None:
-        """Return the wait that `as_json` described; `None` for none."""
-        return value and cls(**{**value, "reason": Reason(value["reason"])})  # type: ignore[return-value] # or None
 
 
 def of_all(waits: Sequence[Wait | None]) -> Wait | None:

@@ -6,6 +6,8 @@ import logging
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from airflow_fanout.adapters.border import staging_area, staging_mode
 from airflow_fanout.alerts.recovered import recovered
 from airflow_fanout.errors import BadSetting, FanoutError
@@ -62,7 +64,7 @@ class Alerts:
         from airflow.sdk.definitions.callback import AsyncCallback
         from airflow.sdk.definitions.deadline import DeadlineAlert
 
-        told = {"channels": [channel.as_json() for channel in self.channels], "timezone": timezone}
+        told = {"channels": [structs.asdict(channel.written()) for channel in self.channels], "timezone": timezone}
         return DeadlineAlert(
             reference=LoadedBy(at, timezone),
             interval=timedelta(0),

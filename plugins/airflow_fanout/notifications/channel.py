@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import msgspec
 from airflow.sdk import BaseNotifier
 
 from airflow_fanout import codec
@@ -46,19 +47,9 @@ class Channel:
             problem = f"arguments that the notifier takes and JSON can hold ({error})"
             raise BadSetting(f"Channel({self.notifier.__name__})", [*self.arguments], problem) from error
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the channel as plain JSON, for a callback of Airflow's."""
-        return {
-            "notifier": f"{self.notifier.__module__}.{self.notifier.__qualname__}",
-            "arguments": self.arguments,
-        }
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Channel:
-        """Return the channel that `as_json` described."""
-        from airflow.sdk._shared.module_loading import import_string
-
-        return cls(import_string(value["notifier"]), **value["arguments"])
+    def written(self) -> WrittenChannel:
+        """Return the channel as a callback of Airflow's keeps it."""
+        return WrittenChannel(f"{self.notifier.__module__}.{self.notifier.__qualname__}", self.arguments)
 
     def send(self, alert: Alert, context: Mapping[str, Any]) -> bool:
         """Send an alert, and return whether that was possible; a failure is logged and changes nothing else."""
@@ -69,6 +60,22 @@ class Channel:
             return False
         log.info("%r has sent: %s", self, alert.subject)
         return True
+
+
+class WrittenChannel(msgspec.Struct, frozen=True):
+    """A channel in Airflow's database, until a deadline is missed.
+
+    :param notifier: the notifier's class, by module and name.
+    """
+
+    notifier: str
+    arguments: dict[str, Any]
+
+    def channel(self) -> Channel:
+        """Return the channel that was written."""
+        from airflow.sdk._shared.module_loading import import_string
+
+        return Channel(import_string(self.notifier), **self.arguments)
 
 
 def send(channels: Sequence[Channel], alert: Alert, context: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from airflow.sdk.definitions.deadline import BaseDeadlineReference
 
 from airflow_fanout.alerts.due import due, to_time, to_zone
@@ -85,7 +86,7 @@ def _send_late(channels: Sequence[Mapping[str, Any]], timezone: str, context: Ma
     # Every process of Airflow's loads this file, with the plugin: what one message needs, only that one loads.
     from airflow_fanout.alerts.late import LateRun, late
     from airflow_fanout.model.as_of import of_run
-    from airflow_fanout.notifications.channel import Channel, send
+    from airflow_fanout.notifications.channel import WrittenChannel, send
     from airflow_fanout.notifications.run import pages
 
     run, now, zone = context["dag_run"], datetime.now(UTC), to_zone("timezone", timezone)
@@ -99,7 +100,8 @@ def _send_late(channels: Sequence[Mapping[str, Any]], timezone: str, context: Ma
         reports=reports,
         problem=problem,
     )
-    send([Channel.from_json(channel) for channel in channels], late(facts, pages(run["dag_id"]), now), context)
+    written = msgspec.convert(channels, list[WrittenChannel])
+    send([channel.channel() for channel in written], late(facts, pages(run["dag_id"]), now), context)
 
 
 def _reports(dag_id: str, run_id: str) -> tuple[list[Live], str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
+import msgspec
 from airflow.sdk.configuration import conf
 
 from airflow_fanout.alerts.failed import FailedRun, FailedTask, failed
@@ -96,7 +97,7 @@ def _notes(dag_id: str, run_id: str, task_id: str) -> dict[int, FailureNote]:
     from airflow.sdk.execution_time.xcom import XCom
 
     values = XCom.get_all(key=KEY, dag_id=dag_id, task_id=task_id, run_id=run_id) or []
-    return {note.map_index: note for note in map(FailureNote.from_json, values)}
+    return {note.map_index: note for note in msgspec.convert(values, list[FailureNote])}
 
 
 def _is_ours(task: Any) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseOperator, Context, XComArg
+from msgspec.structs import replace
 
 from airflow_fanout.adapters.border import KindOf, Reference, airflow_errors, checked_list, is_yes, whole_number
 from airflow_fanout.adapters.bound import bind, resolved
@@ -101,7 +101,7 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
         self.function = None if isinstance(request, Request) else request
         if self.function is not None:
             bind(self, "request", self.function)
-        self.request_template = request.as_json() if isinstance(request, Request) else None
+        self.request_template = request.template() if isinstance(request, Request) else None
         self.endpoint = request.endpoint if isinstance(request, Request) else ""
         self.http_conn_id = http_conn_id
         self.parameters = parameters
@@ -132,7 +132,7 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
         """Check what is known of a mapped fetch, which is made when its task runs only, and have Airflow map it."""
-        given = {field.name: kwargs[field.name] for field in fields(FetchSettings) if field.name in kwargs}
+        given = {name: kwargs[name] for name in FetchSettings.__struct_fields__ if name in kwargs}
         if "concurrency" in given:
             check_number("concurrency", given.pop("concurrency"))
             given.pop("processes", None)

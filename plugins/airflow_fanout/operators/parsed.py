@@ -124,7 +124,7 @@ def check_request(request: object, names: Sequence[str], task: BaseOperator | No
             raise BadSetting("request", request, "a Request, or a function fetch(session, …parameter…)")
         check_function(request, names)
         return
-    check_templates("request", request.as_json(), names, task)
+    check_templates("request", request.template(), names, task)
     for problem in written_problems(request, names):
         raise problem
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
+
+import msgspec
 
 from airflow_fanout import codec
 from airflow_fanout.codec import Json
@@ -27,8 +29,7 @@ from airflow_fanout.staging.seen import Seen
 Duplicates = Literal["drop", "refuse"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Manifest:
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is known of a frozen list.
 
     :param count: the number of parameters.
@@ -57,7 +58,7 @@ class Manifest:
     @property
     def id(self) -> str:
         """What journal, validation and XCom know the list by: a digest of all that is known of it."""
-        return seal_of(asdict(self))
+        return seal_of(self)
 
     @property
     def moment(self) -> datetime:
@@ -187,20 +188,19 @@ def _distinct(
 
 def write_manifest(directory: ListDirectory, manifest: Manifest) -> None:
     """Write what is known of a list; from then on the list is whole."""
-    write_sealed(directory.manifest, asdict(manifest))
+    write_sealed(directory.manifest, manifest)
 
 
 def read_manifest(directory: ListDirectory) -> Manifest:
     """Return the manifest of a frozen list.
 
     :raises StagingLost: when the list isn't there.
-    :raises StagingChanged: when the manifest was changed after it was written.
+    :raises StagingChanged: when the manifest was changed after it was written, or is another version's.
     """
-    found = read_sealed(directory.manifest)
-    try:
-        return Manifest(**{**found, "fields": tuple(found["fields"])})
-    except (TypeError, KeyError) as error:
-        raise StagingChanged(str(directory.manifest), "was written by another version") from error
+    manifest = read_sealed(directory.manifest, Manifest)
+    if manifest is None:
+        raise StagingLost(str(directory.manifest), "isn't there")
+    return manifest
 
 
 def verify_list(directory: ListDirectory, manifest: Manifest) -> None:

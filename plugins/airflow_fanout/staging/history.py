@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -16,8 +16,7 @@ MOST_RUNS = 1_000
 LARGEST_BYTES = 250_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class GoodRun:
+class GoodRun(msgspec.Struct, frozen=True, kw_only=True):
     """What a run was like that has passed validation.
 
     :param as_of: its date, in ISO 8601 and UTC, so that texts are ordered as the dates are.
@@ -83,4 +82,4 @@ def _run(line: bytes) -> GoodRun | None:
 
 
 def _line(run: GoodRun) -> bytes:
-    return codec.encode(asdict(run)) + b"\n"
+    return codec.encode(run) + b"\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -18,8 +18,7 @@ from airflow_fanout.staging.listing import is_there, listed
 from airflow_fanout.staging.validated import read_validated
 
 
-@dataclass(frozen=True, kw_only=True)
-class ProgressSnapshot:
+class ProgressSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """A fetch at the moment at which it was seen last, in a small file.
 
     :param rate_per_s: parameters ended per second, in the last seconds.
@@ -48,7 +47,7 @@ class ProgressSnapshot:
 
     def write(self, path: Path) -> None:
         """Put the glimpse in place as one step."""
-        write_whole(path, codec.encode(asdict(self)))
+        write_whole(path, codec.encode(self))
 
 
 @dataclass(frozen=True, kw_only=True)

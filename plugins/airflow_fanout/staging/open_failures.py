@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -33,8 +33,7 @@ class Run:
     started: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
-class OpenFailure:
+class OpenFailure(msgspec.Struct, frozen=True, kw_only=True):
     """A failed run whose recovery isn't reported yet.
 
     :param since: when it failed first.
@@ -81,7 +80,7 @@ class OpenFailures:
         """Remember a failure; of a run that fails again, the first one stays."""
         make_folder(self.path, self.mode)
         if not is_there(place := self._place(failure)):
-            write_whole(place, codec.encode(asdict(failure)))
+            write_whole(place, codec.encode(failure))
 
     def end(self, run: Run) -> list[OpenFailure]:
         """Take away the failures that a good run ends, the oldest first; each is given to one caller only."""

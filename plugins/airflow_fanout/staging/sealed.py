@@ -3,36 +3,42 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
+
+import msgspec
 
 from airflow_fanout import codec
 from airflow_fanout.staging.errors import StagingChanged
 from airflow_fanout.staging.files import read_json, write_whole
 
 SEAL = "seal"
+Form = TypeVar("Form")
 
 
-def seal_of(fields: Mapping[str, Any]) -> str:
-    """Return the digest of a file's fields, the same in whichever order they are."""
-    return hashlib.sha256(codec.canonical(fields)).hexdigest()[:32]
+def seal_of(value: object) -> str:
+    """Return the digest of a value's fields, the same in whichever order they are."""
+    return hashlib.sha256(codec.canonical(msgspec.to_builtins(value))).hexdigest()[:32]
 
 
-def write_sealed(path: Path, fields: Mapping[str, Any]) -> None:
-    """Write a file with its seal."""
-    write_whole(path, codec.encode({**fields, SEAL: seal_of(fields)}))
+def write_sealed(path: Path, value: object) -> None:
+    """Write a value's fields into a file, with their seal."""
+    write_whole(path, codec.encode({**msgspec.to_builtins(value), SEAL: seal_of(value)}))
 
 
-def read_sealed(path: Path, *, missing: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return a file's fields; `missing` if there is no such file.
+def read_sealed(path: Path, form: type[Form]) -> Form | None:
+    """Return a file's value; `None` if there is no such file.
 
-    :raises StagingLost: when it isn't JSON, or isn't there and there is no `missing`.
-    :raises StagingChanged: when it isn't what was sealed.
+    :raises StagingLost: when it isn't JSON.
+    :raises StagingChanged: when it isn't what was sealed, or was written by another version.
     """
+    missing: dict[str, str] = {}
     found = read_json(path, missing=missing)
-    if missing is not None and found is missing:
-        return missing
+    if found is missing:
+        return None
     if not isinstance(found, dict) or found.pop(SEAL, None) != seal_of(found):
         raise StagingChanged(str(path), "was changed after it was written")
-    return found
+    try:
+        return msgspec.convert(found, form)
+    except msgspec.ValidationError as error:
+        raise StagingChanged(str(path), f"was written by another version ({error})") from error

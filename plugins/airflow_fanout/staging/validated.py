@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 
 import msgspec
 
@@ -15,8 +14,7 @@ from airflow_fanout.staging.sealed import read_sealed, write_sealed
 JudgedPart = tuple[str, int, str]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Validated:
+class Validated(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The account of a validation that was passed.
 
     :param list_id: the id of the frozen list.
@@ -33,7 +31,7 @@ class Validated:
 
 def mark_validated(directory: ListDirectory, passed: Validated) -> None:
     """Remember what has passed validation."""
-    write_sealed(directory.validated, asdict(passed))
+    write_sealed(directory.validated, passed)
 
 
 def unmark_validated(directory: ListDirectory) -> None:
@@ -46,13 +44,7 @@ def read_validated(directory: ListDirectory, list_id: str) -> Validated | None:
 
     :raises StagingChanged: when the account was changed, or is of another list.
     """
-    fields = read_sealed(directory.validated, missing={})
-    if not fields:
-        return None
-    try:
-        passed = msgspec.convert(fields, Validated)
-    except msgspec.ValidationError as error:
-        raise StagingChanged(str(directory.validated), f"can't be read ({error})") from error
-    if passed.list_id != list_id:
+    passed = read_sealed(directory.validated, Validated)
+    if passed is not None and passed.list_id != list_id:
         raise StagingChanged(str(directory.validated), "belongs to another list")
     return passed
