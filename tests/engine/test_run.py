@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from airflow_fanout.api.request import Request
-from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.messages import DamagedPart, Ended, Finished, LongPause, Overtaken, ProgressReport
 from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.model.outcome import Kind
@@ -47,7 +48,7 @@ def echo(session: object, number: int) -> int:
 def part_of(directory: ListDirectory, start: int, stop: int) -> Run:
     """Fetch a range of a list."""
     whole = job(directory, echo)
-    return run(Job(**{**whole.__dict__, "start": start, "stop": stop}))
+    return run(replace(whole, start=start, stop=stop))
 
 
 def test_range_is_all_that_is_fetched(tmp_path: Path) -> None:
@@ -110,7 +111,7 @@ def test_list_that_is_gone(tmp_path: Path) -> None:
 def test_list_that_is_cut(tmp_path: Path) -> None:
     """A list with fewer lines than its manifest says fails the engine; what was there has its records."""
     directory = frozen(tmp_path, range(3))
-    todo = Job(**{**job(directory, echo).__dict__, "stop": 5})
+    todo = replace(job(directory, echo), stop=5)
     found = run(todo)
     assert found.failure.kind == "StagingLost"
     assert {record.index for record in found.records} == {0, 1, 2}

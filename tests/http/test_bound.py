@@ -18,6 +18,7 @@ from airflow_fanout import (
     GeventFetchOperator,
     HttpList,
     MongoLoadOperator,
+    Request,
     ValidateOperator,
 )
 from airflow_fanout.adapters.border import list_directory
@@ -84,6 +85,7 @@ HOLDERS = [
     Client,
     closed_over,
     with_default,
+    lambda value: with_default(Request(endpoint="/", query={"key": value})),
     decorated,
 ]
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from airflow.sdk import BaseOperator, Context, XComArg
+from msgspec import Struct, structs
 
 from airflow_fanout.errors import BadSetting
 
@@ -131,7 +132,7 @@ def _references(value: Any) -> Iterator[Any]:
 
 def _leaves(value: Any) -> Iterator[Any]:
     """Yield the texts and stand-ins in a value, or in the attributes of an object that isn't Airflow's own."""
-    attributes = getattr(value, "__dict__", None)
+    attributes = structs.asdict(value) if isinstance(value, Struct) else getattr(value, "__dict__", None)
     is_object = isinstance(attributes, dict) and not (inspect.isclass(value) or inspect.ismodule(value))
     if is_object and not (inspect.isroutine(value) or _is_reference(value)):
         if not type(value).__module__.startswith("airflow."):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -71,8 +70,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 def _written(value: Any) -> Any:
-    # What JSON has no form for: paths, and an author's statuses if these are a range.
-    return os.fspath(value) if isinstance(value, Path) else list(value)
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, range):
+        # An author's statuses may be one.
+        return list(value)
+    raise TypeError(f"JSON has no form for a value of type {type(value).__name__}")
 
 
 _encode: Callable[[Job], bytes] = msgspec.json.Encoder(enc_hook=_written).encode
