@@ -6,58 +6,13 @@ import socket
 from typing import TYPE_CHECKING
 
 import pycurl
-import pytest
 
-from airflow_fanout.engine.libcurl.connections import Connections, Ends
+from tests.engine.pair import Pair
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from airflow_fanout.engine.libcurl.connections import Connections
 
 OK, ABORT = pycurl.PREREQFUNC_OK, pycurl.PREREQFUNC_ABORT
-
-
-class Pair:
-    """A connection of TCP: our socket, whose number libcurl tells, and the server's."""
-
-    def __init__(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            self.ours = socket.create_connection(listening.getsockname())
-            self.theirs, _ = listening.accept()
-
-    @property
-    def number(self) -> int:
-        """The number of our socket."""
-        return self.ours.fileno()
-
-    @property
-    def ends(self) -> Ends:
-        """Its ends, as libcurl tells them."""
-        (server, server_port), (ours, our_port) = self.ours.getpeername(), self.ours.getsockname()
-        return server, ours, server_port, our_port
-
-    def close(self) -> None:
-        """Close both."""
-        self.ours.close()
-        self.theirs.close()
-
-    def bring(self) -> None:
-        """Have the server send a byte, which is there when this returns."""
-        self.theirs.send(b"x")
-        assert self.ours.recv(1, socket.MSG_PEEK) == b"x"
-
-
-@pytest.fixture
-def connections() -> Connections:
-    """Give the connections of a libcurl that has none yet."""
-    return Connections()
-
-
-@pytest.fixture
-def pair() -> Iterator[Pair]:
-    """Give a connection."""
-    pair = Pair()
-    yield pair
-    pair.close()
 
 
 def test_a_clean_connection_is_sent_on_again(connections: Connections, pair: Pair) -> None:
@@ -89,16 +44,6 @@ def test_a_soiled_connection_is_not_sent_on(connections: Connections, pair: Pair
     assert connections.may_send(*pair.ends) == ABORT
     connections.opened(pair.number)
     assert connections.may_send(*pair.ends) == OK
-
-
-def test_over_tls_frames_may_come_at_any_time(connections: Connections, pair: Pair) -> None:
-    """Until an answer of HTTP/1 says that the connection is for one request at a time."""
-    connections.opened(pair.number)
-    connections.may_send_over_tls(*pair.ends)
-    pair.bring()
-    assert connections.may_send_over_tls(*pair.ends) == OK
-    connections.one_by_one(pair.ends)
-    assert connections.may_send_over_tls(*pair.ends) == ABORT
 
 
 def test_a_connection_that_nobody_knows_is_libcurls_business(connections: Connections, pair: Pair) -> None:

@@ -8,22 +8,62 @@ isn't clean.
 
 from __future__ import annotations
 
-import os
-import socket as sockets
+# What `socket.socket` is made of, which gevent leaves alone.
+from _socket import IPPROTO_TCP, TCP_INFO, socket
 from contextlib import suppress
 from errno import ENOTCONN
 from fcntl import ioctl
+from sys import byteorder
 from termios import FIONREAD
 from typing import TypeAlias
 
 import pycurl
 
-_OK, _ABORT = int(pycurl.PREREQFUNC_OK), int(pycurl.PREREQFUNC_ABORT)
+OK, ABORT = int(pycurl.PREREQFUNC_OK), int(pycurl.PREREQFUNC_ABORT)
 _NOTHING = bytes(4)
+# Where the kernel counts the bytes that have come: `tcpi_bytes_received` of struct tcp_info (linux/tcp.h).
+_RECEIVED = slice(128, 136)
 
 # The addresses and ports of both ends, in libcurl's order: the server's address, ours, the server's port, ours.
 Ends: TypeAlias = tuple[str, str, int, int]
-NOWHERE: Ends = ("", "", 0, 0)
+
+
+class Connection(socket):
+    """What is known of a connection, and a look at its socket, which is libcurl's: it is never closed here.
+
+    `is_new` says that nothing has been sent on it yet, `is_soiled` that it is to be closed instead of used again, and
+    `is_one_by_one` that it is known to carry one answer after the other (HTTP/1).
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(fileno=number)
+        self.number = number
+        self.is_new = True
+        self.is_soiled = False
+        self.is_one_by_one = False
+        # Without the zone of a link-local address.
+        (server, server_port), (ours, our_port) = self.getpeername()[:2], self.getsockname()[:2]
+        self.ends: Ends = (server.partition("%")[0], ours.partition("%")[0], server_port, our_port)
+
+    def __del__(self) -> None:
+        self.detach()
+
+    def received(self) -> int:
+        """Return how many bytes have come, with the connection's end as one; 0 if the kernel doesn't count them."""
+        return int.from_bytes(self.getsockopt(IPPROTO_TCP, TCP_INFO, _RECEIVED.stop)[_RECEIVED], byteorder)
+
+    def waiting(self) -> int:
+        """Return how many of these libcurl hasn't read."""
+        return int.from_bytes(ioctl(self.number, FIONREAD, _NOTHING), byteorder)
+
+    def read(self) -> int:
+        """Return how many of them libcurl has read."""
+        while True:
+            received = self.received()
+            waiting = self.waiting()
+            # What comes between the two calls is counted by one of them only.
+            if not waiting or received == self.received():
+                return received - waiting
 
 
 class Connections:
@@ -33,49 +73,37 @@ class Connections:
     """
 
     def __init__(self) -> None:
-        self._by_ends: dict[Ends, int] = {}
-        self._ends: dict[int, Ends] = {}
-        # Opened, and not sent on yet.
-        self._new: set[int] = set()
-        # Those that have been sent on and aren't soiled, for what is asked before each request. Empty while one is new,
-        # which may have the ends of an old one.
+        # Opened, and perhaps not connected yet.
+        self._opened: set[int] = set()
+        self._by_number: dict[int, Connection] = {}
+        self._by_ends: dict[Ends, Connection] = {}
+        # The sockets of those that have been sent on and aren't soiled, for what is asked before each request. Empty
+        # while one is opened, which may have the ends of an old one.
         self._in_use: dict[Ends, int] = {}
-        self._soiled: set[int] = set()
-        # Over TLS: those that carry one answer after the other. Over HTTP/2 frames come at any time.
-        self._one_by_one: set[int] = set()
 
     def __repr__(self) -> str:
-        return f"Connections({len(self._by_ends)} known, {len(self._soiled)} soiled)"
+        soiled = sum(known.is_soiled for known in self._by_number.values())
+        return f"Connections({len(self._by_number)} known, {soiled} soiled)"
 
-    def opened(self, socket: int) -> None:
+    def opened(self, number: int) -> None:
         """Hear that a number is a new connection's: all that is known of an old one's is out of date."""
-        if old := self._ends.pop(socket, None):
-            self._by_ends.pop(old, None)
-        self._new.add(socket)
+        if old := self._by_number.pop(number, None):
+            self._by_ends.pop(old.ends, None)
+        self._opened.add(number)
         self._in_use.clear()
-        self._soiled.discard(socket)
-        self._one_by_one.discard(socket)
 
-    def soil(self, socket: int) -> None:
+    def soil(self, number: int) -> None:
         """Have a connection closed instead of used again."""
-        self._soiled.add(socket)
-        self._in_use.pop(self._ends.get(socket, NOWHERE), None)
+        self._learn()
+        if known := self._by_number.get(number):
+            known.is_soiled = True
+            self._in_use.pop(known.ends, None)
 
-    def soil_by(self, ends: Ends) -> None:
-        """Do the same, by the connection's ends."""
-        socket = self._by_ends.get(ends)
-        if socket is not None:
-            self.soil(socket)
-
-    def are_one_by_one(self, ends: Ends) -> bool:
-        """Return whether a connection over TLS carries one answer after the other, as far as is known."""
-        return self._by_ends.get(ends) in self._one_by_one
-
-    def one_by_one(self, ends: Ends) -> None:
-        """Hear that a connection over TLS carries one answer after the other (HTTP/1)."""
-        socket = self._by_ends.get(ends)
-        if socket is not None:
-            self._one_by_one.add(socket)
+    def at(self, ends: Ends) -> Connection | None:
+        """Return the connection that has these ends, if it is known."""
+        if self._opened:
+            self._learn()
+        return self._by_ends.get(ends)
 
     def may_send(self, *ends: *Ends) -> int:
         """Return whether a request may be sent on a connection without TLS, as libcurl wants to know it."""
@@ -86,52 +114,29 @@ class Connections:
             return self._may_send(ends)
 
     def _may_send(self, ends: Ends) -> int:
-        if self._new and self._is_new(ends):
-            return _OK
-        socket = self._by_ends.get(ends)
-        if socket is None:
-            return _OK
-        if socket in self._soiled:
-            return _ABORT
-        if not self._new:
-            self._in_use[ends] = socket
+        known = self.at(ends)
+        if known is None:
+            return OK
+        if known.is_new:
+            known.is_new = False
+            return OK
+        if known.is_soiled:
+            return ABORT
+        if not self._opened:
+            self._in_use[ends] = known.number
         # Of one that is closed libcurl finds out by itself.
         with suppress(OSError):
-            return ioctl(socket, FIONREAD, _NOTHING) != _NOTHING
-        return _OK
+            return ABORT if known.waiting() else OK
+        return OK
 
-    def may_send_over_tls(self, *ends: *Ends) -> int:
-        """Return the same for a connection over TLS."""
-        if (self._new and self._is_new(ends)) or not self.are_one_by_one(ends):
-            return _OK
-        return self.may_send(*ends)
-
-    def _is_new(self, ends: Ends) -> bool:
-        """Return whether nothing has been sent on a connection yet."""
-        for socket in tuple(self._new):
-            self._learn(socket)
-        known = self._by_ends.get(ends)
-        if known is None or known not in self._new:
-            return False
-        self._new.discard(known)
-        return True
-
-    def _learn(self, socket: int) -> None:
-        """Learn the ends of a connection, if it stands."""
-        try:
-            with _borrowed(socket) as borrowed:
-                server, ours = borrowed.getpeername(), borrowed.getsockname()
-        except OSError as error:
-            if error.errno != ENOTCONN:
-                self._new.discard(socket)
-            return
-        # Without the zone of a link-local address.
-        ends = (server[0].partition("%")[0], ours[0].partition("%")[0], server[1], ours[1])
-        self._by_ends[ends], self._ends[socket] = socket, ends
-
-
-def _borrowed(socket: int) -> sockets.socket:
-    from gevent.monkey import get_original
-
-    plain: type[sockets.socket] = get_original("socket", "socket")
-    return plain(fileno=os.dup(socket))
+    def _learn(self) -> None:
+        """Learn the ends of the connections that stand by now."""
+        for number in tuple(self._opened):
+            try:
+                known = Connection(number)
+            except OSError as error:
+                if error.errno != ENOTCONN:
+                    self._opened.discard(number)
+            else:
+                self._opened.discard(number)
+                self._by_number[number] = self._by_ends[known.ends] = known

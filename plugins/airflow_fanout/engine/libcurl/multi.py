@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pycurl
 
-from airflow_fanout.engine.libcurl.connections import Connections, Ends
+from airflow_fanout.engine.libcurl.connections import Connections
+from airflow_fanout.engine.libcurl.over_tls import OverTls
 from airflow_fanout.engine.libcurl.sockets import Sockets, bits_of
 
 if TYPE_CHECKING:
@@ -62,33 +63,14 @@ class Multi:
 
     def know(self, transfer: Transfer) -> None:
         """Hear of the connections that a handle opens and uses; needed once, before its first transfer."""
-        transfer.easy.setopt(pycurl.SOCKOPTFUNCTION, self._sockets.opened)
+        tell = transfer.easy.setopt
+        tell(pycurl.SOCKOPTFUNCTION, self._sockets.opened)
         if transfer.over_tls:
-            transfer.easy.setopt(pycurl.PREREQFUNCTION, lambda *ends: self._sends(transfer, ends))
-            transfer.easy.setopt(pycurl.HEADERFUNCTION, lambda line: self._hears(transfer, line))
+            over_tls = OverTls(transfer, self._connections)
+            tell(pycurl.PREREQFUNCTION, over_tls.sends)
+            tell(pycurl.HEADERFUNCTION, over_tls.hears)
         else:
-            transfer.easy.setopt(pycurl.PREREQFUNCTION, self._connections.may_send)
-
-    def _sends(self, transfer: Transfer, ends: Ends) -> int:
-        transfer.sends_on(ends)
-        return self._connections.may_send_over_tls(*ends)
-
-    def _hears(self, transfer: Transfer, line: bytes) -> None:
-        if not transfer.lines:
-            self._hears_first(transfer, line)
-        transfer.lines.append(line)
-
-    def _hears_first(self, transfer: Transfer, line: bytes) -> None:
-        # What has come in one record with the end of the last answer, TLS holds, and nobody sees it in the socket: an
-        # answer without a record of its own was there before its request.
-        if self._connections.are_one_by_one(transfer.ends) and not transfer.has_record:
-            transfer.is_early = True
-            # So that it doesn't begin like a usual answer.
-            transfer.lines.append(b"")
-            # At once: by the same call libcurl may send another request on this connection.
-            self._connections.soil_by(transfer.ends)
-        elif line[:6] == b"HTTP/1" and transfer.has_record:
-            self._connections.one_by_one(transfer.ends)
+            tell(pycurl.PREREQFUNCTION, self._connections.may_send)
 
     def close(self) -> None:
         """Close all connections."""

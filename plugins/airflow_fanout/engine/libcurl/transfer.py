@@ -8,7 +8,6 @@ from typing import Any
 
 import pycurl
 
-from airflow_fanout.engine.libcurl.connections import NOWHERE, Ends
 from airflow_fanout.engine.libcurl.unanswered import says_refused
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.wire.chunks import ChunkReader
@@ -48,16 +47,13 @@ class Transfer:
 
     `told` are the request's own headers that the handle knows of. `heard_s` is the moment of the last look at which
     more of the bodies had gone out or come in. `is_soiled` says whether something has come after the answer's chunks,
-    once these were taken apart. Over TLS, `ends` are those of the connection, `has_record` says that a record has come
-    since the request was sent, `is_early` that what was taken for the answer came before the request was sent, and
-    `refused` that the server has refused the request's stream.
+    once these were taken apart. Over TLS, `is_early` says that what was taken for the answer came before the request,
+    and `refused` that the server has refused the request's stream.
     """
 
     __slots__ = (
         "body",
         "easy",
-        "ends",
-        "has_record",
         "heard_s",
         "is_early",
         "is_soiled",
@@ -81,15 +77,10 @@ class Transfer:
         self.moved = 0
         self.is_soiled: bool | None = None
         self.is_early = False
-        self.ends: Ends = NOWHERE
-        self.has_record = False
         self.told: Mapping[str, str] | None = None
         self.refused = False
         self.easy.setopt(pycurl.WRITEFUNCTION, self._receive)
         self.easy.setopt(pycurl.HEADERFUNCTION, self.lines.append)
-        if over_tls:
-            self.easy.setopt(pycurl.DEBUGFUNCTION, self.hear)
-            self.easy.setopt(pycurl.VERBOSE, 1)
 
     @property
     def status(self) -> int:
@@ -186,11 +177,6 @@ class Transfer:
         self.moved = 0
         self.is_soiled = None
 
-    def sends_on(self, ends: Ends) -> None:
-        """Hear on which connection the request is sent, over TLS."""
-        self.ends = ends
-        self.refused = self.is_early = self.has_record = False
-
     def forget_early(self) -> bool:
         """Return `is_early`, and forget it: the handle's next request may fail before it is sent."""
         found, self.is_early = self.is_early, False
@@ -201,11 +187,14 @@ class Transfer:
         found, self.refused = self.refused, False
         return found
 
+    def hear_refusals(self) -> None:
+        """Find out whether a stream was refused (HTTP/2), which only libcurl's own words say; they cost time."""
+        self.easy.setopt(pycurl.DEBUGFUNCTION, self.hear)
+        self.easy.setopt(pycurl.VERBOSE, 1)
+
     def hear(self, kind: int, text: bytes) -> None:
         """Hear what libcurl says of its own doing (CURLOPT_DEBUGFUNCTION)."""
-        if kind == pycurl.INFOTYPE_SSL_DATA_IN:
-            self.has_record = True
-        elif kind == pycurl.INFOTYPE_TEXT:
+        if kind == pycurl.INFOTYPE_TEXT:
             self.refused = self.refused or says_refused(text)
 
     def look(self, now_s: float) -> None:

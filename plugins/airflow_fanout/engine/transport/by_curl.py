@@ -91,6 +91,8 @@ class CurlTransport:
         transfer = Transfer(self._easy(), self._settings.max_body_bytes, over_tls=self._is_over_tls)
         for option, value in self._options.items():
             transfer.easy.setopt(option, value)
+        if self._is_over_tls and not self.repeatable:
+            transfer.hear_refusals()
         return transfer
 
     def prepare(self, transfer: Transfer, parameter: Json) -> None:
