@@ -335,6 +335,20 @@ def test_the_rate_never_tries_for_more_than_the_authors(now: float, then: float)
     assert rate.per_s == pytest.approx(then)
 
 
+def test_another_limit_of_the_authors_counts_at_once() -> None:
+    """Without a refusal it is the rate; after one, what the server seems to allow stays the lower limit."""
+    rate = Rate(10.0)
+    rate.allow(20.0)
+    assert rate.per_s == 20.0
+    rate = refusing(100.0)
+    rate.allow(200.0)
+    assert rate.per_s == pytest.approx(51.0)
+    rate.allow(40.0)
+    assert rate.per_s == 40.0
+    rate.sent(1000.0)
+    assert rate.per_s == 40.0
+
+
 def test_there_is_room_for_what_may_be_sent_without_a_look_at_the_clock() -> None:
     """As many as the limit has left; one at a time where a rate is kept."""
     gate = Limiter(Throttle(initial_concurrency=5), 10)

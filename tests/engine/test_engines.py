@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,6 +87,35 @@ def test_the_rate_is_that_of_all(tmp_path: Path, service: DemoService) -> None:
     how = settings(10, processes=2, throttle=Throttle(adaptive=False, rate_per_s=50.0))
     progress = fetched(calls(tmp_path, service, 60, how))
     assert progress.requests / progress.seconds <= 56
+
+
+def even_only(_session: object, number: int) -> int:
+    """Fail for odd numbers."""
+    if number % 2:
+        raise ValueError(number)
+    return number
+
+
+def crash_once(_session: object, number: int) -> int:
+    """Crash at one of the odd numbers."""
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return number
+
+
+@pytest.mark.parametrize("again", [lambda _session, number: number, crash_once], ids=["unharmed", "restarted"])
+def test_the_rate_of_an_engine_that_has_ended_is_that_of_the_others(tmp_path: Path, again: Callable[..., int]) -> None:
+    """One of two engines has nothing to do: the other one sends at the whole rate, also after it is restarted."""
+    directory = frozen(tmp_path, range(120))
+    fetched(job(directory, even_only, how=settings(10, processes=2)))
+    how = settings(10, processes=2, throttle=Throttle(adaptive=False, rate_per_s=20.0))
+    with Engines(job(directory, again, how=how)) as fleet:
+        final = list(fleet.listen())[-1]
+    assert isinstance(final, Ended)
+    assert (final.progress.done, final.progress.resumed) == (120, 60)
+    # 60 requests at 20 per second, not at 10.
+    assert 2.5 < final.progress.seconds < 4.5
+    assert final.state["limits"]["over_time"][-1]["rate_limit_per_s"] == 20.0
 
 
 def test_the_canary_is_that_of_all(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, get_args
 
+import msgspec
 import pytest
 
 from airflow_fanout.codec import NotJson
@@ -20,13 +21,17 @@ from airflow_fanout.launch.messages import (
     LongOutage,
     LongPause,
     Overtaken,
+    ParentMessage,
     ProgressReport,
     Remark,
+    SendingRate,
+    Start,
     StartupFailed,
     Stopped,
     StopReason,
-    decode,
     encode,
+    from_engine,
+    from_parent,
 )
 from airflow_fanout.model.outcome import Cause, Kind
 from airflow_fanout.model.progress import Progress
@@ -52,6 +57,7 @@ MESSAGES = (
     Remark("“quoted”\u2028"),
     DamagedPart("/staging/part-0.zst"),
 )
+DOWN = (Start(msgspec.Raw(b'{"path":[]}')), SendingRate(12.5))
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
@@ -60,12 +66,21 @@ def test_a_message_is_one_line_and_comes_back_equal(message: EngineMessage) -> N
     line = encode(message)
     assert line.count(b"\n") == 1
     assert line.endswith(b"\n")
-    assert decode(line.rstrip(b"\n")) == message
+    assert from_engine(line.rstrip(b"\n")) == message
+
+
+@pytest.mark.parametrize("message", DOWN, ids=lambda message: type(message).__name__)
+def test_a_message_of_the_parent_comes_back_equal(message: ParentMessage) -> None:
+    """The other way as well: one line, with all its types."""
+    line = encode(message)
+    assert line.endswith(b"\n")
+    assert from_parent(line.rstrip(b"\n")) == message
 
 
 def test_each_type_is_tried_here() -> None:
     """A message or a reason that is added has to be added to these tests, too."""
     assert {type(message) for message in MESSAGES} == set(get_args(EngineMessage))
+    assert {type(message) for message in DOWN} == set(get_args(ParentMessage))
     assert {type(reason) for reason in REASONS} == {Finished, *get_args(StopReason)}
 
 
@@ -79,7 +94,14 @@ def test_a_message_is_compact() -> None:
 def test_what_is_no_message_is_refused(line: bytes) -> None:
     """An unknown name, a field that is missing, a reason alone, and no JSON at all."""
     with pytest.raises(NotJson):
-        decode(line)
+        from_engine(line)
+
+
+@pytest.mark.parametrize("line", [b'["unheard","of"]', b'["rate"]', b'["done"]', b""])
+def test_what_no_parent_says_is_refused(line: bytes) -> None:
+    """Neither direction has the other one's messages."""
+    with pytest.raises(NotJson):
+        from_parent(line)
 
 
 def test_the_worst_end_is_told() -> None:

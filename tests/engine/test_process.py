@@ -20,9 +20,10 @@ from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request
 from airflow_fanout.launch import process
 from airflow_fanout.launch.lines import LONGEST_LINE
-from airflow_fanout.launch.messages import Ended, Failed, Finished, Output, ProgressReport, Stopped
+from airflow_fanout.launch.messages import Ended, Failed, Finished, Output, ProgressReport, SendingRate, Stopped
 from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.model.outcome import Kind
+from airflow_fanout.model.settings import Throttle
 from harness.service import DemoService
 from tests.engine.harness import frozen, job, listened, run, settings
 from tests.http.servers import Server, as_json, until
@@ -273,6 +274,23 @@ def test_an_engine_that_nobody_listens_to_goes_on(tmp_path: Path) -> None:
             assert until(lambda: len(server.seen) == 12, 2 * END_S)
             found = listened(engine, todo)
     assert (found.reason, found.progress.done) == (Finished(), 12)
+
+
+def test_a_parent_does_not_wait_for_an_engine_that_does_not_listen(tmp_path: Path) -> None:
+    """Messages that the pipe to a stopped engine doesn't hold are sent when it goes on; the last one counts."""
+    how = settings(1, throttle=Throttle(adaptive=False, rate_per_s=0.5))
+    todo = job(frozen(tmp_path, range(50)), lambda _session, number: number, how=how)
+    with EngineProcess(todo) as engine:
+        said_by(engine, ProgressReport)
+        os.kill(engine.pid, signal.SIGSTOP)
+        begun = time.monotonic()
+        for number in range(10_000):
+            engine.tell(SendingRate(1.0 + number))
+        assert time.monotonic() - begun < END_S
+        os.kill(engine.pid, signal.SIGCONT)
+        found = listened(engine, todo)
+    # At the first rate it takes a hundred seconds.
+    assert (found.progress.done, found.progress.seconds < 20) == (50, True)
 
 
 @pytest.mark.parametrize("session", [False, True], ids=["in the group", "in a session of its own"])

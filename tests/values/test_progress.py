@@ -129,6 +129,17 @@ def test_limits_over_time_add_up() -> None:
     assert [(each["s"], each["limit"]) for each in history] == [(1, 6), (2, 7), (3, 9)]
 
 
+def test_a_process_that_has_ended_has_no_limits_from_then_on() -> None:
+    """It counts until the moment at which it is late with its limits: others may have got its share."""
+
+    def history(*moments: float) -> Progress:
+        limits = {"limit": 5, "rate_limit_per_s": None, "paused_s": 0.0, "outage": False}
+        return Progress(total=1, limits={"over_time": [{"s": s, **limits} for s in moments]})
+
+    both = Progress.sum([history(1.0, 2.0), history(1.6, 2.6, 3.6, 4.6), history(1.0)])
+    assert [moment["limit"] for moment in both.limits["over_time"]] == [15, 10, 5, 5]
+
+
 def test_a_process_at_its_end_has_no_limits_any_more() -> None:
     """While one process is under way and another has ended, the limits are those of the one under way."""
     limits = {"limit": 4, "rate_limit_per_s": None, "paused_s": 0.0, "outage": False}

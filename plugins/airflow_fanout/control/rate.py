@@ -40,6 +40,11 @@ class Rate:
         """The rate of this moment; `None` without a limit."""
         return None if math.isinf(self._rate) else self._rate
 
+    def allow(self, per_s: float) -> None:
+        """Take another limit for the author's from now on; what a server seems to allow is as it was."""
+        self._most = per_s
+        self._rate = per_s if math.isinf(self._refused_at) else min(per_s, self._rate)
+
     def sent(self, now_s: float) -> None:
         """Note that a request is sent."""
         if self._rate < math.inf:

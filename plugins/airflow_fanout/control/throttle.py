@@ -55,6 +55,10 @@ class Limiter:
         self.in_flight += many
         self._rate.sent(now_s)
 
+    def allow(self, per_s: float) -> None:
+        """Send at most this number of requests per second from now on."""
+        self._rate.allow(per_s)
+
     def answered(self, latencies_ms: Sequence[float], now_s: float) -> None:
         """Note that requests have had good answers, with nothing else to say."""
         self._concurrency.add(latencies_ms, self.in_flight)

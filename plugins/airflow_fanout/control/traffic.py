@@ -58,6 +58,10 @@ class Traffic:
         """Note that `many` requests are sent."""
         self._gate.begin(now_s, many)
 
+    def allow(self, per_s: float) -> None:
+        """Send at most this number of requests per second from now on."""
+        self._gate.allow(per_s)
+
     def answered(self, latencies_ms: Sequence[float], now_s: float) -> None:
         """Note that requests have had good answers, with nothing else to say."""
         self._gate.answered(latencies_ms, now_s)

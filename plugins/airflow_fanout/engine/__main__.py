@@ -8,19 +8,20 @@ from gevent import monkey
 monkey.patch_all()
 
 # Everything below is imported by a patched interpreter. This file runs as a script, in an interpreter that knows
-# nothing yet: the job's first line brings the parent's `sys.path`.
+# nothing yet: the parent's first message brings its `sys.path`.
 import contextlib
 import json
 import os
 
 
 def main() -> None:
-    """Read the job from the first pipe and do it, telling what happens by the second."""
-    job_pipe, board, told_pipe = map(int, sys.argv[1:])
-    for descriptor in (job_pipe, board, told_pipe):
+    """Read the job from the parent's pipe and do it, telling what happens by the other one."""
+    parent_pipe, board, told_pipe = map(int, sys.argv[1:])
+    for descriptor in (parent_pipe, board, told_pipe):
         os.set_inheritable(descriptor, False)  # noqa: FBT003 - its own signature
-    line = _first_line(job_pipe)
-    sys.path[:] = json.loads(line)["path"]
+    begun = _with_first_line(parent_pipe)
+    _, job = json.loads(begun.partition(b"\n")[0])
+    sys.path[:] = job["path"]
 
     from airflow_fanout.engine.early import agents, complaint, loaded_too_early
 
@@ -34,7 +35,7 @@ def main() -> None:
     from airflow_fanout.launch.board import Board
     from airflow_fanout.engine.run import run
 
-    code = run(line, job_pipe, told_pipe, Board(board))
+    code = run(begun, parent_pipe, told_pipe, Board(board))
     # What functions have left behind (threads, what they registered with atexit) doesn't keep the engine from ending.
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
@@ -42,9 +43,10 @@ def main() -> None:
     os._exit(code)
 
 
-def _first_line(pipe: int) -> bytes:
-    text = b""
-    while not text.endswith(b"\n"):
+def _with_first_line(pipe: int) -> bytes:
+    """Return what can be read, at least a whole line."""
+    text = piece = b""
+    while b"\n" not in piece:
         piece = os.read(pipe, 1 << 16)
         if not piece:
             sys.exit("the parent ended before it sent the job")

@@ -9,7 +9,7 @@ import signal
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Unpack
+from typing import Unpack, assert_never
 
 import cloudpickle
 import gevent
@@ -23,7 +23,7 @@ from airflow_fanout.engine.calls import Calls
 from airflow_fanout.engine.driver import Driver, PartEnded, Parts
 from airflow_fanout.engine.journal_thread import JournalThread
 from airflow_fanout.engine.meter import Meter
-from airflow_fanout.engine.parentage import end_with_parent
+from airflow_fanout.engine.parentage import MessageReader, MessageWriter
 from airflow_fanout.engine.pool import Make, Pool
 from airflow_fanout.engine.refusals import refuse_all
 from airflow_fanout.engine.restart import go_on, part_numbers
@@ -40,15 +40,16 @@ from airflow_fanout.launch.limits import allow_files
 from airflow_fanout.launch.messages import (
     DamagedPart,
     Ended,
-    EngineMessage,
     Failed,
     Finished,
     LongPause,
     Overtaken,
+    ParentMessage,
     ProgressReport,
     Remark,
+    SendingRate,
+    Start,
     Stopped,
-    encode,
 )
 from airflow_fanout.privacy.redaction import Secrets
 from airflow_fanout.staging.directory import ListDirectory
@@ -61,40 +62,29 @@ TICK_S = 1.0
 GARBAGE = 5_000
 
 
-class MessageWriter:
-    """Tells the parent what happens: a JSON line for each message."""
+def run(begun: bytes, parent_pipe: int, told_pipe: int, board: Board) -> int:
+    """Do the job that the parent's first message tells; return the process's exit code.
 
-    def __init__(self, pipe: int) -> None:
-        self._pipe = pipe
-
-    def tell(self, message: EngineMessage) -> None:
-        """Send one message; wait for the parent if it has to read others first."""
-        os.write(self._pipe, encode(message))
-
-    def tell_if_heard(self, message: EngineMessage) -> None:
-        """Send one message, unless the pipe is full: a parent that waits for Airflow reads nothing."""
-        line = encode(message)
-        os.set_blocking(self._pipe, False)
-        try:
-            written = os.write(self._pipe, line)
-        except BlockingIOError:
-            return
-        finally:
-            os.set_blocking(self._pipe, True)
-        # A message longer than a page may have been cut.
-        os.write(self._pipe, line[written:])
-
-
-def run(line: bytes, job_pipe: int, told_pipe: int, board: Board) -> int:
-    """Do the job that a line tells; return the process's exit code."""
+    :param begun: what was read of the parent's pipe before: the first message, at least.
+    """
     teller = MessageWriter(told_pipe)
-    end_with_parent(job_pipe)
+    messages = MessageReader(parent_pipe, begun).messages()
     adopt_orphans()
     try:
-        return _Fetch(Job.decode(line), teller, board).run()
+        return _Fetch(_job(next(messages)), teller, messages, board).run()
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
         teller.tell(_failed(error))
         return os.EX_SOFTWARE
+
+
+def _job(message: ParentMessage) -> Job:
+    match message:
+        case Start(job):
+            return Job.decode(bytes(job))
+        case SendingRate():
+            raise AssertionError("the parent's first message is the job")
+        case _:
+            assert_never(message)
 
 
 def _failed(error: Exception) -> Failed:
@@ -108,7 +98,7 @@ def _failed(error: Exception) -> Failed:
 class _Fetch:
     """The parts of one fetch, put together."""
 
-    def __init__(self, job: Job, teller: MessageWriter, board: Board) -> None:
+    def __init__(self, job: Job, teller: MessageWriter, messages: Iterator[ParentMessage], board: Board) -> None:
         allow_files(job.settings.concurrency, resource.getrlimit, resource.setrlimit)
         directory = ListDirectory(job.directory)
         self._shard = directory.shard(job.shard)
@@ -118,6 +108,7 @@ class _Fetch:
         manifest = read_manifest(directory)
         finished, damaged = resume(generation, job.indexes, manifest.id)
         self._teller = teller
+        self._messages = messages
         self._board = board
         for part in damaged:
             teller.tell(DamagedPart(str(part)))
@@ -155,9 +146,9 @@ class _Fetch:
         gc.set_threshold(GARBAGE)
         # Where PYTHONWARNINGS makes errors of them, pycurl's advice would end the fetch: see engine/multi.py.
         warnings.filterwarnings("ignore", "socket_all is deprecated", DeprecationWarning)
-        running = [gevent.spawn(part) for part in (self._driver.run, self._tick, self._scribe.run)]
+        running = [gevent.spawn(part) for part in (self._driver.run, self._tick, self._scribe.run, self._listen)]
         try:
-            # Whichever ends first: the last two never do, unless they can't write to the disk or to the parent.
+            # Whichever ends first: all but the first never do, unless a disk or the parent's pipe has a fault.
             for ended in gevent.iwait(running, count=1):
                 if isinstance(ended.get(), gevent.GreenletExit):
                     raise PartEnded
@@ -180,6 +171,16 @@ class _Fetch:
             reason = Finished()
         self._teller.tell(Ended(reason, replace(reached, limits={"over_time": self._traffic.moments()})))
         return os.EX_OK if isinstance(reason, Finished) else os.EX_TEMPFAIL
+
+    def _listen(self) -> None:
+        for message in self._messages:
+            match message:
+                case SendingRate(per_s):
+                    self._traffic.allow(per_s)
+                case Start():
+                    raise AssertionError("an engine has one job")
+                case _:
+                    assert_never(message)
 
     def _tick(self) -> None:
         while True:

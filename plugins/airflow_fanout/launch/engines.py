@@ -24,6 +24,7 @@ from airflow_fanout.launch.messages import (
     Output,
     ProgressReport,
     Remark,
+    SendingRate,
     Stopped,
     Warned,
 )
@@ -48,6 +49,7 @@ class Engines:
         processes = job.settings.processes or 1
         generation = ListDirectory(job.directory).shard(job.shard).generation(job.generation)
         attempt = generation.new_try()
+        self._rate_per_s = job.settings.throttle.rate_per_s
         self._jobs = [
             replace(
                 job,
@@ -152,6 +154,7 @@ class Engines:
         if not isinstance(end, Ended) or not isinstance(end.reason, Finished):
             # What the others have done is in the journal; the rest is the next try's.
             self.ask_to_stop()
+        self._share_rate()
 
     def _is_silent(self, engine: EngineProcess, silence: Silence) -> Iterator[FetchMessage]:
         text = self._described(engine, silence)
@@ -190,6 +193,18 @@ class Engines:
         self._begun.discard(engine)
         self._progress[successor] = self._before[successor] = self._progress.pop(engine)
         self._engines[place] = successor
+        self._share_rate()
+
+    def _share_rate(self) -> None:
+        """Divide the rate by the engines that still send: those that have ended leave them their share.
+
+        There is no such message for the concurrency: an engine's handles, connections and open files are made for its
+        share.
+        """
+        running = [engine for engine in self._engines if engine not in self._ends]
+        if self._rate_per_s is not None:
+            for engine in running:
+                engine.tell(SendingRate(self._rate_per_s / len(running)))
 
     def _note_progress(self, engine: EngineProcess, progress: Progress) -> None:
         before = self._before.get(engine)

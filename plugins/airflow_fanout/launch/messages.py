@@ -1,4 +1,4 @@
-"""The messages that engines send to their parent, one type for each, and what the parent observes itself.
+"""The messages between engines and their parent, one type for each, and what the parent observes itself.
 
 Code that handles messages distinguishes them by type and ends with `assert_never`. If a message is added here and not
 handled there, the type check fails.
@@ -16,6 +16,22 @@ from airflow_fanout.control.breaker import Tripped
 from airflow_fanout.launch.watch import Silence
 from airflow_fanout.model.outcome import Cause
 from airflow_fanout.model.progress import Progress
+
+
+class Start(msgspec.Struct, frozen=True, array_like=True, tag="start"):
+    """The parent's first message: what the engine is to do. `job` has the form of `Job.encode`."""
+
+    job: msgspec.Raw
+
+
+class SendingRate(msgspec.Struct, frozen=True, array_like=True, tag="rate"):
+    """From now on, the engine may send this number of requests per second."""
+
+    per_s: float
+
+
+# What a parent writes to the pipe of its engine.
+ParentMessage: TypeAlias = Start | SendingRate
 
 
 class Finished(msgspec.Struct, frozen=True, array_like=True, tag="done"):
@@ -118,14 +134,11 @@ Heard: TypeAlias = EngineMessage | Output | Silence
 # What the engines of a fetch say together.
 FetchMessage: TypeAlias = EngineMessage | Output | Warned
 
-_decode: Callable[[bytes], EngineMessage] = codec.decoder(cast("Any", EngineMessage))
+# Both return the message in a line, and raise `NotJson` if there is none.
+from_engine: Callable[[bytes], EngineMessage] = codec.decoder(cast("Any", EngineMessage))
+from_parent: Callable[[bytes], ParentMessage] = codec.decoder(cast("Any", ParentMessage))
 
 
-def encode(message: EngineMessage) -> bytes:
+def encode(message: EngineMessage | ParentMessage) -> bytes:
     """Return a message as one line of JSON, with its line break."""
     return codec.encode(message) + b"\n"
-
-
-def decode(line: bytes) -> EngineMessage:
-    """Return the message in a line; raise `NotJson` if there is none."""
-    return _decode(line)

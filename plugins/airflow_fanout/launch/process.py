@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import signal
@@ -15,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import assert_never
 
+import msgspec
 from msgspec.structs import replace
 
 from airflow_fanout.launch.board import Board, Sight
@@ -28,10 +28,13 @@ from airflow_fanout.launch.messages import (
     Failed,
     Heard,
     Output,
+    ParentMessage,
     ProgressReport,
     Remark,
-    decode,
+    Start,
+    from_engine,
 )
+from airflow_fanout.launch.outbox import Outbox
 from airflow_fanout.launch.surroundings import without_airflow
 from airflow_fanout.launch.watch import Silence, Watchdog
 from airflow_fanout.privacy.redaction import Secrets
@@ -51,16 +54,16 @@ LONGEST_LAST_WORD = 500
 class EngineProcess:
     """A running engine.
 
-    It has three pipes: the job goes in by the first, which stays open for as long as this process lives (its end
-    is the engine's sign to stop); its messages come by the second; whatever its code prints, by the third. A board in
-    shared memory says what it is doing. It leads a process group of its own, which ends with it.
+    It has three pipes: the job goes in by the first, and later messages; it stays open for as long as this process
+    lives (its end is the engine's sign to stop). The engine's messages come by the second; whatever its code prints, by
+    the third. A board in shared memory says what it is doing. It leads a process group of its own, which ends with it.
     """
 
     def __init__(self, job: Job) -> None:
-        job_out, self._job_in = os.pipe()
+        inbox, outbox = os.pipe()
         self._told, told_in = os.pipe()
         self._board = Board.new(job.settings.concurrency)
-        inherited = (job_out, self._board.descriptor, told_in)
+        inherited = (inbox, self._board.descriptor, told_in)
         # -P: the program's own folder is no place to import from. -u: what code prints is heard when it prints it.
         command = [sys.executable, "-u", "-P", str(PROGRAM), *map(str, inherited)]
         try:
@@ -74,15 +77,15 @@ class EngineProcess:
                 process_group=0,
             )
         finally:
-            os.close(job_out)
+            os.close(inbox)
             os.close(told_in)
         self._asked = False
         self._has_printed = False
         self._secrets = Secrets(job.endpoint.secrets)
         self._last_lines: deque[str] = deque(maxlen=20)
         self._watch = Watchdog(job.settings.timeouts.block_s)
-        with contextlib.suppress(BrokenPipeError):
-            _write_all(self._job_in, job.encode())
+        self._outbox = Outbox(outbox)
+        self._outbox.start(Start(msgspec.Raw(job.encode().rstrip())))
 
     def __repr__(self) -> str:
         return f"EngineProcess(pid {self._process.pid}, {self.ended or 'running'})"
@@ -94,7 +97,7 @@ class EngineProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-        os.close(self._job_in)
+        self._outbox.close()
         os.close(self._told)
         self._board.close()
         if self._process.stdout:
@@ -128,6 +131,7 @@ class EngineProcess:
 
     def look(self) -> Silence | None:
         """Return how long the engine has done nothing, if it is time to report that; called about once a second."""
+        self._outbox.send_rest()
         share = 0.0 if state(self.pid) in STOPPED else PRINTING_SHARE if self._has_printed else 1.0
         self._has_printed = False
         return self._watch.look(self._board.look(), time.monotonic(), share=share)
@@ -171,11 +175,15 @@ class EngineProcess:
     def said(self, line: bytes, *, told: bool) -> EngineMessage | Output:
         """Return what a line of one of its pipes says."""
         if told:
-            return self._without_secrets(decode(line))
+            return self._without_secrets(from_engine(line))
         text = self._secrets.hide(line.decode(errors="replace"))
         self._has_printed = True
         self._last_lines.append(text[:LONGEST_LAST_WORD])
         return Output(text)
+
+    def tell(self, message: ParentMessage) -> None:
+        """Send the engine a message, without waiting for it."""
+        self._outbox.send(message)
 
     def _without_secrets(self, message: EngineMessage) -> EngineMessage:
         hide = self._secrets.hide
@@ -228,8 +236,3 @@ class EngineProcess:
 
 def _has_ended(pid: int) -> bool:
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-
-
-def _write_all(pipe: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(pipe, data) :]

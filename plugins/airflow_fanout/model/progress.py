@@ -149,11 +149,17 @@ def _sum_of_moments(moments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _sum_over_time(histories: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
     # Each process remembers moments of its own: at each of the longest history's, the last that the others know.
-    longest = max(histories, key=len)
+    longest = max(histories, key=lambda history: history[-1]["s"])
     return [
-        {"s": moment["s"], **_sum_of_moments([_latest(history, moment["s"]) for history in histories])}
-        for moment in longest
+        {"s": s, **_sum_of_moments([_latest(history, s) for history in histories if s <= _end_s(history)])}
+        for s in (moment["s"] for moment in longest)
     ]
+
+
+def _end_s(history: Sequence[Mapping[str, Any]]) -> float:
+    # Another moment is overdue by half of the time between two: the process has ended, and others may have its share.
+    last_s: float = history[-1]["s"]
+    return last_s + 1.5 * (last_s - history[-2]["s"] if len(history) > 1 else 1.0)
 
 
 def _latest(history: Sequence[Mapping[str, Any]], s: float) -> Mapping[str, Any]:

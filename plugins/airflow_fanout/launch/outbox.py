@@ -1,0 +1,45 @@
+"""The parent's end of the pipe to an engine, written without waiting."""
+
+from __future__ import annotations
+
+import os
+
+from airflow_fanout.launch.messages import ParentMessage, Start, encode
+
+
+class Outbox:
+    """Sends an engine its job, and then messages that wait here while the pipe is full.
+
+    An engine that is stopped or blocked reads nothing, and its parent has others to look after.
+
+    :param pipe: the writing end, which is closed by `close`.
+    """
+
+    def __init__(self, pipe: int) -> None:
+        self._pipe = pipe
+        self._waiting = bytearray()
+
+    def start(self, message: Start) -> None:
+        """Send the first message, whatever its size: to read it is the first thing that an engine does."""
+        self.send(message)
+        os.set_blocking(self._pipe, False)
+
+    def send(self, message: ParentMessage) -> None:
+        """Send a message now, or as soon as there is room for it."""
+        self._waiting += encode(message)
+        self.send_rest()
+
+    def send_rest(self) -> None:
+        """Send what waits, as far as there is room; called about once a second."""
+        try:
+            while self._waiting:
+                del self._waiting[: os.write(self._pipe, self._waiting)]
+        except BlockingIOError:
+            return
+        except BrokenPipeError:
+            # The engine has ended, which is heard elsewhere.
+            self._waiting.clear()
+
+    def close(self) -> None:
+        """Close the pipe, which tells the engine to stop."""
+        os.close(self._pipe)
