@@ -6,6 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from airflow_fanout.api.page import Header as Header
+    from airflow_fanout.api.paging import Cursor as Cursor
+    from airflow_fanout.api.paging import NextLink as NextLink
+    from airflow_fanout.api.paging import PageNumber as PageNumber
     from airflow_fanout.api.request import Request as Request
     from airflow_fanout.model.settings import Breaker as Breaker
     from airflow_fanout.model.settings import Retry as Retry
@@ -21,10 +25,6 @@ if TYPE_CHECKING:
     from airflow_fanout.operators.load import collection_asset as collection_asset
     from airflow_fanout.operators.validate import ValidateOperator as ValidateOperator
     from airflow_fanout.sources.http_list import HttpList as HttpList
-    from airflow_fanout.sources.page import Header as Header
-    from airflow_fanout.sources.paging import Cursor as Cursor
-    from airflow_fanout.sources.paging import NextLink as NextLink
-    from airflow_fanout.sources.paging import PageNumber as PageNumber
     from airflow_fanout.validation.checks.custom import CustomCheck as CustomCheck
     from airflow_fanout.validation.checks.drift import Drift as Drift
     from airflow_fanout.validation.checks.max_empty import MaxEmpty as MaxEmpty
@@ -39,18 +39,18 @@ _HOMES = {
     "Breaker": "airflow_fanout.model.settings",
     "Channel": "airflow_fanout.notifications.channel",
     "CleanStagingOperator": "airflow_fanout.operators.clean",
-    "Cursor": "airflow_fanout.sources.paging",
+    "Cursor": "airflow_fanout.api.paging",
     "Drift": "airflow_fanout.validation.checks.drift",
     "ExtractOperator": "airflow_fanout.operators.extract",
     "FanoutTaskGroup": "airflow_fanout.operators.group",
     "GeventFetchOperator": "airflow_fanout.operators.fetch",
-    "Header": "airflow_fanout.sources.page",
+    "Header": "airflow_fanout.api.page",
     "HttpList": "airflow_fanout.sources.http_list",
     "MaxEmpty": "airflow_fanout.validation.checks.max_empty",
     "MongoLoadOperator": "airflow_fanout.operators.load",
-    "NextLink": "airflow_fanout.sources.paging",
+    "NextLink": "airflow_fanout.api.paging",
     "CustomCheck": "airflow_fanout.validation.checks.custom",
-    "PageNumber": "airflow_fanout.sources.paging",
+    "PageNumber": "airflow_fanout.api.paging",
     "Request": "airflow_fanout.api.request",
     "ResultSchema": "airflow_fanout.validation.checks.result_schema",
     "Retry": "airflow_fanout.model.settings",

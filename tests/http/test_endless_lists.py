@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.paging import Cursor, NextLink
 from airflow_fanout.model.settings import Retry, Timeouts
 from airflow_fanout.sources.errors import BadSource, UnusableList
-from airflow_fanout.sources.paging import Cursor, NextLink
 from tests.http.lists import in_pages, listing, numbered, read, refused
 from tests.http.servers import Connection, Seen, Server, answer, as_json, authority, drip, serving
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.page import Header
+from airflow_fanout.api.paging import Cursor, NextLink, PageNumber
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.sources.errors import UnusableList
 from airflow_fanout.sources.http_list import HttpList
-from airflow_fanout.sources.page import Header
-from airflow_fanout.sources.paging import Cursor, NextLink, PageNumber
 from tests.http.lists import in_pages, listing, numbered, read, refused
 from tests.http.servers import Connection, Seen, Server, answer, as_json, serving
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_fanout.sources.links import Link, parse
+from airflow_fanout.api.links import Link, parse
 
 NEXT = ("next",)
 

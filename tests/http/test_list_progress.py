@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_fanout.adapters.list_progress import ListProgress
 from airflow_fanout.api.endpoint import Endpoint
-from airflow_fanout.sources.paging import NextLink
+from airflow_fanout.api.paging import NextLink
 from tests.http.lists import listing, numbered
 from tests.http.servers import Connection, Seen, Server, as_json, until
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.paging import NextLink
 from airflow_fanout.sources.errors import BadSource, UnusableList
-from airflow_fanout.sources.paging import NextLink
 from tests.http.lists import in_pages, listing
 from tests.http.servers import Connection, Seen, Server, answer, as_json, redirect
 

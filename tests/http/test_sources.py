@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.paging import Cursor, NextLink, PageNumber
 from airflow_fanout.model.settings import Retry
 from airflow_fanout.sources.errors import BadSource
 from airflow_fanout.sources.http_list import HttpList
-from airflow_fanout.sources.paging import Cursor, NextLink, PageNumber
 from harness.service import DemoService
 from tests.http.servers import Server, answer, as_json, paths, redirect, serving
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 from airflow_fanout import codec
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.failures import outcome_of, outcome_of_status
+from airflow_fanout.api.page import PAGE_STATUSES, Answer, Step, pairs_of
+from airflow_fanout.api.paging import PageNumber
 from airflow_fanout.api.session import FanoutSession
-from airflow_fanout.codec import Json
 from airflow_fanout.control.retry import Again, RetryBudget, decide
 from airflow_fanout.model.outcome import Failure, Kind, Outcome
 from airflow_fanout.model.settings import FetchSettings
@@ -24,8 +25,6 @@ from airflow_fanout.sources.causes import lasting_cause
 from airflow_fanout.sources.deadline import Deadline, DeadlineAdapter
 from airflow_fanout.sources.errors import BadSource, UnusableList
 from airflow_fanout.sources.http_list import HttpList
-from airflow_fanout.sources.page import Query, pairs_of
-from airflow_fanout.sources.paging import PageNumber
 from airflow_fanout.wire.adapter import BodyTooLarge
 from airflow_fanout.wire.body import charset_of, read_json
 
@@ -45,15 +44,6 @@ ADVICE = {
     404: "There is nothing at this path: check `endpoint` and the connection's host",
     407: "The proxy requires credentials: check `proxies` in the connection's extra",
 }
-
-
-class Received(NamedTuple):
-    """An answer: its status, where it came from in the end, its headers, and its JSON unless it is none of a page's."""
-
-    status: int
-    address: str
-    headers: Mapping[str, str]
-    answer: Json = None
 
 
 class _Failed(NamedTuple):
@@ -84,18 +74,17 @@ class Asker:
         """Close the session's connections."""
         self._session.close()
 
-    def ask(self, target: str, query: Query, *, number: int, good: Collection[int], last: Collection[int]) -> Received:
+    def ask(self, step: Step, *, number: int, last: Collection[int]) -> Answer:
         """Return the answer that a page is.
 
-        :param good: statuses of a page, which is JSON.
         :param last: statuses that say that there is no such page.
         :raises BadSource: if it can't be read now; `UnusableList` if a retry can't help.
         """
         budget, policy, total_s, garbled = RetryBudget(1.0), self._source.retry, self._source.timeouts.total_s, 0
         for attempt in count(1):
             self.now(f"asking for page {number} (attempt {attempt} of {policy.max_attempts}, at most {total_s:g} s)")
-            got = self._try(target, query, good, last)
-            if isinstance(got, Received):
+            got = self._try(step, last)
+            if isinstance(got, Answer):
                 self._has_answered = True
                 return got
             garbled += got.outcome.garbled
@@ -120,22 +109,22 @@ class Asker:
         self.now(f"waiting until {until} ({why})")
         self._sleep(seconds)
 
-    def _try(self, target: str, query: Query, good: Collection[int], last: Collection[int]) -> Received | _Failed:
+    def _try(self, step: Step, last: Collection[int]) -> Answer | _Failed:
         self._deadline.start()
         try:
-            response = self._session.get(target, params=pairs_of(query))
+            response = self._session.get(step.target, params=pairs_of(step.query))
         except (OSError, ValueError) as error:
             return self._not_answered(error)
         if response.status_code in last:
-            return Received(response.status_code, response.url, response.headers)
-        if response.status_code not in good:
+            return Answer(response.status_code, response.url, response.headers)
+        if response.status_code not in PAGE_STATUSES:
             return _refused(response, self._endpoint)
         try:
             answer = read_json(response.content, charset_of(response.headers.get("Content-Type")))
         except codec.NotJson as error:
             text = f"the answer isn't JSON: {error} (HTTP {response.status_code} from {urlsplit(response.url).path})"
             return _Failed(Outcome(Kind.INVALID, garbled=True, failure=Failure("NotJson", text)), text)
-        return Received(response.status_code, response.url, response.headers, answer)
+        return Answer(response.status_code, response.url, response.headers, answer)
 
     def _not_answered(self, error: Exception) -> _Failed:
         if isinstance(error, BodyTooLarge):

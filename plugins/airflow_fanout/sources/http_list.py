@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.page import FieldOrHeader, Query, check_field_or_header
+from airflow_fanout.api.paging import Pages
 from airflow_fanout.api.result import Path, check_path
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.settings import MIB, Retry, Timeouts, check_whole
-from airflow_fanout.sources.page import FieldOrHeader, Query, check_field_or_header
-from airflow_fanout.sources.paging import Pages
 
 if TYPE_CHECKING:
     from airflow_fanout.sources.reading import Reading

@@ -8,7 +8,7 @@ from airflow.sdk import DAG
 from subscribers import DAY
 
 from airflow_fanout import FanoutTaskGroup, HttpList, Request, Retry, Timeouts
-from airflow_fanout.sources.paging import NextLink
+from airflow_fanout.api.paging import NextLink
 
 with DAG("three_bad", schedule=None, default_args={"retries": 2, "retry_delay": timedelta(seconds=1)}) as dag:
     FanoutTaskGroup(

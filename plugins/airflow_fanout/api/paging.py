@@ -1,4 +1,4 @@
-"""How a list's next page is found: pure decisions about the page before it."""
+"""How the next page is found: pure decisions about the page before it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,8 @@ from dataclasses import dataclass
 from urllib.parse import urldefrag, urljoin
 
 from airflow_fanout.api.address import BadAddress, check_text, origin_of
-from airflow_fanout.api.result import PartMissing, named
-from airflow_fanout.codec import Json
-from airflow_fanout.errors import BadSetting
-from airflow_fanout.model.settings import check_statuses, check_whole
-from airflow_fanout.sources.page import (
+from airflow_fanout.api.page import (
+    PAGE_STATUSES,
     End,
     FieldOrHeader,
     Header,
@@ -24,6 +21,10 @@ from airflow_fanout.sources.page import (
     check_field_or_header,
     field_text,
 )
+from airflow_fanout.api.result import PartMissing, named
+from airflow_fanout.codec import Json
+from airflow_fanout.errors import BadSetting
+from airflow_fanout.model.settings import check_statuses, check_whole
 
 # RFC 8288 has "next" in the registry beside these: a page that names one of them knows of pages.
 _OF_PAGES = frozenset({"first", "last", "prev", "previous", "current", "start"})
@@ -89,7 +90,7 @@ class PageNumber:
     def __post_init__(self) -> None:
         check_whole("PageNumber.start", self.start, least=0)
         check_statuses("PageNumber.end_statuses", self.end_statuses)
-        if {200, 203, 206} & {*self.end_statuses}:
+        if PAGE_STATUSES & {*self.end_statuses}:
             raise BadSetting("PageNumber.end_statuses", self.end_statuses, "no status that a page has (200, 203, 206)")
         _check_name("PageNumber.name", self.name)
         _check_switch("PageNumber.end_null", self.end_null)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from airflow_fanout import codec
-from airflow_fanout.api.result import PartMissing
+from airflow_fanout.api.page import FieldOrHeader, Header, NotPaged, Page, field_text
+from airflow_fanout.api.paging import PageNumber, Pages
+from airflow_fanout.api.result import PartMissing, Path
 from airflow_fanout.codec import Json
-from airflow_fanout.sources.http_list import HttpList
-from airflow_fanout.sources.page import FieldOrHeader, Header, NotPaged, Page, field_text
-from airflow_fanout.sources.paging import PageNumber
 
 # RFC 9110, 14.4, in any unit: "items 0-24/120", and "0-24/120" as some APIs have it.
 _RANGE = re.compile(r"(?:^|\s)(?:\d+-\d+|\*)/(\d+)$")
@@ -20,14 +20,38 @@ _RANGE = re.compile(r"(?:^|\s)(?:\d+-\d+|\*)/(\d+)$")
 MOST_DIGITS = 15
 
 
+class Paged(Protocol):
+    """What says how its pages are walked, and how far: an `HttpList`, for one."""
+
+    @property
+    def pages(self) -> Pages | None:
+        """How the next page is found; `None` for one page."""
+
+    @property
+    def items(self) -> Path | None:
+        """Where a page's items stand; `None` if the answer is the items."""
+
+    @property
+    def total(self) -> FieldOrHeader | None:
+        """Where the number of all items stands, if it does."""
+
+    @property
+    def max_pages(self) -> int:
+        """How many pages may be asked for."""
+
+    @property
+    def max_empty_pages(self) -> int:
+        """How many pages in a row may bring nothing new."""
+
+
 class Audit:
-    """Follows the reading of one list; each method raises `NotPaged` when something is wrong.
+    """Follows one walk over pages; each method raises `NotPaged` when something is wrong.
 
     :param names: the fields by which an item is known, if it has more.
     """
 
-    def __init__(self, source: HttpList, names: Sequence[str]) -> None:
-        self._source = source
+    def __init__(self, paged: Paged, names: Sequence[str]) -> None:
+        self._paged = paged
         self._names = tuple(names)
         self._asked: dict[str, int] = {}
         self._contents: set[int] = set()
@@ -42,9 +66,9 @@ class Audit:
         before = self._asked.setdefault(address, number)
         if before != number:
             raise NotPaged(f"it is page {before} again: the list goes in a circle; check `pages`")
-        if number > self._source.max_pages:
+        if number > self._paged.max_pages:
             raise NotPaged(
-                f"the list goes on after max_pages={self._source.max_pages:,} pages, with {self._items:,} items so "
+                f"the list goes on after max_pages={self._paged.max_pages:,} pages, with {self._items:,} items so "
                 "far. If the list is that long, raise max_pages; if not, check `pages`"
             )
 
@@ -62,14 +86,14 @@ class Audit:
     def _note_content(self, page: Page) -> None:
         content = _content(page.items, self._names)
         is_new = bool(page.items) and content not in self._contents
-        if page.items and content == self._last and isinstance(self._source.pages, PageNumber):
+        if page.items and content == self._last and isinstance(self._paged.pages, PageNumber):
             # Some servers answer every number beyond the last page with the last page.
             raise NotPaged("it is the same as the one before it; check `pages`")
         self._last = content
         self._contents.add(content)
         self._without_new = 0 if is_new else self._without_new + 1
         self._without_items = self._without_items + 1 if not page.items else 0
-        most = self._source.max_empty_pages
+        most = self._paged.max_empty_pages
         if self._without_new > most:
             what = "had no items" if self._without_items > most else "brought no item that wasn't there before"
             raise NotPaged(
@@ -79,7 +103,7 @@ class Audit:
             )
 
     def _note_total(self, page: Page) -> None:
-        place = self._source.total
+        place = self._paged.total
         # What is beyond the end may say that there are 0 items.
         if place is None or not (page.items or page.number == 1):
             return
@@ -89,7 +113,7 @@ class Audit:
             raise NotPaged(self._mismatch(f"page {page.number} is reached with"))
 
     def _mismatch(self, how: str) -> str:
-        place = self._source.total
+        place = self._paged.total
         where = field_text(place) if place is not None else ""
         return f"{how} {self._items:,} items, and {where} says that there are {self._total:,}"
 

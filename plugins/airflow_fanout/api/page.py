@@ -1,4 +1,4 @@
-"""One page of a list as it was received, and the places in it where something stands."""
+"""One page as it was received, and the places in it where something stands."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from typing import NamedTuple
 from urllib.parse import urldefrag, urlencode, urljoin
 
 from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.links import Link, parse
 from airflow_fanout.api.result import Part, PartMissing, Path, check_path, named, shown
 from airflow_fanout.api.template import text_of
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
-from airflow_fanout.sources.links import Link, parse
 
 Query = Mapping[str, Json]
+
+# 203 has gone through something that changed it, 206 is what some APIs call a page of a longer list.
+PAGE_STATUSES = frozenset({200, 203, 206})
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,15 @@ class End(NamedTuple):
 
 class NotPaged(ValueError):
     """A page doesn't say what the list's `pages` expects of it; the message says what to do."""
+
+
+class Answer(NamedTuple):
+    """An answer: its status, where it came from in the end, its headers, and its JSON unless it is none of a page's."""
+
+    status: int
+    address: str
+    headers: Mapping[str, str]
+    answer: Json = None
 
 
 @dataclass(frozen=True, kw_only=True)

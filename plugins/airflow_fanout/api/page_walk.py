@@ -1,0 +1,121 @@
+"""A walk over pages: given an answer, which request is the next one, or why there is none.
+
+Pure: whoever sends the requests, in whatever way, asks here which one is next.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Collection, Sequence
+from urllib.parse import urlsplit
+
+from airflow_fanout.api.audit import Audit, Paged
+from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.links import parse
+from airflow_fanout.api.page import Answer, End, NotPaged, Page, Step
+from airflow_fanout.api.paging import PageNumber
+from airflow_fanout.api.result import Part, PartMissing, shown
+from airflow_fanout.codec import Json
+
+log = logging.getLogger(__name__)
+
+# RFC 9110, 14.4: from where to where of how many, in whatever unit.
+_RANGE = re.compile(r"(\d+)-(\d+)/(\d+)$")
+
+
+class PageWalk:
+    """Where one walk is; its methods raise `NotPaged` if an answer isn't what `paged` says of it.
+
+    :param paged: how the next page is found, and the bounds.
+    :param first: the first request, without what `paged.pages` adds to its query.
+    :param endpoint: where the requests go: whole addresses tell one page from another.
+    :param names: the fields by which an item is known, if it has more.
+
+    `number` is that of the page that is asked for, or at the end, that was read last; they are counted from 1.
+    """
+
+    def __init__(self, paged: Paged, first: Step, endpoint: Endpoint, names: Sequence[str] = ()) -> None:
+        self.number = 0
+        self._paged = paged
+        self._first = first
+        self._endpoint = endpoint
+        self._audit = Audit(paged, names)
+        self._step = first
+
+    @property
+    def end_statuses(self) -> Collection[int]:
+        """HTTP statuses which say that there is no such page as the one that is asked for."""
+        pages = self._paged.pages
+        return pages.end_statuses if isinstance(pages, PageNumber) and self.number > 1 else ()
+
+    def begin(self) -> Step:
+        """Return the first request."""
+        pages = self._paged.pages
+        return self._ask(Step(self._first.target, {**self._first.query, **(pages.first() if pages else {})}))
+
+    def take(self, answer: Answer) -> Page | End:
+        """Return the page that an answer to the last request is, or that there is none."""
+        if answer.status in self.end_statuses:
+            return self._end(End(f"page {self.number} is HTTP {answer.status}"), read=self.number - 1)
+        items = self._items(answer)
+        if items is None:
+            return self._end(End(f"page {self.number} is null"), read=self.number - 1)
+        page = Page(number=self.number, items=items, **self._step._asdict(), **answer._asdict())
+        self._audit.add(page)
+        return page
+
+    def following(self, page: Page) -> Step | End:
+        """Return the request after a page, or why there is none."""
+        following = self._paged.pages.following(page) if self._paged.pages else _single(page)
+        if isinstance(following, End):
+            return self._end(following, read=self.number)
+        # A link is a whole address: what the first query says is in it already.
+        query = {**self._first.query, **following.query} if following.query else {}
+        return self._ask(Step(following.target, query))
+
+    def _ask(self, step: Step) -> Step:
+        self._step = step
+        self.number += 1
+        self._audit.ask(self.number, step.address(self._endpoint))
+        return step
+
+    def _end(self, end: End, *, read: int) -> End:
+        self.number = read
+        self._audit.end()
+        return end
+
+    def _items(self, answer: Answer) -> list[Json] | None:
+        """Return a page's items; `None` for a null that is the end."""
+        path, pages = self._paged.items, self._paged.pages
+        try:
+            items = Part(path).of(answer.answer)
+        except PartMissing as missing:
+            where = urlsplit(answer.address).path
+            raise NotPaged(f"{missing} (HTTP {answer.status} from {where})") from missing
+        if isinstance(items, list):
+            return items
+        may_end = items is None and isinstance(pages, PageNumber) and self.number > 1
+        if may_end and isinstance(pages, PageNumber) and pages.end_null:
+            return None
+        what = f"the field {shown(path)}" if path else "the answer"
+        hint = "; if null is how the API says that there is no such page, write PageNumber(…, end_null=True)"
+        raise NotPaged(f"{what} is of type {type(items).__name__}, not an array{hint if may_end else ''}")
+
+
+def _single(page: Page) -> End:
+    """Return that a list without `pages` ends after its first page.
+
+    :raises NotPaged: when the answer says itself that there is more.
+    """
+    links, _ = parse(page.headers.get("Link", ""))
+    if any("next" in link.relations and link.anchor is None for link in links):
+        raise NotPaged("its Link header names a next page, and the list has no `pages`: write pages=NextLink()")
+    found = _RANGE.search(page.headers.get("Content-Range", ""))
+    if found and int(found[2]) - int(found[1]) + 1 < int(found[3]):
+        raise NotPaged(
+            f"it has a part of the list only ({found[0]}, says its Content-Range), and the list has no `pages`"
+        )
+    if page.status == 206:
+        log.warning("The answer is HTTP 206, a part of something; if it isn't the whole list, set `pages`.")
+    return End("the list has one page, since it has no `pages`")
