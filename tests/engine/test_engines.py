@@ -115,7 +115,7 @@ def test_the_rate_of_an_engine_that_has_ended_is_that_of_the_others(tmp_path: Pa
     assert (final.progress.done, final.progress.resumed) == (120, 60)
     # 60 requests at 20 per second, not at 10.
     assert 2.5 < final.progress.seconds < 4.5
-    assert final.state["limits"]["over_time"][-1]["rate_limit_per_s"] == 20.0
+    assert final.progress.limits["over_time"][-1]["rate_limit_per_s"] == 20.0
 
 
 def test_the_canary_is_that_of_all(tmp_path: Path) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-import msgspec
 import pytest
 
+from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.codec import NotJson
 from airflow_fanout.control.breaker import Tripped
+from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.joint_end import badness, together
 from airflow_fanout.launch.messages import (
     BreakerTripped,
@@ -35,6 +37,7 @@ from airflow_fanout.launch.messages import (
 )
 from airflow_fanout.model.outcome import Cause, Kind
 from airflow_fanout.model.progress import Progress
+from airflow_fanout.model.settings import FetchSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +60,23 @@ MESSAGES = (
     Remark("“quoted”\u2028"),
     DamagedPart("/staging/part-0.zst"),
 )
-DOWN = (Start(msgspec.Raw(b'{"path":[]}')), SendingRate(12.5))
+DOWN = (
+    Start(
+        Job(
+            directory=Path("/staging"),
+            start=0,
+            stop=3,
+            shard=0,
+            generation=1,
+            endpoint=Endpoint(base_url="https://api.example"),
+            request=None,
+            function=b"\0\n",
+            settings=FetchSettings(),
+            path=("/dags",),
+        )
+    ),
+    SendingRate(12.5),
+)
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)

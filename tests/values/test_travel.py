@@ -17,6 +17,7 @@ from airflow_fanout.api.request import Request
 from airflow_fanout.codec import NotJson
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.launch.job import Job
+from airflow_fanout.launch.messages import Start, encode, from_parent
 from airflow_fanout.model.settings import Breaker, FetchSettings, Retry, Throttle, Timeouts
 
 SECRETS = ("pass-phrase", "key-4711", "proxy-word")
@@ -57,11 +58,18 @@ def test_a_copy_equals_its_original(value: Any) -> None:
     assert cloudpickle.loads(cloudpickle.dumps(lambda: value))() == value
 
 
+def received(line: bytes) -> Job:
+    """Return the job in the parent's first message."""
+    message = from_parent(line)
+    assert isinstance(message, Start)
+    return message.job
+
+
 def test_a_job_comes_back_equal() -> None:
     """What the engine reads from its pipe is the job that its parent has written, types included."""
-    line = JOB.encode()
+    line = encode(Start(JOB))
     assert line.count(b"\n") == 1
-    there = Job.decode(line)
+    there = received(line)
     assert there == JOB
     assert isinstance(there.directory, Path)
 
@@ -70,27 +78,27 @@ def test_statuses_may_be_any_collection() -> None:
     """A range or a set of statuses reaches the engine as well."""
     for statuses in (range(500, 502), {500, 501}, [500, 501]):
         settings = FetchSettings(retry=Retry(statuses=statuses))  # type: ignore[arg-type] # what is tried here
-        there = Job.decode(replace(JOB, settings=settings).encode())
+        there = received(encode(Start(replace(JOB, settings=settings))))
         assert sorted(there.settings.retry.statuses) == [500, 501]
 
 
 def test_a_job_of_another_version_is_refused() -> None:
     """A field that isn't known, one of another type, and one that is missing, each named."""
-    fields = codec.decode(JOB.encode())
+    name, fields = codec.decode(encode(Start(JOB)))
     for changed, problem in (
         ({**fields, "speed": 1}, "unknown field `speed`"),
         ({**fields, "settings": {**fields["settings"], "speed": 1}}, "unknown field `speed`"),
-        ({**fields, "start": "0"}, r"Expected `int`, got `str` - at `\$\.start`"),
-        ({name: value for name, value in fields.items() if name != "stop"}, "missing required field `stop`"),
+        ({**fields, "start": "0"}, r"Expected `int`, got `str` - at `\$\[1\]\.start`"),
+        ({field: value for field, value in fields.items() if field != "stop"}, "missing required field `stop`"),
     ):
         with pytest.raises(NotJson, match=problem):
-            Job.decode(codec.encode(changed))
+            received(codec.encode([name, changed]))
 
 
 def test_what_json_cant_hold_is_refused() -> None:
     """Nothing is turned into something else without a word."""
     with pytest.raises(TypeError, match="JSON has no form for a value of type object"):
-        replace(JOB, request=Request(endpoint="/", query={"x": object()})).encode()
+        encode(Start(replace(JOB, request=Request(endpoint="/", query={"x": object()}))))
 
 
 def test_neither_an_endpoint_nor_what_holds_one_shows_its_secrets() -> None:

@@ -1,14 +1,12 @@
-"""What the parent tells the engine to do: one JSON line over a pipe, secrets included."""
+"""What the parent tells the engine to do: the first message over its pipe, secrets included."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from airflow_fanout import codec
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request
 from airflow_fanout.model.settings import FetchSettings
@@ -58,25 +56,3 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     def indexes(self) -> range:
         """The indexes to fetch."""
         return range(self.start + self.process, self.stop, self.processes)
-
-    def encode(self) -> bytes:
-        """Return the job as one line of JSON; the function is in base64."""
-        return _encode(self) + b"\n"
-
-    @classmethod
-    def decode(cls, line: bytes) -> Job:
-        """Return the job that a line tells; raise `NotJson` if it tells none."""
-        return _decode(line)
-
-
-def _written(value: Any) -> Any:
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, range):
-        # An author's statuses may be one.
-        return list(value)
-    raise TypeError(f"JSON has no form for a value of type {type(value).__name__}")
-
-
-_encode: Callable[[Job], bytes] = msgspec.json.Encoder(enc_hook=_written).encode
-_decode = codec.decoder(Job)

@@ -7,21 +7,23 @@ handled there, the type check fails.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 import msgspec
 
 from airflow_fanout import codec
 from airflow_fanout.control.breaker import Tripped
+from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.watch import Silence
 from airflow_fanout.model.outcome import Cause
 from airflow_fanout.model.progress import Progress
 
 
 class Start(msgspec.Struct, frozen=True, array_like=True, tag="start"):
-    """The parent's first message: what the engine is to do. `job` has the form of `Job.encode`."""
+    """The parent's first message: what the engine is to do."""
 
-    job: msgspec.Raw
+    job: Job
 
 
 class SendingRate(msgspec.Struct, frozen=True, array_like=True, tag="rate"):
@@ -140,5 +142,17 @@ from_parent: Callable[[bytes], ParentMessage] = codec.decoder(cast("Any", Parent
 
 
 def encode(message: EngineMessage | ParentMessage) -> bytes:
-    """Return a message as one line of JSON, with its line break."""
-    return codec.encode(message) + b"\n"
+    """Return a message as one line of JSON, with its line break; bytes are in base64."""
+    return _encode(message) + b"\n"
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, range):
+        # An author's statuses may be one.
+        return list(value)
+    raise TypeError(f"JSON has no form for a value of type {type(value).__name__}")
+
+
+_encode: Callable[[EngineMessage | ParentMessage], bytes] = msgspec.json.Encoder(enc_hook=_written).encode

@@ -14,7 +14,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import assert_never
 
-import msgspec
 from msgspec.structs import replace
 
 from airflow_fanout.launch.board import Board, Sight
@@ -85,7 +84,7 @@ class EngineProcess:
         self._last_lines: deque[str] = deque(maxlen=20)
         self._watch = Watchdog(job.settings.timeouts.block_s)
         self._outbox = Outbox(outbox)
-        self._outbox.start(Start(msgspec.Raw(job.encode().rstrip())))
+        self._outbox.start(Start(job))
 
     def __repr__(self) -> str:
         return f"EngineProcess(pid {self._process.pid}, {self.ended or 'running'})"
