@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import assert_never
+
+import msgspec
 
 from airflow_fanout.adapters.metrics import QUANTILES, Measured
 from airflow_fanout.launch.messages import (
@@ -22,8 +23,7 @@ from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.progress import Progress
 
 
-@dataclass
-class FetchMeasures:
+class FetchMeasures(msgspec.Struct):
     """What a fetch tells of itself, as it goes on: gauges of the moment, and what has been added to the counters.
 
     :param shard: the number of its shard.
@@ -31,7 +31,7 @@ class FetchMeasures:
 
     shard: int
     _requests: int = 0
-    _kinds: Counter[str] = field(default_factory=Counter)
+    _kinds: Counter[str] = msgspec.field(default_factory=Counter)
 
     def of_message(self, message: FetchMessage) -> Iterator[Measured]:
         """Yield what is new in a message of the engines': their progress, or their end, which has the last progress."""

@@ -7,11 +7,11 @@ differs from run to run stands in a name as a field in braces, so that a data se
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+import msgspec
 from airflow.sdk import BaseHook
 
 from airflow_fanout.adapters.border import Reference, list_directory
@@ -32,8 +32,7 @@ class DataSet(NamedTuple):
     name: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Lineage:
+class Lineage(msgspec.Struct, frozen=True, kw_only=True):
     """What a task reads and writes.
 
     :param rows: how many rows it has written; `None` as long as it hasn't.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
@@ -23,8 +23,7 @@ FILES = ("tlsCAFile", "tlsCertificateKeyFile", "tlsCRLFile", "ssl_ca_certs", "ss
 TIME_LIMITS = ("timeoutMS", "socketTimeoutMS")
 
 
-@dataclass(frozen=True, kw_only=True)
-class MongoLogin:
+class MongoLogin(msgspec.Struct, frozen=True, kw_only=True):
     """A client, and what an error of it is called.
 
     :param auth_source: the database where MongoDB looks for the user.

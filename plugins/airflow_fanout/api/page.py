@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import urldefrag, urlencode, urljoin
+
+import msgspec
 
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.links import Link, parse
@@ -20,8 +21,7 @@ Query = Mapping[str, Json]
 PAGE_STATUSES = frozenset({200, 203, 206})
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(msgspec.Struct, frozen=True):
     """A header of each page's answer, where a field of its body could be named: `total=Header("X-Total-Count")`."""
 
     name: str
@@ -88,8 +88,7 @@ class Answer(NamedTuple):
     answer: Json = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Page:
+class Page(msgspec.Struct, frozen=True, kw_only=True):
     """One page of a list.
 
     :param number: counted from 1.

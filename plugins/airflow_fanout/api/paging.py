@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from urllib.parse import urldefrag, urljoin
+
+import msgspec
 
 from airflow_fanout.api.address import BadAddress, check_text, origin_of
 from airflow_fanout.api.page import (
@@ -32,8 +33,7 @@ _OF_PAGES = frozenset({"first", "last", "prev", "previous", "current", "start"})
 _OWN_HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
 
 
-@dataclass(frozen=True, kw_only=True)
-class NextLink:
+class NextLink(msgspec.Struct, frozen=True, kw_only=True):
     """Each page has the address of the next one: in a field, in a header, or in its `Link` header (RFC 8288).
 
     Null, an empty text, or, after the first page, nothing in that place is the end of the list.
@@ -72,8 +72,7 @@ class NextLink:
         return link if isinstance(link, End) else Step(_address(page, link), {})
 
 
-@dataclass(frozen=True, kw_only=True)
-class PageNumber:
+class PageNumber(msgspec.Struct, frozen=True, kw_only=True):
     """Pages are counted in the query; the first page without items is the end.
 
     :param name: the query's name for the number.
@@ -106,8 +105,7 @@ class PageNumber:
         return Step(page.target, {self.name: page.query[self.name] + 1})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cursor:
+class Cursor(msgspec.Struct, frozen=True, kw_only=True):
     """Each page tells the cursor of the next one.
 
     Null, an empty text, or, after the first page, nothing in that place is the end of the list; 0 and false are not.

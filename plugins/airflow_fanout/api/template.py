@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from operator import itemgetter
+
+import msgspec
+from msgspec.structs import force_setattr
 
 from airflow_fanout import codec
 from airflow_fanout.api.errors import BadTemplate, UnknownField
@@ -18,18 +20,17 @@ from airflow_fanout.codec import Json
 _FIELD = re.compile(r"\{([^\W\d]\w*|[0-9]+)\}")
 
 
-@dataclass(frozen=True)
-class Template:
+class Template(msgspec.Struct, frozen=True):
     """A text cut at its fields: literals and field names take turns, beginning and ending with a literal."""
 
     text: str
-    parts: tuple[str, ...] = field(init=False, repr=False)
+    parts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         parts = tuple(_FIELD.split(self.text))
         if any(brace in literal for literal in parts[::2] for brace in "{}"):
             raise BadTemplate(self.text, "has a brace that isn't part of a field")
-        object.__setattr__(self, "parts", parts)
+        force_setattr(self, "parts", parts)
 
     @property
     def fields(self) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ requests of many clients best (M. Brooker, "Exponential Backoff And Jitter", AWS
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 
 import msgspec
@@ -19,8 +18,7 @@ from airflow_fanout.model.settings import Retry
 TRANSIENT = frozenset({Kind.TIMEOUT, Kind.CONNECTION_ERROR})
 
 
-@dataclass(frozen=True)
-class Again:
+class Again(msgspec.Struct, frozen=True):
     """Try again after a wait, in seconds."""
 
     wait_s: float

@@ -10,7 +10,8 @@ import mmap
 import os
 import tempfile
 from array import array
-from dataclasses import dataclass
+
+import msgspec
 
 # What runs is no call of an author's.
 NOBODY = -1
@@ -22,16 +23,14 @@ _LOOKS, _RUNNING, _PLACES, _SWITCHES = range(4)
 _HEAD = 4
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """A call under way: its parameter's index, and when it began, on the system's monotonic clock, in seconds."""
 
     index: int
     begun_s: float
 
 
-@dataclass(frozen=True)
-class Sight:
+class Sight(msgspec.Struct, frozen=True):
     """What the board says at one moment.
 
     `steps` changes whenever the engine does anything at all; 0 is before its first. `running` is the index of the

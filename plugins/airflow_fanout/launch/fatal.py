@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
+
+import msgspec
 
 from airflow_fanout.launch.board import NOBODY, Sight
 from airflow_fanout.launch.watch import Silence
@@ -18,8 +19,7 @@ _MOST_NAMED = 10
 _OWN_SIGNALS = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL})
 
 
-@dataclass(frozen=True)
-class Fatal:
+class Fatal(msgspec.Struct, frozen=True):
     """A call that has ended an engine: its parameter's index, and the message of its outcome."""
 
     index: int

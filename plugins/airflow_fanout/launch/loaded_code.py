@@ -7,10 +7,11 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
+
+import msgspec
 
 # What is installed changes by an installation only; what Airflow has made up a name for travels by value.
 _INSTALLED = ("site-packages", "dist-packages")
@@ -18,8 +19,7 @@ _NOT_COMPARED = ("airflow", "airflow_fanout", "airflow_fanout_plugin")
 _DAG_FILE = "unusual_prefix_"
 
 
-@dataclass(frozen=True, kw_only=True)
-class LoadedCode:
+class LoadedCode(msgspec.Struct, frozen=True, kw_only=True):
     """What another process needs to run the same code, even when a link on the way to it leads elsewhere by then.
 
     :param path: `sys.path`, with links resolved.
@@ -27,7 +27,7 @@ class LoadedCode:
     """
 
     path: tuple[str, ...]
-    digests: Mapping[str, str] = field(default_factory=dict)
+    digests: Mapping[str, str] = {}
 
     @classmethod
     def now(cls) -> LoadedCode:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from airflow_fanout.api.compiled import Compiled
@@ -28,8 +28,7 @@ from airflow_fanout.staging.frozen import Manifest, read_parameters
 from airflow_fanout.staging.validated import read_validated
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """The part of a frozen list that one task fetches.
 
     :param indexes: those of its parameters in the list.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, Literal, Protocol
+
+import msgspec
 
 from airflow_fanout.errors import BadSetting
 
@@ -32,8 +33,7 @@ class Run(Protocol):
     def run_type(self) -> str: ...  # noqa: D102
 
 
-@dataclass(frozen=True, kw_only=True)
-class AsOf:
+class AsOf(msgspec.Struct, frozen=True, kw_only=True):
     """The one date of a run, which is the same each time that the run is repeated.
 
     :param moment: in UTC, to the millisecond, which is what MongoDB keeps.

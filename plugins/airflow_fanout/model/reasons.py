@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from airflow_fanout.model.outcome import Cause, Kind, Outcome
 
@@ -57,8 +57,7 @@ def fix_of(kind: Kind, status: int | None, connection: str, *, transient: bool) 
     return "Fix the request's `result`, or the endpoint" if kind is Kind.INVALID else "Fix the endpoint"
 
 
-@dataclass(frozen=True)
-class Remedy:
+class Remedy(msgspec.Struct, frozen=True):
     """What is wrong, and what to do; `{connection}` and `{said}` are filled in."""
 
     problem: str

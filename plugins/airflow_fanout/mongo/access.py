@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
 from airflow_fanout.errors import BadConnection, FanoutError
@@ -28,8 +28,7 @@ ACTIONS: Mapping[str, frozenset[str]] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Login:
+class Login(msgspec.Struct, frozen=True, kw_only=True):
     """How a client reached its MongoDB, for the texts of its errors.
 
     :param conn_id: the Airflow connection.
@@ -40,8 +39,7 @@ class Login:
     auth_source: str = "admin"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Access:
+class Access(msgspec.Struct, frozen=True, kw_only=True):
     """What a MongoDB says of the user of a connection.
 
     :param user: its name and the database where it was made; `None` where nobody has to log in.

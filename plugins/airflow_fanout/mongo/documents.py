@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -14,6 +13,7 @@ from traceback import extract_tb
 from typing import IO, Any
 
 import bson
+import msgspec
 
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
@@ -43,8 +43,7 @@ def parameter_and_result(value: Json, result: Json) -> dict[str, Any]:
     return {**fields, "result": result}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Shape:
+class Shape(msgspec.Struct, frozen=True, kw_only=True):
     """How a report's documents are made and told apart.
 
     :param key: the fields that tell one document of a run from another.
@@ -69,8 +68,7 @@ class Shape:
         return (self.as_of_field, *self.key)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Encoded:
+class Encoded(msgspec.Struct, frozen=True, kw_only=True):
     """All documents of a run, on disk, and what tells them apart.
 
     :param fingerprint: the sum of the hashes of all keys as BSON, by this process's own hash function.

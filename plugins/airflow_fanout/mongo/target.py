@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+from msgspec.structs import replace
 from pymongo.errors import OperationFailure
 
 from airflow_fanout.mongo.namespaces import name_problems, namespace_problem
@@ -23,8 +24,7 @@ Index = Mapping[str, Any]
 RunStep = Callable[[Callable[[], Any]], Any]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Target:
+class Target(msgspec.Struct, frozen=True, kw_only=True):
     """A collection as MongoDB describes it.
 
     :param kind: "collection", "view" or "timeseries"; `None` if it isn't there yet.
@@ -37,7 +37,7 @@ class Target:
     database: str
     name: str
     kind: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = {}
     indexes: Sequence[Index] = ()
     shard_key: tuple[str, ...] | None = None
     twin: str | None = None

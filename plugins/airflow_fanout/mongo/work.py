@@ -6,9 +6,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import msgspec
 
 # The rate is that of the last seconds, and not of the whole load.
 RATE_OVER_S = 10.0
@@ -16,8 +17,7 @@ RATE_OVER_S = 10.0
 WAIT_TOLD_AFTER_S = 3.0
 
 
-@dataclass
-class Waiting:
+class Waiting(msgspec.Struct):
     """A step that MongoDB hasn't answered yet.
 
     :param since: by the work's clock.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from airflow_fanout.api.errors import BadTemplate, UnknownField
 from airflow_fanout.api.request import Request
@@ -67,8 +68,7 @@ def unnamed_key(key: Collection[str], first: Json, as_of_field: str) -> list[str
     ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Expected:
+class Expected(msgspec.Struct, frozen=True, kw_only=True):
     """What the tasks of a report expect of a parameter, by the ids of the tasks."""
 
     requests: tuple[tuple[str, Request], ...] = ()

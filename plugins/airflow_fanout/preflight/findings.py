@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from airflow_fanout.preflight.errors import NotReachable, NotReady
 
 
-@dataclass
-class Findings:
+class Findings(msgspec.Struct):
     """Collects what is wrong, who doesn't answer, and what couldn't be checked."""
 
-    problems: list[str] = field(default_factory=list)
-    unreachable: list[str] = field(default_factory=list)
-    unchecked: list[str] = field(default_factory=list)
+    problems: list[str] = []
+    unreachable: list[str] = []
+    unchecked: list[str] = []
 
     def add(self, task_id: str, problems: Iterable[str]) -> None:
         """Add problems of a task; one that is known already isn't repeated."""

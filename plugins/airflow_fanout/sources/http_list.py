@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, get_args
+
+import msgspec
+from msgspec.structs import replace
 
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.page import FieldOrHeader, Query, check_field_or_header
@@ -18,8 +20,7 @@ if TYPE_CHECKING:
     from airflow_fanout.sources.reading import Reading
 
 
-@dataclass(frozen=True, kw_only=True)
-class HttpList:
+class HttpList(msgspec.Struct, frozen=True, kw_only=True):
     """A list of parameters that an HTTP API gives: a JSON array, or one under a field, in one page or in many.
 
     :param http_conn_id: the Airflow connection of the API.
@@ -39,11 +40,11 @@ class HttpList:
     http_conn_id: str
     endpoint: str
     items: Path | None = None
-    query: Query = field(default_factory=dict)
+    query: Query = {}
     pages: Pages | None = None
     total: FieldOrHeader | None = None
-    retry: Retry = field(default_factory=Retry)
-    timeouts: Timeouts = field(default_factory=Timeouts)
+    retry: Retry = Retry()
+    timeouts: Timeouts = Timeouts()
     max_page_bytes: int = 16 * MIB
     max_empty_pages: int = 20
     max_pages: int = 100_000

@@ -19,10 +19,11 @@ Other names are nobody's: an editor's backup, a copy or a file system's own file
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
+
+import msgspec
 
 from airflow_fanout import codec
 from airflow_fanout.staging.files import PRIVATE, make_folder, make_new_folder, write_whole
@@ -47,8 +48,7 @@ def text_of(name: str) -> str | None:
     return None if "!" in name else unquote(name)
 
 
-@dataclass(frozen=True)
-class ReportDirectory:
+class ReportDirectory(msgspec.Struct, frozen=True):
     """All lists of one report in one run of a DAG."""
 
     path: Path
@@ -71,8 +71,7 @@ class ReportDirectory:
         return ListDirectory(lists[-1][1]) if lists else None
 
 
-@dataclass(frozen=True)
-class ListDirectory:
+class ListDirectory(msgspec.Struct, frozen=True):
     """One frozen list and the results of it."""
 
     path: Path
@@ -107,8 +106,7 @@ class ListDirectory:
         return report.parents[1] / ".history" / f"{report.name}.jsonl"
 
 
-@dataclass(frozen=True)
-class ShardDirectory:
+class ShardDirectory(msgspec.Struct, frozen=True):
     """The results of one shard, by generation."""
 
     path: Path
@@ -137,8 +135,7 @@ class ShardDirectory:
         return self.generation(self.newest()).newest_try() == directory
 
 
-@dataclass(frozen=True)
-class GenerationDirectory:
+class GenerationDirectory(msgspec.Struct, frozen=True):
     """The journal of one generation: the tries' parts, in order."""
 
     path: Path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -31,8 +30,7 @@ class GoodRun(msgspec.Struct, frozen=True, kw_only=True):
     null_share: float
 
 
-@dataclass(frozen=True)
-class History:
+class History(msgspec.Struct, frozen=True):
     """The good runs of one report, a line each, in a file that may not be there yet."""
 
     path: Path

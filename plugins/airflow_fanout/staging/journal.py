@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import TypeVar
+
+import msgspec
 
 from airflow_fanout import codec
 from airflow_fanout.model.outcome import Record, RecordKey
@@ -93,8 +94,7 @@ class JournalWriter:
             self._part = None
 
 
-@dataclass
-class Piece:
+class Piece(msgspec.Struct):
     """The first bytes of a part, which must be the same each time they are read.
 
     :param size: how many bytes.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -50,8 +49,7 @@ class ProgressSnapshot(msgspec.Struct, frozen=True, kw_only=True):
         write_whole(path, codec.encode(self))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Live:
+class Live(msgspec.Struct, frozen=True, kw_only=True):
     """How far a report is.
 
     :param step: the task that its files speak of: "extract", "fetch", "validate" or "load".

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -18,8 +17,7 @@ from airflow_fanout.staging.listing import is_there, listed
 IN_ORDER = ("scheduled", "manual", "asset_triggered")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Run:
+class Run(msgspec.Struct, frozen=True, kw_only=True):
     """A run, as far as it matters whether it makes good what another one missed.
 
     :param as_of: the run's one date, in UTC.
@@ -61,8 +59,7 @@ class OpenFailure(msgspec.Struct, frozen=True, kw_only=True):
         return self.is_completed_by(run) or self.is_followed_by(run)
 
 
-@dataclass(frozen=True)
-class OpenFailures:
+class OpenFailures(msgspec.Struct, frozen=True):
     """The failed runs of a DAG, a file each.
 
     :param mode: the mode of the folders that are made.

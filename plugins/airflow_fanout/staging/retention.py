@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 
 class RunStatus(StrEnum):
@@ -15,8 +16,7 @@ class RunStatus(StrEnum):
     OVER = "over"  # it has succeeded, or Airflow has forgotten it
 
 
-@dataclass(frozen=True, kw_only=True)
-class RetentionPolicy:
+class RetentionPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How many days a directory stays after its last change.
 
     :param days: when its run has succeeded, or is no longer known to Airflow.

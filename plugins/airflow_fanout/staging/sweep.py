@@ -7,8 +7,9 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from airflow_fanout.staging.directory import text_of
 from airflow_fanout.staging.listing import listed, numbered
@@ -19,8 +20,7 @@ LINK = "is a symbolic link, which is never followed"
 NOT_RUNS = (".history", "lost+found")
 
 
-@dataclass(frozen=True)
-class Left:
+class Left(msgspec.Struct, frozen=True):
     """What a cleaning has left as it was.
 
     :param is_failure: whether it may be a run's that had to go; else it isn't ours.
@@ -34,8 +34,7 @@ class Left:
         return f"{self.path}: {self.problem}"
 
 
-@dataclass(frozen=True)
-class RunDirectory:
+class RunDirectory(msgspec.Struct, frozen=True):
     """All that a run has in the staging area; an id is `None` if the folder's name can't be read back."""
 
     path: Path

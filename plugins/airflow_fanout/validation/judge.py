@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.files import mode_of
@@ -21,8 +22,7 @@ from airflow_fanout.validation.judging import Judging
 from airflow_fanout.validation.verdict import Finding, Rules, Tally, account
 
 
-@dataclass(frozen=True)
-class Demands:
+class Demands(msgspec.Struct, frozen=True):
     """What a report demands of its results.
 
     :param rules: which outcomes count as good, and the least share of them.
@@ -37,8 +37,7 @@ class Demands:
     shown: bool = False
 
 
-@dataclass(frozen=True)
-class Judgement:
+class Judgement(msgspec.Struct, frozen=True):
     """What a judging has found.
 
     :param findings: the checks that failed.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from math import floor
 from typing import Any, NamedTuple
+
+import msgspec
 
 from airflow_fanout import codec
 from airflow_fanout.codec import Json
@@ -145,8 +146,7 @@ def _cause(record: Record) -> Cause:
     return Cause(record.kind, record.status, failure.type if failure else None, failure.where if failure else None)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rules:
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """What a report's author accepts.
 
     :param allow: kinds besides `ok` that count as good.

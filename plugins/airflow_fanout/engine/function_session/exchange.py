@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import gevent
+import msgspec
 import pycurl
 from gevent import get_hub, getcurrent
 from gevent.lock import Semaphore
@@ -22,8 +22,7 @@ SILENCE_SHARE = 0.1
 SHORTEST_LOOK_S = 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(msgspec.Struct, frozen=True):
     """How a transfer has ended: libcurl's code, 0 for an answer, and its words."""
 
     code: int

@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+
+import msgspec
 
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
@@ -24,8 +25,7 @@ LONGEST_SAYING = 2_000
 Pairs = Iterator[tuple[Json, Json]]
 
 
-@dataclass(frozen=True)
-class CustomCheck:
+class CustomCheck(msgspec.Struct, frozen=True):
     """A function of the author's is content with all good results.
 
     :param function: gets an iterator over (parameter, result) of all good outcomes, in the order in which they

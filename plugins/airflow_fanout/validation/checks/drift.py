@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fractions import Fraction
+
+import msgspec
 
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.settings import check_at_least, check_share, check_whole
@@ -13,8 +14,7 @@ from airflow_fanout.validation.checks.running import CheckContext, RunningCheck
 from airflow_fanout.validation.verdict import part_of
 
 
-@dataclass(frozen=True, kw_only=True)
-class Drift:
+class Drift(msgspec.Struct, frozen=True, kw_only=True):
     """The run is like the last good ones of earlier dates: about as many rows, and hardly more nulls.
 
     A row is an item of a result that is a list, else a result. Compared with the median, so that one odd run among

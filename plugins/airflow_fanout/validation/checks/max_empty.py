@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from airflow_fanout.model.outcome import Record
 from airflow_fanout.model.settings import check_share
@@ -11,8 +11,7 @@ from airflow_fanout.validation.checks.running import CheckContext, RunningCheck,
 from airflow_fanout.validation.verdict import part_of
 
 
-@dataclass(frozen=True)
-class MaxEmpty:
+class MaxEmpty(msgspec.Struct, frozen=True):
     """At most a share of the good results is empty: `[]`, `{}` or `""`.
 
     :param share: from 0 to 1.

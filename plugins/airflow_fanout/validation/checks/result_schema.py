@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
@@ -13,8 +14,7 @@ from airflow_fanout.staging.history import GoodRun
 from airflow_fanout.validation.checks.running import CheckContext, RunningCheck, Samples
 
 
-@dataclass(frozen=True)
-class ResultSchema:
+class ResultSchema(msgspec.Struct, frozen=True):
     """Every good result fits a JSON Schema (https://json-schema.org, draft 2020-12 unless `$schema` says another).
 
     :param schema: the schema, as a dict; it may refer to parts of itself only. A `format` is demanded, too.

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from airflow_fanout.model.outcome import Record
 from airflow_fanout.staging.history import GoodRun, History
 from airflow_fanout.validation.verdict import cut, show
 
 
-@dataclass(frozen=True, kw_only=True)
-class CheckContext:
+class CheckContext(msgspec.Struct, frozen=True, kw_only=True):
     """What checks get to know of a run before they look at its results.
 
     :param records: returns a new iterator on each call, over one record for each parameter that has any.

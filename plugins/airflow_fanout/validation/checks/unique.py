@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from airflow_fanout import codec
 from airflow_fanout.api.result import Absence, Part, PartMissing, check_path, shown
@@ -14,8 +14,7 @@ from airflow_fanout.validation.checks.running import CheckContext, RunningCheck,
 from airflow_fanout.validation.verdict import show
 
 
-@dataclass(frozen=True)
-class Unique:
+class Unique(msgspec.Struct, frozen=True):
     """No two good results have the same value in a field.
 
     :param field: the dotted path of the field in a result, or a tuple where a name has a dot. A result that doesn't
