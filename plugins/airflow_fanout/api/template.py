@@ -32,6 +32,9 @@ class Template(msgspec.Struct, frozen=True):
             raise BadTemplate(self.text, "has a brace that isn't part of a field")
         force_setattr(self, "parts", parts)
 
+    def __repr__(self) -> str:
+        return f"Template(text={self.text!r})"
+
     @property
     def fields(self) -> tuple[str, ...]:
         """The names of the fields, in order."""
