@@ -4,12 +4,12 @@ import gc
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import bson
 import pytest
+from msgspec.structs import replace
 from pymongo import ASCENDING, MongoClient
 from pymongo.monitoring import CommandListener, CommandStartedEvent, CommandSucceededEvent
 
