@@ -69,7 +69,7 @@ class Pool(Driver):
                 # A function may have swallowed its own end and made something of it: that is no result.
                 return
             self._moved.set()
-            self._settlement.add(task, outcome, begun)
+            self._settlement.add(outcome, begun, [(task, outcome)])
 
     def _take(self) -> Task | None:
         """Return the next task when its request may be sent; `None` if there is none."""

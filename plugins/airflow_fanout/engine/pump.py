@@ -144,7 +144,8 @@ class Pump(Driver):
             self._transport.prepare(transfer, task.parameter)
         except ValueError as error:
             self._free.append(transfer)
-            self._settlement.add(task, outcome_of(error), now_s)
+            outcome = outcome_of(error)
+            self._settlement.add(outcome, now_s, [(task, outcome)])
             return
         self._sent[transfer.easy] = (task, transfer, now_s)
         self._multi.add(transfer.easy)
@@ -199,7 +200,7 @@ class Pump(Driver):
             if outcome := self._transport.silent(transfer, begun_s, now):
                 del self._sent[easy]
                 self._release(transfer)
-                self._settlement.add(task, outcome, begun_s)
+                self._settlement.add(outcome, begun_s, [(task, outcome)])
                 found += 1
         return found
 
@@ -219,7 +220,7 @@ class Pump(Driver):
     def _followed(self, task: Task, begun_s: float, answer: _Answer) -> None:
         outcome = self._followed_in_time(task, begun_s, answer)
         if not self._given_up:
-            self._settlement.add(task, outcome, begun_s)
+            self._settlement.add(outcome, begun_s, [(task, outcome)])
 
     def _followed_in_time(self, task: Task, begun_s: float, answer: _Answer) -> Outcome:
         left_s = begun_s + self._settings.timeouts.total_s - time.monotonic()

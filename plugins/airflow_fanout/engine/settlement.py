@@ -1,4 +1,4 @@
-"""What becomes of each attempt, however it was sent: again, later, or a record; and when it is enough for all."""
+"""What becomes of each request, however it was sent: again, later, or a record; and when it is enough for all."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settlement:
-    """Gives each attempt's outcome back to the work, or writes it down.
+    """Gives each task back to the work, or writes its outcome down.
 
     :param work: takes back what is to be tried again.
     :param traffic: learns from each outcome.
@@ -75,20 +75,26 @@ class Settlement:
         self._stop = stop
         self._budget = RetryBudget(rules.settings.retry.budget)
 
-    def add(self, task: Task, outcome: Outcome, begun_s: float) -> None:
-        """Settle the outcome of an attempt that was begun at a moment of the monotonic clock."""
+    def add(self, outcome: Outcome, begun_s: float, ended: Sequence[tuple[Task, Outcome]]) -> None:
+        """Settle a request that was begun at a moment of the monotonic clock.
+
+        :param outcome: what it says of the server: it counts once, however many tasks the request was about.
+        :param ended: the tasks that it has ended, each with its own outcome; today one, with that of the request.
+        """
         now = time.monotonic()
         ms = (now - begun_s) * 1000
         self._meter.sent(ms)
         self._budget.sent()
         bounded = without_too_long_a_pause(outcome, self._rules.settings.retry)
-        counts = self._traffic.end(bounded, attempt=task.attempt, ms=ms, now_s=now)
-        if bounded is not outcome:
-            self._end(task, bounded, ms)
-        elif outcome.unprocessed and task.resent < MOST_RESENT:
-            self._resend(task)
-        else:
-            self._settle(task, outcome, ms, counts=counts)
+        attempt = ended[0][0].attempt if ended else 1
+        counts = self._traffic.end(bounded, attempt=attempt, ms=ms, now_s=now)
+        for task, own in ended:
+            if own is outcome is not bounded:
+                self._end(task, bounded, ms)
+            elif own.unprocessed and task.resent < MOST_RESENT:
+                self._resend(task)
+            else:
+                self._settle(task, own, ms, counts=counts)
         cause = self._refusal(outcome)
         if cause is not None and self._traffic.startup.is_hopeless(now):
             self._stop(_startup_failed(outcome, cause, self._traffic.startup.failed))
@@ -104,7 +110,7 @@ class Settlement:
         if good:
             self._add_good(good)
         for attempt in others:
-            self.add(attempt.task, attempt.outcome, attempt.begun_s)
+            self.add(attempt.outcome, attempt.begun_s, [(attempt.task, attempt.outcome)])
 
     def _add_good(self, attempts: Sequence[Attempt]) -> None:
         now = time.monotonic()
