@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from airflow_fanout.control.budget import LocalBudget
 from airflow_fanout.control.concurrency import Concurrency
 from airflow_fanout.control.rate import Rate
 from airflow_fanout.control.throttle import Limiter
@@ -30,9 +31,9 @@ def slowed() -> Concurrency:
     return limit
 
 
-def refusing(per_s: float | None = None) -> Rate:
+def refusing() -> Rate:
     """Return the rate of a server that has refused at 10 s, with 50 accepted and 10 in flight in the last second."""
-    rate = Rate(per_s)
+    rate = Rate()
     rate.accepted(8.9, 8.8, 1000)
     rate.accepted(9.0, 8.9, 20)
     rate.accepted(9.5, 9.4, 30)
@@ -249,14 +250,14 @@ def test_without_adapting_nothing_changes_the_limit() -> None:
 
 def test_a_rate_without_a_limit_makes_nobody_wait() -> None:
     """Without an author's rate and without a refusal, the next request may be sent at any time."""
-    rate = Rate(None)
-    rate.sent(100.0)
-    assert (rate.per_s, rate.next_s) == (None, -math.inf)
+    for rate in (LocalBudget(None), Rate()):
+        rate.sent(100.0)
+        assert (rate.per_s, rate.next_s) == (None, -math.inf)
 
 
 def test_requests_follow_each_other_at_the_rate() -> None:
     """The first one that is late makes up for a twentieth of a second; the others keep the distance."""
-    rate = Rate(10.0)
+    rate = LocalBudget(10.0)
     assert rate.per_s == 10.0
     moments = []
     for now in (100.0, 100.05, 100.15, 200.0):
@@ -268,11 +269,11 @@ def test_requests_follow_each_other_at_the_rate() -> None:
 def test_what_was_accepted_in_the_last_second_is_what_a_server_allows() -> None:
     """With what is in flight it makes 60 a second, of which the rate is 85 %; what is older doesn't count."""
     assert refusing().per_s == pytest.approx(60 * 0.85)
-    late = Rate(None)
+    late = Rate()
     late.accepted(8.5, 8.4, 1000)
     late.refused(10.0, 9.9, 60)
     assert late.per_s == pytest.approx(60 * 0.85)
-    one = Rate(None)
+    one = Rate()
     one.accepted(9.5, 9.4)
     one.refused(10.0, 9.9, 3)
     assert one.per_s == pytest.approx(4 * 0.85)
@@ -281,8 +282,8 @@ def test_what_was_accepted_in_the_last_second_is_what_a_server_allows() -> None:
 @pytest.mark.parametrize(("per_s", "then"), [(None, 0.85), (1.5, 0.85), (5.0, 2.5 * 0.85), (20.0, 8.5)])
 def test_one_refusal_costs_no_more_than_half_of_the_rate(per_s: float | None, then: float) -> None:
     """A server that has accepted nothing lately is asked at half of the rate, but never for less than 1 a second."""
-    rate = Rate(per_s)
-    rate.refused(10.0, 9.9, 0)
+    rate = Rate()
+    rate.refused(10.0, 9.9, 0, per_s)
     assert rate.per_s == pytest.approx(then)
 
 
@@ -330,23 +331,30 @@ def test_the_rate_comes_back_rests_and_tries_for_more(now: float, then: float) -
 @pytest.mark.parametrize(("now", "then"), [(10.0, 42.5), (1000.0, 50.0)])
 def test_the_rate_never_tries_for_more_than_the_authors(now: float, then: float) -> None:
     """Of 50 a second that the author has set, a refusal takes some, and time gives them back, no more."""
-    rate = refusing(50.0)
-    rate.sent(now)
-    assert rate.per_s == pytest.approx(then)
+    gate = Limiter(Throttle(initial_concurrency=100, rate_per_s=50.0), 100)
+    gate.begin(9.0, 61)
+    gate.end(TOO_MANY, 100.0, 10.0)
+    gate.begin(now)
+    assert gate.state(now)["rate_limit_per_s"] == then
+    assert gate.next_s == pytest.approx(now - 0.05 + 1 / then)
 
 
 def test_another_limit_of_the_authors_counts_at_once() -> None:
     """Without a refusal it is the rate; after one, what the server seems to allow stays the lower limit."""
-    rate = Rate(10.0)
-    rate.allow(20.0)
-    assert rate.per_s == 20.0
-    rate = refusing(100.0)
-    rate.allow(200.0)
-    assert rate.per_s == pytest.approx(51.0)
-    rate.allow(40.0)
-    assert rate.per_s == 40.0
-    rate.sent(1000.0)
-    assert rate.per_s == 40.0
+    budget = LocalBudget(100.0)
+    gate = Limiter(Throttle(initial_concurrency=100), 100, budget)
+    budget.allow(70.0)
+    assert gate.state(0.0)["rate_limit_per_s"] == 70.0
+    gate.begin(9.0, 61)
+    gate.end(TOO_MANY, 100.0, 10.0)
+    budget.allow(200.0)
+    assert gate.state(10.0)["rate_limit_per_s"] == 51.0
+    budget.allow(40.0)
+    assert gate.state(10.0)["rate_limit_per_s"] == 40.0
+    gate.begin(1000.0)
+    assert gate.wait_s(1000.0) == 0.0
+    gate.begin(1000.0)
+    assert gate.wait_s(1000.0) == pytest.approx(2 / 40 - 0.05)
 
 
 def test_there_is_room_for_what_may_be_sent_without_a_look_at_the_clock() -> None:

@@ -1,8 +1,8 @@
 """When the next request may be sent: the limits on how many are under way and how fast they follow each other, in one.
 
 The decisions are pure but for the state that they keep; the time is always told, never asked. `concurrency` and `rate`
-have the two limits, each with its sources. A server may also ask for a pause for all requests (RFC 9110, 10.2.3:
-`Retry-After`).
+have what the server takes, each with its sources; `budget` has what the author allows. A server may also ask for a
+pause for all requests (RFC 9110, 10.2.3: `Retry-After`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from airflow_fanout.control.budget import LocalBudget, RequestBudget
 from airflow_fanout.control.concurrency import Concurrency
 from airflow_fanout.control.rate import Rate
 from airflow_fanout.model.outcome import Kind, Outcome
@@ -26,38 +27,43 @@ class Limiter:
     """Says when the next request may be sent, and learns from each that ends.
 
     From `paused_s` to `paused_until_s`, moments of the caller's clock, nobody may send.
+
+    :param settings: how carefully to begin, and whether to learn at all.
+    :param ceiling: the most requests at once.
+    :param budget: how many requests may be sent; by the settings' rate, if not given.
     """
 
-    def __init__(self, settings: Throttle, ceiling: int) -> None:
+    def __init__(self, settings: Throttle, ceiling: int, budget: RequestBudget | None = None) -> None:
         self._concurrency = Concurrency(settings, ceiling)
-        self._rate = Rate(settings.rate_per_s)
+        self._budget = budget or LocalBudget(settings.rate_per_s)
+        self._rate = Rate()
         self.paused_s = self.paused_until_s = -math.inf
         self.in_flight = 0
 
     def __repr__(self) -> str:
-        return f"Limiter({self.in_flight} of {self._concurrency.limit} in flight, {self._rate.per_s} per second)"
+        return f"Limiter({self.in_flight} of {self._concurrency.limit} in flight, {self._per_s} per second)"
 
     def wait_s(self, now_s: float) -> float:
         """Return 0 if a request may be sent now, else how long to wait; infinity until one under way has ended."""
         if self.in_flight >= self._concurrency.limit:
             return math.inf
-        wait_s = max(self.paused_until_s, self._rate.next_s) - now_s
+        wait_s = max(self.paused_until_s, self._rate.next_s, self._budget.next_s) - now_s
         return max(0.0, wait_s)
 
     @property
     def room(self) -> int:
         """How many requests may be sent when nobody has to wait."""
         # A rate is kept by looking at the clock before each.
-        return 1 if self._rate.per_s is not None else self._concurrency.limit - self.in_flight
+        is_paced = self._rate.per_s is not None or self._budget.per_s is not None
+        return 1 if is_paced else self._concurrency.limit - self.in_flight
 
     def begin(self, now_s: float, many: int = 1) -> None:
         """Note that `many` requests are sent; there must be room for them."""
         self.in_flight += many
-        self._rate.sent(now_s)
-
-    def allow(self, per_s: float) -> None:
-        """Send at most this number of requests per second from now on."""
-        self._rate.allow(per_s)
+        if self._budget.per_s is not None:
+            self._budget.sent(now_s)
+        if self._rate.per_s is not None:
+            self._rate.sent(now_s)
 
     def answered(self, latencies_ms: Sequence[float], now_s: float) -> None:
         """Note that requests have had good answers, with nothing else to say."""
@@ -77,7 +83,7 @@ class Limiter:
             self._concurrency.add([ms], self.in_flight)
         self.in_flight -= 1
         if is_refused:
-            self._rate.refused(now_s, begun_s, self.in_flight)
+            self._rate.refused(now_s, begun_s, self.in_flight, self._budget.per_s)
         elif is_answer:
             self._rate.accepted(now_s, begun_s)
         if outcome.retry_after_s is not None:
@@ -91,8 +97,13 @@ class Limiter:
 
     @property
     def next_s(self) -> float:
-        """The moment from which on the rate allows the next request."""
-        return self._rate.next_s
+        """The moment from which on rate and budget allow the next request."""
+        return max(self._rate.next_s, self._budget.next_s)
+
+    @property
+    def _per_s(self) -> float | None:
+        allowed, most = self._rate.per_s, self._budget.per_s
+        return most if allowed is None else allowed if most is None else min(allowed, most)
 
     def restart(self) -> None:
         """Begin carefully after an outage."""
@@ -104,7 +115,7 @@ class Limiter:
 
     def state(self, now_s: float) -> dict[str, Any]:
         """Return the limits of this moment, as plain JSON."""
-        per_s = self._rate.per_s
+        per_s = self._per_s
         return {
             "limit": self._concurrency.limit,
             "rate_limit_per_s": None if per_s is None else round(per_s, 1),

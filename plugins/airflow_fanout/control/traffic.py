@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from airflow_fanout.control.breaker import CircuitBreaker, OutageDetector, OutageEnd, Tripped, is_down
+from airflow_fanout.control.budget import RequestBudget
 from airflow_fanout.control.startup import LONGEST_HOLD_S, Startup
 from airflow_fanout.control.throttle import Limiter
 from airflow_fanout.model.outcome import Outcome
@@ -21,11 +22,14 @@ MOST_MOMENTS = 120
 class Traffic:
     """The state of one fetch's traffic; the caller passes the time, in seconds of one clock.
 
+    :param budget: how many requests may be sent; by the settings' rate, if not given.
     :param is_answered: whether an earlier try of the task has had answers.
     """
 
-    def __init__(self, settings: FetchSettings, *, is_answered: bool = False) -> None:
-        self._gate = Limiter(settings.throttle, settings.concurrency)
+    def __init__(
+        self, settings: FetchSettings, budget: RequestBudget | None = None, *, is_answered: bool = False
+    ) -> None:
+        self._gate = Limiter(settings.throttle, settings.concurrency, budget)
         self._fuse = CircuitBreaker(settings.breaker)
         self._outage = OutageDetector(settings.breaker.outage_s)
         self.startup = Startup(settings.breaker.startup_attempts, is_answered=is_answered)
@@ -57,10 +61,6 @@ class Traffic:
     def begin(self, now_s: float, many: int = 1) -> None:
         """Note that `many` requests are sent."""
         self._gate.begin(now_s, many)
-
-    def allow(self, per_s: float) -> None:
-        """Send at most this number of requests per second from now on."""
-        self._gate.allow(per_s)
 
     def answered(self, latencies_ms: Sequence[float], now_s: float) -> None:
         """Note that requests have had good answers, with nothing else to say."""

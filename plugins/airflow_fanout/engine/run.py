@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from airflow_fanout.api.session import FanoutSession
 from airflow_fanout.api.settled import settled
 from airflow_fanout.codec import Json
+from airflow_fanout.control.budget import LocalBudget
 from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.calls import Calls
 from airflow_fanout.engine.driver import Driver, PartEnded, Parts
@@ -119,7 +120,8 @@ class _Fetch:
             wait_for_processes()
             calls.watch()
         self._scribe = JournalThread(JournalWriter(self._try, part_numbers(self._try, job), list_id=manifest.id))
-        self._traffic = Traffic(job.settings, is_answered=finished.count > 0)
+        self._budget = LocalBudget(job.settings.throttle.rate_per_s)
+        self._traffic = Traffic(job.settings, self._budget, is_answered=finished.count > 0)
         meter = Meter(total=len(job.indexes), resumed=finished.count)
         if job.fatal:
             go_on(job, self._try, finished, meter, self._scribe.extend)
@@ -176,7 +178,7 @@ class _Fetch:
         for message in self._messages:
             match message:
                 case SendingRate(per_s):
-                    self._traffic.allow(per_s)
+                    self._budget.allow(per_s)
                 case Start():
                     raise AssertionError("an engine has one job")
                 case _:
