@@ -65,8 +65,6 @@ MAY_LOAD = {
     "notifications/__init__.py": set[str](),
     "operators": {"airflow", "cloudpickle", "sqlalchemy"},
     "operators/__init__.py": set[str](),
-    "operators/errors.py": set[str](),
-    "preflight/fields.py": {"cloudpickle"},
     # What reads an HTTP list; what describes one loads neither.
     "sources/asking.py": {"requests", "urllib3"},
     "sources/causes.py": {"requests", "urllib3"},

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from airflow_fanout.adapters.assets import collection_asset as collection_asset
     from airflow_fanout.api.page import Header as Header
     from airflow_fanout.api.paging import Cursor as Cursor
     from airflow_fanout.api.paging import NextLink as NextLink
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from airflow_fanout.operators.fetch import GeventFetchOperator as GeventFetchOperator
     from airflow_fanout.operators.group import FanoutTaskGroup as FanoutTaskGroup
     from airflow_fanout.operators.load import MongoLoadOperator as MongoLoadOperator
-    from airflow_fanout.operators.load import collection_asset as collection_asset
     from airflow_fanout.operators.validate import ValidateOperator as ValidateOperator
     from airflow_fanout.sources.http_list import HttpList as HttpList
     from airflow_fanout.validation.checks.custom import CustomCheck as CustomCheck
@@ -58,7 +58,7 @@ _HOMES = {
     "Timeouts": "airflow_fanout.model.settings",
     "Unique": "airflow_fanout.validation.checks.unique",
     "ValidateOperator": "airflow_fanout.operators.validate",
-    "collection_asset": "airflow_fanout.operators.load",
+    "collection_asset": "airflow_fanout.adapters.assets",
 }
 __all__ = [*_HOMES]  # noqa: PLE0604 - the keys are strings
 

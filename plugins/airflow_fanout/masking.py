@@ -36,3 +36,14 @@ def _leaves(value: Json) -> set[str]:
     if isinstance(value, list | tuple):
         return set().union(*(_leaves(part) for part in value))
     return {str(value)}
+
+
+class KindOf:
+    """What a value is, in an error that must not show the value: it may be personal data."""
+
+    def __init__(self, value: object = None, *, text: str | None = None) -> None:
+        kind = "a text" if isinstance(value, str) else f"of type {type(value).__name__}"
+        self._text = text or ("None" if value is None else f"{kind} (its value isn't shown)")
+
+    def __repr__(self) -> str:
+        return self._text

@@ -27,7 +27,7 @@ from airflow_fanout.staging.results import Results
 from airflow_fanout.validation.checks.max_empty import MaxEmpty
 from airflow_fanout.validation.checks.unique import Unique
 from airflow_fanout.validation.judge import Demands, Judge, Judgement
-from airflow_fanout.validation.verdict import Rules
+from airflow_fanout.validation.rules import Rules
 from tests.engine.harness import frozen
 
 COUNT = 1_000

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_fanout.adapters.list_progress import ListProgress
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.paging import NextLink
+from airflow_fanout.sources.function import FunctionItems
 from tests.http.lists import listing, numbered
 from tests.http.servers import Connection, Seen, Server, as_json, until
 
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("test_list_progress")
 
 
-def progress_of(items: Any, stored: list[dict[str, Any]], *, reading: Any = None) -> ListProgress:
+def progress_of(items: Any, stored: list[dict[str, Any]]) -> ListProgress:
     """Return the progress of items that logs twenty times a second."""
-    return ListProgress(items, reading=reading, store=stored.append, log=LOG, logged_each_s=0.05)
+    return ListProgress(items, store=stored.append, log=LOG, logged_each_s=0.05)
 
 
 def test_a_page_that_is_waited_for_is_told_while_it_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
@@ -37,7 +38,7 @@ def test_a_page_that_is_waited_for_is_told_while_it_is_waited_for(caplog: pytest
 
     with Server(handle) as server, caplog.at_level(logging.INFO, LOG.name):
         reading = listing(pages=NextLink(field="next")).read(Endpoint(base_url=server.origin))
-        with progress_of(reading, [], reading=reading) as progress:
+        with progress_of(reading, []) as progress:
             words = "2 items on 1 page(s) so far, 0/s; asking for page 2 (attempt 1 of 3, at most 60 s), for "
             threading.Thread(target=lambda: (until(lambda: words in caplog.text, 20), go_on.set())).start()
             assert list(progress) == [1, 2, 3]
@@ -53,7 +54,7 @@ def test_a_source_that_gives_nothing_is_told_of(caplog: pytest.LogCaptureFixture
         until(lambda: "1 items so far, 0/s; waiting for the source, for " in caplog.text, 20)
         yield 2
 
-    with caplog.at_level(logging.INFO, LOG.name), progress_of(slow(), []) as progress:
+    with caplog.at_level(logging.INFO, LOG.name), progress_of(FunctionItems(slow()), []) as progress:
         assert list(progress) == [1, 2]
     assert "waiting for the source" in caplog.text
     assert progress.ending() == {}
@@ -70,7 +71,7 @@ def test_the_progress_is_stored_as_the_items_come() -> None:
             if stored:
                 return
 
-    with progress_of(source(), stored) as progress:
+    with progress_of(FunctionItems(source()), stored) as progress:
         count = len(list(progress))
     assert [told["items"] for told in stored] == [count]
     assert count > 1
@@ -81,7 +82,7 @@ def test_a_list_that_is_cut_by_a_limit_says_so() -> None:
     """Its later pages aren't asked for, and its connections are closed."""
     with numbered(lambda number: {"items": [number], "next": f"/{number + 1}"}) as server:
         reading = listing(pages=NextLink(field="next")).read(Endpoint(base_url=server.origin))
-        with progress_of(reading, [], reading=reading) as progress:
+        with progress_of(reading, []) as progress:
             items = iter(progress)
             assert [next(items), next(items)] == [1, 2]
     assert progress.ending()["ended"] == "the run's limit was reached; the rest of the list wasn't asked for"

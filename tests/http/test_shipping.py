@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_fanout.launch.calling import check_call, check_function
 from airflow_fanout.launch.errors import AsyncFunction, FunctionMisfits, FunctionNotSent
-from airflow_fanout.launch.shipping import check_call, check_function, describe, pack
+from airflow_fanout.launch.shipping import pack
+from airflow_fanout.model.functions import describe
 from airflow_fanout.model.outcome import Kind
 from tests.engine.harness import frozen, job, run
 from tests.http.dag_file import loaded

@@ -13,8 +13,8 @@ from airflow.sdk import DAG, TaskGroup, task, task_group
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_fanout import ExtractOperator, FanoutTaskGroup, MongoLoadOperator, Request
+from airflow_fanout.adapters.reports import report_name
 from airflow_fanout.errors import BadSetting
-from airflow_fanout.operators.extract import report_name
 from airflow_fanout.staging.directory import ListDirectory
 from harness.airflow.connections import mongo_connection
 from tests.load.staged import COUNT, Staged, staged, validate

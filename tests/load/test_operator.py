@@ -7,8 +7,8 @@ from airflow.sdk import Asset
 
 from airflow_fanout import MongoLoadOperator
 from airflow_fanout.errors import BadSetting
+from airflow_fanout.mongo.modes import Mode
 from airflow_fanout.mongo.write import MODES
-from airflow_fanout.operators.load import Mode
 
 PLAIN: dict[str, Any] = {
     "task_id": "load",

@@ -37,7 +37,8 @@ from airflow_fanout.launch.messages import (
 from airflow_fanout.model.latency import Histogram
 from airflow_fanout.model.outcome import Kind, Outcome, Record
 from airflow_fanout.model.progress import Progress
-from airflow_fanout.validation.verdict import Finding, Rules, Tally
+from airflow_fanout.validation.rules import Rules
+from airflow_fanout.validation.verdict import Finding, Tally
 
 OPERATING = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
 ROW = re.compile(r"^\| `(?P<name>fanout\.[\w.]+)` \| (?P<type>\w+) \| (?P<tags>[^|]*)\|", re.MULTILINE)

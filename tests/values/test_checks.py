@@ -19,9 +19,10 @@ from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.outcome import Failure, Kind, Outcome, Record
 from airflow_fanout.staging.errors import JournalDamaged
 from airflow_fanout.staging.history import MOST_RUNS, GoodRun, History
+from airflow_fanout.validation.checks.check import Check
 from airflow_fanout.validation.checks.custom import LONGEST_SAYING, CustomCheck
 from airflow_fanout.validation.checks.drift import Drift
-from airflow_fanout.validation.checks.listed import Check, to_checks
+from airflow_fanout.validation.checks.listed import to_checks
 from airflow_fanout.validation.checks.max_empty import MaxEmpty
 from airflow_fanout.validation.checks.result_schema import ResultSchema
 from airflow_fanout.validation.checks.running import CheckContext

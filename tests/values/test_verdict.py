@@ -10,7 +10,8 @@ from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.outcome import Failure, Kind, Outcome, Record
 from airflow_fanout.privacy.telling import PAUSE
-from airflow_fanout.validation.verdict import LONGEST_TEXT, MOST_CAUSES, Cause, Finding, Rules, Tally, account, cut
+from airflow_fanout.validation.rules import Rules
+from airflow_fanout.validation.verdict import LONGEST_TEXT, MOST_CAUSES, Cause, Finding, Tally, account, cut
 
 OK = Outcome(Kind.OK, result=1)
 NULL = Outcome(Kind.NULL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,20 +16,17 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_fanout.adapters.errors import NoList
 from airflow_fanout.errors import BadSetting, FanoutError
+from airflow_fanout.masking import KindOf
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.errors import StagingChanged, StagingDenied, StagingFailed, StagingLost
 from airflow_fanout.staging.files import PRIVATE
 from airflow_fanout.staging.frozen import Manifest, read_manifest, verify_list
+from airflow_fanout.staging.reference import OUTPUT, Reference
 
 if TYPE_CHECKING:
     from airflow.sdk import XComArg
 
 _MODE = re.compile(r"0?[02]?7[0-7]{2}")
-
-OUTPUT = "the output of an ExtractOperator, as in parameters=extract.output"
-
-# What extract returns: one reference, or one per shard.
-Reference = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
 @contextmanager
@@ -97,37 +94,6 @@ def staging_mode() -> int:
     if not _MODE.fullmatch(text):
         raise BadSetting("[fanout] staging_mode", text, "a folder's mode as octal digits, such as 0700 or 0770")
     return int(text, 8) & 0o777
-
-
-def is_yes(field: str, value: object) -> bool:
-    """Return a switch's value, which a template may have made a text of."""
-    text = str(value).strip().lower()
-    if text not in ("true", "false", "1", "0", "", "none"):
-        raise BadSetting(field, value, "true or false")
-    return text in ("true", "1")
-
-
-def whole_number(field: str, value: object) -> int:
-    """Return a number from 1 on, which a template may have made a text of."""
-    text = str(value).strip()
-    if isinstance(value, bool) or not (text.isascii() and text.isdecimal()) or int(text) < 1:
-        raise BadSetting(field, value, "a whole number of at least 1")
-    return int(text)
-
-
-class KindOf:
-    """What a value is, in an error that must not show the value: it may be personal data."""
-
-    def __init__(self, value: object = None, *, text: str | None = None) -> None:
-        self._text = text or _described(value)
-
-    def __repr__(self) -> str:
-        return self._text
-
-
-def _described(value: object) -> str:
-    kind = "a text" if isinstance(value, str) else f"of type {type(value).__name__}"
-    return "None" if value is None else f"{kind} (its value isn't shown)"
 
 
 def list_directory(reference: Reference | XComArg) -> ListDirectory:

@@ -32,11 +32,13 @@ NO_TEMPLATE = (
 NO_REFERENCE = "functools.partial(function, value) for a value that Airflow resolves when the task runs"
 
 
-def bind(operator: BaseOperator, field: str, function: Callable[..., Any]) -> None:
-    """Check what is bound to a function, and make the tasks whose XComs it holds upstream of the operator.
+def bind(operator: BaseOperator, field: str, function: Callable[..., Any] | None) -> None:
+    """Check what is bound to a function, if there is one, and make the tasks whose XComs it holds upstream.
 
     :raises BadSetting: for a template, and for an unresolved value in a default, a closure, or an object.
     """
+    if function is None:
+        return
     for where, value in _held(function):
         resolvable = {id(part) for part in _references(value)} if where.startswith(PARTIAL) else set()
         for part in _leaves(value):

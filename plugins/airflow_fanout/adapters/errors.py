@@ -35,21 +35,3 @@ class LoadBroke(FanoutError):
             "hold personal data. If one of these lines is in the report's own file, fix it there; if not, report the "
             "lines as a bug. Load is safe to run again."
         )
-
-
-@dataclass(eq=False)
-class SharedTarget(FanoutError):
-    """Two instances of a mapped load would replace each other's documents; found before the first write."""
-
-    collection: str
-    mode: str
-    other: int
-    claim: str
-
-    def __str__(self) -> str:
-        return (
-            f"{self.collection} already belongs to the instance with map index {self.other} of this load, and "
-            f'mode="{self.mode}" would remove its documents. Nothing was written. Use mode="upsert", or give each '
-            f"instance its own collection. If the mapping has changed since then, remove {self.claim}, then clear this "
-            "task."
-        )

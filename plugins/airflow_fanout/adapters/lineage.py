@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 import msgspec
 from airflow.sdk import BaseHook
 
-from airflow_fanout.adapters.border import Reference, list_directory
+from airflow_fanout.adapters.border import list_directory
 from airflow_fanout.adapters.connection import endpoint_of
+from airflow_fanout.staging.reference import Reference
 
 if TYPE_CHECKING:
-    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import XComArg
     from airflow.sdk.definitions.connection import Connection
 
@@ -43,42 +43,10 @@ class Lineage(msgspec.Struct, frozen=True, kw_only=True):
     rows: int | None = None
 
 
-class HasLineage:
-    """An operator that tells OpenLineage what it reads and writes, if Airflow's provider for that is installed.
-
-    The provider calls these methods in a process of its own, and writes what they raise into the task's log.
-    """
-
-    def lineage(self) -> Lineage:
-        """Return what the task reads and writes; its templates are rendered."""
-        raise NotImplementedError
-
-    def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any]:
-        """Return what the task is about to read and write."""
-        return _for_openlineage(self.lineage())
-
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:  # noqa: ARG002 - its signature
-        """Return what the task has read and written."""
-        return _for_openlineage(self.lineage())
-
-    def get_openlineage_facets_on_failure(self, task_instance: Any) -> OperatorLineage[Any, Any]:  # noqa: ARG002 - its signature
-        """Return what the task was to read and write."""
-        return _for_openlineage(self.lineage())
-
-
-def _for_openlineage(lineage: Lineage) -> OperatorLineage[Any, Any]:
-    from airflow.providers.openlineage.extractors import OperatorLineage
-    from openlineage.client.event_v2 import InputDataset, OutputDataset
-    from openlineage.client.facet_v2 import output_statistics_output_dataset
-
-    facets = {}
-    if lineage.rows is not None:
-        written = output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(rowCount=lineage.rows)
-        facets = {"outputStatistics": written}
-    return OperatorLineage(
-        inputs=[InputDataset(*data_set) for data_set in lineage.inputs],
-        outputs=[OutputDataset(*data_set, outputFacets=dict(facets)) for data_set in lineage.outputs],
-    )
+def of_fetch(reference: Reference | XComArg, http_conn_id: str, endpoint: str) -> Lineage:
+    """Return what a fetch reads and writes: its list and the API's resource, and the journal."""
+    report = report_of(reference)
+    return Lineage(inputs=(frozen_list(report), api_resource(http_conn_id, endpoint)), outputs=(journal(report),))
 
 
 def api_resource(http_conn_id: str, endpoint: str) -> DataSet:

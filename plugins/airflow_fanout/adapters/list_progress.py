@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from airflow_fanout.sources.source import Items
+
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-    # Imported when an HTTP list is read: it loads requests.
-    from airflow_fanout.sources.reading import Reading
 
 STORED_EACH_S = 1.0
 LOGGED_EACH_S = 5.0
@@ -38,22 +37,19 @@ class ListProgress:
     """Passes the items of a source on, and tells how far it is, from entering it to leaving it.
 
     :param items: what the source gives.
-    :param reading: the same, if that is an HTTP list, which knows its pages.
     :param store: puts the progress where others see it; called by whoever takes the items, at most once a second.
     :param log: gets a line every few seconds from a thread of its own, also while the source waits.
     """
 
     def __init__(
         self,
-        items: Iterable[Any],
+        items: Items,
         *,
-        reading: Reading | None,
         store: Callable[[dict[str, Any]], None],
         log: Any,
         logged_each_s: float = LOGGED_EACH_S,
     ) -> None:
         self._source = items
-        self._reading = reading
         self._store = store
         self._log = log
         self._logged_each_s = logged_each_s
@@ -71,8 +67,7 @@ class ListProgress:
     ) -> None:
         self._stop.set()
         self._thread.join()
-        if self._reading is not None:
-            self._reading.close()
+        self._source.close()
 
     def __iter__(self) -> Iterator[Any]:
         stored = self._begun
@@ -89,17 +84,17 @@ class ListProgress:
         seconds = time.monotonic() - self._begun
         return {
             "items": self._items,
-            **({"pages": self._reading.pages} if self._reading else {}),
+            **({} if self._source.pages is None else {"pages": self._source.pages}),
             "seconds": round(seconds, 3),
             "rate_per_s": round(self._items / seconds, 1) if seconds else 0.0,
         }
 
     def ending(self) -> dict[str, Any]:
         """Return how many pages were read, and why no further one was; of another source, nothing."""
-        if self._reading is None:
+        if self._source.pages is None:
             return {}
-        ended = self._reading.ended or "the run's limit was reached; the rest of the list wasn't asked for"
-        return {"items": self._items, "pages": self._reading.pages, "ended": ended}
+        ended = self._source.ended or "the run's limit was reached; the rest of the list wasn't asked for"
+        return {"items": self._items, "pages": self._source.pages, "ended": ended}
 
     def _tell(self) -> None:
         items, moment = 0, self._begun
@@ -109,12 +104,12 @@ class ListProgress:
             items, moment = count, now
 
     def _line(self, count: int, rate_per_s: float, now: float) -> str:
-        pages = f" on {self._reading.pages:,} page(s)" if self._reading else ""
+        pages = "" if self._source.pages is None else f" on {self._source.pages:,} page(s)"
         return f"{count:,} items{pages} so far, {rate_per_s:,.0f}/s{self._waiting(now)}"
 
     def _waiting(self, now: float) -> str:
         silence_s = now - self._last_item
         if silence_s < LONG_SILENCE_S:
             return ""
-        doing, since = self._reading.doing if self._reading else ("waiting for the source", self._last_item)
+        doing, since = self._source.doing or ("waiting for the source", self._last_item)
         return f"; {doing}, for {now - since:,.0f} s now"

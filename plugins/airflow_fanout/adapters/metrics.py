@@ -11,7 +11,8 @@ from airflow.sdk.observability import stats
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
 
-    from airflow_fanout.validation.verdict import Finding, Rules, Tally
+    from airflow_fanout.validation.rules import Rules
+    from airflow_fanout.validation.verdict import Finding, Tally
 
 QUANTILES = (50, 95, 99)
 

@@ -7,7 +7,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
-from airflow_fanout.launch.messages import DamagedPart, Output, Remark, Warned
+from airflow_fanout.launch.messages import (
+    DamagedPart,
+    Ended,
+    Failed,
+    FetchMessage,
+    Output,
+    ProgressReport,
+    Remark,
+    Warned,
+)
 from airflow_fanout.model.progress import Progress
 from airflow_fanout.model.waits import Reason
 from airflow_fanout.staging.live import ProgressSnapshot
@@ -36,6 +45,19 @@ class Reporter:
         self._file = glimpse
         self._seconds = 0
         self._waits_for: Reason | None = None
+
+    def hear(self, message: FetchMessage) -> None:
+        """Take a message of the engines."""
+        match message:
+            case ProgressReport():
+                self.show(message.progress)
+            case Ended():
+                self.end(message.progress)
+            case Failed():
+                # An engine that has failed itself has no progress to tell.
+                pass
+            case _:
+                self.log(message)
 
     def show(self, progress: Progress) -> None:
         """Show what is done so far; called about once a second."""

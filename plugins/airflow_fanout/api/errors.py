@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from airflow_fanout.errors import FanoutError
 
@@ -47,6 +46,9 @@ class UnknownField(FanoutError):
         return f"{self.where} uses {{{self.field}}}, but {has}.{self._hint()}"
 
     def _hint(self) -> str:
+        # A DAG file whose requests are right doesn't load it.
+        from difflib import get_close_matches
+
         if close := get_close_matches(self.field, self.known, n=1):
             return f" Did you mean {{{close[0]}}}?"
         if self.field in AIRFLOWS:

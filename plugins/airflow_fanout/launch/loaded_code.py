@@ -30,6 +30,14 @@ class LoadedCode(msgspec.Struct, frozen=True, kw_only=True):
     digests: Mapping[str, str] = {}
 
     @classmethod
+    def needed(cls, function: object) -> LoadedCode:
+        """Return what the engine needs to run a function; without one, only where the installed modules lie.
+
+        The DAG file has just been loaded, and the modules that it imports: this is what the engine has to run.
+        """
+        return cls(path=tuple(sys.path)) if function is None else cls.now()
+
+    @classmethod
     def now(cls) -> LoadedCode:
         """Return what this process has loaded; called right after a DAG file was loaded."""
         path = tuple(os.path.realpath(folder) for folder in sys.path)

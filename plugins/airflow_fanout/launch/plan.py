@@ -17,11 +17,12 @@ from airflow_fanout.api.compiled import Compiled
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request
 from airflow_fanout.errors import BadSetting
+from airflow_fanout.launch.calling import check_call
 from airflow_fanout.launch.cores import usable_cores, useful_processes
 from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.limits import check_files
 from airflow_fanout.launch.loaded_code import LoadedCode
-from airflow_fanout.launch.shipping import check_call, pack
+from airflow_fanout.launch.shipping import pack
 from airflow_fanout.model.settings import FetchSettings
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import Manifest, read_parameters

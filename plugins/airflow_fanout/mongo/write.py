@@ -21,6 +21,7 @@ from airflow_fanout.mongo.documents import Encoded
 from airflow_fanout.mongo.errors import BadTarget, MongoDenied, MongoFailed, WriteRefused
 from airflow_fanout.mongo.explain import cause_of, refusal
 from airflow_fanout.mongo.loading import Loading
+from airflow_fanout.mongo.modes import Mode
 from airflow_fanout.mongo.removal import replace_run
 from airflow_fanout.mongo.retrying import Retrying
 from airflow_fanout.mongo.swap import swap
@@ -39,8 +40,7 @@ SAFE = WriteConcern("majority", j=True)
 # Another program's documents may have dates that Python doesn't know.
 PLAIN: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 
-Mode = Callable[[Loading], Written]
-MODES: Mapping[str, Mode] = {"upsert": upsert, "replace_run": replace_run, "swap": swap}
+MODES: Mapping[Mode, Callable[[Loading], Written]] = {"upsert": upsert, "replace_run": replace_run, "swap": swap}
 
 
 def write(
@@ -48,7 +48,7 @@ def write(
     made: Encoded,
     *,
     run: str,
-    mode: str = "upsert",
+    mode: Mode = "upsert",
     timeout_s: float = 60.0,
     login: Login = Login(),  # noqa: B008 - it is frozen
     work: Work | None = None,
@@ -89,7 +89,7 @@ def write(
 
 
 def _write(
-    collection: Collection[Any], made: Encoded, run: str, mode: str, timeout_s: float, login: Login, work: Work
+    collection: Collection[Any], made: Encoded, run: str, mode: Mode, timeout_s: float, login: Login, work: Work
 ) -> Written:
     safe = collection.with_options(PLAIN, ReadPreference.PRIMARY, SAFE)
     client = collection.database.client

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 
 from airflow.sdk import BaseOperator, Context
 
-from airflow_fanout.adapters.border import airflow_errors, is_yes, staging_area, whole_number
+from airflow_fanout.adapters.border import airflow_errors, staging_area
 from airflow_fanout.adapters.templates import TextTemplates
+from airflow_fanout.model.rendered import is_yes, whole_number
 from airflow_fanout.staging.errors import NotCleaned
 from airflow_fanout.staging.retention import RetentionPolicy, RunStatus
 from airflow_fanout.staging.sweep import Left, RunDirectory, Sweep

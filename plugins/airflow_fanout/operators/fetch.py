@@ -2,42 +2,28 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator, Context, XComArg
 from msgspec.structs import replace
 
-from airflow_fanout.adapters.border import KindOf, Reference, airflow_errors, checked_list, is_yes, whole_number
 from airflow_fanout.adapters.bound import bind, resolved
-from airflow_fanout.adapters.connection import usable_endpoint_of
-from airflow_fanout.adapters.lineage import HasLineage, Lineage, api_resource, frozen_list, journal, report_of
-from airflow_fanout.adapters.metrics import Metrics, of_duration
-from airflow_fanout.adapters.noting import noted
-from airflow_fanout.adapters.templates import TextTemplates
-from airflow_fanout.alerts.note import Counts
+from airflow_fanout.adapters.operator import EngineOperator
 from airflow_fanout.api.request import Request
-from airflow_fanout.errors import BadSetting
-from airflow_fanout.launch.errors import LongWait
 from airflow_fanout.launch.loaded_code import LoadedCode
-from airflow_fanout.model.settings import MIB, Breaker, FetchSettings, Retry, Throttle, Timeouts, Transport, check_whole
-from airflow_fanout.operators.parsed import check_list, check_number, check_request, check_switch, check_text, names_of
+from airflow_fanout.model.rendered import is_yes, whole_number
+from airflow_fanout.model.settings import MIB, Breaker, Retry, Throttle, Timeouts, Transport
+from airflow_fanout.operators.fetch_arguments import check_fetch, check_mapped_fetch, fetch_settings
 
 if TYPE_CHECKING:
-    # A DAG file that is parsed starts no engine.
+    from airflow.sdk import Context, XComArg
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
-    from airflow_fanout.adapters.fetch_metrics import FetchMeasures
-    from airflow_fanout.adapters.reporter import Reporter
-    from airflow_fanout.launch.engines import Engines
-    from airflow_fanout.launch.job import Job
-    from airflow_fanout.launch.plan import Part
-    from airflow_fanout.model.progress import Progress
+    from airflow_fanout.adapters.lineage import Lineage
+    from airflow_fanout.staging.reference import Reference
 
 
-class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
+class GeventFetchOperator(EngineOperator):
     """Request an API once for each parameter, many at a time, and keep every outcome in the run's journal.
 
     The requests are made by a gevent pool in an interpreter of its own: nothing of it touches Airflow's process.
@@ -89,157 +75,46 @@ class GeventFetchOperator(TextTemplates, BaseOperator, HasLineage):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if parameters is not None and shard is not None:
-            raise BadSetting(
-                "shard", KindOf(shard), "nothing besides `parameters`: a task takes the list or a shard of it"
-            )
-        check_list("parameters" if shard is None else "shard", parameters if shard is None else shard)
-        check_request(request, names_of(parameters), self)
-        check_text("http_conn_id", http_conn_id, "call_api")
-        check_number("concurrency", concurrency)
-        check_switch("refetch", refetch)
+        check_fetch(self, request, parameters, shard, http_conn_id, concurrency, refetch)
         self.function = None if isinstance(request, Request) else request
-        if self.function is not None:
-            bind(self, "request", self.function)
+        bind(self, "request", self.function)
         self.request_template = request.template() if isinstance(request, Request) else None
         self.endpoint = request.endpoint if isinstance(request, Request) else ""
         self.http_conn_id = http_conn_id
         self.parameters = parameters
         self.shard = shard
         self.concurrency = concurrency
-        if processes is not None:
-            check_whole("processes", processes)
-        # What a template gives is known, and checked, when the task runs.
-        known = str(concurrency).strip().isdecimal()
-        self.settings = FetchSettings(
-            concurrency=int(str(concurrency)) if known else 1,
-            timeouts=timeouts,
-            retry=retry,
-            throttle=throttle,
-            breaker=breaker,
-            max_body_bytes=max_body_bytes,
-            transport=transport,
-            processes=processes if known else None,
-        )
         self.processes = processes
         self.refetch = refetch
-        # The DAG file has just been loaded, and the modules that it imports: this is what the engine has to run.
-        self._code = LoadedCode.now() if self.function is not None else LoadedCode(path=tuple(sys.path))
-        self._fleet: Engines | None = None
-        self._part_of: Part | None = None
-        self._seen: Progress | None = None
+        parts = {"timeouts": timeouts, "retry": retry, "throttle": throttle, "breaker": breaker, "transport": transport}
+        self.settings = fetch_settings(concurrency, processes, **parts, max_body_bytes=max_body_bytes)
+        self._code = LoadedCode.needed(self.function)
 
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
         """Check what is known of a mapped fetch, which is made when its task runs only, and have Airflow map it."""
-        given = {name: kwargs[name] for name in FetchSettings.__struct_fields__ if name in kwargs}
-        if "concurrency" in given:
-            check_number("concurrency", given.pop("concurrency"))
-            given.pop("processes", None)
-        FetchSettings(**given)
-        if "request" in kwargs:
-            check_request(kwargs["request"], names_of(kwargs.get("parameters")))
-        if "http_conn_id" in kwargs:
-            check_text("http_conn_id", kwargs["http_conn_id"], "call_api")
+        check_mapped_fetch(kwargs)
         return super().partial(**kwargs)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the engine and listen to it."""
-        with noted(context, self._counts), airflow_errors():
+        from airflow_fanout.adapters.fetch_task import fetch_task
+
+        with fetch_task(self, context) as self._task:
             self.function = resolved(self.function, context)
-            self._part_of = part = self._part()
-            job = self._job(part)
-            self.log.info("Fetching %s from %s", job, job.endpoint.base_url)
-            try:
-                summary = self._fetch(job, part, context).summary()
-            except LongWait as wait:
-                self._hand_back(wait)
-            part.directory.shard(part.shard).generation(job.generation).mark_complete(summary)
-            self.log.info("Fetched %s", summary)
-            Metrics(self).tell([of_duration("fetch", summary)])
-            return summary
-
-    def resume(self, context: Context, event: Any = None) -> dict[str, Any]:  # noqa: ARG002 - Airflow's signature
-        """Go on after a long wait."""
-        return self.execute(context)
-
-    def on_kill(self) -> None:
-        """End the engine with the task."""
-        if self._fleet is not None:
-            self._fleet.ask_to_stop()
+            part = self._task.part(self.shard or self.parameters or {}, self.shard)
+            concurrency = whole_number("concurrency", self.concurrency)
+            return self._task.fetch(
+                part,
+                self.function or Request(**self.request_template or {}),
+                http_conn_id=self.http_conn_id,
+                settings=replace(self.settings, concurrency=concurrency, processes=self.processes),
+                code=self._code,
+                refetch=is_yes("refetch", self.refetch),
+            )
 
     def lineage(self) -> Lineage:
         """Return the list and the API's resource, whose name is as the DAG has it, and the journal."""
-        report = report_of(self.shard or self.parameters or {})
-        asked = api_resource(self.http_conn_id, self.endpoint)
-        return Lineage(inputs=(frozen_list(report), asked), outputs=(journal(report),))
+        from airflow_fanout.adapters.lineage import of_fetch
 
-    def _hand_back(self, wait: LongWait) -> NoReturn:
-        from airflow.providers.standard.triggers.temporal import DateTimeTrigger
-
-        moment = datetime.now(UTC) + timedelta(seconds=wait.seconds)
-        self.log.warning("%s The task gives its worker slot back until %s.", wait, moment.isoformat(timespec="seconds"))
-        self.defer(trigger=DateTimeTrigger(moment=moment), method_name="resume")
-
-    def _part(self) -> Part:
-        from airflow_fanout.launch.plan import Part
-
-        return Part.of(*checked_list(self.shard or self.parameters or {}), self.shard)
-
-    def _job(self, part: Part) -> Job:
-        from airflow_fanout.launch.plan import plan
-
-        concurrency = whole_number("concurrency", self.concurrency)
-        return plan(
-            part,
-            self.function or Request(**self.request_template or {}),
-            endpoint=usable_endpoint_of(self.http_conn_id),
-            settings=replace(self.settings, concurrency=concurrency, processes=self.processes),
-            code=self._code,
-            refetch=is_yes("refetch", self.refetch),
-        )
-
-    def _fetch(self, job: Job, part: Part, context: Context) -> Progress:
-        from airflow_fanout.adapters.fetch_metrics import FetchMeasures
-        from airflow_fanout.adapters.reporter import Reporter
-        from airflow_fanout.launch.engines import Engines
-        from airflow_fanout.model.progress import Progress
-
-        reporter = Reporter(self.log, context, part.directory.shard(part.shard).progress)
-        if not job.indexes:
-            # Nothing is sent, and the fields of an empty list are unknown: the engine would refuse the request's.
-            nothing = Progress(total=0)
-            reporter.end(nothing)
-            return nothing
-        with Engines(job) as self._fleet:
-            return self._listen(self._fleet, FetchMeasures(job.shard), reporter)
-
-    def _listen(self, fleet: Engines, measures: FetchMeasures, reporter: Reporter) -> Progress:
-        from airflow_fanout.launch.ending import progress_at_end
-        from airflow_fanout.launch.messages import Ended, Failed, ProgressReport
-
-        final: Ended | Failed | None = None
-        metrics = Metrics(self)
-        for message in fleet.listen():
-            metrics.tell(measures.of_message(message))
-            match message:
-                case ProgressReport():
-                    reporter.show(self._see(message.progress))
-                case Ended():
-                    final = message
-                    reporter.end(self._see(message.progress))
-                case Failed():
-                    # An engine that has failed itself has no progress to tell.
-                    final = message
-                case _:
-                    reporter.log(message)
-        return progress_at_end(final, fleet, f"the connection {self.http_conn_id!r}")
-
-    def _see(self, progress: Progress) -> Progress:
-        self._seen = progress
-        return progress
-
-    def _counts(self) -> Counts | None:
-        if self._part_of is None or self._seen is None:
-            return None
-        return Counts.of_progress(self._seen, self._part_of.manifest.count)
+        return of_fetch(self.shard or self.parameters or {}, self.http_conn_id, self.endpoint)

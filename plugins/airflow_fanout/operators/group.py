@@ -7,12 +7,12 @@ from typing import Any
 
 from airflow.sdk import TaskGroup
 
-from airflow_fanout.adapters.border import KindOf
 from airflow_fanout.errors import BadSetting
+from airflow_fanout.masking import KindOf
 from airflow_fanout.operators.extract import ExtractOperator
 from airflow_fanout.operators.fetch import GeventFetchOperator
+from airflow_fanout.operators.fetch_arguments import check_request
 from airflow_fanout.operators.load import MongoLoadOperator
-from airflow_fanout.operators.parsed import check_request
 from airflow_fanout.operators.validate import ValidateOperator
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from airflow_fanout.errors import FanoutError
+from airflow_fanout.errors import BadSetting, FanoutError
 
 SWITCH = "ExtractOperator(preflight=False), or [fanout] preflight = False for all reports, skips these checks."
 
@@ -52,3 +52,11 @@ class WrongFunction(FanoutError):
 
     def __str__(self) -> str:
         return f"{self.argument}: the function {self.function} {self.problem}"
+
+
+@dataclass(eq=False)
+class WrongArgument(BadSetting):
+    """An argument that can't work, for a reason that takes a sentence: `expected` is that sentence."""
+
+    def __str__(self) -> str:
+        return f"{self.expected}."

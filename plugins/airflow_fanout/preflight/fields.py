@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
-
-import msgspec
 
 from airflow_fanout.api.errors import BadTemplate, UnknownField
 from airflow_fanout.api.request import Request
 from airflow_fanout.api.template import Template
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import FanoutError
-from airflow_fanout.launch.shipping import check_call
 from airflow_fanout.model import parameter
 from airflow_fanout.preflight.templates import is_template, texts, without_templates
 
@@ -25,7 +21,7 @@ def written_problems(request: Request, known: Sequence[str]) -> list[FanoutError
     :param known: the names of the parameters' fields; without any, the fields aren't looked at.
     """
     found: list[FanoutError] = []
-    for where, text in _texts(request):
+    for where, text in texts_of(request):
         try:
             fields = Template(without_templates(text)).fields
         except BadTemplate as error:
@@ -38,23 +34,11 @@ def written_problems(request: Request, known: Sequence[str]) -> list[FanoutError
     return found
 
 
-def _texts(request: Request) -> Iterator[tuple[str, str]]:
+def texts_of(request: Request) -> Iterator[tuple[str, str]]:
+    """Yield the texts of a request, each with the name of its part."""
     for part in _PARTS:
         for text in texts(getattr(request, part)):
             yield part, text
-
-
-def rendered_problems(request: Request, known: Sequence[str]) -> list[str]:
-    """Return what is wrong with a request whose templates are rendered, for parameters with these fields."""
-    found: list[str] = []
-    for where, text in _texts(request):
-        try:
-            fields = Template(text).fields
-        except BadTemplate as error:
-            found.append(str(error))
-            continue
-        found.extend(str(UnknownField(where, name, tuple(known))) for name in fields if name not in known)
-    return found
 
 
 def unnamed_key(key: Collection[str], first: Json, as_of_field: str) -> list[str]:
@@ -66,24 +50,3 @@ def unnamed_key(key: Collection[str], first: Json, as_of_field: str) -> list[str
         for name in key
         if name not in has
     ]
-
-
-class Expected(msgspec.Struct, frozen=True, kw_only=True):
-    """What the tasks of a report expect of a parameter, by the ids of the tasks."""
-
-    requests: tuple[tuple[str, Request], ...] = ()
-    functions: tuple[tuple[str, Any], ...] = ()
-    keys: tuple[tuple[str, tuple[str, ...], str], ...] = ()
-
-    def problems(self, first: Json) -> list[tuple[str, str]]:
-        """Return by task what a parameter doesn't have."""
-        known = tuple(parameter.fields(first))
-        found = [(task, text) for task, request in self.requests for text in rendered_problems(request, known)]
-        for task, function in self.functions:
-            try:
-                check_call(function, first)
-            except FanoutError as error:
-                found.append((task, str(error)))
-        for task, key, as_of_field in self.keys:
-            found.extend((task, text) for text in unnamed_key(key, first, as_of_field))
-        return found

@@ -61,3 +61,13 @@ def of_its_task(value: Any) -> list[str]:
     """Return the values in templates that only their own task knows, such as `ti`."""
     words = (word for text in texts(value) for part in _JINJA.findall(text) for word in _WORD.findall(part))
     return list(dict.fromkeys(word for word in words if word in OF_ITS_TASK))
+
+
+def unknown_text(field: str, name: str, names: Collection[str]) -> str:
+    """Return what is wrong with `{{ name }}` where Airflow has no such value.
+
+    :param names: those of the parameters' fields.
+    """
+    hint = f"for a field of the parameter write {{{name}}}, " if field == "request" or name in names else ""
+    has = f"{field} has the template {{{{ {name} }}}}, and Airflow has no such value"
+    return f"{has}, so an empty text would take its place: {hint}for a param of the run {{{{ params.{name} }}}}"

@@ -15,9 +15,11 @@ from airflow_fanout.api.paging import Pages
 from airflow_fanout.api.result import Path, check_path
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.settings import MIB, Retry, Timeouts, check_whole
+from airflow_fanout.sources.source import Resource
 
 if TYPE_CHECKING:
     from airflow_fanout.sources.reading import Reading
+    from airflow_fanout.sources.source import Access
 
 
 class HttpList(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +68,28 @@ class HttpList(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return f"the HTTP list {self.endpoint} ({self.http_conn_id})"
+
+    @property
+    def function(self) -> None:
+        """A list has no function of the author's."""
+
+    @property
+    def templates(self) -> Sequence[Any]:
+        """The values in which templates are rendered when the list is read."""
+        return (self.endpoint, dict(self.query))
+
+    def describe(self) -> str:
+        """Return what the source is called, as the beginning of a sentence."""
+        return str(self)
+
+    def dataset(self) -> Resource:
+        """Return the API's list that is read."""
+        return Resource(self.http_conn_id, self.endpoint)
+
+    def open(self, access: Access, *, names: Sequence[str]) -> Reading:
+        """Return the items of all pages, of which none is read yet; see `read`."""
+        rendered = self.rendered(access.render)
+        return rendered.read(access.endpoint(rendered.http_conn_id), names=names)
 
     def rendered(self, render: Callable[[Any], Any]) -> HttpList:
         """Return the list with its templates rendered."""

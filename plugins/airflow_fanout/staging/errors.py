@@ -194,3 +194,21 @@ class NotCleaned(FanoutError):
             f"{lines}\nThey must be readable and writable for the user of this task ([fanout] staging_mode). "
             "Fix that, or remove them by hand."
         )
+
+
+@dataclass(eq=False)
+class SharedTarget(FanoutError):
+    """Two instances of a mapped load would replace each other's documents; found before the first write."""
+
+    collection: str
+    mode: str
+    other: int
+    claim: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.collection} already belongs to the instance with map index {self.other} of this load, and "
+            f'mode="{self.mode}" would remove its documents. Nothing was written. Use mode="upsert", or give each '
+            f"instance its own collection. If the mapping has changed since then, remove {self.claim}, then clear this "
+            "task."
+        )

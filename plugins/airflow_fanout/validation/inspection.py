@@ -9,7 +9,7 @@ from typing import Self
 
 from airflow_fanout.model.outcome import Kind, Record
 from airflow_fanout.staging.history import GoodRun
-from airflow_fanout.validation.checks.listed import Check
+from airflow_fanout.validation.checks.check import Check
 from airflow_fanout.validation.checks.running import CheckContext
 from airflow_fanout.validation.verdict import Finding
 

@@ -14,12 +14,13 @@ from airflow_fanout.staging.frozen import Manifest
 from airflow_fanout.staging.history import GoodRun, History
 from airflow_fanout.staging.results import Results, check_fetched
 from airflow_fanout.staging.validated import mark_validated
+from airflow_fanout.validation.checks.check import Check
 from airflow_fanout.validation.checks.drift import Drift
-from airflow_fanout.validation.checks.listed import Check
 from airflow_fanout.validation.checks.running import CheckContext
 from airflow_fanout.validation.inspection import Inspection
 from airflow_fanout.validation.judging import Judging
-from airflow_fanout.validation.verdict import Finding, Rules, Tally, account
+from airflow_fanout.validation.rules import Rules
+from airflow_fanout.validation.verdict import Finding, Tally, account
 
 
 class Demands(msgspec.Struct, frozen=True):

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from fractions import Fraction
 from math import floor
 from typing import Any, NamedTuple
-
-import msgspec
 
 from airflow_fanout import codec
 from airflow_fanout.codec import Json
 from airflow_fanout.masking import mask
 from airflow_fanout.model.outcome import Kind, Record
-from airflow_fanout.model.settings import check_share
 from airflow_fanout.privacy.telling import words_of
+from airflow_fanout.validation.rules import Rules
 
 MOST_CAUSES = 20
 # An exception may say a whole answer; a message that people read has no room for it.
@@ -55,14 +52,6 @@ def show(value: Json, *, shown: bool) -> str:
 def cut(text: str, longest: int = LONGEST_TEXT) -> str:
     """Return a text for a message, without what it has no room for."""
     return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters)"
-
-
-def part_of(total: int | Fraction, share: float) -> Fraction:
-    """Return a share of a number, exactly, with the share taken as it is written.
-
-    999,999 of 1,000,000 must not round up to all of them, and 9 of 10 are 0.9, which floats don't say.
-    """
-    return total * Fraction(str(share))
 
 
 class Tally:
@@ -144,40 +133,6 @@ class Tally:
 def _cause(record: Record) -> Cause:
     failure = record.failure
     return Cause(record.kind, record.status, failure.type if failure else None, failure.where if failure else None)
-
-
-class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """What a report's author accepts.
-
-    :param allow: kinds besides `ok` that count as good.
-    :param min_coverage: the least share of good outcomes, from 0 to 1; the others may then be anything.
-    """
-
-    allow: frozenset[Kind] = frozenset()
-    min_coverage: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_share("min_coverage", self.min_coverage)
-
-    def good(self, tally: Tally) -> int:
-        """Return how many outcomes are good: `ok`, or of an allowed kind. What was not counted at all isn't."""
-        return sum(tally.kinds[kind] for kind in {Kind.OK, *self.allow})
-
-    def coverage(self, tally: Tally) -> float:
-        """Return the share of good outcomes, from 0 to 1; 1 for an empty list.
-
-        It is never rounded up to `min_coverage`: where it is at least that, the outcomes are accepted, and only there.
-        """
-        return self.good(tally) / tally.total if tally.total else 1.0
-
-    def accept(self, tally: Tally) -> bool:
-        """Return whether enough of the outcomes are good."""
-        return self.good(tally) >= part_of(tally.total, self.min_coverage)
-
-    def refused(self, tally: Tally) -> dict[Cause, int]:
-        """Return the causes that are no part of a good report, with their counts, the most frequent first."""
-        found = {cause: count for cause, count in tally.causes.items() if cause.kind not in self.allow}
-        return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
 def account(tally: Tally, rules: Rules, place: str, findings: Sequence[Finding] = (), checks: int = 0) -> str:

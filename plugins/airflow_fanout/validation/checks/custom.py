@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
-import msgspec
-
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.masking import scrub
+from airflow_fanout.model.functions import describe
 from airflow_fanout.model.outcome import Kind, Record
 from airflow_fanout.preflight.signatures import check_over
 from airflow_fanout.staging.history import GoodRun
+from airflow_fanout.validation.checks.check import Check
 from airflow_fanout.validation.checks.running import CheckContext, RunningCheck
 from airflow_fanout.validation.verdict import cut, show
 
@@ -25,7 +25,7 @@ LONGEST_SAYING = 2_000
 Pairs = Iterator[tuple[Json, Json]]
 
 
-class CustomCheck(msgspec.Struct, frozen=True):
+class CustomCheck(Check, frozen=True):
     """A function of the author's is content with all good results.
 
     :param function: gets an iterator over (parameter, result) of all good outcomes, in the order in which they
@@ -43,9 +43,15 @@ class CustomCheck(msgspec.Struct, frozen=True):
         check_over(self.function)
 
     def __str__(self) -> str:
-        from airflow_fanout.launch.shipping import describe  # it loads cloudpickle, which no value should
-
         return f"CustomCheck({describe(self.function)})"
+
+    def own_function(self) -> Callable[[Pairs], str | None]:
+        """Return the author's function."""
+        return self.function
+
+    def resolved(self, resolve: Callable[[Any], Any]) -> Self:
+        """Return the check with its function as `resolve` gives it."""
+        return type(self)(resolve(self.function))
 
     def watch(self, case: CheckContext) -> RunningCheck:
         """Begin to look at a run."""

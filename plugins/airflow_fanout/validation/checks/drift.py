@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
-import msgspec
-
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.settings import check_at_least, check_share, check_whole
 from airflow_fanout.staging.history import MOST_RUNS, GoodRun, History
+from airflow_fanout.validation.checks.check import Check
 from airflow_fanout.validation.checks.running import CheckContext, RunningCheck
-from airflow_fanout.validation.verdict import part_of
+from airflow_fanout.validation.rules import part_of
 
 
-class Drift(msgspec.Struct, frozen=True, kw_only=True):
+class Drift(Check, frozen=True, kw_only=True):
     """The run is like the last good ones of earlier dates: about as many rows, and hardly more nulls.
 
     A row is an item of a result that is a list, else a result. Compared with the median, so that one odd run among

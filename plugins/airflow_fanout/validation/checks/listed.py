@@ -1,15 +1,9 @@
-"""The checks that there are, and those that an author has listed."""
+"""The checks that an author has listed."""
 
 from __future__ import annotations
 
 from airflow_fanout.errors import BadSetting
-from airflow_fanout.validation.checks.custom import CustomCheck
-from airflow_fanout.validation.checks.drift import Drift
-from airflow_fanout.validation.checks.max_empty import MaxEmpty
-from airflow_fanout.validation.checks.result_schema import ResultSchema
-from airflow_fanout.validation.checks.unique import Unique
-
-Check = ResultSchema | Unique | MaxEmpty | Drift | CustomCheck
+from airflow_fanout.validation.checks.check import Check
 
 
 def to_checks(value: object) -> tuple[Check, ...]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from airflow_fanout.model.outcome import Record
 from airflow_fanout.model.settings import check_share
 from airflow_fanout.staging.history import GoodRun
+from airflow_fanout.validation.checks.check import Check
 from airflow_fanout.validation.checks.running import CheckContext, RunningCheck, Samples
-from airflow_fanout.validation.verdict import part_of
+from airflow_fanout.validation.rules import part_of
 
 
-class MaxEmpty(msgspec.Struct, frozen=True):
+class MaxEmpty(Check, frozen=True):
     """At most a share of the good results is empty: `[]`, `{}` or `""`.
 
     :param share: from 0 to 1.

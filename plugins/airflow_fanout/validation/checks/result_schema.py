@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import msgspec
-
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.outcome import Record
 from airflow_fanout.staging.history import GoodRun
+from airflow_fanout.validation.checks.check import Check
 from airflow_fanout.validation.checks.running import CheckContext, RunningCheck, Samples
 
 
-class ResultSchema(msgspec.Struct, frozen=True):
+class ResultSchema(Check, frozen=True):
     """Every good result fits a JSON Schema (https://json-schema.org, draft 2020-12 unless `$schema` says another).
 
     :param schema: the schema, as a dict; it may refer to parts of itself only. A `format` is demanded, too.

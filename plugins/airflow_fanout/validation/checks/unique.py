@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from airflow_fanout import codec
 from airflow_fanout.api.result import Absence, Part, PartMissing, check_path, shown
 from airflow_fanout.api.result import Path as FieldPath
 from airflow_fanout.model.outcome import Record
 from airflow_fanout.staging.history import GoodRun
 from airflow_fanout.staging.seen import Seen
+from airflow_fanout.validation.checks.check import Check
 from airflow_fanout.validation.checks.running import CheckContext, RunningCheck, Samples
 from airflow_fanout.validation.verdict import show
 
 
-class Unique(msgspec.Struct, frozen=True):
+class Unique(Check, frozen=True):
     """No two good results have the same value in a field.
 
     :param field: the dotted path of the field in a result, or a tuple where a name has a dot. A result that doesn't

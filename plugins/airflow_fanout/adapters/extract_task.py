@@ -1,0 +1,107 @@
+"""Extract as a task: its source is read and frozen, and its log, metrics and state store say how far it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow_fanout.adapters.border import airflow_errors, staging_mode
+from airflow_fanout.adapters.bound import resolved, resolved_value
+from airflow_fanout.adapters.connection import usable_endpoint_of
+from airflow_fanout.adapters.list_progress import ListProgress, store_progress
+from airflow_fanout.adapters.metrics import Metrics, of_list
+from airflow_fanout.adapters.noting import noted
+from airflow_fanout.adapters.reports import report_directory
+from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.model.as_of import of_context
+from airflow_fanout.model.rendered import json_list, whole_number_or_none
+from airflow_fanout.sources.errors import EmptyList
+from airflow_fanout.sources.source import Source
+from airflow_fanout.staging.frozen import Duplicates, Selection, freeze
+from airflow_fanout.staging.reference import refer, refer_to_shards
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator, Context
+
+
+@contextmanager
+def extract_task(operator: BaseOperator, context: Context) -> Iterator[ExtractTask]:
+    """Give the task that runs an extract; its failure is noted, and is Airflow's."""
+    with noted(context), airflow_errors():
+        yield ExtractTask(operator, context)
+
+
+class ExtractTask:
+    """One run of an extract, from its source to the references that the later tasks take."""
+
+    def __init__(self, operator: BaseOperator, context: Context) -> None:
+        self._operator = operator
+        self._context = context
+        self._begun = time.monotonic()
+        self._as_of = as_of = of_context(context)
+        # What a source gets of the run.
+        self.values = cast("Context", {**context, "as_of": as_of.moment, "day": as_of.day})
+        operator.log.info("This run is about %s, as of %s, by its %s", as_of.day, as_of.moment, as_of.source)
+
+    def resolve(self, function: Callable[..., Any]) -> Any:
+        """Return a function with what stands in its partials for later values replaced."""
+        return resolved(function, self.values)
+
+    def render(self, value: Any) -> Any:
+        """Return a value with its templates rendered."""
+        return self._operator.render_template(value, self.values)
+
+    def endpoint(self, conn_id: str) -> Endpoint:
+        """Return what an Airflow connection leads to; raise `BadConnection` if it can't be used."""
+        return usable_endpoint_of(conn_id)
+
+    def selection(self, limit: int | str | None, only: Any) -> Selection:
+        """Return what of the source is wanted, with its templates rendered."""
+        only = resolved_value(only, self._context)
+        if isinstance(only, str):
+            only = json_list("only", self._operator.render_template(only, self._context))
+        return Selection(limit=whole_number_or_none("limit", limit), only=only)
+
+    def freeze(
+        self,
+        source: Source,
+        watched: Callable[[Iterable[Any]], Iterable[Any]],
+        *,
+        selection: Selection,
+        names: tuple[str, ...],
+        duplicates: Duplicates,
+        shards: int | None,
+        allow_empty: bool,
+    ) -> dict[str, Any] | list[dict[str, Any]]:
+        """Freeze the list, and return the reference to it; with `shards`, one for each.
+
+        :param watched: looks at the items as they are read.
+        :raises EmptyList: for a list without parameters, unless it may be empty.
+        """
+        ti = self._context.get("ti")
+        # A task that isn't mapped has the map index -1.
+        index = getattr(ti, "map_index", None)
+        report = report_directory(self._operator, self._context["dag_run"].run_id, -1 if index is None else index)
+        directory = report.new_list(staging_mode())
+        with ListProgress(source.open(self, names=names), store=self._store, log=self._operator.log) as items:
+            manifest = freeze(
+                watched(items),
+                directory,
+                as_of=self._as_of,
+                names=names,
+                duplicates=duplicates,
+                selection=selection,
+                shards=shards or 1,
+            )
+        if not manifest.count and not allow_empty:
+            raise EmptyList(source.describe())
+        summary = refer(directory.path, manifest, items.ending(), time.monotonic() - self._begun)
+        self._operator.log.info("Frozen %s", summary)
+        Metrics(self._operator).tell(of_list(summary))
+        self._store(summary)
+        return summary if shards is None else refer_to_shards(summary, manifest)
+
+    def _store(self, progress: dict[str, Any]) -> None:
+        store_progress(self._context, self._operator.log, progress)

@@ -1,0 +1,104 @@
+"""Fetch as a task: the engines run, and its log, metrics and state store say how far they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow_fanout.adapters.border import airflow_errors, checked_list
+from airflow_fanout.adapters.connection import usable_endpoint_of
+from airflow_fanout.adapters.fetch_metrics import FetchMeasures
+from airflow_fanout.adapters.metrics import Metrics, of_duration
+from airflow_fanout.adapters.noting import noted
+from airflow_fanout.adapters.reporter import Reporter
+from airflow_fanout.alerts.note import Counts
+from airflow_fanout.api.request import Request
+from airflow_fanout.launch.errors import LongWait
+from airflow_fanout.launch.fetch import Fetch
+from airflow_fanout.launch.loaded_code import LoadedCode
+from airflow_fanout.launch.messages import FetchMessage
+from airflow_fanout.launch.plan import Part, plan
+from airflow_fanout.model.settings import FetchSettings
+from airflow_fanout.staging.reference import Reference
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator, Context, XComArg
+
+
+@contextmanager
+def fetch_task(operator: BaseOperator, context: Context) -> Iterator[FetchTask]:
+    """Give the task that runs a fetch; its failure is noted with what is missing, and is Airflow's."""
+    task = FetchTask(operator, context)
+    with noted(context, task.counts), airflow_errors():
+        yield task
+
+
+class FetchTask:
+    """One run of a fetch, from the reference to its list to the summary."""
+
+    def __init__(self, operator: BaseOperator, context: Context) -> None:
+        self._operator = operator
+        self._context = context
+        self._part: Part | None = None
+        self._fetch: Fetch | None = None
+
+    def part(self, reference: Reference | XComArg, shard: Mapping[str, Any] | None) -> Part:
+        """Return the part of the list that this task fetches; all of the list is read and verified."""
+        self._part = Part.of(*checked_list(reference), shard)
+        return self._part
+
+    def fetch(
+        self,
+        part: Part,
+        request: Request | Callable[..., Any],
+        *,
+        http_conn_id: str,
+        settings: FetchSettings,
+        code: LoadedCode,
+        refetch: bool,
+    ) -> dict[str, Any]:
+        """Fetch the part, and return the summary; for a long wait, give the worker slot back until it is over."""
+        log, metrics = self._operator.log, Metrics(self._operator)
+        endpoint = usable_endpoint_of(http_conn_id)
+        job = plan(part, request, endpoint=endpoint, settings=settings, code=code, refetch=refetch)
+        log.info("Fetching %s from %s", job, endpoint.base_url)
+        measures = FetchMeasures(job.shard)
+        reporter = Reporter(log, self._context, part.directory.shard(part.shard).progress)
+
+        def hear(message: FetchMessage) -> None:
+            metrics.tell(measures.of_message(message))
+            reporter.hear(message)
+
+        self._fetch = Fetch(part, job, hear)
+        try:
+            progress = self._fetch.run(f"the connection {http_conn_id!r}")
+        except LongWait as wait:
+            self._hand_back(wait)
+        if not job.indexes:
+            # No engine has said so.
+            reporter.end(progress)
+        summary = progress.summary()
+        log.info("Fetched %s", summary)
+        metrics.tell([of_duration("fetch", summary)])
+        return summary
+
+    def stop(self) -> None:
+        """End the engines with the task."""
+        if self._fetch is not None:
+            self._fetch.stop()
+
+    def counts(self) -> Counts | None:
+        """Return what the fetch still lacks; `None` if no engine has told of its progress."""
+        if self._part is None or self._fetch is None or self._fetch.progress is None:
+            return None
+        return Counts.of_progress(self._fetch.progress, self._part.manifest.count)
+
+    def _hand_back(self, wait: LongWait) -> NoReturn:
+        from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+
+        moment = datetime.now(UTC) + timedelta(seconds=wait.seconds)
+        until = moment.isoformat(timespec="seconds")
+        self._operator.log.warning("%s The task gives its worker slot back until %s.", wait, until)
+        self._operator.defer(trigger=DateTimeTrigger(moment=moment), method_name="resume")

@@ -1,0 +1,97 @@
+"""The other tasks of a report, found in the DAG: those that take the list of its extract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator, XComArg
+from airflow.sdk.definitions.mappedoperator import MappedOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import DAG
+
+# What names the list: extract's whole output, or one element of it.
+LISTED = ("parameters", "shard")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportTask:
+    """A task that takes the list.
+
+    :param operator: the task's operator; of a mapped task, one that is made of what `partial` was given. `None` if it
+        can't be made before the task is expanded.
+    :param problem: why the operator can't be made of that.
+    :param mapped_over: the arguments besides the list that are known only when the task is expanded.
+    :param is_mapped: whether the task is mapped over the list.
+    :param elsewhere: why another worker may run it; `None` if nothing says so.
+    """
+
+    task_id: str
+    operator: Any = None
+    problem: str | None = None
+    mapped_over: tuple[str, ...] = ()
+    is_mapped: bool = False
+    elsewhere: str | None = None
+
+
+def tasks_of(extract: BaseOperator, dag: DAG, kind: type[BaseOperator]) -> Iterator[ReportTask]:
+    """Yield the tasks of a kind that take the extract's list, mapped ones too."""
+    for task in dag.tasks:
+        if issubclass(_class_of(task), kind) and _takes(task, extract.task_id):
+            yield _report_task(task, extract)
+
+
+def of_unknown_list(dag: DAG, kind: type[BaseOperator]) -> list[str]:
+    """Return the ids of the tasks of a kind whose list is named by a text, so that nobody knows whose it is."""
+    return [
+        task.task_id
+        for task in dag.tasks
+        if issubclass(_class_of(task), kind) and any(isinstance(value, str) for value in _listed(task))
+    ]
+
+
+def _class_of(task: Any) -> type:
+    return task.operator_class if isinstance(task, MappedOperator) else type(task)
+
+
+def _listed(task: Any) -> list[Any]:
+    if not isinstance(task, MappedOperator):
+        return [getattr(task, name, None) for name in LISTED]
+    return [*(task.partial_kwargs.get(name) for name in LISTED), *_expanded(task).values()]
+
+
+def _expanded(task: Any) -> dict[str, Any]:
+    # `expand` has a value for each argument; `expand_kwargs` has one that gives all of them.
+    found = task.expand_input.value
+    return found if isinstance(found, dict) else {"expand_kwargs": found}
+
+
+def _takes(task: Any, extract_id: str) -> bool:
+    return any(
+        operator.task_id == extract_id for value in _listed(task) for operator, _ in XComArg.iter_xcom_references(value)
+    )
+
+
+def _report_task(task: Any, extract: BaseOperator) -> ReportTask:
+    elsewhere = _elsewhere(task, extract)
+    if not isinstance(task, MappedOperator):
+        return ReportTask(task_id=task.task_id, operator=task, elsewhere=elsewhere)
+    others = tuple(name for name in _expanded(task) if name not in LISTED)
+    if others:
+        return ReportTask(task_id=task.task_id, mapped_over=others, is_mapped=True, elsewhere=elsewhere)
+    # A stand-in for the list, which these checks come before.
+    listed = {name: {"directory": ""} for name in _expanded(task)}
+    try:
+        operator = task.operator_class(task_id=task.task_id, **{**task.partial_kwargs, **listed})
+    except Exception as error:  # noqa: BLE001 - what a constructor says, of ours or of an author's subclass
+        return ReportTask(task_id=task.task_id, problem=str(error), is_mapped=True, elsewhere=elsewhere)
+    return ReportTask(task_id=task.task_id, operator=operator, is_mapped=True, elsewhere=elsewhere)
+
+
+def _elsewhere(task: Any, extract: BaseOperator) -> str | None:
+    for name in ("queue", "executor", "executor_config"):
+        if (getattr(task, name, None) or None) != (getattr(extract, name, None) or None):
+            return f"another worker may run it, because its {name} isn't extract's"
+    return None

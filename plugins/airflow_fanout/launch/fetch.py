@@ -1,0 +1,54 @@
+"""One fetch: its engines run to their end, and whoever listens hears how far they are. Nothing here knows Airflow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from airflow_fanout.launch.ending import progress_at_end
+from airflow_fanout.launch.engines import Engines
+from airflow_fanout.launch.job import Job
+from airflow_fanout.launch.messages import Ended, Failed, FetchMessage, ProgressReport
+from airflow_fanout.launch.plan import Part
+from airflow_fanout.model.progress import Progress
+
+
+class Fetch:
+    """Fetches a part of a list. `progress` is the newest that the engines have reported, `None` before the first.
+
+    :param hear: takes each message of the engines.
+    """
+
+    def __init__(self, part: Part, job: Job, hear: Callable[[FetchMessage], None]) -> None:
+        self._part, self._job, self._hear = part, job, hear
+        self._engines: Engines | None = None
+        self.progress: Progress | None = None
+
+    def run(self, connection: str) -> Progress:
+        """Run the engines to their end, mark the part's generation as complete, and return the last progress.
+
+        :param connection: what the API's connection is called in a sentence.
+        :raises LongWait: when the API asks for a longer wait than the task keeps its worker slot.
+        :raises FanoutError: for whatever else ended the fetch before all had an outcome; see `launch.errors`.
+        """
+        # Of an empty list nothing is sent, and its fields are unknown: the engine would refuse the request's.
+        progress = self._listen(connection) if self._job.indexes else Progress(total=0)
+        generation = self._part.directory.shard(self._part.shard).generation(self._job.generation)
+        generation.mark_complete(progress.summary())
+        return progress
+
+    def stop(self) -> None:
+        """Ask the engines to stop, from whatever thread or signal; without any, do nothing."""
+        if self._engines is not None:
+            self._engines.ask_to_stop()
+
+    def _listen(self, connection: str) -> Progress:
+        last: Ended | Failed | None = None
+        with Engines(self._job) as self._engines:
+            for message in self._engines.listen():
+                if isinstance(message, ProgressReport | Ended):
+                    self.progress = message.progress
+                if isinstance(message, Ended | Failed):
+                    # An engine that has failed itself has no progress to tell.
+                    last = message
+                self._hear(message)
+            return progress_at_end(last, self._engines, connection)

@@ -1,0 +1,47 @@
+"""Settings that a template may have made texts of, read as what they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_fanout import codec
+from airflow_fanout.errors import BadSetting
+
+
+def is_yes(field: str, value: object) -> bool:
+    """Return a switch's value; raise `BadSetting` unless it is true, false or nothing."""
+    text = str(value).strip().lower()
+    if text not in ("true", "false", "1", "0", "", "none"):
+        raise BadSetting(field, value, "true or false")
+    return text in ("true", "1")
+
+
+def whole_number(field: str, value: object) -> int:
+    """Return a number from 1 on; raise `BadSetting` for anything else."""
+    text = str(value).strip()
+    if isinstance(value, bool) or not (text.isascii() and text.isdecimal()) or int(text) < 1:
+        raise BadSetting(field, value, "a whole number of at least 1")
+    return int(text)
+
+
+def whole_number_or_none(field: str, value: object) -> int | None:
+    """Return a number from 1 on, or `None` for nothing; raise `BadSetting` for anything else."""
+    return None if is_nothing(value) else whole_number(field, value)
+
+
+def is_nothing(value: object) -> bool:
+    """Tell whether a value is `None`, or a text that a template makes of nothing."""
+    return value is None or str(value).strip() in ("", "None")
+
+
+def json_list(field: str, text: str) -> list[Any]:
+    """Return the list that a text holds as JSON; raise `BadSetting`, which shows no value, for anything else."""
+    try:
+        found = codec.decode(text) if text.strip() else []
+    except codec.NotJson as error:
+        raise BadSetting(field, "a text that isn't JSON", f"a JSON list ({error})") from error
+    if found is None:
+        return []
+    if not isinstance(found, list):
+        raise BadSetting(field, type(found).__name__, "a JSON list")
+    return found

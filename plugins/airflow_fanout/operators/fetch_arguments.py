@@ -1,0 +1,75 @@
+"""What can be known of a fetch's arguments while its DAG file is parsed: a mistake there is an import error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_fanout.api.request import Request
+from airflow_fanout.errors import BadSetting
+from airflow_fanout.launch.calling import check_function
+from airflow_fanout.masking import KindOf
+from airflow_fanout.model.settings import FetchSettings, check_whole
+from airflow_fanout.operators.parsed import check_list, check_templates, names_of
+from airflow_fanout.preflight.arguments import check_number, check_switch, check_text
+from airflow_fanout.preflight.fields import written_problems
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator
+
+
+def check_fetch(
+    fetch: BaseOperator,
+    request: object,
+    parameters: object,
+    shard: object,
+    http_conn_id: object,
+    concurrency: object,
+    refetch: object,
+) -> None:
+    """Raise what is wrong with the arguments of a fetch, except those that are its settings."""
+    if parameters is not None and shard is not None:
+        raise BadSetting("shard", KindOf(shard), "nothing besides `parameters`: a task takes the list or a shard of it")
+    check_list("parameters" if shard is None else "shard", parameters if shard is None else shard)
+    check_request(request, names_of(parameters), fetch)
+    check_text("http_conn_id", http_conn_id, "call_api")
+    check_number("concurrency", concurrency)
+    check_switch("refetch", refetch)
+
+
+def check_request(request: object, names: Sequence[str], task: BaseOperator | None = None) -> None:
+    """Raise what is wrong with a request, as it is written.
+
+    :param names: of the parameters' fields; none if they aren't known.
+    :param task: whose templates they are; its DAG may have macros of its own.
+    """
+    if not isinstance(request, Request):
+        if not callable(request):
+            raise BadSetting("request", request, "a Request, or a function fetch(session, …parameter…)")
+        check_function(request, names)
+        return
+    check_templates("request", request.template(), names, task)
+    for problem in written_problems(request, names):
+        raise problem
+
+
+def fetch_settings(concurrency: object, processes: int | None, **others: Any) -> FetchSettings:
+    """Return a fetch's settings, as far as they are known: a template's concurrency is, and is checked, in the task."""
+    if processes is not None:
+        check_whole("processes", processes)
+    if not (known := str(concurrency).strip()).isdecimal():
+        return FetchSettings(concurrency=1, **others)
+    return FetchSettings(concurrency=int(known), processes=processes, **others)
+
+
+def check_mapped_fetch(arguments: Mapping[str, Any]) -> None:
+    """Raise what is wrong with the arguments of a fetch's `partial`, which lack those that it is mapped over."""
+    given = {name: arguments[name] for name in FetchSettings.__struct_fields__ if name in arguments}
+    if "concurrency" in given:
+        check_number("concurrency", given.pop("concurrency"))
+        given.pop("processes", None)
+    FetchSettings(**given)
+    if "request" in arguments:
+        check_request(arguments["request"], names_of(arguments.get("parameters")))
+    if "http_conn_id" in arguments:
+        check_text("http_conn_id", arguments["http_conn_id"], "call_api")

@@ -1,0 +1,76 @@
+"""What the tasks of a report expect of a parameter, and whether the first one has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from airflow_fanout.api.errors import BadTemplate, UnknownField
+from airflow_fanout.api.request import Request
+from airflow_fanout.api.template import Template
+from airflow_fanout.codec import Json
+from airflow_fanout.errors import FanoutError
+from airflow_fanout.launch.calling import check_call
+from airflow_fanout.model import parameter
+from airflow_fanout.model.errors import BadParameter
+from airflow_fanout.preflight.fields import texts_of, unnamed_key
+from airflow_fanout.preflight.findings import Findings
+
+
+class Expected(msgspec.Struct, kw_only=True):
+    """What the tasks of a report expect of a parameter, by the ids of the tasks."""
+
+    requests: list[tuple[str, Request]] = []
+    functions: list[tuple[str, Any]] = []
+    keys: list[tuple[str, tuple[str, ...], str]] = []
+
+    def problems(self, first: Json) -> list[tuple[str, str]]:
+        """Return by task what a parameter doesn't have."""
+        known = tuple(parameter.fields(first))
+        found = [(task, text) for task, request in self.requests for text in rendered_problems(request, known)]
+        for task, function in self.functions:
+            try:
+                check_call(function, first)
+            except FanoutError as error:
+                found.append((task, str(error)))
+        for task, key, as_of_field in self.keys:
+            found.extend((task, text) for text in unnamed_key(key, first, as_of_field))
+        return found
+
+
+def rendered_problems(request: Request, known: Sequence[str]) -> list[str]:
+    """Return what is wrong with a request whose templates are rendered, for parameters with these fields."""
+    found: list[str] = []
+    for where, text in texts_of(request):
+        try:
+            fields = Template(text).fields
+        except BadTemplate as error:
+            found.append(str(error))
+            continue
+        found.extend(str(UnknownField(where, name, tuple(known))) for name in fields if name not in known)
+    return found
+
+
+def watched(raw: Iterable[Any], expected: Expected, names: Sequence[str], findings: Findings) -> Iterator[Any]:
+    """Yield the items of a source; the first one is looked at before the source is asked for more.
+
+    :param names: the names that the items' values get.
+    :raises NotReady: when it lacks what the report's tasks expect of it.
+    """
+    for index, item in enumerate(raw):
+        if not index:
+            _check_first(item, expected, names, findings)
+        yield item
+
+
+def _check_first(item: Any, expected: Expected, names: Sequence[str], findings: Findings) -> None:
+    try:
+        first = parameter.normalise(item, index=0, names=names)
+    except BadParameter:
+        # Whoever freezes it says so.
+        return
+    for task_id, problem in expected.problems(first):
+        findings.add(task_id, [problem])
+    findings.judge()

@@ -1,0 +1,28 @@
+"""What all checks are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+
+if TYPE_CHECKING:
+    # A DAG file that is parsed checks nothing.
+    from airflow_fanout.validation.checks.running import CheckContext, RunningCheck
+
+
+class Check(msgspec.Struct, frozen=True):
+    """What the results of a report must be, as its author has written it."""
+
+    def own_function(self) -> Callable[..., Any] | None:
+        """Return the author's function, of a check that has one."""
+        return None
+
+    def resolved(self, resolve: Callable[[Any], Any]) -> Self:  # noqa: ARG002 - for those that have a function
+        """Return the check with its function as `resolve` gives it."""
+        return self
+
+    def watch(self, case: CheckContext) -> RunningCheck:
+        """Begin to look at a run."""
+        raise NotImplementedError
