@@ -49,6 +49,7 @@ MAY_LOAD = {
     "engine/transport/curl_failures.py": {"gevent", "pycurl", "requests", "urllib3"},
     "engine/transport/options.py": {"gevent", "pycurl", "requests", "urllib3"},
     # Whether a function can be sent to the engine.
+    "launch/fetch.py": {"cloudpickle"},
     "launch/shipping.py": {"cloudpickle"},
     "launch/plan.py": {"cloudpickle"},
     "mongo": {"bson", "pymongo"},

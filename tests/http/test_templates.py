@@ -17,6 +17,7 @@ from airflow_fanout import (
     Request,
     ValidateOperator,
 )
+from airflow_fanout.adapters.extract_task import selection_of
 
 REQUEST = Request(
     endpoint="/calls/{tel}",
@@ -85,7 +86,7 @@ def test_all_our_templates_give_texts_in_a_native_dag() -> None:
         )
         clean = CleanStagingOperator(task_id="clean", keep_days="{{ 7 }}")
     assert rendered(extract).limit == "010"
-    assert extract._selection(CONTEXT).only == [{"tel": "0123"}]
+    assert selection_of(extract, CONTEXT, extract.limit, extract.only).only == [{"tel": "0123"}]
     assert listed.rendered(lambda value: extract.render_template(value, CONTEXT)).query == {"v": "1.10"}
     assert rendered(fetch).refetch == "True"
     assert rendered(load).database == "123"

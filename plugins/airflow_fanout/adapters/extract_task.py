@@ -57,13 +57,6 @@ class ExtractTask:
         """Return what an Airflow connection leads to; raise `BadConnection` if it can't be used."""
         return usable_endpoint_of(conn_id)
 
-    def selection(self, limit: int | str | None, only: Any) -> Selection:
-        """Return what of the source is wanted, with its templates rendered."""
-        only = resolved_value(only, self._context)
-        if isinstance(only, str):
-            only = json_list("only", self._operator.render_template(only, self._context))
-        return Selection(limit=whole_number_or_none("limit", limit), only=only)
-
     def freeze(
         self,
         source: Source,
@@ -105,3 +98,15 @@ class ExtractTask:
 
     def _store(self, progress: dict[str, Any]) -> None:
         store_progress(self._context, self._operator.log, progress)
+
+
+def selection_of(operator: BaseOperator, context: Context, limit: int | str | None, only: Any) -> Selection:
+    """Return what of the source is wanted.
+
+    :param limit: as Airflow has rendered it; nothing for all.
+    :param only: as the author has written it: its templates are rendered here, so that no rendered field shows it.
+    """
+    only = resolved_value(only, context)
+    if isinstance(only, str):
+        only = json_list("only", operator.render_template(only, context))
+    return Selection(limit=whole_number_or_none("limit", limit), only=only)

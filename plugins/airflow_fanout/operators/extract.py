@@ -82,14 +82,14 @@ class ExtractOperator(FanoutOperator):
 
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Freeze the list."""
-        from airflow_fanout.adapters.extract_task import extract_task
+        from airflow_fanout.adapters.extract_task import extract_task, selection_of
         from airflow_fanout.operators.preflight import checked_report
 
         with extract_task(self, context) as task:
             return task.freeze(
                 to_source(self.source),
                 checked_report(self, context),
-                selection=task.selection(self.limit, self.only),
+                selection=selection_of(self, context, self.limit, self.only),
                 names=self.names,
                 duplicates=self.duplicates,
                 shards=self.shards,

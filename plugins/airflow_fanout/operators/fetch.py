@@ -102,10 +102,9 @@ class GeventFetchOperator(EngineOperator):
 
         with fetch_task(self, context) as self._task:
             self.function = resolved(self.function, context)
-            part = self._task.part(self.shard or self.parameters or {}, self.shard)
             concurrency = whole_number("concurrency", self.concurrency)
             return self._task.fetch(
-                part,
+                self._task.part(self.shard or self.parameters or {}, self.shard),
                 self.function or Request(**self.request_template or {}),
                 http_conn_id=self.http_conn_id,
                 settings=replace(self.settings, concurrency=concurrency, processes=self.processes),
