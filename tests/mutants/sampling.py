@@ -48,7 +48,7 @@ class _Place:
 def sample(path: Path, *, most: int, seed: int) -> list[Mutant]:
     """Return changes of a module's code, all over it: a second one at the same place comes after one at each place.
 
-    Left out is what only the type checker reads: annotations, protocols, the flags of a dataclass, the marks between
+    Left out is what only the type checker reads: annotations, protocols, the flags of a class, the marks between
     kinds of arguments. mypy notices changes of these.
     """
     code = path.read_text()
