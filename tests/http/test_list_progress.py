@@ -6,6 +6,7 @@ import itertools
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_fanout.adapters.list_progress import ListProgress
@@ -21,9 +22,20 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("test_list_progress")
 
 
+class Kept:
+    """A store that forgets nothing."""
+
+    def __init__(self, stored: list[dict[str, Any]]) -> None:
+        self._stored = stored
+
+    def put(self, progress: Mapping[str, Any]) -> None:
+        """Keep one more."""
+        self._stored.append(dict(progress))
+
+
 def progress_of(items: Any, stored: list[dict[str, Any]]) -> ListProgress:
     """Return the progress of items that logs twenty times a second."""
-    return ListProgress(items, store=stored.append, log=LOG, logged_each_s=0.05)
+    return ListProgress(items, store=Kept(stored), log=LOG, logged_each_s=0.05)
 
 
 def test_a_page_that_is_waited_for_is_told_while_it_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:

@@ -11,12 +11,15 @@ import psutil
 import pytest
 from pymongo import MongoClient
 
+from airflow_fanout.adapters.progress_store import TaskState
 from airflow_fanout.adapters.reporting import reported
 from airflow_fanout.mongo.errors import MongoUnreachable
 from airflow_fanout.mongo.write import Work
 from harness.mongod import Mongod
 from tests.load.loads import load, numbered
 from tests.load.test_patience import Clock
+
+LOG = logging.getLogger("test_work")
 
 
 def test_a_line_says_how_far_a_step_is() -> None:
@@ -77,7 +80,7 @@ def test_a_mongodb_that_is_gone_is_waited_for_aloud(tmp_path: Path, caplog: pyte
             load(client.reports.calls, numbered(5, 1))
             server.kill()
             with (
-                reported(work, {}, logged_each_s=0.5, stored_each_s=0.1),
+                reported(work, TaskState({}, LOG), logged_each_s=0.5, stored_each_s=0.1),
                 pytest.raises(MongoUnreachable) as caught,
             ):
                 load(client.reports.calls, numbered(5, 2), timeout_s=6.0, work=work)
@@ -98,7 +101,10 @@ def test_a_mongodb_that_hangs_is_waited_for_aloud(tmp_path: Path, caplog: pytest
         process = psutil.Process(server.pid)
         process.suspend()
         try:
-            with reported(work, {}, logged_each_s=0.5, stored_each_s=0.1), pytest.raises(MongoUnreachable):
+            with (
+                reported(work, TaskState({}, LOG), logged_each_s=0.5, stored_each_s=0.1),
+                pytest.raises(MongoUnreachable),
+            ):
                 load(client.reports.calls, numbered(5, 2), timeout_s=5.0, work=work)
         finally:
             process.resume()
@@ -119,7 +125,7 @@ class States:
 def test_the_state_is_stored_to_its_end() -> None:
     """The last state that is stored is that of the end, whatever the time since the one before."""
     work, store = Work(), States()
-    with reported(work, {"task_state_store": store}, stored_each_s=0.01):
+    with reported(work, TaskState({"task_state_store": store}, LOG), stored_each_s=0.01):
         work.begin("Writing", 10)
         while not store.states:
             time.sleep(0.001)
@@ -129,6 +135,8 @@ def test_the_state_is_stored_to_its_end() -> None:
 
 def test_a_state_that_cannot_be_stored_harms_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """It is said once."""
-    with reported(Work(), {}, stored_each_s=0.001):
+    with reported(Work(), TaskState({}, LOG), stored_each_s=0.001):
         time.sleep(0.05)
-    assert [record.getMessage() for record in caplog.records] == ["The progress could not be shown: KeyError"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "The progress could not be shown: KeyError: 'task_state_store'"
+    ]

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_fanout import CustomCheck, ValidateOperator
+from airflow_fanout.adapters.progress_store import TaskState
 from airflow_fanout.adapters.reporting import reported
 from airflow_fanout.model.outcome import Kind, Outcome, Record
 from airflow_fanout.validation.judging import Judging
 from tests.load.staged import COUNT, staged
 
+LOG = logging.getLogger("test_judging")
 if TYPE_CHECKING:
     import pytest
 
@@ -73,7 +75,7 @@ def test_a_check_that_takes_its_time_is_seen() -> None:
     logger.setLevel(logging.INFO)
     judging = Judging(len(RECORDS))
     try:
-        with reported(judging, {"task_state_store": states}, logged_each_s=0.01, stored_each_s=0.01):
+        with reported(judging, TaskState({"task_state_store": states}, LOG), logged_each_s=0.01, stored_each_s=0.01):
             for _ in judging.watched("A check reads the results again", RECORDS):
                 pass
             assert seen.wait(60)

@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from airflow_fanout import codec
+from airflow_fanout.adapters.progress_store import TaskState
 from airflow_fanout.adapters.reporter import Reporter
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.progress import Progress
@@ -26,7 +27,7 @@ ENDED = replace(GOING, kinds=Counter({Kind.OK: 19_980, Kind.HTTP_ERROR: 20}), se
 def reporter(folder: Path, store: dict[str, Any]) -> Reporter:
     """Return a reporter whose state store is a dict's."""
     state = SimpleNamespace(set=store.__setitem__)
-    return Reporter(LOG, {"task_state_store": state}, folder / "progress.json")  # type: ignore[arg-type] # of both, what is used
+    return Reporter(LOG, TaskState({"task_state_store": state}, LOG), folder / "progress.json")  # type: ignore[arg-type] # what is used
 
 
 def test_the_last_progress_is_what_the_task_returns(tmp_path: Path) -> None:
@@ -59,7 +60,8 @@ def test_a_state_store_that_fails_harms_nothing(tmp_path: Path, caplog: pytest.L
         def refuse(*_: object) -> None:
             raise error
 
-        return Reporter(LOG, {"task_state_store": SimpleNamespace(set=refuse)}, tmp_path / "p.json")  # type: ignore[arg-type] # as above
+        state = TaskState({"task_state_store": SimpleNamespace(set=refuse)}, LOG)
+        return Reporter(LOG, state, tmp_path / "p.json")  # type: ignore[arg-type] # as above
 
     failing(ValueError("too large")).show(GOING)
     assert "The progress could not be shown: ValueError: too large" in caplog.text

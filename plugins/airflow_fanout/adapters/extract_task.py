@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow_fanout.adapters.border import airflow_errors, staging_mode
 from airflow_fanout.adapters.bound import resolved, resolved_value
 from airflow_fanout.adapters.connection import usable_endpoint_of
-from airflow_fanout.adapters.list_progress import ListProgress, store_progress
+from airflow_fanout.adapters.list_progress import ListProgress
 from airflow_fanout.adapters.metrics import Metrics, of_list
 from airflow_fanout.adapters.noting import noted
+from airflow_fanout.adapters.progress_store import TaskState
 from airflow_fanout.adapters.reports import report_directory
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.model.as_of import of_context
@@ -78,7 +79,8 @@ class ExtractTask:
         index = getattr(ti, "map_index", None)
         report = report_directory(self._operator, self._context["dag_run"].run_id, -1 if index is None else index)
         directory = report.new_list(staging_mode())
-        with ListProgress(source.open(self, names=names), store=self._store, log=self._operator.log) as items:
+        store = TaskState(self._context, self._operator.log)
+        with ListProgress(source.open(self, names=names), store=store, log=self._operator.log) as items:
             manifest = freeze(
                 watched(items),
                 directory,
@@ -93,11 +95,8 @@ class ExtractTask:
         summary = refer(directory.path, manifest, items.ending(), time.monotonic() - self._begun)
         self._operator.log.info("Frozen %s", summary)
         Metrics(self._operator).tell(of_list(summary))
-        self._store(summary)
+        store.put(summary)
         return summary if shards is None else refer_to_shards(summary, manifest)
-
-    def _store(self, progress: dict[str, Any]) -> None:
-        store_progress(self._context, self._operator.log, progress)
 
 
 def selection_of(operator: BaseOperator, context: Context, limit: int | str | None, only: Any) -> Selection:

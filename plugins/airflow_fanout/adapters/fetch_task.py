@@ -12,6 +12,7 @@ from airflow_fanout.adapters.connection import usable_endpoint_of
 from airflow_fanout.adapters.fetch_metrics import FetchMeasures
 from airflow_fanout.adapters.metrics import Metrics, of_duration
 from airflow_fanout.adapters.noting import noted
+from airflow_fanout.adapters.progress_store import TaskState
 from airflow_fanout.adapters.reporter import Reporter
 from airflow_fanout.alerts.note import Counts
 from airflow_fanout.api.request import Request
@@ -65,7 +66,7 @@ class FetchTask:
         job = plan(part, request, endpoint=endpoint, settings=settings, code=code, refetch=refetch)
         log.info("Fetching %s from %s", job, endpoint.base_url)
         measures = FetchMeasures(job.shard)
-        reporter = Reporter(log, self._context, part.directory.shard(part.shard).progress)
+        reporter = Reporter(log, TaskState(self._context, log), part.directory.shard(part.shard).progress)
 
         def hear(message: FetchMessage) -> None:
             metrics.tell(measures.of_message(message))

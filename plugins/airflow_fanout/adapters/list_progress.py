@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
+from airflow_fanout.adapters.progress_store import ProgressStore
 from airflow_fanout.sources.source import Items
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 STORED_EACH_S = 1.0
 LOGGED_EACH_S = 5.0
@@ -19,25 +17,11 @@ LOGGED_EACH_S = 5.0
 LONG_SILENCE_S = 1.0
 
 
-def store_progress(context: Context, log: Any, progress: dict[str, Any]) -> None:
-    """Put the progress of a task into its state store, as `progress`.
-
-    Whatever goes wrong with that is said in the log; only a supervisor that is gone ends the task.
-    """
-    try:
-        context["task_state_store"].set("progress", progress)
-    except (ConnectionError, EOFError):
-        # Nobody will hear of the end, and another try may have begun.
-        raise
-    except Exception as error:  # noqa: BLE001 - a picture of the work is not worth the work
-        log.warning("The progress could not be shown: %s: %s", type(error).__name__, error)
-
-
 class ListProgress:
     """Passes the items of a source on, and tells how far it is, from entering it to leaving it.
 
     :param items: what the source gives.
-    :param store: puts the progress where others see it; called by whoever takes the items, at most once a second.
+    :param store: gets the progress from whoever takes the items, at most once a second.
     :param log: gets a line every few seconds from a thread of its own, also while the source waits.
     """
 
@@ -45,7 +29,7 @@ class ListProgress:
         self,
         items: Items,
         *,
-        store: Callable[[dict[str, Any]], None],
+        store: ProgressStore,
         log: Any,
         logged_each_s: float = LOGGED_EACH_S,
     ) -> None:
@@ -76,7 +60,7 @@ class ListProgress:
             now = self._last_item = time.monotonic()
             if now - stored >= STORED_EACH_S:
                 stored = now
-                self._store(self.state())
+                self._store.put(self.state())
             yield item
 
     def state(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from airflow_fanout.adapters.broken import broken
 from airflow_fanout.adapters.metrics import Metrics, of_load
 from airflow_fanout.adapters.mongo import mongo_login
 from airflow_fanout.adapters.noting import noted
+from airflow_fanout.adapters.progress_store import TaskState
 from airflow_fanout.adapters.reporting import reported
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.mongo.modes import EXCLUSIVE, Mode
@@ -125,7 +126,8 @@ class LoadTask:
             document=documents.document or parameter_and_result,
         )
         task, work = self._context["ti"], Work()
-        with reported(work, self._context), mongo_login(to.mongo_conn_id) as login:
+        store = TaskState(self._context, self._operator.log)
+        with reported(work, store), mongo_login(to.mongo_conn_id) as login:
             work.begin("Making the documents", manifest.count)
             return load(
                 results.records(),

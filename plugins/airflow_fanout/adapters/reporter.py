@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, assert_never
 
+from airflow_fanout.adapters.progress_store import ProgressStore
 from airflow_fanout.launch.messages import (
     DamagedPart,
     Ended,
@@ -22,7 +22,6 @@ from airflow_fanout.model.waits import Reason
 from airflow_fanout.staging.live import ProgressSnapshot
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
     from airflow.sdk.types import Logger
 
 # Each second into the state store; into the log each second at first, then every tenth, and whenever a wait begins or
@@ -35,13 +34,13 @@ GLIMPSED_EACH_SECOND = 5
 class Reporter:
     """Takes what an engine says, above all of its progress.
 
-    :param context: the task's, whose state store gets it.
+    :param store: gets it each second.
     :param glimpse: the file for those who can't ask Airflow: the callback of a deadline.
     """
 
-    def __init__(self, log: Logger, context: Context, glimpse: Path) -> None:
+    def __init__(self, log: Logger, store: ProgressStore, glimpse: Path) -> None:
         self._log = log
-        self._context = context
+        self._store = store
         self._file = glimpse
         self._seconds = 0
         self._waits_for: Reason | None = None
@@ -62,7 +61,9 @@ class Reporter:
     def show(self, progress: Progress) -> None:
         """Show what is done so far; called about once a second."""
         self._seconds += 1
-        self._store(progress, progress.now(), glimpse=self._seconds % GLIMPSED_EACH_SECOND == 1)
+        if self._seconds % GLIMPSED_EACH_SECOND == 1:
+            self._glimpse(progress)
+        self._store.put(progress.now())
         reason = progress.wait.reason if progress.wait else None
         is_new, self._waits_for = reason != self._waits_for, reason
         if is_new or self._seconds <= LOGGED_EACH_SECOND or self._seconds % LOGGED_EACH_SECOND == 0:
@@ -70,7 +71,8 @@ class Reporter:
 
     def end(self, progress: Progress) -> None:
         """Keep how far it has come: what is stored is what the task returns, whatever was shown before."""
-        self._store(progress, progress.summary(), glimpse=True)
+        self._glimpse(progress)
+        self._store.put(progress.summary())
 
     def log(self, message: Output | Remark | Warned | DamagedPart) -> None:
         """Write into the task's log what an engine says besides its progress."""
@@ -86,13 +88,8 @@ class Reporter:
             case _:
                 assert_never(message)
 
-    def _store(self, progress: Progress, summary: Mapping[str, Any], *, glimpse: bool) -> None:
+    def _glimpse(self, progress: Progress) -> None:
         try:
-            if glimpse:
-                ProgressSnapshot.of(progress, datetime.now(UTC)).write(self._file)
-            self._context["task_state_store"].set("progress", dict(summary))
-        except (ConnectionError, EOFError):
-            # The supervisor is gone: nobody will hear of the end, and another try may have begun.
-            raise
-        except Exception as error:  # noqa: BLE001 - a picture of the work is not worth the work
-            self._log.warning("The progress could not be shown: %s: %s", type(error).__name__, error)
+            ProgressSnapshot.of(progress, datetime.now(UTC)).write(self._file)
+        except OSError as error:
+            self._log.warning("The progress could not be written: %s: %s", type(error).__name__, error)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
+
+from airflow_fanout.adapters.progress_store import ProgressStore
 
 LOGGED_EACH_S = 5.0
 STORED_EACH_S = 1.0
@@ -27,21 +29,25 @@ class Reports(Protocol):
 @contextmanager
 def reported(
     work: Reports,
-    context: Mapping[str, Any],
+    store: ProgressStore,
     *,
     logged_each_s: float = LOGGED_EACH_S,
     stored_each_s: float = STORED_EACH_S,
 ) -> Iterator[None]:
     """Report a step from a thread of its own, so that a step that waits is reported, too, and its end last."""
     over = threading.Event()
-    store = _store(context)
     every = max(1, round(logged_each_s / stored_each_s))
+
+    def put() -> None:
+        # Without a supervisor nobody sees it, and the end of the task isn't this step's business.
+        with suppress(ConnectionError, EOFError):
+            store.put(work.snapshot())
 
     def report() -> None:
         ticks = 0
         while not over.wait(stored_each_s):
             ticks += 1
-            store(work.snapshot())
+            put()
             if ticks % every == 0 and (line := work.line()):
                 log.info("%s", line)
 
@@ -52,21 +58,4 @@ def reported(
     finally:
         over.set()
         thread.join()
-        store(work.snapshot())
-
-
-def _store(context: Mapping[str, Any]) -> Callable[[dict[str, Any]], None]:
-    """Return what keeps a state where Airflow shows it; it fails once at most, and harms nothing."""
-    broken = False
-
-    def store(state: dict[str, Any]) -> None:
-        nonlocal broken
-        if broken:
-            return
-        try:
-            context["task_state_store"].set("progress", state)
-        except Exception as error:  # noqa: BLE001 - a picture of the work is not worth the work
-            broken = True
-            log.warning("The progress could not be shown: %s", type(error).__name__)
-
-    return store
+        put()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_fanout.adapters.border import airflow_errors, checked_list, list_directory
 from airflow_fanout.adapters.metrics import Metrics, of_duration, of_verdict
 from airflow_fanout.adapters.noting import noted
+from airflow_fanout.adapters.progress_store import TaskState
 from airflow_fanout.adapters.reporting import reported
 from airflow_fanout.alerts.note import Counts
 from airflow_fanout.staging.reference import Reference
@@ -47,7 +48,7 @@ class ValidateTask:
         directory, manifest = checked_list(reference)
         self._demands = demands
         self._judge = judge = Judge(directory, manifest, demands, log.warning)
-        with reported(judge.progress, self._context):
+        with reported(judge.progress, TaskState(self._context, log)):
             judgement = judge.judge()
         metrics.tell(of_verdict(judgement.tally, demands.rules, judgement.findings))
         if not judgement.is_good:
