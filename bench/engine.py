@@ -30,6 +30,7 @@ from airflow_fanout.model.as_of import AsOf
 from airflow_fanout.model.progress import Progress
 from airflow_fanout.model.settings import FetchSettings, Transport
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
+from airflow_fanout.staging.folder import FolderStore
 from airflow_fanout.staging.frozen import Selection, freeze
 from bench.asked import Asked
 from bench.sample import Sample, peak_mb
@@ -108,7 +109,7 @@ def _fetched(asked: Asked, how: How) -> _Fetched:
 
 
 def _frozen(folder: Path, asked: Asked) -> ListDirectory:
-    directory = ReportDirectory.of(folder, dag_id="bench", run_id="run", report="report").new_list()
+    directory = ReportDirectory.of(FolderStore(folder), dag_id="bench", run_id="run", report="report").new_list()
     freeze(
         ({"number": number} for number in asked.ids),
         directory,
@@ -123,7 +124,7 @@ def _frozen(folder: Path, asked: Asked) -> ListDirectory:
 
 def _job(directory: ListDirectory, asked: Asked, how: How) -> Job:
     return Job(
-        directory=directory.path,
+        directory=str(directory),
         start=0,
         stop=asked.count,
         shard=0,

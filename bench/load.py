@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from airflow_fanout.staging.directory import ListDirectory
+from airflow_fanout.staging.folder import list_at
 from bench import scale
 from bench.scale import Cost, Row, Stage, cost_of, medians, staged, table, timed
 from harness.mongod import Mongod
@@ -62,7 +62,7 @@ def bare(stage: Stage) -> Cost:
     from airflow_fanout.staging.frozen import read_manifest
     from airflow_fanout.staging.results import Results
 
-    directory = ListDirectory(Path(stage.reference["directory"]))
+    directory = list_at(stage.reference["directory"])
     manifest = read_manifest(directory)
     documents = [
         {**parameter_and_result(record.parameter, record.result), "as_of": manifest.moment}

@@ -24,7 +24,7 @@ from statistics import median
 from types import SimpleNamespace
 from typing import Any
 
-from airflow_fanout.staging.directory import ListDirectory
+from airflow_fanout.staging.folder import list_at
 from harness.airflow.connections import mongo_connection
 from harness.mongod import Mongod
 
@@ -173,7 +173,7 @@ def fetch(stage: Stage) -> Cost:
     from airflow_fanout.staging.frozen import read_manifest, read_parameters
     from airflow_fanout.staging.journal import JournalWriter
 
-    directory = ListDirectory(Path(stage.reference["directory"]))
+    directory = list_at(stage.reference["directory"])
     generation = directory.shard(0).generation(1)
     chance = random.Random(stage.number)
 

@@ -11,6 +11,7 @@ from airflow_fanout.alerts.message import Pages
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.progress import Progress
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
+from airflow_fanout.staging.folder import FolderStore
 from airflow_fanout.staging.frozen import Manifest, read_manifest, write_manifest
 from airflow_fanout.staging.live import Live, ProgressSnapshot, live
 from airflow_fanout.staging.results import Results
@@ -31,7 +32,7 @@ RUN = LateRun(
 
 def listed(staging: Path, shards: int = 2) -> ListDirectory:
     """Make the directory of a run whose list is frozen."""
-    directory = ReportDirectory.of(staging, dag_id="report", run_id="r", report="extract").new_list()
+    directory = ReportDirectory.of(FolderStore(staging), dag_id="report", run_id="r", report="extract").new_list()
     manifest = Manifest(
         count=1_000, duplicates=0, digest="", as_of="2026-11-21T00:00:00+00:00", fields=(), shards=shards
     )
@@ -70,18 +71,18 @@ def test_a_run_that_hasnt_begun_has_no_progress() -> None:
 
 def test_a_run_is_seen_from_its_directory(tmp_path: Path) -> None:
     """Each step of it, by the files that are there."""
-    assert live(tmp_path, "report", "r") == []
-    ReportDirectory.of(tmp_path, dag_id="report", run_id="r", report="extract").new_list()
-    assert live(tmp_path, "report", "r") == [Live(step="extract")]
+    assert live(FolderStore(tmp_path), "report", "r") == []
+    ReportDirectory.of(FolderStore(tmp_path), dag_id="report", run_id="r", report="extract").new_list()
+    assert live(FolderStore(tmp_path), "report", "r") == [Live(step="extract")]
     directory = listed(tmp_path)
-    assert live(tmp_path, "report", "r") == [Live(step="fetch", as_of=RUN.as_of, total=1_000)]
+    assert live(FolderStore(tmp_path), "report", "r") == [Live(step="fetch", as_of=RUN.as_of, total=1_000)]
     progress = Progress(total=500, kinds=Counter({Kind.OK: 100, Kind.TIMEOUT: 20}), seconds=60.0, recent_per_s=12.0)
     ProgressSnapshot.of(progress, NOW).write(directory.shard(1).progress)
-    (seen,) = live(tmp_path, "report", "r")
+    (seen,) = live(FolderStore(tmp_path), "report", "r")
     assert (seen.done, seen.rate_per_s, seen.left_s) == (120, 12.0, 880 / 12.0)
     for number in range(2):
         directory.shard(number).generation(1).mark_complete({})
-    assert [found.step for found in live(tmp_path, "report", "r")] == ["validate"]
+    assert [found.step for found in live(FolderStore(tmp_path), "report", "r")] == ["validate"]
     results = Results(directory, read_manifest(directory))
     mark_validated(directory, results.validated({}))
-    assert [found.step for found in live(tmp_path, "report", "r")] == ["load"]
+    assert [found.step for found in live(FolderStore(tmp_path), "report", "r")] == ["load"]

@@ -8,7 +8,9 @@ import pytest
 
 from airflow_fanout.alerts.message import Pages
 from airflow_fanout.alerts.recovered import recovered
+from airflow_fanout.staging.folder import FolderStore
 from airflow_fanout.staging.open_failures import OpenFailure, OpenFailures, Run
+from tests.staging.places import path_of
 
 DAY = timedelta(days=1)
 FIRST = datetime(2026, 11, 20, tzinfo=UTC)
@@ -34,7 +36,7 @@ def run(days: int, *, made_by: str = "scheduled", started: datetime | None = Non
 @pytest.fixture
 def failures(tmp_path: Path) -> OpenFailures:
     """The failures of a report that had none."""
-    return OpenFailures.of(tmp_path, "report")
+    return OpenFailures.of(FolderStore(tmp_path), "report")
 
 
 def test_the_next_good_run_ends_a_failure_once(failures: OpenFailures) -> None:
@@ -92,7 +94,7 @@ def test_of_runs_that_are_good_at_the_same_moment_one_tells_of_it(failures: Open
 def test_a_file_that_is_none_is_left_alone(failures: OpenFailures) -> None:
     """What can't be read ends nothing and hinders nothing."""
     failures.add(failure(0))
-    (failures.path / "other.json").write_text("{")
+    (path_of(failures) / "other.json").write_text("{")
     assert failures.end(run(0)) == [failure(0)]
 
 

@@ -32,6 +32,7 @@ from airflow_fanout.staging.journal import JournalWriter
 from harness.numbers import numbers
 from tests.engine.harness import NOWHERE, frozen
 from tests.engine.scripted_curl import Kept, ScriptedEasy, ScriptedMulti
+from tests.staging.places import try_at
 
 Note = Callable[[Any, str, Any], Any]
 
@@ -44,7 +45,7 @@ def pump(folder: Path, count: int) -> Pump:
     # The limit looks at latencies, and here it stays where it is, whatever these are.
     settings = FetchSettings(concurrency=100, throttle=Throttle(initial_concurrency=100, min_concurrency=100))
     directory = frozen(folder, numbers(count), ("tel",))
-    scribe = JournalThread(JournalWriter(folder))
+    scribe = JournalThread(JournalWriter(try_at(folder)))
     traffic = Traffic(settings)
     endpoint = settled(NOWHERE)
     kept = Kept()

@@ -21,6 +21,7 @@ from airflow_fanout.model.outcome import Outcome
 from airflow_fanout.model.progress import Progress
 from airflow_fanout.model.settings import Breaker, FetchSettings, Retry, Throttle, Timeouts
 from airflow_fanout.staging.directory import GenerationDirectory, ListDirectory, ReportDirectory
+from airflow_fanout.staging.folder import FolderStore, list_at
 from airflow_fanout.staging.frozen import Selection, freeze, read_manifest
 from airflow_fanout.staging.journal import read_records
 
@@ -44,7 +45,7 @@ NOWHERE = Endpoint(base_url="http://127.0.0.1:1")
 
 def frozen(folder: Path, parameters: Iterable[object], names: tuple[str, ...] = ()) -> ListDirectory:
     """Freeze parameters as extract does."""
-    directory = ReportDirectory.of(folder, dag_id="dag", run_id="run", report="report").new_list()
+    directory = ReportDirectory.of(FolderStore(folder), dag_id="dag", run_id="run", report="report").new_list()
     freeze(
         parameters,
         directory,
@@ -72,7 +73,7 @@ def job(
     request = asked if isinstance(asked, Request) else None
     code = LoadedCode.now()
     return Job(
-        directory=directory.path,
+        directory=str(directory),
         start=0,
         stop=read_manifest(directory).count,
         shard=0,
@@ -154,5 +155,5 @@ def listened(engine: EngineProcess, todo: Job) -> Run:
     found.ended = engine.ended
     # A test may have put something in the journal's place.
     with suppress(NotADirectoryError):
-        found.records = list(read_records(journal(ListDirectory(todo.directory))))
+        found.records = list(read_records(journal(list_at(todo.directory))))
     return found

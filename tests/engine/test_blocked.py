@@ -18,7 +18,7 @@ from airflow_fanout.launch.errors import EngineBlocked, EngineFailed
 from airflow_fanout.launch.messages import Ended, Failed, ProgressReport, Warned
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import Retry, Timeouts
-from airflow_fanout.staging.directory import ListDirectory
+from airflow_fanout.staging.folder import list_at
 from airflow_fanout.staging.journal import read_records
 from tests.engine.harness import frozen, job, journal, settings
 
@@ -131,7 +131,7 @@ class Fetched:
     @property
     def records(self) -> dict[int, Record]:
         """The one record of each parameter."""
-        records = list(read_records(journal(ListDirectory(self.todo.directory))))
+        records = list(read_records(journal(list_at(self.todo.directory))))
         assert len({record.index for record in records}) == len(records), "two records for one parameter"
         return {record.index: record for record in records}
 

@@ -18,11 +18,12 @@ from airflow_fanout.launch.errors import EngineDied, EngineStopped, NotStarted, 
 from airflow_fanout.launch.messages import DamagedPart, Ended, Failed, ProgressReport
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import Breaker, FetchSettings, Throttle
-from airflow_fanout.staging.directory import ListDirectory
+from airflow_fanout.staging.folder import list_at
 from airflow_fanout.staging.journal import read_records
 from harness.numbers import numbers
 from harness.service import DemoService
 from tests.engine.harness import ONCE, frozen, job, journal, settings
+from tests.staging.places import path_of
 
 if TYPE_CHECKING:
     from airflow_fanout.launch.job import Job
@@ -67,7 +68,7 @@ def test_each_parameter_is_fetched_by_one_of_them(tmp_path: Path, service: DemoS
     progress = fetched(todo)
     assert (progress.total, progress.done, progress.requests, progress.latency.total) == (100, 100, 100, 100)
     assert progress.kinds == {Kind.OK: 100}
-    assert index(read_records(journal(ListDirectory(todo.directory)))) == list(range(100))
+    assert index(read_records(journal(list_at(todo.directory)))) == list(range(100))
     assert set(asked(service).values()) == {1}
 
 
@@ -139,7 +140,7 @@ def test_refused_credentials_cost_three_requests_of_each(tmp_path: Path) -> None
         assert service.stats()["by_status"].keys() == {"401"}
         assert service.stats()["by_status"]["401"] <= 2 * 3
     assert not caught.value.retry
-    assert list(read_records(journal(ListDirectory(todo.directory)))) == []
+    assert list(read_records(journal(list_at(todo.directory)))) == []
 
 
 def test_one_that_is_killed_ends_all(tmp_path: Path, service: DemoService) -> None:
@@ -153,14 +154,14 @@ def test_one_that_is_killed_ends_all(tmp_path: Path, service: DemoService) -> No
         assert {type(said) for said in heard} <= {ProgressReport}
         with pytest.raises(EngineDied, match="SIGKILL"):
             progress_at_end(None, fleet)
-    durable = {record.index for record in read_records(journal(ListDirectory(todo.directory)))}
+    durable = {record.index for record in read_records(journal(list_at(todo.directory)))}
     assert 0 < len(durable) < 600
     before = asked(service)
     service.set_faults(latency_ms=0)
     assert fetched(todo).resumed == len(durable)
     again = asked(service) - before
     assert len(again) == 600 - len(durable)
-    assert index(read_records(journal(ListDirectory(todo.directory)))) == list(range(600))
+    assert index(read_records(journal(list_at(todo.directory)))) == list(range(600))
 
 
 def test_all_stop_when_asked(tmp_path: Path, service: DemoService) -> None:
@@ -192,14 +193,14 @@ def test_a_damaged_part_is_told_once(tmp_path: Path, service: DemoService) -> No
     """Each engine reads all of an older try; the one that finds the damage first puts the part aside for all."""
     todo = calls(tmp_path, service, 60, settings(6, processes=2))
     fetched(todo)
-    part = journal(ListDirectory(todo.directory)).parts()[0]
+    part = path_of(journal(list_at(todo.directory)).parts()[0])
     torn = bytearray(part.read_bytes())
     torn[len(torn) // 2] ^= 0xFF
     part.write_bytes(bytes(torn))
     with Engines(todo) as fleet:
         damaged = [said.path for said in fleet.listen() if isinstance(said, DamagedPart)]
     assert damaged == [str(part)]
-    assert {record.index for record in read_records(journal(ListDirectory(todo.directory)))} == set(range(60))
+    assert {record.index for record in read_records(journal(list_at(todo.directory)))} == set(range(60))
 
 
 def test_more_processes_than_parameters_do_no_harm(tmp_path: Path, service: DemoService) -> None:

@@ -9,6 +9,7 @@ import gevent
 from airflow_fanout.engine.journal_thread import BEAT_S, JournalThread
 from airflow_fanout.model.outcome import Kind, Record
 from airflow_fanout.staging.journal import JournalWriter, read_places
+from tests.staging.places import try_at
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
 def test_a_record_is_written_though_nothing_is_full(tmp_path: Path) -> None:
     """Each beat writes what is there, however little; a beat is at most half a second."""
     assert BEAT_S <= 0.5
-    scribe = JournalThread(JournalWriter(tmp_path))
+    attempt = try_at(tmp_path)
+    scribe = JournalThread(JournalWriter(attempt))
     writing = gevent.spawn(scribe.run)
     record = Record(index=0, kind=Kind.OK, attempts=1, ms=1, parameter="a", result=1)
     for written in range(1, 4):
         scribe.extend([record])
         with gevent.Timeout(60):
-            while sum(len(list(read_places(part))) for part in tmp_path.glob("part-*")) < written:
+            while sum(len(list(read_places(part))) for part in attempt.parts()) < written:
                 gevent.sleep(0.01)
     writing.kill()
     scribe.close()

@@ -25,10 +25,9 @@ LONGEST_S = 5.0
 
 PARENT = """
 import sys
-from pathlib import Path
 from airflow_fanout.launch.messages import Output
 from airflow_fanout.launch.process import EngineProcess
-from airflow_fanout.staging.directory import ListDirectory
+from airflow_fanout.staging.folder import list_at
 from tests.engine.harness import job, settings
 
 def fetch(session, number):
@@ -39,7 +38,7 @@ def fetch(session, number):
         print("working")
     {work}
 
-with EngineProcess(job(ListDirectory(Path(sys.argv[1])), fetch, how=settings(1))) as engine:
+with EngineProcess(job(list_at(sys.argv[1]), fetch, how=settings(1))) as engine:
     for said in engine.listen():
         if isinstance(said, Output):
             print(engine.pid, flush=True)
@@ -62,7 +61,7 @@ def ends() -> Iterator[list[int]]:
 def orphaned(directory: ListDirectory, work: str) -> int:
     """Start a parent whose engine does some work, kill the parent, and return the engine's process id."""
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'plugins'}{os.pathsep}{ROOT}"}
-    command = [sys.executable, "-c", PARENT.format(work=work), str(directory.path)]
+    command = [sys.executable, "-c", PARENT.format(work=work), str(directory)]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         engine = int(parent.stdout.readline())

@@ -19,6 +19,7 @@ from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import read_manifest
 from tests.engine.harness import NOWHERE, Run, frozen, job, journal, listened, run, settings
 from tests.http.servers import Server, as_json
+from tests.staging.places import path_of
 
 if TYPE_CHECKING:
     from tests.http.servers import Connection, Seen
@@ -27,15 +28,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 STARVED = """
 import resource, sys
-from pathlib import Path
 from airflow_fanout.launch.messages import Failed
 from airflow_fanout.launch.process import EngineProcess
-from airflow_fanout.staging.directory import ListDirectory
+from airflow_fanout.staging.folder import list_at
 from tests.engine.harness import job, settings
 how = settings(int(sys.argv[2]))
 work = lambda session, number: resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 resource.setrlimit(resource.RLIMIT_NOFILE, (200, 256))
-with EngineProcess(job(ListDirectory(Path(sys.argv[1])), work, how=how)) as engine:
+with EngineProcess(job(list_at(sys.argv[1]), work, how=how)) as engine:
     print(*(said.message if isinstance(said, Failed) else type(said).__name__ for said in engine.listen()))
 """
 
@@ -103,7 +103,7 @@ def test_list_that_is_gone(tmp_path: Path) -> None:
     """A list that was cleaned away fails the engine, and says so."""
     directory = frozen(tmp_path, range(3))
     todo = job(directory, echo)
-    directory.parameters.unlink()
+    directory.parameters.delete()
     found = run(todo)
     assert "parameters.jsonl.zst" in found.failure.message
 
@@ -122,7 +122,7 @@ def test_damaged_journal_is_not_trusted(tmp_path: Path) -> None:
     directory = frozen(tmp_path, range(200))
     todo = job(directory, echo)
     assert run(todo).reason == Finished()
-    [part] = journal(directory).parts()
+    [part] = map(path_of, journal(directory).parts())
     content = bytearray(part.read_bytes())
     content[len(content) // 2] ^= 0xFF
     part.write_bytes(content)
@@ -143,7 +143,7 @@ def test_long_lists_keep_their_order_of_indexes(tmp_path: Path) -> None:
 
 def test_open_files_of_a_real_engine(tmp_path: Path) -> None:
     """The engine raises its soft limit on open files, and refuses a concurrency that the hard one can't carry."""
-    directory = str(frozen(tmp_path, range(1)).path)
+    directory = str(frozen(tmp_path, range(1)))
     assert starved(directory, concurrency=180) == "Ended"
     refused = starved(directory, concurrency=300)
     assert {"300", "256"} <= set(re.findall(r"\d+", refused))
@@ -212,7 +212,7 @@ def test_staging_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     """A journal that can't be begun fails the engine before anything is sent; with the cause gone all is fetched."""
     directory = frozen(tmp_path, range(3))
     todo = job(directory, echo)
-    obstacle = directory.path / "journal"
+    obstacle = path_of(directory.journal)
     obstacle.write_text("a file where a folder should be")
     failed = run(todo)
     assert (failed.failure.kind, failed.records) == ("NotADirectoryError", [])

@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Self
 
 from airflow_fanout.model.outcome import Record
-from airflow_fanout.staging.directory import ListDirectory
+from airflow_fanout.staging.folder import list_at
 from airflow_fanout.staging.frozen import read_manifest
 from airflow_fanout.staging.results import Results
 from harness.airflow import AirflowClient
@@ -93,7 +92,7 @@ class Run:
     def records(self) -> list[Record]:
         """Return the records of the journal that count."""
         listed = self.returned("extract")
-        directory = ListDirectory(Path((listed[0] if isinstance(listed, list) else listed)["directory"]))
+        directory = list_at((listed[0] if isinstance(listed, list) else listed)["directory"])
         return list(Results(directory, read_manifest(directory)).records())
 
     def shown(self) -> str:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_fanout.staging.directory import ListDirectory
+from airflow_fanout.staging.folder import list_at
 from harness.airflow import AirflowClient
 from harness.numbers import number
 from harness.service import DemoService
 from tests.airflow_fixture import AddDag
 from tests.integration.runs import Run
+from tests.staging.places import path_of
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -105,8 +105,8 @@ def test_a_run_is_compared_with_the_good_ones_before_it(
     first = Run.trigger(client, "drifting")
     first.succeeded()
     assert {name: first.returned("validate")[name] for name in ("rows", "checks")} == {"rows": 20, "checks": 6}
-    history = ListDirectory(Path(first.returned("extract")["directory"])).history
-    assert len(history.read_text().split()) == 1
+    history = list_at(first.returned("extract")["directory"]).history
+    assert len(history.content().split()) == 1
 
     second = Run.trigger(client, "drifting", {"count": 10})
     assert second.ended() == "failed"
@@ -123,10 +123,11 @@ def test_a_history_that_cannot_be_written_fails_no_good_run(client: AirflowClien
     )
     first = Run.trigger(client, "forgetful")
     first.succeeded()
-    history = ListDirectory(Path(first.returned("extract")["directory"])).history
-    history.unlink()
-    history.mkdir()
+    history = list_at(first.returned("extract")["directory"]).history
+    path = path_of(history)
+    path.unlink()
+    path.mkdir()
     second = Run.trigger(client, "forgetful")
     second.succeeded()
     assert "could not be added to the history" in second.log("validate")
-    assert list(history.iterdir()) == []
+    assert list(path.iterdir()) == []

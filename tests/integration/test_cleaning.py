@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from airflow_fanout.staging.directory import ReportDirectory
+from airflow_fanout.staging.folder import FolderStore
 from harness.airflow import AirflowClient
 from harness.numbers import number
 from harness.service import DemoService
 from tests.airflow_fixture import SharedAirflow
 from tests.integration.own import OwnDag
 from tests.integration.runs import Run, until
+from tests.staging.places import path_of
 
 # The first test waits for Airflow's start, too.
 pytestmark = pytest.mark.airflow
@@ -28,12 +30,12 @@ Clean = Callable[..., dict[str, Any]]
 
 def of(staging: Path, run: Run) -> Path:
     """Return a run's directory."""
-    return ReportDirectory.of(staging, dag_id=run.dag_id, run_id=run.run_id, report="any").path.parent
+    return path_of(ReportDirectory.of(FolderStore(staging), dag_id=run.dag_id, run_id=run.run_id, report="any")).parent
 
 
 def made(staging: Path, run: Run) -> Path:
     """Make a run's directory, as extract would."""
-    ReportDirectory.of(staging, dag_id=run.dag_id, run_id=run.run_id, report="report").new_list()
+    ReportDirectory.of(FolderStore(staging), dag_id=run.dag_id, run_id=run.run_id, report="report").new_list()
     return of(staging, run)
 
 

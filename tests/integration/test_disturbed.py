@@ -22,7 +22,7 @@ import psutil
 import pytest
 
 from airflow_fanout.model.outcome import Record
-from airflow_fanout.staging.directory import ListDirectory
+from airflow_fanout.staging.folder import list_at
 from airflow_fanout.staging.lines import read_lines
 from harness.airflow import Airflow, AirflowClient, AirflowHome
 from harness.numbers import number
@@ -184,8 +184,8 @@ class Report:
 
     def kept_and_asked_again(self, service: DemoService) -> list[str]:
         """Return whom the first try had the answer of, and the service was asked for again."""
-        generation = ListDirectory(Path(self.run.returned("extract")["directory"])).shard(0).generation(1)
-        parts = [part for part in generation.parts() if part.parent.name == "try-0001"]
+        generation = list_at(self.run.returned("extract")["directory"]).shard(0).generation(1)
+        parts = generation.attempt(1).parts()
         kept = [Record.from_line(line).parameter["tel"] for part in parts for line in read_lines(part)]
         asked = Counter(service.asked())
         return [tel for tel in kept if asked[tel] > 1]

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from airflow_fanout.staging.sealed import write_sealed
+from airflow_fanout.staging.store import Place
 from tests.load.staged import COUNT, Staged, staged, validate
+from tests.staging.places import path_of, written
 
 
 def truncated(run: Staged) -> Path:
@@ -52,7 +54,7 @@ def swapped(run: Staged) -> Path:
 
 def replaced(run: Staged) -> Path:
     """Another run's results of the same parameters, in the same place."""
-    other = staged(run.directory.path.parents[2], run_id="tuesday", version=2)
+    other = staged(path_of(run.directory).parents[2], run_id="tuesday", version=2)
     shutil.copy(other.parts[1], run.parts[1])
     return run.parts[1]
 
@@ -84,30 +86,29 @@ def a_pipe_instead(run: Staged) -> Path:
 
 def journal_of_another_list(run: Staged) -> Path:
     """The journal of another run of the same parameters and the same date."""
-    other = staged(run.directory.path.parents[2], run_id="tuesday", version=2)
-    journal = run.directory.path / "journal"
+    other = staged(path_of(run.directory).parents[2], run_id="tuesday", version=2)
+    journal = path_of(run.directory.journal)
     shutil.rmtree(journal)
-    shutil.copytree(other.directory.path / "journal", journal)
+    shutil.copytree(path_of(other.directory.journal), journal)
     return run.parts[0]
 
 
 def list_deleted(run: Staged) -> Path:
     """The list is gone."""
-    run.directory.parameters.unlink()
-    return run.directory.parameters
+    path = path_of(run.directory.parameters)
+    path.unlink()
+    return path
 
 
 def list_of_another_run(run: Staged) -> Path:
     """A list without its end."""
-    other = staged(run.directory.path.parents[2], run_id="tuesday")
-    run.directory.parameters.write_bytes(other.directory.parameters.read_bytes()[:-1])
-    return run.directory.parameters
+    other = staged(path_of(run.directory).parents[2], run_id="tuesday")
+    return written(run.directory.parameters, other.directory.parameters.content()[:-1])
 
 
-def edited(file: Path, **fields: Any) -> Path:
+def edited(place: Place, **fields: Any) -> Path:
     """Change fields of a JSON file."""
-    file.write_text(json.dumps({**json.loads(file.read_text()), **fields}))
-    return file
+    return written(place, json.dumps({**json.loads(place.content()), **fields}).encode())
 
 
 def count_changed(run: Staged) -> Path:
@@ -127,15 +128,15 @@ def fields_changed(run: Staged) -> Path:
 
 def manifest_of_another_list(run: Staged) -> Path:
     """A whole manifest, of another day."""
-    other = staged(run.directory.path.parents[2], run_id="tuesday", day=21)
-    shutil.copy(other.directory.manifest, run.directory.manifest)
-    return run.directory.manifest
+    other = staged(path_of(run.directory).parents[2], run_id="tuesday", day=21)
+    return written(run.directory.manifest, other.directory.manifest.content())
 
 
 def manifest_deleted(run: Staged) -> Path:
     """The manifest is gone."""
-    run.directory.manifest.unlink()
-    return run.directory.manifest
+    path = path_of(run.directory.manifest)
+    path.unlink()
+    return path
 
 
 def mark_edited(run: Staged) -> Path:
@@ -145,36 +146,34 @@ def mark_edited(run: Staged) -> Path:
 
 def mark_with_other_counts(run: Staged) -> Path:
     """The same with a seal that fits."""
-    found = json.loads(run.directory.validated.read_text())
+    found = json.loads(run.directory.validated.content())
     del found["seal"]
     write_sealed(run.directory.validated, {**found, "kinds": {"ok": COUNT - 1}})
-    return run.directory.validated
+    return path_of(run.directory.validated)
 
 
 def mark_of_another_list(run: Staged) -> Path:
     """Validate's account of another list."""
-    other = staged(run.directory.path.parents[2], run_id="tuesday")
+    other = staged(path_of(run.directory).parents[2], run_id="tuesday")
     validate(other)
-    shutil.copy(other.directory.validated, run.directory.validated)
-    return run.directory.validated
+    return written(run.directory.validated, other.directory.validated.content())
 
 
 def mark_cut(run: Staged) -> Path:
     """Validate's account without its end."""
-    run.directory.validated.write_bytes(run.directory.validated.read_bytes()[:-5])
-    return run.directory.validated
+    return written(run.directory.validated, run.directory.validated.content()[:-5])
 
 
 def mark_deleted(run: Staged) -> Path:
     """No account of validate's."""
-    run.directory.validated.unlink()
-    return run.directory.path
+    run.directory.validated.delete()
+    return path_of(run.directory)
 
 
 def unfinished_generation(run: Staged) -> Path:
     """A newer generation that came to its end, and that nobody has judged."""
     run.directory.shard(0).generation(2).mark_complete({})
-    return run.directory.path
+    return path_of(run.directory)
 
 
 FAULTS: list[Callable[[Staged], Path]] = [

@@ -14,8 +14,11 @@ from airflow_fanout import MongoLoadOperator, ValidateOperator
 from airflow_fanout.model.as_of import AsOf
 from airflow_fanout.model.outcome import Kind, Outcome, Record
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
+from airflow_fanout.staging.files import PRIVATE
+from airflow_fanout.staging.folder import FolderStore
 from airflow_fanout.staging.frozen import Manifest, Selection, freeze
 from airflow_fanout.staging.journal import JournalWriter
+from tests.staging.places import path_of
 
 AS_OF = datetime(2026, 11, 22, tzinfo=UTC)
 COUNT = 60
@@ -31,17 +34,19 @@ class Staged:
     @property
     def reference(self) -> dict[str, Any]:
         """What extract has returned."""
-        return {"directory": str(self.directory.path), "list": self.manifest.id}
+        return {"directory": str(self.directory), "list": self.manifest.id}
 
     @property
     def parts(self) -> list[Path]:
         """The files of the journal."""
-        return self.directory.shard(0).generation(1).parts()
+        return [path_of(part) for part in self.directory.shard(0).generation(1).parts()]
 
 
 def staged(staging: Path, *, run_id: str = "monday", version: int = 1, day: int = 22) -> Staged:
     """Freeze a list, and write the journal that a fetch would leave."""
-    directory = ReportDirectory.of(staging, dag_id="report", run_id=run_id, report="calls").new_list()
+    directory = ReportDirectory.of(
+        FolderStore(staging, PRIVATE), dag_id="report", run_id=run_id, report="calls"
+    ).new_list()
     manifest = freeze(
         (f"+12025550{index:03d}" for index in range(100, 100 + COUNT)),
         directory,
@@ -64,7 +69,7 @@ def write_part(run: Staged, indexes: range, version: int, *, first: bool) -> Non
     generation = run.directory.shard(0).generation(1)
     attempt = generation.new_try() if first else generation.newest_try()
     assert attempt is not None
-    number = len(list(attempt.iterdir()))
+    number = len(attempt.parts())
     journal = JournalWriter(attempt, iter([number]), list_id=run.manifest.id)
     for index in indexes:
         parameter = {"tel": f"+12025550{100 + index:03d}"}

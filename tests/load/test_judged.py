@@ -27,6 +27,7 @@ from tests.load.faults import (
 )
 from tests.load.staged import AS_OF, COUNT, Staged, load, staged, validate, write_part
 from tests.staging.nobody import as_nobody, closed, open_folder
+from tests.staging.places import path_of
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
@@ -72,7 +73,7 @@ def test_what_cant_be_read_is_named_and_never_counted_as_empty(
         folder.chmod(0o755 if folder.is_dir() else 0o644)
     collection.insert_one({"as_of": AS_OF, "tel": "+12025550199"})
     before = list(collection.find())
-    path = run.parts[1] if place == "part" else run.directory.path / place
+    path = run.parts[1] if place == "part" else path_of(run.directory) / place
 
     def both() -> list[str]:
         return [said(lambda: load(run, collection.name, "replace_run")), said(lambda: validate(run))]
@@ -125,7 +126,7 @@ def test_a_file_that_fetch_has_left_and_that_is_gone_fails_validate(staging: Pat
         with pytest.raises(AirflowFailException, match="results are lost") as caught:
             validate(run, min_coverage=0.1)
         assert str(file) in str(caught.value)
-        assert not run.directory.validated.exists()
+        assert not run.directory.validated.is_there()
 
 
 @pytest.mark.parametrize(
@@ -140,7 +141,7 @@ def test_what_isnt_as_it_was_frozen_is_not_validated(staging: Path, fault: Calla
     with pytest.raises(AirflowFailException) as caught:
         validate(run, min_coverage=0.0)
     assert str(file) in str(caught.value)
-    assert not run.directory.validated.exists()
+    assert not run.directory.validated.is_there()
 
 
 def test_copies_and_backups_in_the_journal_change_nothing(staging: Path) -> None:

@@ -16,8 +16,10 @@ from airflow_fanout import ExtractOperator, FanoutTaskGroup, MongoLoadOperator, 
 from airflow_fanout.adapters.reports import report_name
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.staging.directory import ListDirectory
+from airflow_fanout.staging.folder import list_at
 from harness.airflow.connections import mongo_connection
 from tests.load.staged import COUNT, Staged, staged, validate
+from tests.staging.places import path_of
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
@@ -54,7 +56,7 @@ def list_of(operator: ExtractOperator, map_index: int = -1) -> ListDirectory:
         "ti": SimpleNamespace(map_index=map_index, task_id=operator.task_id),
     }
     made: Any = operator.execute(context)
-    return ListDirectory(Path(made["directory"]))
+    return list_at(made["directory"])
 
 
 def test_two_reports_of_one_task_group_share_neither_directory_nor_history(staging: Path) -> None:
@@ -64,8 +66,12 @@ def test_two_reports_of_one_task_group_share_neither_directory_nor_history(stagi
             first, second = extract("calls"), extract("accounts")
         third = extract("numbers")
     lists = [list_of(one) for one in (first, second, third)]
-    assert {made.path.name for made in lists} == {"list-0001"}
-    assert [made.history.name for made in lists] == ["both.calls.jsonl", "both.accounts.jsonl", "numbers.jsonl"]
+    assert {path_of(made).name for made in lists} == {"list-0001"}
+    assert [path_of(made.history).name for made in lists] == [
+        "both.calls.jsonl",
+        "both.accounts.jsonl",
+        "numbers.jsonl",
+    ]
 
 
 def test_a_reports_own_group_names_it(staging: Path) -> None:
@@ -74,7 +80,7 @@ def test_a_reports_own_group_names_it(staging: Path) -> None:
         group = FanoutTaskGroup("calls", extract={"source": lambda: ["+12025550100"], "names": ("tel",)}, **REPORT)
         with group:
             other = extract("other")
-    assert [list_of(one).path.parent.name for one in (group.extract, other)] == ["calls", "calls.other"]
+    assert [path_of(list_of(one)).parent.name for one in (group.extract, other)] == ["calls", "calls.other"]
 
 
 def test_each_mapped_report_has_a_directory_and_a_history_of_its_own(staging: Path) -> None:
@@ -82,13 +88,13 @@ def test_each_mapped_report_has_a_directory_and_a_history_of_its_own(staging: Pa
     with DAG("daily", schedule=None):
         mapped = extract("calls")
     lists = [list_of(mapped, index) for index in (0, 1, 10, 1)]
-    assert [f"{made.path.parent.name}/{made.path.name}" for made in lists] == [
+    assert [f"{path_of(made).parent.name}/{path_of(made).name}" for made in lists] == [
         "calls@0/list-0001",
         "calls@1/list-0001",
         "calls@10/list-0001",
         "calls@1/list-0002",
     ]
-    assert [made.history.name for made in lists[:3]] == ["calls@0.jsonl", "calls@1.jsonl", "calls@10.jsonl"]
+    assert [path_of(made.history).name for made in lists[:3]] == ["calls@0.jsonl", "calls@1.jsonl", "calls@10.jsonl"]
     assert report_name("calls", None, -1) == "calls"
 
 

@@ -11,6 +11,7 @@ from airflow.sdk import DAG, BaseOperator
 
 from airflow_fanout import ExtractOperator, FanoutTaskGroup, HttpList, Request
 from airflow_fanout.staging.directory import ReportDirectory
+from airflow_fanout.staging.folder import FolderStore
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -45,8 +46,8 @@ def report(request: Any, source: Any = None, *, mongo: str = "mongo") -> FanoutT
 
 def given(task: BaseOperator, staging: Path, run_id: str) -> BaseOperator:
     """Return the task as Airflow has it in a run, with extract's output rendered."""
-    path = ReportDirectory.of(staging, dag_id="daily", run_id=run_id, report="calls").path
-    task.parameters = {"directory": str(path / "list-0002")}
+    lists = ReportDirectory.of(FolderStore(staging), dag_id="daily", run_id=run_id, report="calls")
+    task.parameters = {"directory": str(lists.numbered(2))}
     return task
 
 

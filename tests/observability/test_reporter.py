@@ -17,6 +17,7 @@ from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.progress import Progress
 from airflow_fanout.model.waits import Reason, Wait
 from airflow_fanout.staging.live import ProgressSnapshot
+from tests.staging.places import place
 
 LOG = logging.getLogger("fetch")
 OUTAGE = Wait(Reason.OUTAGE, "the API gives no answer", since=1795413785.0, until=1795414085.0)
@@ -27,7 +28,7 @@ ENDED = replace(GOING, kinds=Counter({Kind.OK: 19_980, Kind.HTTP_ERROR: 20}), se
 def reporter(folder: Path, store: dict[str, Any]) -> Reporter:
     """Return a reporter whose state store is a dict's."""
     state = SimpleNamespace(set=store.__setitem__)
-    return Reporter(LOG, TaskState({"task_state_store": state}, LOG), folder / "progress.json")  # type: ignore[arg-type] # what is used
+    return Reporter(LOG, TaskState({"task_state_store": state}, LOG), place(folder / "progress.json"))  # type: ignore[arg-type] # what is used
 
 
 def test_the_last_progress_is_what_the_task_returns(tmp_path: Path) -> None:
@@ -61,7 +62,7 @@ def test_a_state_store_that_fails_harms_nothing(tmp_path: Path, caplog: pytest.L
             raise error
 
         state = TaskState({"task_state_store": SimpleNamespace(set=refuse)}, LOG)
-        return Reporter(LOG, state, tmp_path / "p.json")  # type: ignore[arg-type] # as above
+        return Reporter(LOG, state, place(tmp_path / "p.json"))  # type: ignore[arg-type] # as above
 
     failing(ValueError("too large")).show(GOING)
     assert "The progress could not be shown: ValueError: too large" in caplog.text

@@ -8,9 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_fanout.staging.directory import LONGEST_NAME, ListDirectory, ReportDirectory, file_name
+from airflow_fanout.staging.directory import ReportDirectory
 from airflow_fanout.staging.errors import StagingLost
-from airflow_fanout.staging.files import read_json, write_whole
+from airflow_fanout.staging.files import write_whole
+from airflow_fanout.staging.folder import FolderStore, list_at
+from airflow_fanout.staging.layout import LONGEST_NAME, file_name
+from airflow_fanout.staging.sealed import read_json
+from airflow_fanout.staging.store import Place
+from tests.staging.places import path_of, place, report_at
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 LONG = st.text(st.sampled_from("aü.~"), min_size=60, max_size=400)
@@ -52,25 +57,26 @@ def test_the_usual_run_ids_stay_readable() -> None:
 
 def test_a_report_stays_inside_of_the_staging_area(tmp_path: Path) -> None:
     """Ids that look like paths are names below the staging area."""
-    report = ReportDirectory.of(tmp_path, dag_id="../up", run_id="/etc", report="..")
-    assert report.path.parent.parent.parent == tmp_path
-    assert report.path.resolve() == report.path
+    report = ReportDirectory.of(FolderStore(tmp_path), dag_id="../up", run_id="/etc", report="..")
+    path = path_of(report)
+    assert path.parent.parent.parent == tmp_path
+    assert path.resolve() == path
 
 
 def test_each_list_is_a_new_one(tmp_path: Path) -> None:
     """Running extract again makes another list; the older one is left as it is."""
-    report = ReportDirectory(tmp_path / "report")
+    report = report_at(tmp_path / "report")
     first = report.new_list()
-    (first.path / "note").write_text("mine")
+    (path_of(first) / "note").write_text("mine")
     second = report.new_list()
-    assert [first.path.name, second.path.name] == ["list-0001", "list-0002"]
-    assert (first.path / "note").read_text() == "mine"
+    assert [path_of(first).name, path_of(second).name] == ["list-0001", "list-0002"]
+    assert (path_of(first) / "note").read_text() == "mine"
 
 
 def test_two_at_the_same_moment_get_two_directories(tmp_path: Path) -> None:
     """However many tries begin at once, each gets a directory that no other has."""
-    generation = ListDirectory(tmp_path).shard(0).generation(1)
-    made: list[Path] = []
+    generation = list_at(str(tmp_path)).shard(0).generation(1)
+    made: list[Place] = []
     begin = threading.Barrier(16)
 
     def start() -> None:
@@ -82,24 +88,24 @@ def test_two_at_the_same_moment_get_two_directories(tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(path.name for path in made) == [f"try-{number:04d}" for number in range(1, 17)]
+    assert sorted(path_of(attempt).name for attempt in made) == [f"try-{number:04d}" for number in range(1, 17)]
 
 
 def test_parts_are_in_the_order_in_which_they_were_begun(tmp_path: Path) -> None:
     """A newer try comes after an older one, and the parts of a try follow their numbers; other files are no parts."""
-    generation = ListDirectory(tmp_path).shard(0).generation(1)
+    generation = list_at(str(tmp_path)).shard(0).generation(1)
     assert generation.parts() == []
     tries = [generation.new_try() for _ in range(11)]
-    wanted = [folder / f"part-{number:05d}.jsonl.zst" for folder in tries for number in range(11)]
-    for path in reversed(wanted):
-        path.touch()
-    (tries[0] / "part-00000.jsonl").touch()
+    wanted = [attempt.part(number) for attempt in tries for number in range(11)]
+    for part in reversed(wanted):
+        path_of(part).touch()
+    (path_of(tries[0]) / "part-00000.jsonl").touch()
     assert generation.parts() == wanted
 
 
 def test_the_current_generation_is_the_newest_whole_one(tmp_path: Path) -> None:
     """A new generation doesn't count before it is whole, unless there is no other."""
-    shard = ListDirectory(tmp_path).shard(3)
+    shard = list_at(str(tmp_path)).shard(3)
     assert (shard.current(), shard.newest()) == (0, 0)
     shard.generation(1).new_try()
     assert (shard.current(), shard.newest()) == (1, 1)
@@ -112,7 +118,7 @@ def test_the_current_generation_is_the_newest_whole_one(tmp_path: Path) -> None:
 
 def test_generations_are_told_for_each_shard(tmp_path: Path) -> None:
     """Every shard has its number in the account, also one that was never fetched."""
-    directory = ListDirectory(tmp_path)
+    directory = list_at(str(tmp_path))
     directory.shard(1).generation(4).new_try()
     assert directory.generations(3) == {"0": 0, "1": 4, "2": 0}
 
@@ -122,7 +128,7 @@ def test_a_whole_file_replaces_the_one_before(tmp_path: Path) -> None:
     path = tmp_path / "manifest.json"
     write_whole(path, b'{"count": 1}')
     write_whole(path, b'{"count": 2}')
-    assert read_json(path) == {"count": 2}
+    assert read_json(place(path)) == {"count": 2}
     assert [found.name for found in tmp_path.iterdir()] == ["manifest.json"]
 
 
@@ -152,9 +158,9 @@ def test_a_missing_file_is_told_as_lost(tmp_path: Path) -> None:
     """A manifest that isn't there is an error that names it, unless its absence means something."""
     path = tmp_path / "manifest.json"
     with pytest.raises(StagingLost) as caught:
-        read_json(path)
+        read_json(place(path))
     assert caught.value.path == str(path)
-    assert read_json(path, missing={}) == {}
+    assert read_json(place(path), missing={}) == {}
 
 
 def test_a_spoilt_file_is_told_as_lost(tmp_path: Path) -> None:
@@ -162,4 +168,4 @@ def test_a_spoilt_file_is_told_as_lost(tmp_path: Path) -> None:
     path = tmp_path / "validated.json"
     path.write_bytes(b'{"count": 1')
     with pytest.raises(StagingLost, match=r"validated\.json"):
-        read_json(path, missing={})
+        read_json(place(path), missing={})

@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_fanout import GeventFetchOperator, Request, ValidateOperator
 from airflow_fanout.model.as_of import AsOf
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
+from airflow_fanout.staging.folder import FolderStore
 from airflow_fanout.staging.frozen import Selection, freeze
 from tests.load import faults
 from tests.load.staged import AS_OF, Staged, staged
@@ -19,7 +20,7 @@ from tests.load.staged import AS_OF, Staged, staged
 
 def frozen(staging: Path, count: int, shards: int = 1) -> ListDirectory:
     """Freeze a list that nothing was fetched of."""
-    directory = ReportDirectory.of(staging, dag_id="report", run_id="monday", report="calls").new_list()
+    directory = ReportDirectory.of(FolderStore(staging), dag_id="report", run_id="monday", report="calls").new_list()
     freeze(
         (f"+12025550{index:03d}" for index in range(100, 100 + count)),
         directory,
@@ -34,11 +35,11 @@ def frozen(staging: Path, count: int, shards: int = 1) -> ListDirectory:
 
 def said(directory: ListDirectory, **options: Any) -> str:
     """Return what validate says when it fails."""
-    operator = ValidateOperator(task_id="validate", parameters={"directory": str(directory.path)}, **options)
+    operator = ValidateOperator(task_id="validate", parameters={"directory": str(directory)}, **options)
     context: Any = {}
     with pytest.raises(AirflowFailException) as caught:
         operator.execute(context)
-    assert not directory.validated.exists()
+    assert not directory.validated.is_there()
     return str(caught.value)
 
 

@@ -12,17 +12,18 @@ import pytest
 
 from airflow_fanout.adapters.border import airflow_errors, staging_mode
 from airflow_fanout.errors import BadSetting
-from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
+from airflow_fanout.staging.directory import ReportDirectory
 from airflow_fanout.staging.errors import StagingChanged, StagingDenied
-from airflow_fanout.staging.files import mode_of, open_file, read_file
+from airflow_fanout.staging.files import PRIVATE, is_there, listed, mode_of, open_file
+from airflow_fanout.staging.folder import FolderStore, list_at
 from airflow_fanout.staging.history import GoodRun, History
 from airflow_fanout.staging.journal import JournalWriter
-from airflow_fanout.staging.listing import is_there, listed, numbered, parts
 from airflow_fanout.staging.live import ProgressSnapshot, live
 from airflow_fanout.staging.open_failures import OpenFailure, OpenFailures
 from airflow_fanout.staging.sealed import write_sealed
 from tests.load.staged import AS_OF, staged
 from tests.staging.nobody import as_nobody, closed, open_folder
+from tests.staging.places import path_of, place, try_at
 
 
 @pytest.fixture(params=[0o022, 0o000, 0o077, 0o777], ids=oct)
@@ -35,7 +36,8 @@ def umask(request: pytest.FixtureRequest) -> Iterator[int]:
 
 def written(staging: Path, mode: int) -> None:
     """Write one file of each kind that a run has."""
-    made = ReportDirectory.of(staging, dag_id="report", run_id="monday", report="calls").new_list(mode)
+    store = FolderStore(staging, mode)
+    made = ReportDirectory.of(store, dag_id="report", run_id="monday", report="calls").new_list()
     write_sealed(made.manifest, {"count": 0})
     generation = made.shard(0).generation(1)
     journal = JournalWriter(generation.new_try())
@@ -44,8 +46,8 @@ def written(staging: Path, mode: int) -> None:
     generation.mark_complete({})
     ProgressSnapshot(at=AS_OF, total=1, done=1, ok=1, rate_per_s=1.0).write(made.shard(0).progress)
     write_sealed(made.validated, {})
-    History(made.history).add(GoodRun(as_of="2026", parameters=1, rows=1, null_share=0.0), mode)
-    failures = OpenFailures.of(staging, "report", mode)
+    History(made.history).add(GoodRun(as_of="2026", parameters=1, rows=1, null_share=0.0))
+    failures = OpenFailures.of(store, "report")
     failures.add(OpenFailure(run_id="monday", as_of=AS_OF, made_by="manual", since=datetime.now(UTC)))
 
 
@@ -105,7 +107,7 @@ def test_not_there_is_empty_and_not_readable_is_an_error() -> None:
     """For each place that is looked at: a run's tasks, histories, failures and the progress of a late run."""
     with open_folder() as staging:
         run = staged(staging)
-        history, failures = History(run.directory.history), OpenFailures.of(staging, "report")
+        history, failures = History(run.directory.history), OpenFailures.of(FolderStore(staging, PRIVATE), "report")
         history.add(GoodRun(as_of="2026", parameters=1, rows=1, null_share=0.0))
         failures.add(OpenFailure(run_id="monday", as_of=AS_OF, made_by="manual", since=AS_OF))
         for path in [staging, *staging.rglob("*")]:
@@ -113,15 +115,15 @@ def test_not_there_is_empty_and_not_readable_is_an_error() -> None:
         shard = run.directory.shard(0)
         part = run.parts[0]
         looks = {
-            run.directory.path / "journal": shard.current,
-            shard.path: shard.newest,
-            shard.generation(1).path: lambda: shard.generation(1).is_complete,
+            path_of(run.directory.journal): shard.current,
+            path_of(shard): shard.newest,
+            path_of(shard.generation(1)): lambda: shard.generation(1).is_complete,
             part.parent: shard.generation(1).parts,
-            part: lambda: read_file(part),
-            history.path: lambda: history.before("2027"),
-            failures.path: lambda: list(failures._all()),
-            run.directory.path.parents[1]: lambda: live(staging, "report", "monday"),
-            run.directory.path.parent: lambda: live(staging, "report", "monday"),
+            part: lambda: place(part).content(),
+            path_of(history.place): lambda: history.before("2027"),
+            path_of(failures): lambda: list(failures.failures()),
+            path_of(run.directory).parents[1]: lambda: live(FolderStore(staging), "report", "monday"),
+            path_of(run.directory).parent: lambda: live(FolderStore(staging), "report", "monday"),
         }
         for path, look in looks.items():
             with closed(path):
@@ -130,8 +132,8 @@ def test_not_there_is_empty_and_not_readable_is_an_error() -> None:
             assert str(error.filename).startswith(str(path))
     # The folder is gone now.
     assert (shard.current(), shard.newest(), shard.generation(1).is_complete) == (0, 0, False)
-    assert shard.generation(1).parts() == history.before("2027") == list(failures._all()) == []
-    assert live(staging, "report", "monday") == []
+    assert shard.generation(1).parts() == history.before("2027") == list(failures.failures()) == []
+    assert live(FolderStore(staging), "report", "monday") == []
 
 
 def test_the_error_says_who_may_not_and_whose_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,22 +172,22 @@ def test_only_exact_names_are_ours(tmp_path: Path) -> None:
         "retry-0001",
     ):
         (tmp_path / name).mkdir()
-    assert [number for number, _ in numbered(tmp_path, "try")] == [1, 2, 9999, 10000]
+    assert place(tmp_path).numbers("try") == [1, 2, 9999, 10000]
     folder = tmp_path / "try-0001"
     ours = ["part-00000.jsonl.zst", "part-99999.jsonl.zst", "part-100000.jsonl.zst"]
     others = ["part-00000 (copy).jsonl.zst", "part-00001.jsonl.zst~", ".nfs01", "part-00002.jsonl.zst.damaged"]
     for name in (*ours, *others):
         (folder / name).touch()
-    assert [path.name for path in parts(folder)] == ours
+    assert [path_of(part).name for part in try_at(folder).parts()] == ours
 
 
 def test_the_newest_try_is_the_one_with_the_highest_number(tmp_path: Path) -> None:
     """Also the ten-thousandth, which comes before the others in the alphabet."""
-    generation = ListDirectory(tmp_path).shard(0).generation(1)
+    generation = list_at(str(tmp_path)).shard(0).generation(1)
     for number in (9_998, 9_999):
-        (generation.path / f"try-{number}").mkdir(parents=True)
-    assert generation.new_try().name == "try-10000"
-    assert generation.newest_try() == generation.path / "try-10000"
+        path_of(generation.attempt(number)).mkdir(parents=True)
+    assert path_of(generation.new_try()).name == "try-10000"
+    assert generation.newest_try() == generation.attempt(10_000)
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "link to a folder"])
@@ -198,6 +200,6 @@ def test_what_isnt_a_file_is_never_read_as_one(tmp_path: Path, kind: str) -> Non
         path.mkdir()
     else:
         path.symlink_to(tmp_path)
-    for look in (open_file, read_file, is_there):
+    for look in (open_file, is_there, lambda path: place(path).content()):
         with pytest.raises(StagingChanged, match=f"{path} isn't a file"):
             look(path)

@@ -14,10 +14,12 @@ from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.as_of import AsOf
 from airflow_fanout.model.errors import BadParameter
-from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
+from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.errors import DuplicateParameter, StagingLost, UnknownSelection
-from airflow_fanout.staging.files import read_json, write_whole
+from airflow_fanout.staging.folder import list_at
 from airflow_fanout.staging.frozen import Manifest, Selection, freeze, read_manifest, read_parameters
+from airflow_fanout.staging.sealed import read_json
+from tests.staging.places import report_at
 
 AS_OF = AsOf(moment=datetime(2026, 11, 22, tzinfo=UTC), day="2026-11-22", source="data_interval")
 SAME_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -25,7 +27,7 @@ SAME_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixtur
 
 def frozen(tmp_path: Path, raw: Iterable[object], **options: Any) -> tuple[ListDirectory, Manifest]:
     """Freeze a source into a new list."""
-    directory = ReportDirectory(tmp_path).new_list()
+    directory = report_at(tmp_path).new_list()
     defaults: dict[str, Any] = {"names": (), "duplicates": "drop", "selection": Selection(), "shards": 1}
     return directory, freeze(raw, directory, as_of=AS_OF, **{**defaults, **options})
 
@@ -75,7 +77,7 @@ def test_duplicates_are_refused_where_the_author_says_so(tmp_path: Path) -> None
     assert caught.value.index == 2
     assert "+1202" not in str(caught.value)
     with pytest.raises(StagingLost):
-        read_manifest(ListDirectory(tmp_path / "list-0001"))
+        read_manifest(list_at(str(tmp_path / "list-0001")))
 
 
 def test_a_bad_parameter_is_named_by_its_place_in_the_source(tmp_path: Path) -> None:
@@ -172,7 +174,7 @@ def test_without_a_manifest_there_is_no_list(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         frozen(tmp_path, broken())
     with pytest.raises(StagingLost, match=r"manifest\.json isn't there"):
-        read_manifest(ListDirectory(tmp_path / "list-0001"))
+        read_manifest(list_at(str(tmp_path / "list-0001")))
 
 
 def test_a_manifest_is_plain_json(tmp_path: Path) -> None:
@@ -180,7 +182,7 @@ def test_a_manifest_is_plain_json(tmp_path: Path) -> None:
     directory, manifest = frozen(tmp_path, [("a", "b")], names=("x", "y"), shards=4)
     found = read_json(directory.manifest)
     assert found == {**asdict(manifest), "fields": ["x", "y"], "seal": manifest.id}
-    write_whole(directory.manifest, directory.manifest.read_bytes())
+    directory.manifest.put_whole(directory.manifest.content())
     assert read_manifest(directory) == manifest
 
 

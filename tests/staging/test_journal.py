@@ -19,6 +19,7 @@ from airflow_fanout.staging.journal import (
     read_records,
 )
 from airflow_fanout.staging.lines import LinesWriter
+from tests.staging.places import generation_at, path_of, place
 
 
 class Clock:
@@ -38,7 +39,7 @@ def record(index: int, result: object = "done") -> Record:
 @pytest.fixture
 def generation(tmp_path: Path) -> GenerationDirectory:
     """A generation without a try."""
-    return GenerationDirectory(tmp_path / "generation-0001")
+    return generation_at(tmp_path / "generation-0001")
 
 
 def write(generation: GenerationDirectory, indexes: range, result: object = "done") -> None:
@@ -115,7 +116,7 @@ def test_an_old_part_is_closed(generation: GenerationDirectory) -> None:
     writer.flush()
     writer.append(record(2))
     writer.close()
-    assert [path.name for path in generation.parts()] == ["part-00000.jsonl.zst", "part-00001.jsonl.zst"]
+    assert [path_of(part).name for part in generation.parts()] == ["part-00000.jsonl.zst", "part-00001.jsonl.zst"]
     assert [found.index for found in read_records(generation)] == [0, 1, 2]
 
 
@@ -128,7 +129,7 @@ def test_a_large_part_is_closed(generation: GenerationDirectory) -> None:
         writer.flush()
     writer.close()
     assert len(generation.parts()) == 2
-    assert PART_BYTES <= generation.parts()[0].stat().st_size < PART_BYTES * 1.3
+    assert PART_BYTES <= (generation.parts()[0].size() or 0) < PART_BYTES * 1.3
     assert [found.index for found in read_records(generation)] == list(range(9))
 
 
@@ -177,7 +178,7 @@ def test_a_writer_numbers_its_parts_as_it_is_asked_to(generation: GenerationDire
     for index in range(2):
         writer.append(record(index))
         writer.close()
-    assert [path.name for path in generation.parts()] == ["part-00007.jsonl.zst", "part-00010.jsonl.zst"]
+    assert [path_of(part).name for part in generation.parts()] == ["part-00007.jsonl.zst", "part-00010.jsonl.zst"]
 
 
 def test_a_part_has_at_least_eight_mebibytes_or_is_a_minute_old() -> None:
@@ -189,11 +190,11 @@ def test_a_part_that_is_shorter_than_it_was_is_refused_before_it_is_read(tmp_pat
     """One that has grown is fine, since only its first bytes are read; one that is gone is told as such."""
     (part := tmp_path / "part").write_bytes(b"0123456789" * 100)
     for size in (999, 1000):
-        Piece(part, size).check_size()
+        Piece(place(part), size).check_size()
     with pytest.raises(NotAsValidated, match="has 1,000 bytes, and validate has judged 1,001"):
-        Piece(part, 1001).check_size()
+        Piece(place(part), 1001).check_size()
     with pytest.raises(NotAsValidated, match="isn't there any more"):
-        Piece(tmp_path / "gone", 1).check_size()
+        Piece(place(tmp_path / "gone"), 1).check_size()
 
 
 @pytest.mark.parametrize("read", ["0a", "0c"])
@@ -202,7 +203,7 @@ def test_other_bytes_than_before_are_refused(
     tmp_path: Path, read: str, options: dict[str, bool], error: type[Exception]
 ) -> None:
     """The first reading says what the others must be, unless validate has said it."""
-    piece = Piece(tmp_path / "part", 1, **options)
+    piece = Piece(place(tmp_path / "part"), 1, **options)
     for _ in range(2):
         # Each time a text of its own.
         piece.confirm(b"0b".decode())
@@ -228,7 +229,7 @@ def test_a_journal_of_another_list_is_refused(generation: GenerationDirectory) -
 
 def test_a_line_that_is_no_record_is_damage(generation: GenerationDirectory) -> None:
     """What another program has written into the journal is told with the part's name."""
-    part = generation.new_try() / "part-00000.jsonl.zst"
+    part = generation.new_try().part(0)
     with LinesWriter(part) as lines:
         lines.append({"index": 0, "kind": "ok"})
         lines.append({"index": 1})

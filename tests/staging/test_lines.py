@@ -15,7 +15,10 @@ from hypothesis import strategies as st
 
 from airflow_fanout import codec
 from airflow_fanout.staging.errors import JournalDamaged
+from airflow_fanout.staging.folder import FolderStore
 from airflow_fanout.staging.lines import FRAME_BYTES, LinesWriter, read_lines
+from airflow_fanout.staging.store import Place
+from tests.staging.places import place
 
 FRAMES = st.lists(st.lists(st.dictionaries(st.text("abc"), st.integers()), max_size=5), max_size=5)
 SAME_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -24,7 +27,7 @@ SAME_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixtur
 def write(path: Path, frames: Sequence[Sequence[Any]]) -> list[bytes]:
     """Write values into a new file, a frame for each group; return the lines that must come back."""
     path.unlink(missing_ok=True)
-    with LinesWriter(path) as writer:
+    with LinesWriter(place(path)) as writer:
         for frame in frames:
             for value in frame:
                 writer.append(value)
@@ -36,7 +39,7 @@ def read_until_refused(path: Path) -> tuple[list[bytes], bool]:
     """Return the lines that a file gives out, and whether it was refused in the end."""
     found: list[bytes] = []
     try:
-        for line in read_lines(path):
+        for line in read_lines(place(path)):
             found.append(line)  # noqa: PERF402 - those before the error are wanted
     except JournalDamaged:
         return found, True
@@ -48,7 +51,7 @@ def read_until_refused(path: Path) -> tuple[list[bytes], bool]:
 def test_lines_come_back_in_order(tmp_path: Path, frames: list[list[dict[str, int]]]) -> None:
     """What was appended is read, line by line, however it was flushed."""
     path = tmp_path / "lines"
-    assert write(path, frames) == list(read_lines(path))
+    assert write(path, frames) == list(read_lines(place(path)))
 
 
 @given(FRAMES, st.floats(0, 1))
@@ -59,9 +62,9 @@ def test_a_cut_file_reads_as_its_first_lines(tmp_path: Path, frames: list[list[d
     lines = write(path, frames)
     size = int(path.stat().st_size * share)
     cut.write_bytes(path.read_bytes()[:size])
-    found = list(read_lines(cut))
+    found = list(read_lines(place(cut)))
     assert found == lines[: len(found)]
-    assert list(read_lines(path, size)) == found
+    assert list(read_lines(place(path), size)) == found
 
 
 def test_every_whole_frame_of_a_cut_file_is_read(tmp_path: Path) -> None:
@@ -69,7 +72,7 @@ def test_every_whole_frame_of_a_cut_file_is_read(tmp_path: Path) -> None:
     path, cut = tmp_path / "lines", tmp_path / "cut"
     frames = [[{"frame": frame, "line": line} for line in range(3)] for frame in range(3)]
     ends = []
-    with LinesWriter(path) as writer:
+    with LinesWriter(place(path)) as writer:
         for frame in frames:
             for value in frame:
                 writer.append(value)
@@ -79,7 +82,7 @@ def test_every_whole_frame_of_a_cut_file_is_read(tmp_path: Path) -> None:
     counts = []
     for size in range(len(data) + 1):
         cut.write_bytes(data[:size])
-        counts.append(len(list(read_lines(cut))))
+        counts.append(len(list(read_lines(place(cut)))))
     assert ends[-1] == len(data)
     assert counts == [3 * sum(end <= size for end in ends) for size in range(len(data) + 1)]
 
@@ -102,7 +105,7 @@ def test_a_changed_byte_never_gives_another_line(tmp_path: Path, data: st.DataOb
 def test_no_line_of_a_changed_frame_is_given_out(tmp_path: Path) -> None:
     """A frame is checked to its end before its first line is used, also one larger than what is read at once."""
     path = tmp_path / "lines"
-    writer = LinesWriter(path)
+    writer = LinesWriter(place(path))
     for number in range(100):
         writer.append(number)
     writer.flush()
@@ -125,7 +128,7 @@ def test_what_is_no_such_file_is_refused(tmp_path: Path, content: bytes) -> None
     path = tmp_path / "part-00000.jsonl.zst"
     path.write_bytes(content)
     with pytest.raises(JournalDamaged) as caught:
-        list(read_lines(path))
+        list(read_lines(place(path)))
     assert caught.value.part == str(path)
 
 
@@ -134,8 +137,8 @@ def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "lines"
     lines = write(path, [["first"]])
     with pytest.raises(FileExistsError):
-        LinesWriter(path)
-    assert list(read_lines(path)) == lines
+        LinesWriter(place(path))
+    assert list(read_lines(place(path))) == lines
 
 
 def test_what_was_flushed_survives_a_kill(tmp_path: Path) -> None:
@@ -144,7 +147,8 @@ def test_what_was_flushed_survives_a_kill(tmp_path: Path) -> None:
     program = (
         "import sys, pathlib, time\n"
         "from airflow_fanout.staging.lines import LinesWriter\n"
-        "writer = LinesWriter(pathlib.Path(sys.argv[1]))\n"
+        "from tests.staging.places import place\n"
+        "writer = LinesWriter(place(pathlib.Path(sys.argv[1])))\n"
         "writer.append('flushed'); writer.flush(); writer.append('waiting')\n"
         "print('ready', flush=True); time.sleep(60)\n"
     )
@@ -153,7 +157,7 @@ def test_what_was_flushed_survives_a_kill(tmp_path: Path) -> None:
         assert process.stdout
         assert process.stdout.readline() == b"ready\n"
         process.send_signal(signal.SIGKILL)
-    assert list(read_lines(path)) == [b'"flushed"']
+    assert list(read_lines(place(path))) == [b'"flushed"']
 
 
 def test_lines_are_flushed_by_themselves(tmp_path: Path) -> None:
@@ -161,12 +165,12 @@ def test_lines_are_flushed_by_themselves(tmp_path: Path) -> None:
     path = tmp_path / "lines"
     per_frame = -(-FRAME_BYTES // 20_005)
     readable = []
-    with LinesWriter(path) as writer:
+    with LinesWriter(place(path)) as writer:
         for number in range(40):
             writer.append(f"{number:020002d}")
-            readable.append(len(list(read_lines(path))))
+            readable.append(len(list(read_lines(place(path)))))
     assert readable == [(number + 1) // per_frame * per_frame for number in range(40)]
-    assert len(list(read_lines(path))) == 40
+    assert len(list(read_lines(place(path)))) == 40
 
 
 def test_line_breaks_in_values_break_no_lines(tmp_path: Path) -> None:
@@ -174,13 +178,13 @@ def test_line_breaks_in_values_break_no_lines(tmp_path: Path) -> None:
     values = ["a\nb\r\nc", {"\n": "\u2028"}]
     path = tmp_path / "lines"
     write(path, [values])
-    assert [codec.decode(line) for line in read_lines(path)] == values
+    assert [codec.decode(line) for line in read_lines(place(path))] == values
 
 
 def test_half_a_frame_is_taken_back(tmp_path: Path) -> None:
     """When the disk is full in the middle of a frame, what was written before stays readable, and what comes after."""
     path = tmp_path / "lines.zst"
-    writer = LinesWriter(path)
+    writer = LinesWriter(place(path))
     writer.append("first")
     writer.flush()
     writer.append(os.urandom(100_000).hex())
@@ -191,10 +195,10 @@ def test_half_a_frame_is_taken_back(tmp_path: Path) -> None:
             writer.flush()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert list(read_lines(path)) == [b'"first"']
+    assert list(read_lines(place(path))) == [b'"first"']
     writer.append("last")
     writer.close()
-    assert list(read_lines(path)) == [b'"first"', b'"last"']
+    assert list(read_lines(place(path))) == [b'"first"', b'"last"']
 
 
 def test_a_closed_file_is_on_the_disk(tmp_path: Path) -> None:
@@ -203,9 +207,9 @@ def test_a_closed_file_is_on_the_disk(tmp_path: Path) -> None:
 
     def sync(descriptor: int) -> None:
         os.fsync(descriptor)
-        synced.append([os.fstat(descriptor).st_ino, *read_lines(path)])
+        synced.append([os.fstat(descriptor).st_ino, *read_lines(place(path))])
 
-    writer = LinesWriter(path, sync=sync)
+    writer = LinesWriter(Place(FolderStore(tmp_path, sync=sync), path.name))
     writer.append("first")
     writer.flush()
     writer.append("last")

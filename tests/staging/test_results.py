@@ -9,16 +9,18 @@ from hypothesis import strategies as st
 
 from airflow_fanout.model.as_of import AsOf
 from airflow_fanout.model.outcome import Kind, Outcome, Record
-from airflow_fanout.staging.directory import GenerationDirectory, ListDirectory, ReportDirectory
+from airflow_fanout.staging.directory import GenerationDirectory, ListDirectory
 from airflow_fanout.staging.errors import StagingChanged
+from airflow_fanout.staging.folder import list_at
 from airflow_fanout.staging.frozen import Manifest, Selection, freeze, read_manifest
 from airflow_fanout.staging.journal import JournalWriter
 from airflow_fanout.staging.results import Results
+from tests.staging.places import path_of, report_at, written
 
 
 def frozen(folder: Path, count: int, shards: int = 1) -> tuple[ListDirectory, Manifest]:
     """Freeze a list of so many parameters."""
-    directory = ReportDirectory(folder).new_list()
+    directory = report_at(folder).new_list()
     manifest = freeze(
         (f"p{index}" for index in range(count)),
         directory,
@@ -33,7 +35,7 @@ def frozen(folder: Path, count: int, shards: int = 1) -> tuple[ListDirectory, Ma
 
 def id_of(generation: GenerationDirectory) -> str:
     """Return the id of the list that a generation belongs to."""
-    return read_manifest(ListDirectory(generation.path.parents[2])).id
+    return read_manifest(list_at(str(path_of(generation).parents[2]))).id
 
 
 def write(generation: GenerationDirectory, *outcomes: tuple[int, Kind], result: str = "x") -> JournalWriter:
@@ -145,14 +147,14 @@ def test_results_that_change_while_they_are_judged_are_refused(tmp_path: Path) -
     results = Results(directory, manifest)
     assert kinds(results) == dict.fromkeys(range(3), Kind.OK)
     (part,) = generation.parts()
-    before = part.read_bytes()
-    part.unlink()
-    write_again = JournalWriter(part.parent, list_id=manifest.id)
+    before = part.content()
+    part.delete()
+    write_again = JournalWriter(generation.attempt(1), list_id=manifest.id)
     for index in range(3):
         write_again.append(Record.of(index, f"p{index}", Outcome(Kind.OK, result="y"), 1, 1.0))
     write_again.close()
     with pytest.raises(StagingChanged, match="was changed while it was read"):
         kinds(results)
-    part.write_bytes(before[: len(before) // 2])
+    written(part, before[: len(before) // 2])
     with pytest.raises(StagingChanged, match="was changed while it was read"):
         kinds(results)

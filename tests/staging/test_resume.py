@@ -12,6 +12,8 @@ from airflow_fanout.model.outcome import Kind, Outcome, Record
 from airflow_fanout.staging.directory import GenerationDirectory
 from airflow_fanout.staging.journal import JournalWriter, read_records
 from airflow_fanout.staging.resume import resume, resume_within
+from airflow_fanout.staging.store import Place
+from tests.staging.places import generation_at, path_of, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,7 +28,7 @@ TRIES = st.lists(st.lists(st.lists(ENDS, min_size=1, max_size=8), max_size=4), m
 @pytest.fixture
 def generation(tmp_path: Path) -> GenerationDirectory:
     """A generation without a try."""
-    return GenerationDirectory(tmp_path / "generation-0001")
+    return generation_at(tmp_path / "generation-0001")
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +65,7 @@ def good(ends: Iterable[tuple[int, Kind]]) -> set[int]:
 def test_the_newest_trys_word_counts(folder: Path, tries: list[list[list[tuple[int, Kind]]]]) -> None:
     """Of all records of all tries, in their order, an index's last one says whether it is done."""
     with TemporaryDirectory(dir=folder) as name:
-        generation = GenerationDirectory(Path(name))
+        generation = generation_at(Path(name))
         for flushes in tries:
             write(generation, flushes)
         assert done(generation) == good(end for flushes in tries for flush in flushes for end in flush)
@@ -74,9 +76,9 @@ def test_a_damaged_part_counts_whole_or_not_at_all(folder: Path, data: st.DataOb
     """Bytes that were changed anywhere put a part aside, or look like its torn end; no record is made of them."""
     flushes = data.draw(st.lists(st.lists(ENDS, min_size=1, max_size=8), min_size=1, max_size=4))
     with TemporaryDirectory(dir=folder) as name:
-        generation = GenerationDirectory(Path(name))
+        generation = generation_at(Path(name))
         write(generation, flushes)
-        [part] = generation.parts()
+        [part] = map(path_of, generation.parts())
         content = bytearray(part.read_bytes())
         for place in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=3)):
             content[place] ^= data.draw(st.integers(1, 255))
@@ -84,7 +86,7 @@ def test_a_damaged_part_counts_whole_or_not_at_all(folder: Path, data: st.DataOb
         finished, damaged = resume(generation, INDEXES)
         found = {index for index in INDEXES if index in finished}
         aside = part.with_name(f"{part.name}.damaged")
-        assert (damaged == [part]) is aside.exists() is not part.exists()
+        assert ([*map(path_of, damaged)] == [part]) is aside.exists() is not part.exists()
         if damaged:
             assert found == set()
         else:
@@ -98,16 +100,16 @@ def test_a_torn_part_counts_to_its_last_whole_frame(folder: Path, data: st.DataO
     """What a kill cut off is fetched again; what was flushed before it isn't, and nothing is put aside."""
     flushes = data.draw(st.lists(st.lists(ENDS, min_size=1, max_size=8), min_size=1, max_size=4))
     with TemporaryDirectory(dir=folder) as name:
-        generation = GenerationDirectory(Path(name))
+        generation = generation_at(Path(name))
         journal = JournalWriter(generation.new_try())
         sizes = []
         for flush in flushes:
             for index, kind in flush:
                 journal.append(Record.of(index, f"p{index}", Outcome(kind), 1, 1.0))
             journal.flush()
-            sizes.append(generation.parts()[0].stat().st_size)
+            sizes.append(path_of(generation.parts()[0]).stat().st_size)
         journal.close()
-        [part] = generation.parts()
+        [part] = map(path_of, generation.parts())
         size = data.draw(st.integers(0, sizes[-1]))
         part.write_bytes(part.read_bytes()[:size])
         whole = sum(end <= size for end in sizes)
@@ -121,7 +123,7 @@ def test_only_the_damaged_part_is_lost(generation: GenerationDirectory) -> None:
     write(generation, [[(2, Kind.OK), (0, Kind.TIMEOUT)]])
     write(generation, [[(3, Kind.OK)]])
     damaged = generation.parts()[1]
-    damaged.write_bytes(damaged.read_bytes()[:-1] + b"?")
+    written(damaged, damaged.content()[:-1] + b"?")
     assert resume(generation, INDEXES)[1] == [damaged]
     assert done(generation) == {0, 1, 3}
     assert resume(generation, INDEXES)[1] == []
@@ -132,7 +134,7 @@ def test_a_part_of_anything_is_no_end(generation: GenerationDirectory, content: 
     """An empty part, or one of other bytes, takes nobody's records with it and raises nothing."""
     write(generation, [[(0, Kind.OK)]])
     write(generation, [[(1, Kind.OK)]])
-    generation.parts()[0].write_bytes(content)
+    written(generation.parts()[0], content)
     assert done(generation) == {1}
 
 
@@ -150,8 +152,8 @@ def test_a_part_of_another_list_is_put_aside(generation: GenerationDirectory) ->
         journal.append(Record.of(len(list_id), "p", Outcome(Kind.OK, result="x"), 1, 1.0))
         journal.close()
     foreign = generation.parts()[1]
-    copied = generation.parts()[0].with_name("part-00007.jsonl.zst")
-    copied.write_bytes(generation.parts()[0].read_bytes())
+    copied = generation.attempt(1).part(7)
+    written(copied, generation.parts()[0].content())
     finished, damaged = resume(generation, INDEXES, "mine")
     assert damaged == [copied, foreign]
     assert [index for index in INDEXES if index in finished] == [len("mine")]
@@ -168,11 +170,11 @@ def test_a_part_that_another_process_has_put_aside_is_passed_over(generation: Ge
 
         listed = generation.parts()
 
-        def parts(self) -> list[Path]:
+        def parts(self) -> list[Place]:
             return self.listed
 
-    Earlier.listed[1].rename(Earlier.listed[1].with_name("part-00000.jsonl.zst.damaged"))
-    finished, damaged = resume(Earlier(generation.path), INDEXES)
+    path_of(Earlier.listed[1]).rename(path_of(Earlier.listed[1]).with_name("part-00000.jsonl.zst.damaged"))
+    finished, damaged = resume(Earlier(generation.store, generation.key), INDEXES)
     assert [index for index in INDEXES if index in finished] == [0, 2]
     assert damaged == []
 
@@ -182,7 +184,8 @@ def test_what_one_try_has_ended_is_done_whatever_its_outcome(generation: Generat
     write(generation, [[(1, Kind.OK)]])
     done_before, _ = resume(generation, INDEXES)
     write(generation, [[(1, Kind.OK), (2, Kind.TIMEOUT)], [(3, Kind.OK), (2, Kind.OK), (99, Kind.OK)]])
-    attempt = generation.parts()[-1].parent
+    attempt = generation.newest_try()
+    assert attempt is not None
     assert list(resume_within(attempt, done_before)) == [Kind.TIMEOUT, Kind.OK]
     assert [index for index in INDEXES if index in done_before] == [1, 2, 3]
     assert list(resume_within(attempt, done_before)) == []

@@ -8,11 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_fanout.staging.directory import ListDirectory, ReportDirectory, file_name, text_of
-from airflow_fanout.staging.files import write_whole
+from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
+from airflow_fanout.staging.folder import FolderStore
 from airflow_fanout.staging.history import GoodRun, History
-from airflow_fanout.staging.sweep import RunDirectory, Sweep
+from airflow_fanout.staging.layout import file_name, text_of
+from airflow_fanout.staging.leftovers import Leftovers
+from airflow_fanout.staging.store import StagedRun
 from tests.staging.nobody import as_nobody, open_folder
+from tests.staging.places import path_of, written
 
 RUN = "manual__2026-11-22T06:15:07+00:00"
 OLD = 1_000_000.0
@@ -20,13 +23,17 @@ OLD = 1_000_000.0
 
 def new_list(staging: Path, *, dag_id: str = "report", run_id: str = RUN) -> ListDirectory:
     """Make the directory of a list with one file in its journal, all of it old."""
-    made = ReportDirectory.of(staging, dag_id=dag_id, run_id=run_id, report="calls").new_list()
-    part = made.shard(0).generation(1).new_try() / "part-00000.jsonl.zst"
-    part.write_bytes(b"x" * 1000)
-    made.manifest.write_bytes(b"{}")
+    made = ReportDirectory.of(FolderStore(staging), dag_id=dag_id, run_id=run_id, report="calls").new_list()
+    written(made.shard(0).generation(1).new_try().part(0), b"x" * 1000)
+    written(made.manifest, b"{}")
     for path in [*staging.rglob("*")]:
         os.utime(path, (OLD, OLD))
     return made
+
+
+def runs(staging: Path) -> list[StagedRun]:
+    """Return the runs that are found, whatever is left."""
+    return list(FolderStore(staging).runs(Leftovers()))
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=300))
@@ -42,7 +49,7 @@ def test_the_runs_of_all_dags_are_found(tmp_path: Path) -> None:
     for dag_id, run_id in ids:
         new_list(tmp_path, dag_id=dag_id, run_id=run_id)
         new_list(tmp_path, dag_id=dag_id, run_id=run_id)
-    assert sorted((run.dag_id, run.run_id) for run in Sweep(tmp_path).runs()) == sorted(ids)
+    assert sorted((run.dag_id, run.run_id) for run in runs(tmp_path)) == sorted(ids)
 
 
 def test_what_is_no_run_is_left_alone(tmp_path: Path) -> None:
@@ -50,8 +57,8 @@ def test_what_is_no_run_is_left_alone(tmp_path: Path) -> None:
     History(new_list(tmp_path).history).add(GoodRun(as_of="2026", parameters=1, rows=1, null_share=0.0))
     (tmp_path / "elsewhere" / "of somebody").mkdir(parents=True)
     (tmp_path / "report" / "notes.txt").write_text("mine")
-    assert [run.run_id for run in Sweep(tmp_path).runs()] == [RUN]
-    assert list(Sweep(tmp_path / "nowhere").runs()) == []
+    assert [run.run_id for run in runs(tmp_path)] == [RUN]
+    assert runs(tmp_path / "nowhere") == []
 
 
 @pytest.mark.parametrize(
@@ -60,9 +67,9 @@ def test_what_is_no_run_is_left_alone(tmp_path: Path) -> None:
 def test_a_run_is_as_young_as_its_youngest_file(tmp_path: Path, touched: str) -> None:
     """Whatever is written, a record in the depth of the journal or a list's manifest, the run has changed then."""
     made = new_list(tmp_path)
-    (run,) = Sweep(tmp_path).runs()
+    (run,) = runs(tmp_path)
     assert run.changed() == OLD
-    os.utime(made.path / touched, (OLD + 500, OLD + 500))
+    os.utime(path_of(made) / touched, (OLD + 500, OLD + 500))
     assert run.changed() == OLD + 500
 
 
@@ -70,7 +77,7 @@ def test_a_new_file_is_a_change(tmp_path: Path) -> None:
     """A try that has only begun counts, before it has written anything."""
     made = new_list(tmp_path)
     made.shard(0).generation(1).new_try()
-    (run,) = Sweep(tmp_path).runs()
+    (run,) = runs(tmp_path)
     assert run.changed() > OLD
 
 
@@ -79,32 +86,33 @@ def test_a_removed_run_is_gone_and_its_neighbours_are_not(tmp_path: Path) -> Non
     made = new_list(tmp_path)
     History(made.history).add(GoodRun(as_of="2026", parameters=1, rows=1, null_share=0.0))
     new_list(tmp_path, run_id="another")
-    (run,) = [run for run in Sweep(tmp_path).runs() if run.run_id == RUN]
+    (run,) = [run for run in runs(tmp_path) if run.run_id == RUN]
     assert run.remove() >= 1002
-    assert not run.path.exists()
+    assert not Path(str(run)).exists()
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == [".history", "another"]
 
 
 def test_a_removal_that_was_broken_off_is_finished_later(tmp_path: Path) -> None:
     """Half a directory is nobody's run, and the next sweep removes it."""
     new_list(tmp_path)
-    (run,) = Sweep(tmp_path).runs()
-    half = run.path.rename(run.path.with_name(".removed-0123456789abcdef"))
-    assert list(Sweep(tmp_path).runs()) == []
-    Sweep(tmp_path).finish_removals()
+    (run,) = runs(tmp_path)
+    path = Path(str(run))
+    half = path.rename(path.with_name(".removed-0123456789abcdef"))
+    assert runs(tmp_path) == []
+    FolderStore(tmp_path).finish_removals(Leftovers())
     assert not half.exists()
 
 
 def test_files_may_vanish_while_they_are_looked_at(tmp_path: Path) -> None:
     """A run that is alive renames its files: that is a change, and no error."""
     made = new_list(tmp_path)
-    (run,) = Sweep(tmp_path).runs()
-    write_whole(made.manifest, b"{}")
+    (run,) = runs(tmp_path)
+    made.manifest.put_whole(b"{}")
     over = threading.Event()
 
     def rewrite() -> None:
         while not over.is_set():
-            write_whole(made.manifest, b"{}")
+            made.manifest.put_whole(b"{}")
 
     writer = threading.Thread(target=rewrite)
     writer.start()
@@ -115,22 +123,23 @@ def test_files_may_vanish_while_they_are_looked_at(tmp_path: Path) -> None:
         writer.join()
 
 
-def clean(sweep: Sweep) -> list[RunDirectory]:
-    """Remove all runs of a staging area; return those that are gone."""
-    gone = []
-    sweep.finish_removals()
-    for run in sweep.runs():
-        with sweep.going_on():
+def clean(staging: Path) -> tuple[list[StagedRun], Leftovers]:
+    """Remove all runs of a staging area; return those that are gone, and what was left."""
+    gone, left = [], Leftovers()
+    store = FolderStore(staging)
+    store.finish_removals(left)
+    for run in store.runs(left):
+        with left.going_on():
             run.changed()
             run.remove()
             gone.append(run)
-    return gone
+    return gone, left
 
 
 def test_symbolic_links_are_never_followed(tmp_path: Path) -> None:
     """A linked DAG, a linked run and a linked rest of a removal lead elsewhere: all of it stays, and the links do."""
     staging, elsewhere = tmp_path / "staging", tmp_path / "elsewhere"
-    target = new_list(elsewhere, run_id="precious").path.parents[1]
+    target = path_of(new_list(elsewhere, run_id="precious")).parents[1]
     (elsewhere / "report" / ".removed-1").mkdir()
     new_list(staging)
     links = {
@@ -141,13 +150,13 @@ def test_symbolic_links_are_never_followed(tmp_path: Path) -> None:
     }
     for link, to in links.items():
         link.symlink_to(to)
-    sweep = Sweep(staging)
-    assert [run.run_id for run in clean(sweep)] == [RUN]
+    gone, left = clean(staging)
+    assert [run.run_id for run in gone] == [RUN]
     assert all(link.is_symlink() for link in links)
     assert (target / "calls" / "list-0001" / "manifest.json").exists()
     assert (elsewhere / "report" / ".removed-1").exists()
-    assert {entry.path for entry in sweep.left} == set(links)
-    assert [entry for entry in sweep.left if entry.is_failure] == []
+    assert {entry.address for entry in left} == {*map(str, links)}
+    assert [entry for entry in left if entry.is_failure] == []
 
 
 def test_a_link_inside_of_a_run_goes_and_what_it_leads_to_stays(tmp_path: Path) -> None:
@@ -155,9 +164,9 @@ def test_a_link_inside_of_a_run_goes_and_what_it_leads_to_stays(tmp_path: Path) 
     made = new_list(tmp_path / "staging")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "file").write_text("mine")
-    (made.path / "link").symlink_to(tmp_path / "mine")
-    assert len(clean(Sweep(tmp_path / "staging"))) == 1
-    assert not made.path.exists()
+    (path_of(made) / "link").symlink_to(tmp_path / "mine")
+    assert len(clean(tmp_path / "staging")[0]) == 1
+    assert not path_of(made).exists()
     assert (tmp_path / "mine" / "file").read_text() == "mine"
 
 
@@ -168,7 +177,7 @@ def test_one_bad_entry_does_not_stop_the_rest() -> None:
             new_list(staging, dag_id=dag_id)
         (staging / "README").write_text("not ours")
         (staging / "lost+found").mkdir()
-        run = ReportDirectory.of(staging, dag_id="b_closed_run", run_id=RUN, report="calls").path
+        run = path_of(ReportDirectory.of(FolderStore(staging), dag_id="b_closed_run", run_id=RUN, report="calls"))
         for path in [staging, *staging.rglob("*")]:
             os.chown(path, 65534, 65534)
         for closed in (staging / "a_closed_dag", run.parent, staging / "lost+found"):
@@ -177,10 +186,9 @@ def test_one_bad_entry_does_not_stop_the_rest() -> None:
         (staging / "d_locked").chmod(0o500)
 
         def cleaned() -> tuple[list[str | None], list[str], list[str]]:
-            sweep = Sweep(staging)
-            gone = [run.dag_id for run in clean(sweep)]
-            failures = [str(entry.path) for entry in sweep.left if entry.is_failure]
-            return gone, failures, [str(entry) for entry in sweep.left if not entry.is_failure]
+            gone, left = clean(staging)
+            failures = [entry.address for entry in left if entry.is_failure]
+            return [run.dag_id for run in gone], failures, [str(entry) for entry in left if not entry.is_failure]
 
         gone, failures, strays = as_nobody(cleaned)
         assert gone == ["z_good"]

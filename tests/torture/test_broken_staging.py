@@ -18,11 +18,14 @@ from airflow_fanout.launch.messages import Finished
 from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import FetchSettings
-from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
+from airflow_fanout.staging.directory import ReportDirectory
 from airflow_fanout.staging.errors import StagingFailed
+from airflow_fanout.staging.files import PRIVATE
+from airflow_fanout.staging.folder import FolderStore, list_at
 from airflow_fanout.staging.journal import read_records
 from harness.service import DemoService
 from tests.engine.harness import journal, listened, run
+from tests.staging.places import path_of
 from tests.torture.fetches import calls_of
 
 if TYPE_CHECKING:
@@ -65,7 +68,7 @@ def service() -> Iterator[DemoService]:
 
 def done(todo: Job) -> set[str]:
     """Return the numbers with a good outcome in the journal."""
-    found = read_records(journal(ListDirectory(todo.directory)))
+    found = read_records(journal(list_at(todo.directory)))
     return {record.parameter["tel"] for record in found if record.kind is Kind.OK}
 
 
@@ -132,7 +135,7 @@ def test_file_that_may_not_grow(tmp_path: Path, service: DemoService) -> None:
 def test_journal_that_is_no_folder(tmp_path: Path, service: DemoService) -> None:
     """A journal that can't be written at all: the error names the path, and no request is sent before."""
     todo = calls_of(service, tmp_path, NUMBER, HOW)
-    in_the_way = todo.directory / "journal"
+    in_the_way = path_of(list_at(todo.directory).journal)
     in_the_way.write_text("")
     said = failure(todo)
     assert "Not a directory" in said
@@ -154,8 +157,8 @@ def test_staging_that_is_read_only(disk: Path, service: DemoService, monkeypatch
     said = failure(todo)
     print(f"\n{said}")
     assert "Read-only file system" in said
-    assert str(todo.directory) in said
-    report = ReportDirectory.of(disk, dag_id="dag", run_id="another", report="report")
+    assert todo.directory in said
+    report = ReportDirectory.of(FolderStore(disk, PRIVATE), dag_id="dag", run_id="another", report="report")
     with pytest.raises(StagingFailed, match="must be writable") as caught, airflow_errors():
         report.new_list()
     print(caught.value)

@@ -23,7 +23,7 @@ from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import FetchSettings, Throttle, Timeouts
 from airflow_fanout.mongo.documents import Shape, encoded, parameter_and_result
 from airflow_fanout.mongo.write import write
-from airflow_fanout.staging.directory import ListDirectory
+from airflow_fanout.staging.folder import list_at
 from airflow_fanout.staging.frozen import read_manifest
 from airflow_fanout.staging.journal import read_records
 from airflow_fanout.staging.results import Results
@@ -98,7 +98,7 @@ def count(service: DemoService, todo: Job) -> Count:
 
 def records(todo: Job) -> Iterator[Any]:
     """Yield what the journal holds."""
-    return iter(read_records(journal(ListDirectory(todo.directory))))
+    return iter(read_records(journal(list_at(todo.directory))))
 
 
 class Killer(threading.Thread):
@@ -180,7 +180,7 @@ def test_torture(service: DemoService, tmp_path: Path, mongo_uri: str) -> None:
 
 def assert_whole(todo: Job, service: DemoService, before: Count) -> None:
     """Check the journal against the list, and the service's counters against the journal."""
-    directory = ListDirectory(todo.directory)
+    directory = list_at(todo.directory)
     results = Results(directory, read_manifest(directory))
     counting = list(results.records())
     assert not list(results.missing())
@@ -195,7 +195,7 @@ def assert_whole(todo: Job, service: DemoService, before: Count) -> None:
 
 def assert_loaded(todo: Job, mongo_uri: str) -> None:
     """Load the results as the load task does; check that there is one document for each parameter."""
-    directory = ListDirectory(todo.directory)
+    directory = list_at(todo.directory)
     manifest = read_manifest(directory)
     shape = Shape(key=("tel",), as_of=manifest.moment, document=parameter_and_result)
     with MongoClient[dict[str, Any]](mongo_uri) as client:

@@ -30,9 +30,10 @@ from airflow_fanout.validation.checks.unique import Unique
 from airflow_fanout.validation.inspection import Inspection
 from airflow_fanout.validation.verdict import Finding
 from tests.ids import plain_repr
+from tests.staging.places import place
 
 NOW = "2026-06-15T00:00:00+00:00"
-NOWHERE = History(Path("nowhere") / "history.jsonl")
+NOWHERE = History(place(Path("nowhere") / "history.jsonl"))
 PARAMETER = {"tel": "+12025550143"}
 ANY_RUN = GoodRun(as_of=NOW, parameters=1, rows=1, null_share=0.0)
 
@@ -269,7 +270,7 @@ def test_a_share_is_from_0_to_1(share: Any) -> None:
 
 def past(path: Path, *rows: int, nulls: float = 0.0) -> History:
     """Return a history of a good run a day, the last one just before now."""
-    history = History(path / "history.jsonl")
+    history = History(place(path / "history.jsonl"))
     for number, count in enumerate(rows):
         day = f"2026-06-{15 - len(rows) + number:02d}T00:00:00+00:00"
         history.add(GoodRun(as_of=day, parameters=100, rows=count, null_share=nulls))
@@ -328,7 +329,7 @@ def test_the_account_of_a_drift_says_how_to_accept_it(tmp_path: Path) -> None:
     history = past(tmp_path, 2000, 2000, 2000)
     assert drift(history, 3, 0.5) == (
         "3 rows, usually 2,000; 50.0 % of the outcomes are null, usually 0.0 % (the median of 3 good runs). "
-        f"If this is the new normal, remove {history.path}: the next runs start a new comparison."
+        f"If this is the new normal, remove {history.place}: the next runs start a new comparison."
     )
 
 
@@ -528,6 +529,7 @@ from airflow_fanout.validation.checks.running import CheckContext
 from airflow_fanout.validation.inspection import Inspection
 from airflow_fanout.staging.history import GoodRun, History
 from airflow_fanout.model.outcome import Kind, Outcome, Record
+from tests.staging.places import place
 
 count = int(sys.argv[1])
 
@@ -539,7 +541,7 @@ def records():
 schema = {"properties": {"calls": {"items": {"properties": {"s": {"minimum": 0}}}}}}
 counted = CustomCheck(lambda pairs: str(sum(1 for _ in pairs)))
 checks = (ResultSchema(schema), Unique("id"), MaxEmpty(0.1), Drift(), counted)
-case = CheckContext(records=records, history=History(Path("none.jsonl")))
+case = CheckContext(records=records, history=History(place(Path("none.jsonl"))))
 with Inspection(checks, case) as inspection:
     for record in records():
         inspection.add(record)

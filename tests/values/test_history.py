@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
+from airflow_fanout.staging.directory import ReportDirectory
+from airflow_fanout.staging.folder import FolderStore
 from airflow_fanout.staging.history import LARGEST_BYTES, MOST_RUNS, GoodRun, History
+from tests.staging.places import path_of, place
 
 if TYPE_CHECKING:
     import pytest
@@ -25,7 +27,7 @@ def run(number: int, rows: int = 100) -> GoodRun:
 
 def history(path: Path, *runs: GoodRun) -> History:
     """Return a history of runs, added in this order."""
-    made = History(path / "history.jsonl")
+    made = History(place(path / "history.jsonl"))
     for one in runs:
         made.add(one)
     return made
@@ -62,9 +64,9 @@ def test_the_past_is_the_last_run_of_each_earlier_date(
 def test_a_line_that_was_cut_costs_itself_only(tmp_path: Path) -> None:
     """After a full disk has cut a line, the runs before and after it are there."""
     found = history(tmp_path, run(1))
-    whole = found.path.read_bytes()
+    whole = path_of(found.place).read_bytes()
     for length in range(len(whole)):
-        found.path.write_bytes(whole + whole[:length])
+        path_of(found.place).write_bytes(whole + whole[:length])
         found.add(run(2))
         assert found.before(day(9)) == [run(1), run(2)]
         # Cut before its line break only, it is a whole line again.
@@ -74,7 +76,7 @@ def test_a_line_that_was_cut_costs_itself_only(tmp_path: Path) -> None:
 def test_a_line_of_another_version_is_passed_over(tmp_path: Path) -> None:
     """A line that lacks what is compared is no run; one that has more than that is."""
     found = history(tmp_path, run(1))
-    with found.path.open("ab") as file:
+    with path_of(found.place).open("ab") as file:
         file.write(b'{"as_of":"2026-01-05"}\n[]\n7\n')
         file.write(b'{"as_of":"2026-02-01T00:00:00+00:00","parameters":1,"rows":2,"null_share":0,"more":1}\n')
     later = GoodRun(as_of="2026-02-01T00:00:00+00:00", parameters=1, rows=2, null_share=0.0)
@@ -88,7 +90,7 @@ def test_the_file_does_not_grow_for_ever(tmp_path: Path) -> None:
     largest = 0
     for one in runs:
         found.add(one)
-        largest = max(largest, found.path.stat().st_size)
+        largest = max(largest, path_of(found.place).stat().st_size)
     assert largest <= LARGEST_BYTES
     assert found.before("2027")[-MOST_RUNS:] == runs[-MOST_RUNS:]
 
@@ -96,10 +98,10 @@ def test_the_file_does_not_grow_for_ever(tmp_path: Path) -> None:
 def test_a_history_is_of_one_report_in_all_runs(tmp_path: Path) -> None:
     """It lies beside the runs' directories, so that it stays when they are cleaned, and no other report shares it."""
 
-    def place(dag_id: str, run_id: str, report: str) -> Path:
-        directory: ListDirectory = ReportDirectory.of(tmp_path, dag_id=dag_id, run_id=run_id, report=report).new_list()
-        return directory.history
+    def lies(dag_id: str, run_id: str, report: str) -> Path:
+        reports = ReportDirectory.of(FolderStore(tmp_path), dag_id=dag_id, run_id=run_id, report=report)
+        return path_of(reports.new_list().history)
 
-    assert place("calls", "monday", "daily") == tmp_path / "calls" / ".history" / "daily.jsonl"
-    assert place("calls", "tuesday", "daily") == place("calls", "monday", "daily")
-    assert len({place("calls", "x", "daily"), place("calls", "x", "weekly"), place("other", "x", "daily")}) == 3
+    assert lies("calls", "monday", "daily") == tmp_path / "calls" / ".history" / "daily.jsonl"
+    assert lies("calls", "tuesday", "daily") == lies("calls", "monday", "daily")
+    assert len({lies("calls", "x", "daily"), lies("calls", "x", "weekly"), lies("other", "x", "daily")}) == 3

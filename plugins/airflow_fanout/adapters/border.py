@@ -20,8 +20,10 @@ from airflow_fanout.masking import KindOf
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.errors import StagingChanged, StagingDenied, StagingFailed, StagingLost
 from airflow_fanout.staging.files import PRIVATE
+from airflow_fanout.staging.folder import FolderStore, list_at
 from airflow_fanout.staging.frozen import Manifest, read_manifest, verify_list
 from airflow_fanout.staging.reference import OUTPUT, Reference
+from airflow_fanout.staging.store import Store
 
 if TYPE_CHECKING:
     from airflow.sdk import XComArg
@@ -96,13 +98,21 @@ def staging_mode() -> int:
     return int(text, 8) & 0o777
 
 
+def staging_store(mode: int | None = None) -> Store:
+    """Return the staging area as a store.
+
+    :param mode: the mode of the folders that are made; by default that of the folder above.
+    """
+    return FolderStore(staging_area(), mode)
+
+
 def list_directory(reference: Reference | XComArg) -> ListDirectory:
     """Return the directory that extract's output refers to; a template has made its value of the `XComArg`.
 
     :raises NoList: when extract has returned nothing.
     :raises BadSetting: when it is no such output. What it is instead isn't shown: it may be the parameters.
     """
-    return ListDirectory(Path(_one(reference)["directory"]))
+    return list_at(_one(reference)["directory"])
 
 
 def _one(reference: Reference | XComArg) -> Mapping[str, Any]:

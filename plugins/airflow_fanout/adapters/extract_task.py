@@ -77,8 +77,9 @@ class ExtractTask:
         ti = self._context.get("ti")
         # A task that isn't mapped has the map index -1.
         index = getattr(ti, "map_index", None)
-        report = report_directory(self._operator, self._context["dag_run"].run_id, -1 if index is None else index)
-        directory = report.new_list(staging_mode())
+        run_id = self._context["dag_run"].run_id
+        report = report_directory(self._operator, run_id, -1 if index is None else index, staging_mode())
+        directory = report.new_list()
         store = TaskState(self._context, self._operator.log)
         with ListProgress(source.open(self, names=names), store=store, log=self._operator.log) as items:
             manifest = freeze(
@@ -92,7 +93,7 @@ class ExtractTask:
             )
         if not manifest.count and not allow_empty:
             raise EmptyList(source.describe())
-        summary = refer(directory.path, manifest, items.ending(), time.monotonic() - self._begun)
+        summary = refer(directory, manifest, items.ending(), time.monotonic() - self._begun)
         self._operator.log.info("Frozen %s", summary)
         Metrics(self._operator).tell(of_list(summary))
         store.put(summary)

@@ -7,7 +7,6 @@ differs from run to run stands in a name as a field in braces, so that a data se
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ from airflow.sdk import BaseHook
 
 from airflow_fanout.adapters.border import list_directory
 from airflow_fanout.adapters.connection import endpoint_of
+from airflow_fanout.staging.directory import ReportDirectory
 from airflow_fanout.staging.reference import Reference
 
 if TYPE_CHECKING:
@@ -59,24 +59,19 @@ def api_resource(http_conn_id: str, endpoint: str) -> DataSet:
     return DataSet(f"{base.scheme}://{base.netloc}", path.rstrip("/") or "/")
 
 
-def frozen_list(report: Path) -> DataSet:
+def frozen_list(report: ReportDirectory) -> DataSet:
     """Return the list of a report's parameters; `report` is its directory in any run."""
-    return DataSet("file", f"{_in_all_runs(report)}/parameters")
+    return DataSet("file", f"{report.in_all_runs}/parameters")
 
 
-def journal(report: Path) -> DataSet:
+def journal(report: ReportDirectory) -> DataSet:
     """Return the journal of a report's outcomes; `report` is its directory in any run."""
-    return DataSet("file", f"{_in_all_runs(report)}/journal")
+    return DataSet("file", f"{report.in_all_runs}/journal")
 
 
-def report_of(reference: Reference | XComArg) -> Path:
+def report_of(reference: Reference | XComArg) -> ReportDirectory:
     """Return the directory, in its run, of the report that extract's output refers to."""
-    return list_directory(reference).path.parent
-
-
-def _in_all_runs(report: Path) -> str:
-    # Mapped reports are one data set, as all runs are.
-    return f"{report.parents[1].as_posix()}/{{run_id}}/{report.name.partition('@')[0]}"
+    return list_directory(reference).report
 
 
 def mongo_collection(mongo_conn_id: str, database: str, name: str) -> DataSet:

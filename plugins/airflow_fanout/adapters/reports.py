@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_fanout.adapters.border import staging_area
+from airflow_fanout.adapters.border import staging_store
 from airflow_fanout.staging.directory import ReportDirectory
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, TaskGroup
 
 
-def report_directory(extract: BaseOperator, run_id: str, map_index: int = -1) -> ReportDirectory:
+def report_directory(
+    extract: BaseOperator, run_id: str, map_index: int = -1, mode: int | None = None
+) -> ReportDirectory:
     """Return the directory of an extract's report in a run.
 
     :param map_index: the extract's; a task that isn't mapped has -1.
+    :param mode: the mode of the folders that are made for it.
     """
     name = report_name(extract.task_id, extract.task_group, map_index)
-    return ReportDirectory.of(staging_area(), dag_id=extract.dag_id, run_id=run_id, report=name)
+    return ReportDirectory.of(staging_store(mode), dag_id=extract.dag_id, run_id=run_id, report=name)
 
 
 def report_name(task_id: str, group: TaskGroup | None, map_index: int) -> str:

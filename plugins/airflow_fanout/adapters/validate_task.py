@@ -52,7 +52,7 @@ class ValidateTask:
             judgement = judge.judge()
         metrics.tell(of_verdict(judgement.tally, demands.rules, judgement.findings))
         if not judgement.is_good:
-            raise ValidationFailed(judgement.account(str(directory.path)))
+            raise ValidationFailed(judgement.account(str(directory)))
         summary = judgement.summary()
         log.info("Validated %s", summary)
         metrics.tell([of_duration("validate", summary)])

@@ -54,6 +54,7 @@ from airflow_fanout.launch.messages import (
 )
 from airflow_fanout.privacy.redaction import Secrets
 from airflow_fanout.staging.directory import ListDirectory
+from airflow_fanout.staging.folder import list_at
 from airflow_fanout.staging.frozen import read_manifest, read_parameters
 from airflow_fanout.staging.journal import JournalWriter
 from airflow_fanout.staging.reconcile import CompletedSet
@@ -101,11 +102,11 @@ class _Fetch:
 
     def __init__(self, job: Job, teller: MessageWriter, messages: Iterator[ParentMessage], board: Board) -> None:
         allow_files(job.settings.concurrency, resource.getrlimit, resource.setrlimit)
-        directory = ListDirectory(job.directory)
+        directory = list_at(job.directory)
         self._shard = directory.shard(job.shard)
         generation = self._shard.generation(job.generation)
         # First the fence, then the reading: what an older try writes after this no longer counts.
-        self._try = job.attempt or generation.new_try()
+        self._try = generation.attempt(job.attempt) if job.attempt else generation.new_try()
         manifest = read_manifest(directory)
         finished, damaged = resume(generation, job.indexes, manifest.id)
         self._teller = teller

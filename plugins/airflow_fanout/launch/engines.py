@@ -31,7 +31,8 @@ from airflow_fanout.launch.messages import (
 from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.launch.watch import Silence
 from airflow_fanout.model.progress import Progress
-from airflow_fanout.staging.directory import ListDirectory
+from airflow_fanout.staging.folder import list_at
+from airflow_fanout.staging.layout import TRY
 
 # If more calls than this end their engines, the cause isn't a single parameter.
 MOST_RESTARTS = 5
@@ -47,8 +48,8 @@ class Engines:
 
     def __init__(self, job: Job) -> None:
         processes = job.settings.processes or 1
-        generation = ListDirectory(job.directory).shard(job.shard).generation(job.generation)
-        attempt = generation.new_try()
+        generation = list_at(job.directory).shard(job.shard).generation(job.generation)
+        attempt = generation.claim_next(TRY)
         self._rate_per_s = job.settings.throttle.rate_per_s
         self._jobs = [
             replace(
@@ -171,7 +172,7 @@ class Engines:
 
     def _described(self, engine: EngineProcess, silence: Silence) -> str:
         job = self._jobs[self._engines.index(engine)]
-        return described(silence, ListDirectory(job.directory), job.settings.timeouts.block_s)
+        return described(silence, list_at(job.directory), job.settings.timeouts.block_s)
 
     def _fatal(self, engine: EngineProcess) -> Fatal | None:
         """Return the call that has ended an engine; `None` if it was none, or nobody knows which."""
@@ -183,7 +184,7 @@ class Engines:
         """Let another engine go on where one has ended, without the parameter whose call has ended it."""
         self._restarts += 1
         place = self._engines.index(engine)
-        directory = ListDirectory(self._jobs[place].directory)
+        directory = list_at(self._jobs[place].directory)
         if self._restarts > MOST_RESTARTS:
             raise EngineBlocked(self._restarts, named(directory, fatal.index), fatal.message)
         yield Warned(f"Parameter {named(directory, fatal.index)}: {fatal.message} The engine is restarted.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import PurePath
 
 import msgspec
 
@@ -15,7 +15,7 @@ from airflow_fanout.model.settings import FetchSettings
 class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A fetch of a range of a frozen list into a generation's journal.
 
-    :param directory: the list's directory.
+    :param directory: the address of the list's directory.
     :param start: the first index.
     :param stop: the index after the last.
     :param shard: the shard's number.
@@ -26,14 +26,14 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     :param settings: how to fetch.
     :param path: the parent's `sys.path`, so that the function's modules are found.
     :param digests: the SHA-256 of the files of the modules that the parent has loaded, by their names.
-    :param attempt: the directory of the try that this is a part of; the engine makes one of its own if not given.
+    :param attempt: the number of the try that this is a part of; the engine begins one of its own if not given.
     :param process: the number of this engine among those of its try, which take every nth parameter each.
     :param processes: how many engines these are.
     :param fatal: the indexes of parameters whose calls have ended earlier engines of this try, each with the message
         of its outcome, `error`: the engine goes on where these have ended.
     """
 
-    directory: Path
+    directory: str
     start: int
     stop: int
     shard: int
@@ -44,13 +44,14 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     settings: FetchSettings
     path: tuple[str, ...]
     digests: Mapping[str, str] = {}
-    attempt: Path | None = None
+    attempt: int | None = None
     process: int = 0
     processes: int = 1
     fatal: tuple[tuple[int, str], ...] = ()
 
     def __repr__(self) -> str:
-        return f"Job({self.directory.name}[{self.start}:{self.stop}], shard {self.shard}, generation {self.generation})"
+        name = PurePath(self.directory).name
+        return f"Job({name}[{self.start}:{self.stop}], shard {self.shard}, generation {self.generation})"
 
     @property
     def indexes(self) -> range:

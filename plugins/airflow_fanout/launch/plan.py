@@ -93,7 +93,7 @@ def plan(
     share = settings.share(0, settings.processes or 1)
     check_files(share.concurrency, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     return Job(
-        directory=part.directory.path,
+        directory=str(part.directory),
         start=part.indexes.start,
         stop=part.indexes.stop,
         shard=part.shard,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from airflow_fanout.adapters.border import staging_area, staging_mode
+from airflow_fanout.adapters.border import staging_mode, staging_store
 from airflow_fanout.alerts.recovered import recovered
 from airflow_fanout.errors import BadSetting, FanoutError
 from airflow_fanout.notifications.channel import Channel, send
@@ -51,7 +51,7 @@ class Alerts:
         run = run_of(context)
         if run is None:
             return
-        failures = OpenFailures.of(staging_area(), context["dag"].dag_id).end(run)
+        failures = OpenFailures.of(staging_store(), context["dag"].dag_id).end(run)
         if failures:
             send(self.channels, recovered(run, failures, zone_of(context), pages(context["dag"].dag_id)), context)
 
@@ -77,7 +77,7 @@ class Alerts:
         if run is None:
             return
         try:
-            failures = OpenFailures.of(staging_area(), context["dag"].dag_id, staging_mode())
+            failures = OpenFailures.of(staging_store(staging_mode()), context["dag"].dag_id)
             failures.add(open_failure_of(run, datetime.now(UTC)))
         except (OSError, FanoutError):
             log.warning("The failure can't be remembered: nothing will tell of its recovery.", exc_info=True)

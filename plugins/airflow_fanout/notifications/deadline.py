@@ -105,11 +105,11 @@ def _send_late(channels: Sequence[Mapping[str, Any]], timezone: str, context: Ma
 
 
 def _reports(dag_id: str, run_id: str) -> tuple[list[Live], str]:
-    from airflow_fanout.adapters.border import staging_area
+    from airflow_fanout.adapters.border import staging_store
     from airflow_fanout.staging.live import live
 
     try:
-        return live(staging_area(), dag_id, run_id), ""
+        return live(staging_store(), dag_id, run_id), ""
     except Exception as error:
         log.warning("The progress can't be read.", exc_info=True)
         return [], f"The progress could not be read ({type(error).__name__}); see the run's page."

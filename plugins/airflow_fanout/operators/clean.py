@@ -8,12 +8,13 @@ from typing import Any, Protocol
 
 from airflow.sdk import BaseOperator, Context
 
-from airflow_fanout.adapters.border import airflow_errors, staging_area
+from airflow_fanout.adapters.border import airflow_errors, staging_store
 from airflow_fanout.adapters.templates import TextTemplates
 from airflow_fanout.model.rendered import is_yes, whole_number
 from airflow_fanout.staging.errors import NotCleaned
+from airflow_fanout.staging.leftovers import Left, Leftovers
 from airflow_fanout.staging.retention import RetentionPolicy, RunStatus
-from airflow_fanout.staging.sweep import Left, RunDirectory, Sweep
+from airflow_fanout.staging.store import StagedRun, Store
 
 DAY_S = 86_400
 
@@ -60,26 +61,28 @@ class CleanStagingOperator(TextTemplates, BaseOperator):
                 failed_days=whole_number("keep_failed_days", self.keep_failed_days),
             )
             dry_run = is_yes("dry_run", self.is_dry_run)
-            sweep = Sweep(staging_area())
+            store, left = staging_store(), Leftovers()
             if not dry_run:
-                sweep.finish_removals()
-            summary = self._sweep(sweep, keep, context["ti"], dry_run=dry_run)
+                store.finish_removals(left)
+            summary = self._sweep(store, left, keep, context["ti"], dry_run=dry_run)
             self.log.info("%s %s", "Would remove" if dry_run else "Removed", summary)
-            self._report(sweep.left, dry_run=dry_run)
+            self._report(left, dry_run=dry_run)
             return summary
 
-    def _sweep(self, sweep: Sweep, keep: RetentionPolicy, airflow: Airflow, *, dry_run: bool) -> dict[str, int]:
+    def _sweep(
+        self, store: Store, left: Leftovers, keep: RetentionPolicy, airflow: Airflow, *, dry_run: bool
+    ) -> dict[str, int]:
         summary = {"runs": 0, "removed": 0, "bytes": 0}
-        for run in sweep.runs():
+        for run in store.runs(left):
             summary["runs"] += 1
-            with sweep.going_on():
+            with left.going_on():
                 idle_days = (time.time() - run.changed()) / DAY_S
                 # Airflow is asked about old directories only.
                 if keep.may_go(idle_days) and keep.goes(standing := _standing(run, airflow), idle_days):
-                    self.log.info("%s: %s, unchanged for %.1f days", run.path, standing, idle_days)
+                    self.log.info("%s: %s, unchanged for %.1f days", run, standing, idle_days)
                     summary["bytes"] += run.size() if dry_run else run.remove()
                     summary["removed"] += 1
-        return {**summary, "left": len(sweep.left)}
+        return {**summary, "left": len(left)}
 
     def _report(self, left: Sequence[Left], *, dry_run: bool) -> None:
         for entry in left:
@@ -96,7 +99,7 @@ class Airflow(Protocol):
         """Return how many of these runs are in one of these states."""
 
 
-def _standing(run: RunDirectory, airflow: Airflow) -> RunStatus:
+def _standing(run: StagedRun, airflow: Airflow) -> RunStatus:
     if run.dag_id is None or run.run_id is None:
         return RunStatus.UNKNOWN
     for standing, states in ((RunStatus.ALIVE, ["queued", "running"]), (RunStatus.FAILED, ["failed"])):

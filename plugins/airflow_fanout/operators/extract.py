@@ -102,5 +102,5 @@ class ExtractOperator(FanoutOperator):
         from airflow_fanout.adapters.reports import report_directory
 
         api = to_source(self.source).dataset()
-        report = report_directory(self, run_id="any").path
+        report = report_directory(self, run_id="any")
         return Lineage(inputs=(api_resource(*api),) if api else (), outputs=(frozen_list(report),))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 
+from airflow_fanout.staging import layout
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.errors import SharedTarget
-from airflow_fanout.staging.files import make_folder, mode_of
-from airflow_fanout.staging.listing import listed
+from airflow_fanout.staging.store import Place, Taken
 
 
 def claim_target(directory: ListDirectory, *, task_id: str, map_index: int, mode: str, target: str) -> None:
@@ -17,11 +18,12 @@ def claim_target(directory: ListDirectory, *, task_id: str, map_index: int, mode
     :raises SharedTarget: when another instance of the same run has it.
     """
     name = hashlib.sha256(f"{task_id}\n{target}".encode()).hexdigest()[:32]
-    claims = directory.path.parents[1] / ".targets"
-    own = claims / f"{name}@{map_index}"
-    make_folder(own, mode_of(directory.path))
-    if others := [entry for entry in listed(claims) if entry.name.startswith(f"{name}@") and entry.name != own.name]:
+    claims = directory.targets
+    own = Place(claims.store, layout.target(claims.key, name, map_index))
+    with suppress(Taken):
+        own.create()
+    if others := [index for index in layout.claimants(claims.names(), name) if index != map_index]:
         # Two that begin at the same moment both give way.
-        own.rmdir()
-        other = int(others[0].name.partition("@")[2])
-        raise SharedTarget(target.rpartition("/")[2], mode, other, others[0].path)
+        own.delete()
+        other = layout.target(claims.key, name, others[0])
+        raise SharedTarget(target.rpartition("/")[2], mode, others[0], claims.store.address(other))

@@ -1,4 +1,7 @@
-"""Files and folders of the staging area: made with the right modes, written whole, and read only if they are files."""
+"""Files and folders of the staging area: made with the right modes, written whole, and read only if they are files.
+
+"Not there" and "can't be read" differ: `Path.glob` finds nothing in a folder that it may not read.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,17 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from airflow_fanout import codec
-from airflow_fanout.staging.errors import StagingChanged, StagingLost
+from airflow_fanout.staging.errors import StagingChanged
 
 # Lists and journals hold personal data: by default only the user of the tasks may read them.
 PRIVATE = 0o700
-# Some file systems keep no modes (SMB, FAT), and say so in one of these ways.
-_NO_MODES = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+# Some file systems keep no modes and make no links (SMB, FAT), and say so in one of these ways.
+_UNSUPPORTED = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 def make_folder(path: Path, mode: int | None = None) -> None:
@@ -74,7 +76,7 @@ def _modes_kept() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _NO_MODES:
+        if error.errno not in _UNSUPPORTED:
             raise
 
 
@@ -90,15 +92,39 @@ def named(path: Path) -> Iterator[None]:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that a reader sees all of it or nothing, also after a power failure; the last writer wins."""
+    with _unfinished(path, content) as unfinished:
+        unfinished.replace(path)
+
+
+def create_whole(path: Path, content: bytes, link: Callable[[Path, Path], None] = os.link) -> None:
+    """Write a file in the same way, unless it is there.
+
+    :param link: gives a file another name, which nothing else may have.
+    :raises FileExistsError: when it is there.
+    """
+    with _unfinished(path, content) as unfinished:
+        try:
+            link(unfinished, path)
+        except OSError as error:
+            if error.errno not in _UNSUPPORTED:
+                raise
+            # Without links (SMB, FAT), two that come at the same moment may both succeed.
+            if path.exists():
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+            unfinished.replace(path)
+
+
+@contextmanager
+def _unfinished(path: Path, content: bytes) -> Iterator[Path]:
+    """Write a file under a name that nobody looks for; the file is on the disk then, and gone afterwards."""
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with named(path), create(unfinished) as file:
             _write_all(file, content)
             os.fsync(file.fileno())
-        unfinished.replace(path)
-    except BaseException:
+        yield unfinished
+    finally:
         unfinished.unlink(missing_ok=True)
-        raise
 
 
 def _write_all(file: IO[bytes], content: bytes) -> None:
@@ -137,22 +163,27 @@ def _at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
-def read_file(path: Path) -> bytes:
-    """Return all of a file; raise `FileNotFoundError` if it isn't there."""
-    with named(path), open_file(path) as file:
-        return file.read()
+def listed(folder: Path) -> list[os.DirEntry[str]]:
+    """Return what lies in a folder; nothing if it isn't there.
 
-
-def read_json(path: Path, *, missing: Any = None) -> Any:
-    """Return a JSON file's value; `missing` if there is no such file.
-
-    :raises StagingLost: when it isn't JSON, or isn't there and there is no `missing`.
+    :raises OSError: with the folder's name, when it can't be read or isn't a folder.
     """
     try:
-        return codec.decode(read_file(path))
+        with os.scandir(folder) as entries:
+            return list(entries)
     except FileNotFoundError:
-        if missing is None:
-            raise StagingLost(str(path), "isn't there") from None
-        return missing
-    except codec.NotJson as error:
-        raise StagingLost(str(path), f"isn't what was written ({error})") from error
+        return []
+
+
+def is_there(file: Path) -> bool:
+    """Return whether there is such a file.
+
+    :raises StagingChanged: when something else has its name.
+    """
+    try:
+        mode = file.stat().st_mode
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISREG(mode):
+        raise StagingChanged(str(file), "isn't a file")
+    return True

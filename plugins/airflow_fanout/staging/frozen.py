@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from itertools import islice
-from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -24,6 +23,7 @@ from airflow_fanout.staging.errors import DuplicateParameter, StagingChanged, St
 from airflow_fanout.staging.lines import LinesWriter, read_frames, read_lines
 from airflow_fanout.staging.sealed import read_sealed, seal_of, write_sealed
 from airflow_fanout.staging.seen import Seen
+from airflow_fanout.staging.store import Place
 
 Duplicates = Literal["drop", "refuse"]
 
@@ -110,8 +110,8 @@ def freeze(
 class _ListWriter:
     """Writes parameters, and keeps what the manifest says of them."""
 
-    def __init__(self, path: Path) -> None:
-        self.lines = LinesWriter(path)
+    def __init__(self, place: Place) -> None:
+        self.lines = LinesWriter(place)
         self.duplicates = 0
         self._count = 0
         self._digest = hashlib.sha256()

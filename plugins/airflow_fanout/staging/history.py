@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 
 from airflow_fanout import codec
-from airflow_fanout.staging.files import append_whole, make_folder, read_file, write_whole
+from airflow_fanout.staging.store import Place
 
 # Once the file is larger than LARGEST_BYTES, about twice what these need, only the newest runs are kept: this many.
 MOST_RUNS = 1_000
@@ -31,26 +30,23 @@ class GoodRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class History(msgspec.Struct, frozen=True):
-    """The good runs of one report, a line each, in a file that may not be there yet."""
+    """The good runs of one report, a line each, in an object that may not be there yet."""
 
-    path: Path
+    place: Place
 
     def before(self, as_of: str) -> list[GoodRun]:
         """Return the runs of the dates before one, the newest last: a backfill isn't compared with its future."""
         return [run for run in self._runs() if run.as_of < as_of]
 
-    def add(self, run: GoodRun, mode: int | None = None) -> None:
+    def add(self, run: GoodRun) -> None:
         """Remember a run; a repeated one takes the place of the one with its date.
 
         Runs that end at the same moment append one line each.
-
-        :param mode: the mode of the folder, if it has to be made; by default that of the folder above it.
         """
-        make_folder(self.path.parent, mode)
         # A line that a full disk has cut must not spoil this one: it ends with the first line break.
-        append_whole(self.path, b"\n" + _line(run))
-        if self.path.stat().st_size > LARGEST_BYTES:
-            write_whole(self.path, b"".join(map(_line, self._runs()[-MOST_RUNS:])))
+        self.place.append(b"\n" + _line(run))
+        if (self.place.size() or 0) > LARGEST_BYTES:
+            self.place.put_whole(b"".join(map(_line, self._runs()[-MOST_RUNS:])))
 
     def _runs(self) -> list[GoodRun]:
         # A run that was repeated has several lines: the last one counts.
@@ -67,7 +63,7 @@ class History(msgspec.Struct, frozen=True):
 
     def _texts(self) -> list[bytes]:
         try:
-            return read_file(self.path).splitlines()
+            return self.place.content().splitlines()
         except FileNotFoundError:
             return []
 

@@ -6,17 +6,17 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
-from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
 from airflow_fanout import codec
 from airflow_fanout.model.outcome import Record, RecordKey
-from airflow_fanout.staging.directory import GenerationDirectory
+from airflow_fanout.staging.directory import GenerationDirectory, TryDirectory
 from airflow_fanout.staging.errors import JournalDamaged, NotAsValidated, StagingChanged
 from airflow_fanout.staging.label import check_label, label_of
 from airflow_fanout.staging.lines import Hash, LinesWriter, read_lines
+from airflow_fanout.staging.store import Place
 
 Line = TypeVar("Line")
 
@@ -37,7 +37,7 @@ class JournalWriter:
 
     def __init__(
         self,
-        directory: Path,
+        directory: TryDirectory,
         numbers: Iterator[int] | None = None,
         clock: Callable[[], float] = time.monotonic,
         *,
@@ -70,8 +70,8 @@ class JournalWriter:
     def write(self, lines: bytes) -> None:
         """Give lines to the operating system, and close a part that is large or old."""
         if lines and self._part is None:
-            path = self._directory / f"part-{next(self._numbers):05d}.jsonl.zst"
-            self._part = LinesWriter(path, label_of(path, self._list_id))
+            part = self._directory.part(next(self._numbers))
+            self._part = LinesWriter(part, label_of(part, self._list_id))
             self._begun = self._clock()
         if self._part is None:
             return
@@ -102,7 +102,7 @@ class Piece(msgspec.Struct):
     :param is_judged: whether size and digest are those that validate has judged.
     """
 
-    path: Path
+    place: Place
     size: int
     digest: str | None = None
     is_judged: bool = False
@@ -112,12 +112,11 @@ class Piece(msgspec.Struct):
 
         :raises NotAsValidated: when it isn't.
         """
-        try:
-            size = self.path.stat().st_size
-        except FileNotFoundError:
-            raise NotAsValidated(str(self.path), "isn't there any more") from None
+        size = self.place.size()
+        if size is None:
+            raise NotAsValidated(str(self.place), "isn't there any more")
         if size < self.size:
-            raise NotAsValidated(str(self.path), f"has {size:,} bytes, and validate has judged {self.size:,}")
+            raise NotAsValidated(str(self.place), f"has {size:,} bytes, and validate has judged {self.size:,}")
 
     def confirm(self, digest: str) -> None:
         """Check what was read; the first reading says what the others must be.
@@ -128,9 +127,9 @@ class Piece(msgspec.Struct):
         if self.digest is None:
             self.digest = digest
         elif self.digest != digest and self.is_judged:
-            raise NotAsValidated(str(self.path), "isn't the file that validate has judged")
+            raise NotAsValidated(str(self.place), "isn't the file that validate has judged")
         elif self.digest != digest:
-            raise StagingChanged(str(self.path), "was changed while it was read")
+            raise StagingChanged(str(self.place), "was changed while it was read")
 
 
 class Snapshot:
@@ -147,11 +146,14 @@ class Snapshot:
         self, generation: GenerationDirectory, list_id: str | None = None, pieces: Sequence[Piece] | None = None
     ) -> None:
         if pieces is None:
-            pieces = [Piece(part, part.stat().st_size) for part in generation.parts()]
+            parts = generation.parts()
+            sizes = generation.sizes(parts)
+            # One that is gone meanwhile is an error of the first reading.
+            pieces = [Piece(part, sizes.get(generation.name_of(part), 0)) for part in parts]
         self.pieces = pieces
         if list_id is not None:
             for piece in self.pieces:
-                check_label(piece.path, list_id)
+                check_label(piece.place, list_id)
 
     def __iter__(self) -> Iterator[Record]:
         for piece in self.pieces:
@@ -165,7 +167,7 @@ class Snapshot:
             yield from _read(piece, RecordKey.from_line)
 
 
-def read_places(part: Path, list_id: str | None = None) -> Iterator[RecordKey]:
+def read_places(part: Place, list_id: str | None = None) -> Iterator[RecordKey]:
     """Yield what each record of a part is about.
 
     :param list_id: the id of the list that the part must belong to; `None` for any.
@@ -173,14 +175,14 @@ def read_places(part: Path, list_id: str | None = None) -> Iterator[RecordKey]:
     """
     if list_id is not None:
         check_label(part, list_id)
-    yield from _read(Piece(part, part.stat().st_size), RecordKey.from_line)
+    yield from _read(Piece(part, part.size() or 0), RecordKey.from_line)
 
 
 def _read(piece: Piece, parse: Callable[[bytes], Line], digest: Hash | None = None) -> Iterator[Line]:
     try:
-        yield from map(parse, read_lines(piece.path, piece.size, digest))
+        yield from map(parse, read_lines(piece.place, piece.size, digest))
     except codec.NotJson as error:
-        raise JournalDamaged(str(piece.path), str(error)) from error
+        raise JournalDamaged(str(piece.place), str(error)) from error
 
 
 def read_records(generation: GenerationDirectory) -> Iterator[Record]:

@@ -9,10 +9,8 @@ program passes over.
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from struct import Struct
 from types import TracebackType
 from typing import Protocol
@@ -22,10 +20,9 @@ import zstandard
 from airflow_fanout import codec
 from airflow_fanout.codec import Json
 from airflow_fanout.staging.errors import JournalDamaged
-from airflow_fanout.staging.files import create, named, open_file
+from airflow_fanout.staging.store import Place
 
 FRAME_BYTES = 1 << 18
-_CHUNK_BYTES = 1 << 17
 # A skippable frame: a magic number that says it is one, and the length of what follows.
 LABEL = Struct("<II")
 _LABEL_MAGIC = 0x184D2A5F
@@ -35,27 +32,17 @@ _LONGEST_LABEL = 4096
 class LinesWriter:
     """Appends JSON values to a new file; what was flushed survives the death of the process.
 
+    :param place: where; `FileExistsError` is raised if something is there.
     :param label: what the file belongs to; `read_label` gives it back.
-    :param sync: returns when the disk has what was written to a file descriptor.
     """
 
-    def __init__(self, path: Path, label: bytes = b"", *, sync: Callable[[int], object] = os.fsync) -> None:
-        self._path = path
-        self._sync = sync
-        self._file = create(path)
+    def __init__(self, place: Place, label: bytes = b"") -> None:
+        head = LABEL.pack(_LABEL_MAGIC, len(label)) + label if label else b""
+        self._file = place.begin(head)
         self._compressor = zstandard.ZstdCompressor(level=1, write_checksum=True)
         self._lines: list[bytes] = []
         self._waiting = 0
-        self.written = 0
-        if label:
-            self._write_label(label)
-
-    def _write_label(self, label: bytes) -> None:
-        try:
-            self._write_frame(LABEL.pack(_LABEL_MAGIC, len(label)) + label)
-        except OSError:
-            self._file.close()
-            raise
+        self.written = len(head)
 
     def append(self, value: Json) -> None:
         """Add one line; it is written with the next flush, which comes by itself every 256 KiB."""
@@ -87,28 +74,14 @@ class LinesWriter:
         self._write(lines)
 
     def _write(self, lines: bytes | memoryview) -> None:
-        self._write_frame(self._compressor.compress(lines))
-
-    def _write_frame(self, frame: bytes) -> None:
-        rest = memoryview(frame)
-        try:
-            while rest:
-                rest = rest[self._file.write(rest) :]
-        except OSError as error:
-            # That a disk is full helps those who know which one; the error of a write names no file.
-            error.filename = error.filename or str(self._path)
-            # The disk is full. Half a frame with others after it would take the whole file with it.
-            self._file.truncate(self.written)
-            self._file.seek(self.written)
-            raise
+        frame = self._compressor.compress(lines)
+        self._file.write(frame)
         self.written += len(frame)
 
     def close(self) -> None:
         """Write what waits, and return when the disk has it."""
         self.flush()
-        with named(self._path):
-            self._sync(self._file.fileno())
-            self._file.close()
+        self._file.close()
 
     def __enter__(self) -> LinesWriter:
         return self
@@ -126,10 +99,9 @@ class Hash(Protocol):
         """Take the next bytes."""
 
 
-def read_label(path: Path) -> bytes | None:
+def read_label(place: Place) -> bytes | None:
     """Return the label of a file; `None` if it has none, also because it is torn before its end."""
-    with named(path), open_file(path) as file:
-        head = file.read(LABEL.size + _LONGEST_LABEL)
+    head = b"".join(place.read(LABEL.size + _LONGEST_LABEL))
     if len(head) < LABEL.size:
         return None
     magic, length = LABEL.unpack_from(head)
@@ -137,7 +109,7 @@ def read_label(path: Path) -> bytes | None:
     return label if magic == _LABEL_MAGIC and len(label) == length else None
 
 
-def read_lines(path: Path, size: int = sys.maxsize, digest: Hash | None = None) -> Iterator[bytes]:
+def read_lines(place: Place, size: int = sys.maxsize, digest: Hash | None = None) -> Iterator[bytes]:
     """Yield the lines of a file, or of its first `size` bytes, without their line breaks.
 
     A frame is read to its end, where the checksum is, before its first line is given out; one that was torn at the
@@ -146,22 +118,24 @@ def read_lines(path: Path, size: int = sys.maxsize, digest: Hash | None = None) 
     :param digest: takes the bytes of the file as they are on the disk.
     :raises JournalDamaged: when a frame's checksum is wrong or the bytes aren't zstd.
     """
-    for frame in read_frames(path, size, digest):
+    for frame in read_frames(place, size, digest):
         yield from frame.split(b"\n")[:-1]
 
 
-def read_frames(path: Path, size: int = sys.maxsize, digest: Hash | None = None) -> Iterator[bytes]:
+def read_frames(place: Place, size: int = sys.maxsize, digest: Hash | None = None) -> Iterator[bytes]:
     """Yield the lines of a file as `read_lines` does, those of a frame as one piece."""
     try:
-        yield from _frames(path, size, digest)
+        yield from _frames(place, size, digest)
     except zstandard.ZstdError as error:
-        raise JournalDamaged(str(path), str(error)) from error
+        raise JournalDamaged(str(place), str(error)) from error
 
 
-def _frames(path: Path, size: int, digest: Hash | None) -> Iterator[bytes]:
+def _frames(place: Place, size: int, digest: Hash | None) -> Iterator[bytes]:
     decompressor = zstandard.ZstdDecompressor()
     frame, pieces = decompressor.decompressobj(), []
-    for chunk in _chunks(path, size, digest):
+    for chunk in place.read(size):
+        if digest is not None:
+            digest.update(chunk)
         rest = chunk
         while rest:
             pieces.append(frame.decompress(rest))
@@ -169,12 +143,3 @@ def _frames(path: Path, size: int, digest: Hash | None) -> Iterator[bytes]:
             if frame.eof:
                 yield b"".join(pieces)
                 frame, pieces = decompressor.decompressobj(), []
-
-
-def _chunks(path: Path, size: int, digest: Hash | None) -> Iterator[bytes]:
-    with named(path), open_file(path) as file:
-        while chunk := file.read(min(_CHUNK_BYTES, size)):
-            size -= len(chunk)
-            if digest is not None:
-                digest.update(chunk)
-            yield chunk

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 
 import msgspec
 
 from airflow_fanout import codec
 from airflow_fanout.model.progress import Progress
-from airflow_fanout.staging.directory import ListDirectory, ReportDirectory, file_name
-from airflow_fanout.staging.files import read_file, write_whole
+from airflow_fanout.staging import layout
+from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
 from airflow_fanout.staging.frozen import Manifest, read_manifest
-from airflow_fanout.staging.listing import is_there, listed
+from airflow_fanout.staging.store import Place, Store
 from airflow_fanout.staging.validated import read_validated
 
 
@@ -44,9 +43,9 @@ class ProgressSnapshot(msgspec.Struct, frozen=True, kw_only=True):
             waits_for=now["waits_for"],
         )
 
-    def write(self, path: Path) -> None:
+    def write(self, place: Place) -> None:
         """Put the glimpse in place as one step."""
-        write_whole(path, codec.encode(self))
+        place.put_whole(codec.encode(self))
 
 
 class Live(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,18 +88,26 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
         return max((glimpse.at for glimpse in self.glimpses), default=None)
 
 
-def live(staging: Path, dag_id: str, run_id: str) -> list[Live]:
-    """Return how far each report of a run is; none if its directory isn't there.
+def live(store: Store, dag_id: str, run_id: str) -> list[Live]:
+    """Return how far each report of a run is; none if the run isn't there.
 
     :raises OSError: when the directory of the run, or of a report, can't be read.
     """
-    directory = staging / file_name(dag_id) / file_name(run_id)
-    reports = sorted(Path(entry.path) for entry in listed(directory) if entry.is_dir())
-    return [_live(newest) for path in reports if (newest := ReportDirectory(path).newest_list())]
+    run = layout.run(dag_id, run_id)
+    reports = [ReportDirectory(store, key) for key in layout.reports(run, store.names(run))]
+    return [_live(newest) for report in reports if (newest := _newest(report))]
+
+
+def _newest(report: ReportDirectory) -> ListDirectory | None:
+    try:
+        return report.newest_list()
+    except NotADirectoryError:
+        # A file that somebody has put there is no report.
+        return None
 
 
 def _live(directory: ListDirectory) -> Live:
-    if not is_there(directory.manifest):
+    if not directory.manifest.is_there():
         return Live(step="extract")
     manifest = read_manifest(directory)
     return Live(
@@ -124,6 +131,6 @@ def _step(directory: ListDirectory, manifest: Manifest) -> str:
 def _glimpses(directory: ListDirectory, manifest: Manifest) -> Iterator[ProgressSnapshot]:
     for number in range(manifest.shards):
         try:
-            yield msgspec.convert(codec.decode(read_file(directory.shard(number).progress)), ProgressSnapshot)
+            yield msgspec.convert(codec.decode(directory.shard(number).progress.content()), ProgressSnapshot)
         except FileNotFoundError:
             continue

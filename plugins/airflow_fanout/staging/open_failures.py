@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
 
 import msgspec
 
 from airflow_fanout import codec
-from airflow_fanout.staging.directory import file_name
-from airflow_fanout.staging.files import PRIVATE, make_folder, read_file, write_whole
-from airflow_fanout.staging.listing import is_there, listed
+from airflow_fanout.staging import layout
+from airflow_fanout.staging.errors import StagingChanged
+from airflow_fanout.staging.store import Place, Store, Taken
 
 # What made a run: only these follow each other in time. The runs of a backfill don't speak for each other.
 IN_ORDER = ("scheduled", "manual", "asset_triggered")
@@ -59,52 +59,33 @@ class OpenFailure(msgspec.Struct, frozen=True, kw_only=True):
         return self.is_completed_by(run) or self.is_followed_by(run)
 
 
-class OpenFailures(msgspec.Struct, frozen=True):
-    """The failed runs of a DAG, a file each.
-
-    :param mode: the mode of the folders that are made.
-    """
-
-    path: Path
-    mode: int = PRIVATE
+class OpenFailures(Place):
+    """The failed runs of a DAG, an object each."""
 
     @classmethod
-    def of(cls, staging: Path, dag_id: str, mode: int = PRIVATE) -> OpenFailures:
+    def of(cls, store: Store, dag_id: str) -> OpenFailures:
         """Return those of a DAG."""
-        return cls(staging / file_name(dag_id) / ".history" / "failed", mode)
+        return cls(store, layout.failures(dag_id))
 
     def add(self, failure: OpenFailure) -> None:
         """Remember a failure; of a run that fails again, the first one stays."""
-        make_folder(self.path, self.mode)
-        if not is_there(place := self._place(failure)):
-            write_whole(place, codec.encode(failure))
+        with suppress(Taken):
+            self.store.create(layout.failure(self.key, failure.run_id), codec.encode(failure))
 
     def end(self, run: Run) -> list[OpenFailure]:
         """Take away the failures that a good run ends, the oldest first; each is given to one caller only."""
-        return sorted(self._taken(run), key=lambda failure: failure.since)
+        taken = []
+        for failure in self.failures():
+            # Another run that became good at the same moment tells of what it has taken.
+            with suppress(FileNotFoundError):
+                if failure.ends_with(run):
+                    self.store.delete(layout.failure(self.key, failure.run_id))
+                    taken.append(failure)
+        return sorted(taken, key=lambda failure: failure.since)
 
-    def _taken(self, run: Run) -> Iterator[OpenFailure]:
-        for failure in self._ending(run):
-            try:
-                self._place(failure).unlink()
-            except FileNotFoundError:
-                # Another run that became good at the same moment tells of it.
-                continue
-            yield failure
-
-    def _ending(self, run: Run) -> Iterable[OpenFailure]:
-        return [failure for failure in self._all() if failure.ends_with(run)]
-
-    def _all(self) -> Iterator[OpenFailure]:
-        for entry in listed(self.path):
-            # Files that are still being written, and those of an editor, begin with a dot.
-            if not entry.name.endswith(".json") or entry.name.startswith(".") or not entry.is_file():
-                continue
-            try:
-                yield msgspec.convert(codec.decode(read_file(Path(entry.path))), OpenFailure)
-            except (FileNotFoundError, ValueError):
-                # Taken meanwhile, or no failure: neither is one to tell of.
-                continue
-
-    def _place(self, failure: OpenFailure) -> Path:
-        return self.path / f"{file_name(failure.run_id)}.json"
+    def failures(self) -> Iterator[OpenFailure]:
+        """Yield those that there are."""
+        for key in layout.failure_keys(self.key, self.store.names(self.key)):
+            # Taken meanwhile, no object, or no failure: none is one to tell of.
+            with suppress(FileNotFoundError, StagingChanged, ValueError):
+                yield msgspec.convert(codec.decode(Place(self.store, key).content()), OpenFailure)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     # A DAG file that is parsed reads no list.
+    from airflow_fanout.staging.directory import ListDirectory
     from airflow_fanout.staging.frozen import Manifest
 
 OUTPUT = "the output of an ExtractOperator, as in parameters=extract.output"
@@ -27,15 +27,15 @@ def is_reference(value: object) -> bool:
     )
 
 
-def refer(path: Path, manifest: Manifest, ending: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+def refer(directory: ListDirectory, manifest: Manifest, ending: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     """Return the reference to a frozen list, with its counts, as plain JSON.
 
-    :param path: the list's directory.
+    :param directory: the list's.
     :param ending: how the reading of the source ended.
     :param seconds: how long it took.
     """
     return {
-        "directory": str(path),
+        "directory": str(directory),
         "list": manifest.id,
         "parameters": manifest.count,
         "duplicates": manifest.duplicates,

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from airflow_fanout.model.outcome import Kind, Record
 from airflow_fanout.staging.directory import GenerationDirectory, ListDirectory
 from airflow_fanout.staging.errors import NotAsValidated, NotFetched, PartLost, StagingChanged
-from airflow_fanout.staging.files import read_json
 from airflow_fanout.staging.frozen import Manifest
 from airflow_fanout.staging.journal import Piece, Snapshot
 from airflow_fanout.staging.reconcile import LatestRecords, counting, winners
+from airflow_fanout.staging.sealed import read_json
 from airflow_fanout.staging.validated import Validated
 
 
@@ -43,7 +43,7 @@ class Results:
         if self._judged is None:
             return Snapshot(generation, self._list_id)
         parts = self._judged.parts[str(shard)]
-        pieces = [Piece(generation.path / name, size, digest, is_judged=True) for name, size, digest in parts]
+        pieces = [Piece(generation.part(name), size, digest, is_judged=True) for name, size, digest in parts]
         for piece in pieces:
             piece.check_size()
         return Snapshot(generation, pieces=pieces)
@@ -60,7 +60,7 @@ class Results:
         for (_, records), chosen in zip(self._shards, self._winners, strict=True):
             count = yield from counting(records, chosen)
             if count != chosen.count:
-                raise StagingChanged(str(self._directory.path / "journal"), "was changed while it was read")
+                raise StagingChanged(str(self._directory.journal), "was changed while it was read")
 
     def _as_judged(self, judged: Validated) -> Iterator[Record]:
         good = 0
@@ -90,7 +90,7 @@ class Results:
 
     def _judged_parts(self, shard: int) -> list[tuple[str, int, str]]:
         name_of = self._generation(shard).name_of
-        return [(name_of(piece.path), piece.size, piece.digest or "") for piece in self._shards[shard][1].pieces]
+        return [(name_of(piece.place), piece.size, piece.digest or "") for piece in self._shards[shard][1].pieces]
 
 
 def check_fetched(directory: ListDirectory, manifest: Manifest) -> None:
@@ -103,19 +103,19 @@ def check_fetched(directory: ListDirectory, manifest: Manifest) -> None:
         shard = directory.shard(number)
         of_shard = f" of shard {number}" if manifest.shards > 1 else ""
         if not shard.current():
-            raise NotFetched(str(shard.path), f"The fetch task{of_shard} hasn't run yet")
+            raise NotFetched(str(shard), f"The fetch task{of_shard} hasn't run yet")
         generation = shard.generation(shard.current())
         if not generation.is_complete:
-            raise NotFetched(str(generation.path), f"The fetch task{of_shard} still runs, or has failed")
+            raise NotFetched(str(generation), f"The fetch task{of_shard} still runs, or has failed")
         _check_parts(generation)
 
 
 def _check_parts(generation: GenerationDirectory) -> None:
-    for name, size in read_json(generation.completed).get("parts", {}).items():
-        part = generation.path / name
-        try:
-            found = part.stat().st_size
-        except FileNotFoundError:
-            raise PartLost(str(part), "isn't there any more") from None
-        if found < size:
-            raise PartLost(str(part), f"has {found:,} bytes, and fetch has left {size:,}")
+    left = read_json(generation.completed).get("parts", {})
+    sizes = generation.sizes([generation.part(name) for name in left])
+    for name, size in left.items():
+        if name not in sizes:
+            raise PartLost(str(generation.part(name)), "isn't there any more")
+        if sizes[name] < size:
+            problem = f"has {sizes[name]:,} bytes, and fetch has left {size:,}"
+            raise PartLost(str(generation.part(name)), problem)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
-from pathlib import Path
 
 from airflow_fanout.model.outcome import Kind, RecordKey
-from airflow_fanout.staging.directory import GenerationDirectory
+from airflow_fanout.staging import layout
+from airflow_fanout.staging.directory import GenerationDirectory, TryDirectory
 from airflow_fanout.staging.errors import JournalDamaged
 from airflow_fanout.staging.journal import read_places
-from airflow_fanout.staging.listing import parts
 from airflow_fanout.staging.reconcile import CompletedSet
+from airflow_fanout.staging.store import Place
 
 
 def resume(
     generation: GenerationDirectory, indexes: range, list_id: str | None = None
-) -> tuple[CompletedSet, list[Path]]:
+) -> tuple[CompletedSet, list[Place]]:
     """Return which indexes have a good outcome, and the parts that were damaged.
 
     A damaged part is put aside, as `….damaged`: none of its records counts, so they are fetched again. So is one that
@@ -40,9 +40,9 @@ def resume(
     return done, damaged
 
 
-def _put_aside(part: Path) -> list[Path]:
+def _put_aside(part: Place) -> list[Place]:
     try:
-        part.rename(part.with_name(f"{part.name}.damaged"))
+        part.store.move(part.key, f"{part.key}{layout.DAMAGED}")
     except FileNotFoundError:
         return []
     return [part]
@@ -53,13 +53,13 @@ def _ended(place: RecordKey) -> int:
     return place.index if place.kind is Kind.OK else ~place.index
 
 
-def resume_within(attempt: Path, done: CompletedSet) -> Iterator[Kind]:
+def resume_within(attempt: TryDirectory, done: CompletedSet) -> Iterator[Kind]:
     """Note all that one try has ended, with whatever outcome, as done; yield the kinds of what wasn't noted before.
 
     :param attempt: the directory of the try.
     :param done: what has a good outcome.
     """
-    for part in parts(attempt):
+    for part in attempt.parts():
         for place in read_places(part):
             if done.add(place.index):
                 yield place.kind

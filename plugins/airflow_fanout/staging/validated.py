@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -36,7 +37,8 @@ def mark_validated(directory: ListDirectory, passed: Validated) -> None:
 
 def unmark_validated(directory: ListDirectory) -> None:
     """Forget that a validation was passed."""
-    directory.validated.unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        directory.validated.delete()
 
 
 def read_validated(directory: ListDirectory, list_id: str) -> Validated | None:

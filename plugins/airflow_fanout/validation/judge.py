@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 
 from airflow_fanout.staging.directory import ListDirectory
-from airflow_fanout.staging.files import mode_of
 from airflow_fanout.staging.frozen import Manifest
 from airflow_fanout.staging.history import GoodRun, History
 from airflow_fanout.staging.results import Results, check_fetched
@@ -129,7 +128,7 @@ class Judge:
         checks = [check for check in self._demands.checks if not (self._manifest.partial and isinstance(check, Drift))]
         if any(isinstance(check, Drift) for check in checks) and (unreadable := self._history.unreadable()):
             self._warn(
-                f"{unreadable} lines of the history, {self._history.path}, can't be read, and Drift compares with the "
+                f"{unreadable} lines of the history, {self._history.place}, can't be read, and Drift compares with the "
                 "other runs only. Remove these lines; remove the file to begin a new history."
             )
         return checks
@@ -138,10 +137,10 @@ class Judge:
         if self._manifest.partial:
             return
         try:
-            self._history.add(self._run(), mode_of(self._directory.path))
+            self._history.add(self._run())
         except OSError as error:
             # The results are good, whatever later runs can be compared with.
-            self._warn(f"This run could not be added to the history, {self._history.path}: {error}")
+            self._warn(f"This run could not be added to the history, {self._history.place}: {error}")
 
     def _run(self) -> GoodRun:
         return GoodRun(

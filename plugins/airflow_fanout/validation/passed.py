@@ -17,5 +17,5 @@ def passed_results(directory: ListDirectory, manifest: Manifest) -> Results:
     """
     judged = read_validated(directory, manifest.id)
     if judged is None or judged.generations != directory.generations(manifest.shards):
-        raise NotValidated(str(directory.path))
+        raise NotValidated(str(directory))
     return Results(directory, manifest, judged)

@@ -1,0 +1,160 @@
+"""The layout of the staging area: the key of everything that is in it. No other file knows one of these names.
+
+    <dag_id>/<run_id>/<report>/list-0001/
+        parameters.jsonl.zst    the frozen list: one parameter a line; its line number is its index
+        manifest.json           what is known of the list
+        journal/shard-0000/generation-0001/try-0001/part-00000.jsonl.zst
+        journal/shard-0000/generation-0001/complete.json
+        journal/shard-0000/progress.json    how far the fetch was when it was seen last
+        validated.json          what a validate task has passed: generations, files, counts, and their digest
+    <dag_id>/<run_id>/.targets/             which collections the instances of a mapped load write to
+    <dag_id>/.history/<report>.jsonl        what the report's good runs were like
+    <dag_id>/.history/failed/<run_id>.json  a failed run whose recovery isn't reported yet
+
+Each execution of extract makes a list of its own, so that whatever still runs on an older one does no harm.
+A new generation begins when validated results are fetched again; a try is one execution of fetch.
+
+A key is a relative path with slashes. One that ends in a slash is a folder's claim: a name without content.
+Other names are nobody's: an editor's backup, a copy or a file system's own file changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from urllib.parse import quote, unquote
+
+# File systems allow 255 bytes for a name; a longer one is cut and made unique by its digest.
+LONGEST_NAME = 200
+# How many names lead from the staging area to a list.
+LIST_DEPTH = 4
+LIST, GENERATION, TRY = "list", "generation", "try"
+# Below a list.
+PARAMETERS, MANIFEST, VALIDATED, JOURNAL = "parameters.jsonl.zst", "manifest.json", "validated.json", "journal"
+# Below a shard, and below a generation.
+PROGRESS, COMPLETED = "progress.json", "complete.json"
+# What the name of a part ends with that doesn't count, and what that of a run begins with that is being removed.
+DAMAGED, REMOVED = ".damaged", ".removed-"
+_NUMBERED = re.compile(r"([a-z]+)-([0-9]{4,})")
+_PART = re.compile(r"part-([0-9]{5,})\.jsonl\.zst")
+_HISTORY = ".history"
+_TARGETS = ".targets"
+# The histories of good and of failed runs, and what a file system itself keeps on a disk of its own.
+_NOT_RUNS = (_HISTORY, "lost+found")
+
+
+def file_name(text: str) -> str:
+    """Return any text as the name of one file, different for different texts."""
+    name = quote(text, safe=" +@=,") or "%"
+    name = name.replace(".", "%2E") if name.strip(".") == "" else name
+    if len(name) <= LONGEST_NAME:
+        return name
+    # A "!" is in no name that wasn't cut: `quote` escapes it.
+    return f"{name[: LONGEST_NAME - 17]}!{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def text_of(name: str) -> str | None:
+    """Return the text that `file_name` has made a name of; `None` for one that was cut."""
+    return None if "!" in name else unquote(name)
+
+
+def run(dag_id: str, run_id: str) -> str:
+    """Return the key of a run; nothing in a key is unescaped user input."""
+    return f"{file_name(dag_id)}/{file_name(run_id)}"
+
+
+def ids_of(run_key: str) -> tuple[str | None, str | None]:
+    """Return the ids of the DAG and of the run that a key belongs to; `None` for a name that can't be read back."""
+    dag, _, name = run_key.rpartition("/")
+    return text_of(dag.rpartition("/")[2]), text_of(name)
+
+
+def report(dag_id: str, run_id: str, name: str) -> str:
+    """Return the key of a report's lists in one run."""
+    return f"{run(dag_id, run_id)}/{file_name(name)}"
+
+
+def reports(run_key: str, names: Iterable[str]) -> list[str]:
+    """Return the keys of the names that may be reports of a run, in order."""
+    return [f"{run_key}/{name}" for name in sorted(names) if name != _TARGETS]
+
+
+def in_all_runs(report_key: str) -> str:
+    """Return what names a report in whichever run, for people; mapped ones are one, as all runs are."""
+    dag, _, name = report_key.rsplit("/", 2)
+    return f"{dag}/{{run_id}}/{name.partition('@')[0]}"
+
+
+def numbered(key: str, kind: str, number: int) -> str:
+    """Return the key of a list, a generation or a try below another key."""
+    return f"{key}/{kind}-{number:04d}"
+
+
+def numbers(names: Iterable[str], kind: str) -> list[int]:
+    """Return the numbers of the names that are of one kind, in order."""
+    matches = [match for name in names if (match := _NUMBERED.fullmatch(name)) and match[1] == kind]
+    # One number has one name: "try-00001" is somebody's copy.
+    return sorted(int(match[2]) for match in matches if match[0] == f"{kind}-{int(match[2]):04d}")
+
+
+def shard(list_key: str, number: int) -> str:
+    """Return the key of a shard's results."""
+    return f"{list_key}/{JOURNAL}/shard-{number:04d}"
+
+
+def part(try_key: str, number: int) -> str:
+    """Return the key of a part of the journal."""
+    return f"{try_key}/part-{number:05d}.jsonl.zst"
+
+
+def parts(try_key: str, names: Iterable[str]) -> list[str]:
+    """Return the keys of the names that are parts, in the order of their numbers; copies and backups are none."""
+    matches = sorted((int(match[1]), name) for name in names if (match := _PART.fullmatch(name)))
+    return [f"{try_key}/{name}" for _, name in matches]
+
+
+def place_in_journal(part_key: str) -> str:
+    """Return where a part is below its journal: its shard, generation, try and number."""
+    return "/".join(part_key.split("/")[-4:])
+
+
+def history(list_key: str) -> str:
+    """Return the key of the good runs of a list's report, outside of all runs."""
+    dag, _, name, _ = list_key.rsplit("/", 3)
+    return f"{dag}/{_HISTORY}/{name}.jsonl"
+
+
+def failures(dag_id: str) -> str:
+    """Return the key of a DAG's failed runs."""
+    return f"{file_name(dag_id)}/{_HISTORY}/failed"
+
+
+def failure(failures_key: str, run_id: str) -> str:
+    """Return the key of a failed run."""
+    return f"{failures_key}/{file_name(run_id)}.json"
+
+
+def failure_keys(failures_key: str, names: Iterable[str]) -> list[str]:
+    """Return the keys of the names that are failed runs; what is still being written begins with a dot."""
+    return [f"{failures_key}/{name}" for name in names if name.endswith(".json") and not name.startswith(".")]
+
+
+def targets(list_key: str) -> str:
+    """Return the key of the collections that the mapped loads of a list's run write to."""
+    return f"{list_key.rsplit('/', 2)[0]}/{_TARGETS}"
+
+
+def target(targets_key: str, name: str, map_index: int) -> str:
+    """Return the key of one instance's claim to a collection."""
+    return f"{targets_key}/{name}@{map_index}/"
+
+
+def claimants(names: Iterable[str], name: str) -> list[int]:
+    """Return the map indexes of the instances that claim a collection."""
+    return [int(index) for claimed, _, index in (each.partition("@") for each in names) if claimed == name]
+
+
+def may_hold_runs(name: str) -> bool:
+    """Return whether a folder may be a DAG's, a run's or a report's; histories and removed runs aren't."""
+    return name not in _NOT_RUNS and not name.startswith(REMOVED)
