@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import pytest
@@ -63,7 +62,7 @@ MESSAGES = (
 DOWN = (
     Start(
         Job(
-            directory=Path("/staging"),
+            directory="/staging",
             start=0,
             stop=3,
             shard=0,

@@ -7,7 +7,6 @@ handled there, the type check fails.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 import msgspec
@@ -147,8 +146,6 @@ def encode(message: EngineMessage | ParentMessage) -> bytes:
 
 
 def _written(value: Any) -> Any:
-    if isinstance(value, Path):
-        return str(value)
     if isinstance(value, range):
         # An author's statuses may be one.
         return list(value)
