@@ -20,7 +20,6 @@ from airflow_fanout.masking import KindOf
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.errors import StagingChanged, StagingDenied, StagingFailed, StagingLost
 from airflow_fanout.staging.files import PRIVATE
-from airflow_fanout.staging.folder import FolderStore, list_at
 from airflow_fanout.staging.frozen import Manifest, read_manifest, verify_list
 from airflow_fanout.staging.reference import OUTPUT, Reference
 from airflow_fanout.staging.store import Store
@@ -103,6 +102,9 @@ def staging_store(mode: int | None = None) -> Store:
 
     :param mode: the mode of the folders that are made; by default that of the folder above.
     """
+    # Only a task that runs, or an alert, looks into it.
+    from airflow_fanout.staging.folder import FolderStore
+
     return FolderStore(staging_area(), mode)
 
 
@@ -112,6 +114,8 @@ def list_directory(reference: Reference | XComArg) -> ListDirectory:
     :raises NoList: when extract has returned nothing.
     :raises BadSetting: when it is no such output. What it is instead isn't shown: it may be the parameters.
     """
+    from airflow_fanout.staging.folder import list_at
+
     return list_at(_one(reference)["directory"])
 
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from airflow_fanout.staging import layout
-from airflow_fanout.staging.leftovers import Leftovers
+
+if TYPE_CHECKING:
+    # Only the cleaning has any.
+    from airflow_fanout.staging.leftovers import Leftovers
 
 
 class Taken(Exception):
