@@ -12,7 +12,7 @@ from airflow_fanout.staging.layout import GENERATION, LIST, TRY
 from airflow_fanout.staging.store import Place, Store, Taken
 
 
-class ReportDirectory(Place):
+class ReportDirectory(Place, frozen=True):
     """All lists of one report in one run of a DAG."""
 
     @classmethod
@@ -39,7 +39,7 @@ class ReportDirectory(Place):
         return self.numbered(numbers[-1]) if numbers else None
 
 
-class ListDirectory(Place):
+class ListDirectory(Place, frozen=True):
     """One frozen list and the results of it. Its text is what `folder.list_at` takes."""
 
     @property
@@ -86,7 +86,7 @@ class ListDirectory(Place):
         return {str(number): self.shard(number).current() for number in range(shards)}
 
 
-class ShardDirectory(Place):
+class ShardDirectory(Place, frozen=True):
     """The results of one shard, by generation."""
 
     @property
@@ -114,7 +114,7 @@ class ShardDirectory(Place):
         return newest is not None and newest.key == attempt.key
 
 
-class GenerationDirectory(Place):
+class GenerationDirectory(Place, frozen=True):
     """The journal of one generation: the tries' parts, in order."""
 
     @property
@@ -165,7 +165,7 @@ class GenerationDirectory(Place):
         return {self.name_of(part): sizes[part.key] for part in parts if part.key in sizes}
 
 
-class TryDirectory(Place):
+class TryDirectory(Place, frozen=True):
     """The parts that one execution of fetch writes."""
 
     def part(self, number: int) -> Place:

@@ -59,7 +59,7 @@ class OpenFailure(msgspec.Struct, frozen=True, kw_only=True):
         return self.is_completed_by(run) or self.is_followed_by(run)
 
 
-class OpenFailures(Place):
+class OpenFailures(Place, frozen=True):
     """The failed runs of a DAG, an object each."""
 
     @classmethod
