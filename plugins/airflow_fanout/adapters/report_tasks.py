@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from airflow.sdk import BaseOperator, XComArg
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 LISTED = ("parameters", "shard")
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReportTask:
+class ReportTask(msgspec.Struct, frozen=True, kw_only=True):
     """A task that takes the list.
 
     :param operator: the task's operator; of a mapped task, one that is made of what `partial` was given. `None` if it

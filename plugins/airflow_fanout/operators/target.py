@@ -6,9 +6,10 @@ import logging
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from airflow_fanout.adapters.mongo import login_problems, target_problems
 from airflow_fanout.preflight.findings import Findings
@@ -27,8 +28,7 @@ _HOPELESS = re.compile(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Names:
+class Names(msgspec.Struct, frozen=True, kw_only=True):
     """A target's names with their templates rendered."""
 
     database: str
