@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_fanout.staging.sealed import write_sealed
-from airflow_fanout.staging.store import Place
+from airflow_fanout.staging.store import Location
 from tests.load.staged import COUNT, Staged, staged, validate
 from tests.staging.places import path_of, written
 
@@ -106,7 +106,7 @@ def list_of_another_run(run: Staged) -> Path:
     return written(run.directory.parameters, other.directory.parameters.content()[:-1])
 
 
-def edited(place: Place, **fields: Any) -> Path:
+def edited(place: Location, **fields: Any) -> Path:
     """Change fields of a JSON file."""
     return written(place, json.dumps({**json.loads(place.content()), **fields}).encode())
 

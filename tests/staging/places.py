@@ -6,12 +6,12 @@ from pathlib import Path
 
 from airflow_fanout.staging.directory import GenerationDirectory, ReportDirectory, TryDirectory
 from airflow_fanout.staging.folder import FolderStore, list_at
-from airflow_fanout.staging.store import Place
+from airflow_fanout.staging.store import Location
 
 
-def place(path: Path) -> Place:
+def place(path: Path) -> Location:
     """Return a file as a place in the store that its folder is."""
-    return Place(FolderStore(path.parent), path.name)
+    return Location(FolderStore(path.parent), path.name)
 
 
 def report_at(path: Path) -> ReportDirectory:
@@ -29,12 +29,12 @@ def try_at(path: Path) -> TryDirectory:
     return TryDirectory(FolderStore(path.parent), path.name)
 
 
-def path_of(where: Place) -> Path:
+def path_of(where: Location) -> Path:
     """Return the path of what is in a folder."""
     return Path(str(where))
 
 
-def written(where: Place, content: bytes) -> Path:
+def written(where: Location, content: bytes) -> Path:
     """Write a file without the store's care, as somebody may; return its path."""
     path = path_of(where)
     path.write_bytes(content)

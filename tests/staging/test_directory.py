@@ -14,7 +14,7 @@ from airflow_fanout.staging.files import write_whole
 from airflow_fanout.staging.folder import FolderStore, list_at
 from airflow_fanout.staging.layout import LONGEST_NAME, file_name
 from airflow_fanout.staging.sealed import read_json
-from airflow_fanout.staging.store import Place
+from airflow_fanout.staging.store import Location
 from tests.staging.places import path_of, place, report_at
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
@@ -76,7 +76,7 @@ def test_each_list_is_a_new_one(tmp_path: Path) -> None:
 def test_two_at_the_same_moment_get_two_directories(tmp_path: Path) -> None:
     """However many tries begin at once, each gets a directory that no other has."""
     generation = list_at(str(tmp_path)).shard(0).generation(1)
-    made: list[Place] = []
+    made: list[Location] = []
     begin = threading.Barrier(16)
 
     def start() -> None:

@@ -120,7 +120,7 @@ def test_not_there_is_empty_and_not_readable_is_an_error() -> None:
             path_of(shard.generation(1)): lambda: shard.generation(1).is_complete,
             part.parent: shard.generation(1).parts,
             part: lambda: place(part).content(),
-            path_of(history.place): lambda: history.before("2027"),
+            path_of(history.location): lambda: history.before("2027"),
             path_of(failures): lambda: list(failures.failures()),
             path_of(run.directory).parents[1]: lambda: live(FolderStore(staging), "report", "monday"),
             path_of(run.directory).parent: lambda: live(FolderStore(staging), "report", "monday"),

@@ -17,7 +17,7 @@ from airflow_fanout import codec
 from airflow_fanout.staging.errors import JournalDamaged
 from airflow_fanout.staging.folder import FolderStore
 from airflow_fanout.staging.lines import FRAME_BYTES, LinesWriter, read_lines
-from airflow_fanout.staging.store import Place
+from airflow_fanout.staging.store import Location
 from tests.staging.places import place
 
 FRAMES = st.lists(st.lists(st.dictionaries(st.text("abc"), st.integers()), max_size=5), max_size=5)
@@ -209,7 +209,7 @@ def test_a_closed_file_is_on_the_disk(tmp_path: Path) -> None:
         os.fsync(descriptor)
         synced.append([os.fstat(descriptor).st_ino, *read_lines(place(path))])
 
-    writer = LinesWriter(Place(FolderStore(tmp_path, sync=sync), path.name))
+    writer = LinesWriter(Location(FolderStore(tmp_path, sync=sync), path.name))
     writer.append("first")
     writer.flush()
     writer.append("last")

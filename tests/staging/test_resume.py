@@ -12,7 +12,7 @@ from airflow_fanout.model.outcome import Kind, Outcome, Record
 from airflow_fanout.staging.directory import GenerationDirectory
 from airflow_fanout.staging.journal import JournalWriter, read_records
 from airflow_fanout.staging.resume import resume, resume_within
-from airflow_fanout.staging.store import Place
+from airflow_fanout.staging.store import Location
 from tests.staging.places import generation_at, path_of, written
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def test_a_part_that_another_process_has_put_aside_is_passed_over(generation: Ge
 
         listed = generation.parts()
 
-        def parts(self) -> list[Place]:
+        def parts(self) -> list[Location]:
             return self.listed
 
     path_of(Earlier.listed[1]).rename(path_of(Earlier.listed[1]).with_name("part-00000.jsonl.zst.damaged"))

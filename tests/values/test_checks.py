@@ -329,7 +329,7 @@ def test_the_account_of_a_drift_says_how_to_accept_it(tmp_path: Path) -> None:
     history = past(tmp_path, 2000, 2000, 2000)
     assert drift(history, 3, 0.5) == (
         "3 rows, usually 2,000; 50.0 % of the outcomes are null, usually 0.0 % (the median of 3 good runs). "
-        f"If this is the new normal, remove {history.place}: the next runs start a new comparison."
+        f"If this is the new normal, remove {history.location}: the next runs start a new comparison."
     )
 
 

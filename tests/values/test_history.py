@@ -64,9 +64,9 @@ def test_the_past_is_the_last_run_of_each_earlier_date(
 def test_a_line_that_was_cut_costs_itself_only(tmp_path: Path) -> None:
     """After a full disk has cut a line, the runs before and after it are there."""
     found = history(tmp_path, run(1))
-    whole = path_of(found.place).read_bytes()
+    whole = path_of(found.location).read_bytes()
     for length in range(len(whole)):
-        path_of(found.place).write_bytes(whole + whole[:length])
+        path_of(found.location).write_bytes(whole + whole[:length])
         found.add(run(2))
         assert found.before(day(9)) == [run(1), run(2)]
         # Cut before its line break only, it is a whole line again.
@@ -76,7 +76,7 @@ def test_a_line_that_was_cut_costs_itself_only(tmp_path: Path) -> None:
 def test_a_line_of_another_version_is_passed_over(tmp_path: Path) -> None:
     """A line that lacks what is compared is no run; one that has more than that is."""
     found = history(tmp_path, run(1))
-    with path_of(found.place).open("ab") as file:
+    with path_of(found.location).open("ab") as file:
         file.write(b'{"as_of":"2026-01-05"}\n[]\n7\n')
         file.write(b'{"as_of":"2026-02-01T00:00:00+00:00","parameters":1,"rows":2,"null_share":0,"more":1}\n')
     later = GoodRun(as_of="2026-02-01T00:00:00+00:00", parameters=1, rows=2, null_share=0.0)
@@ -90,7 +90,7 @@ def test_the_file_does_not_grow_for_ever(tmp_path: Path) -> None:
     largest = 0
     for one in runs:
         found.add(one)
-        largest = max(largest, path_of(found.place).stat().st_size)
+        largest = max(largest, path_of(found.location).stat().st_size)
     assert largest <= LARGEST_BYTES
     assert found.before("2027")[-MOST_RUNS:] == runs[-MOST_RUNS:]
 

@@ -19,7 +19,7 @@ from airflow_fanout.launch.messages import (
 from airflow_fanout.model.progress import Progress
 from airflow_fanout.model.waits import Reason
 from airflow_fanout.staging.live import ProgressSnapshot
-from airflow_fanout.staging.store import Place
+from airflow_fanout.staging.store import Location
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
@@ -38,10 +38,10 @@ class Reporter:
     :param glimpse: the file for those who can't ask Airflow: the callback of a deadline.
     """
 
-    def __init__(self, log: Logger, store: ProgressStore, glimpse: Place) -> None:
+    def __init__(self, log: Logger, store: ProgressStore, glimpse: Location) -> None:
         self._log = log
         self._store = store
-        self._place = glimpse
+        self._location = glimpse
         self._seconds = 0
         self._waits_for: Reason | None = None
 
@@ -90,6 +90,6 @@ class Reporter:
 
     def _glimpse(self, progress: Progress) -> None:
         try:
-            ProgressSnapshot.of(progress, datetime.now(UTC)).write(self._place)
+            ProgressSnapshot.of(progress, datetime.now(UTC)).write(self._location)
         except OSError as error:
             self._log.warning("The progress could not be written: %s: %s", type(error).__name__, error)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from airflow_fanout.staging import layout
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.errors import SharedTarget
-from airflow_fanout.staging.store import Place, Taken
+from airflow_fanout.staging.store import Location, Taken
 
 
 def claim_target(directory: ListDirectory, *, task_id: str, map_index: int, mode: str, target: str) -> None:
@@ -19,7 +19,7 @@ def claim_target(directory: ListDirectory, *, task_id: str, map_index: int, mode
     """
     name = hashlib.sha256(f"{task_id}\n{target}".encode()).hexdigest()[:32]
     claims = directory.targets
-    own = Place(claims.store, layout.target(claims.key, name, map_index))
+    own = Location(claims.store, layout.target(claims.key, name, map_index))
     with suppress(Taken):
         own.create()
     if others := [index for index in layout.claimants(claims.names(), name) if index != map_index]:

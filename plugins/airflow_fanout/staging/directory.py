@@ -9,10 +9,10 @@ from typing import Any
 from airflow_fanout import codec
 from airflow_fanout.staging import layout
 from airflow_fanout.staging.layout import GENERATION, LIST, TRY
-from airflow_fanout.staging.store import Place, Store, Taken
+from airflow_fanout.staging.store import Location, Store, Taken
 
 
-class ReportDirectory(Place, frozen=True):
+class ReportDirectory(Location, frozen=True):
     """All lists of one report in one run of a DAG."""
 
     @classmethod
@@ -21,9 +21,9 @@ class ReportDirectory(Place, frozen=True):
         return cls(store, layout.report(dag_id, run_id, report))
 
     @property
-    def in_all_runs(self) -> Place:
+    def in_all_runs(self) -> Location:
         """What names the report in whichever run."""
-        return Place(self.store, layout.in_all_runs(self.key))
+        return Location(self.store, layout.in_all_runs(self.key))
 
     def numbered(self, number: int) -> ListDirectory:
         """Return the directory of a list."""
@@ -39,38 +39,38 @@ class ReportDirectory(Place, frozen=True):
         return self.numbered(numbers[-1]) if numbers else None
 
 
-class ListDirectory(Place, frozen=True):
+class ListDirectory(Location, frozen=True):
     """One frozen list and the results of it. Its text is what `folder.list_at` takes."""
 
     @property
-    def parameters(self) -> Place:
+    def parameters(self) -> Location:
         """The frozen list."""
         return self.below(layout.PARAMETERS)
 
     @property
-    def manifest(self) -> Place:
+    def manifest(self) -> Location:
         """What is known of the list; it is there once the list is whole."""
         return self.below(layout.MANIFEST)
 
     @property
-    def journal(self) -> Place:
+    def journal(self) -> Location:
         """The results of all shards."""
         return self.below(layout.JOURNAL)
 
     @property
-    def validated(self) -> Place:
+    def validated(self) -> Location:
         """What has passed validation last."""
         return self.below(layout.VALIDATED)
 
     @property
-    def history(self) -> Place:
+    def history(self) -> Location:
         """The report's good runs, outside of all runs' directories."""
-        return Place(self.store, layout.history(self.key))
+        return Location(self.store, layout.history(self.key))
 
     @property
-    def targets(self) -> Place:
+    def targets(self) -> Location:
         """The collections that the run's mapped loads write to."""
-        return Place(self.store, layout.targets(self.key))
+        return Location(self.store, layout.targets(self.key))
 
     @property
     def report(self) -> ReportDirectory:
@@ -86,11 +86,11 @@ class ListDirectory(Place, frozen=True):
         return {str(number): self.shard(number).current() for number in range(shards)}
 
 
-class ShardDirectory(Place, frozen=True):
+class ShardDirectory(Location, frozen=True):
     """The results of one shard, by generation."""
 
     @property
-    def progress(self) -> Place:
+    def progress(self) -> Location:
         """How far a fetch is; it is written each few seconds."""
         return self.below(layout.PROGRESS)
 
@@ -114,11 +114,11 @@ class ShardDirectory(Place, frozen=True):
         return newest is not None and newest.key == attempt.key
 
 
-class GenerationDirectory(Place, frozen=True):
+class GenerationDirectory(Location, frozen=True):
     """The journal of one generation: the tries' parts, in order."""
 
     @property
-    def completed(self) -> Place:
+    def completed(self) -> Location:
         """That a fetch of this generation has come to its end, and which parts there were then."""
         return self.below(layout.COMPLETED)
 
@@ -147,31 +147,31 @@ class GenerationDirectory(Place, frozen=True):
         numbers = self.numbers(TRY)
         return self.attempt(numbers[-1]) if numbers else None
 
-    def parts(self) -> list[Place]:
+    def parts(self) -> list[Location]:
         """Return all parts in the order in which they were begun."""
         return [part for number in self.numbers(TRY) for part in self.attempt(number).parts()]
 
-    def part(self, name: str) -> Place:
+    def part(self, name: str) -> Location:
         """Return the part that `name_of` has named."""
         return self.below(name)
 
-    def name_of(self, part: Place) -> str:
+    def name_of(self, part: Location) -> str:
         """Return what a part is called below this directory, such as `try-0001/part-00000.jsonl.zst`."""
         return part.key.removeprefix(f"{self.key}/")
 
-    def sizes(self, parts: Sequence[Place]) -> dict[str, int]:
+    def sizes(self, parts: Sequence[Location]) -> dict[str, int]:
         """Return how many bytes parts have, by their names; those that aren't there are left out."""
         sizes = self.store.sizes([part.key for part in parts])
         return {self.name_of(part): sizes[part.key] for part in parts if part.key in sizes}
 
 
-class TryDirectory(Place, frozen=True):
+class TryDirectory(Location, frozen=True):
     """The parts that one execution of fetch writes."""
 
-    def part(self, number: int) -> Place:
+    def part(self, number: int) -> Location:
         """Return a part."""
-        return Place(self.store, layout.part(self.key, number))
+        return Location(self.store, layout.part(self.key, number))
 
-    def parts(self) -> list[Place]:
+    def parts(self) -> list[Location]:
         """Return the parts, in the order of their numbers."""
-        return [Place(self.store, key) for key in layout.parts(self.key, self.store.names(self.key))]
+        return [Location(self.store, key) for key in layout.parts(self.key, self.store.names(self.key))]

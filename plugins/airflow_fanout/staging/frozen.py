@@ -23,7 +23,7 @@ from airflow_fanout.staging.errors import DuplicateParameter, StagingChanged, St
 from airflow_fanout.staging.lines import LinesWriter, read_frames, read_lines
 from airflow_fanout.staging.sealed import read_sealed, seal_of, write_sealed
 from airflow_fanout.staging.seen import Seen
-from airflow_fanout.staging.store import Place
+from airflow_fanout.staging.store import Location
 
 Duplicates = Literal["drop", "refuse"]
 
@@ -110,8 +110,8 @@ def freeze(
 class _ListWriter:
     """Writes parameters, and keeps what the manifest says of them."""
 
-    def __init__(self, place: Place) -> None:
-        self.lines = LinesWriter(place)
+    def __init__(self, location: Location) -> None:
+        self.lines = LinesWriter(location)
         self.duplicates = 0
         self._count = 0
         self._digest = hashlib.sha256()

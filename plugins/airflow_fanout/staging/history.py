@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from airflow_fanout import codec
-from airflow_fanout.staging.store import Place
+from airflow_fanout.staging.store import Location
 
 # Once the file is larger than LARGEST_BYTES, about twice what these need, only the newest runs are kept: this many.
 MOST_RUNS = 1_000
@@ -32,7 +32,7 @@ class GoodRun(msgspec.Struct, frozen=True, kw_only=True):
 class History(msgspec.Struct, frozen=True):
     """The good runs of one report, a line each, in an object that may not be there yet."""
 
-    place: Place
+    location: Location
 
     def before(self, as_of: str) -> list[GoodRun]:
         """Return the runs of the dates before one, the newest last: a backfill isn't compared with its future."""
@@ -44,9 +44,9 @@ class History(msgspec.Struct, frozen=True):
         Runs that end at the same moment append one line each.
         """
         # A line that a full disk has cut must not spoil this one: it ends with the first line break.
-        self.place.append(b"\n" + _line(run))
-        if (self.place.size() or 0) > LARGEST_BYTES:
-            self.place.put_whole(b"".join(map(_line, self._runs()[-MOST_RUNS:])))
+        self.location.append(b"\n" + _line(run))
+        if (self.location.size() or 0) > LARGEST_BYTES:
+            self.location.put_whole(b"".join(map(_line, self._runs()[-MOST_RUNS:])))
 
     def _runs(self) -> list[GoodRun]:
         # A run that was repeated has several lines: the last one counts.
@@ -63,7 +63,7 @@ class History(msgspec.Struct, frozen=True):
 
     def _texts(self) -> list[bytes]:
         try:
-            return self.place.content().splitlines()
+            return self.location.content().splitlines()
         except FileNotFoundError:
             return []
 

@@ -16,7 +16,7 @@ from airflow_fanout.staging.directory import GenerationDirectory, TryDirectory
 from airflow_fanout.staging.errors import JournalDamaged, NotAsValidated, StagingChanged
 from airflow_fanout.staging.label import check_label, label_of
 from airflow_fanout.staging.lines import Hash, LinesWriter, read_lines
-from airflow_fanout.staging.store import Place
+from airflow_fanout.staging.store import Location
 
 Line = TypeVar("Line")
 
@@ -102,7 +102,7 @@ class Piece(msgspec.Struct):
     :param is_judged: whether size and digest are those that validate has judged.
     """
 
-    place: Place
+    location: Location
     size: int
     digest: str | None = None
     is_judged: bool = False
@@ -112,11 +112,11 @@ class Piece(msgspec.Struct):
 
         :raises NotAsValidated: when it isn't.
         """
-        size = self.place.size()
+        size = self.location.size()
         if size is None:
-            raise NotAsValidated(str(self.place), "isn't there any more")
+            raise NotAsValidated(str(self.location), "isn't there any more")
         if size < self.size:
-            raise NotAsValidated(str(self.place), f"has {size:,} bytes, and validate has judged {self.size:,}")
+            raise NotAsValidated(str(self.location), f"has {size:,} bytes, and validate has judged {self.size:,}")
 
     def confirm(self, digest: str) -> None:
         """Check what was read; the first reading says what the others must be.
@@ -127,9 +127,9 @@ class Piece(msgspec.Struct):
         if self.digest is None:
             self.digest = digest
         elif self.digest != digest and self.is_judged:
-            raise NotAsValidated(str(self.place), "isn't the file that validate has judged")
+            raise NotAsValidated(str(self.location), "isn't the file that validate has judged")
         elif self.digest != digest:
-            raise StagingChanged(str(self.place), "was changed while it was read")
+            raise StagingChanged(str(self.location), "was changed while it was read")
 
 
 class Snapshot:
@@ -153,7 +153,7 @@ class Snapshot:
         self.pieces = pieces
         if list_id is not None:
             for piece in self.pieces:
-                check_label(piece.place, list_id)
+                check_label(piece.location, list_id)
 
     def __iter__(self) -> Iterator[Record]:
         for piece in self.pieces:
@@ -167,7 +167,7 @@ class Snapshot:
             yield from _read(piece, RecordKey.from_line)
 
 
-def read_places(part: Place, list_id: str | None = None) -> Iterator[RecordKey]:
+def read_places(part: Location, list_id: str | None = None) -> Iterator[RecordKey]:
     """Yield what each record of a part is about.
 
     :param list_id: the id of the list that the part must belong to; `None` for any.
@@ -180,9 +180,9 @@ def read_places(part: Place, list_id: str | None = None) -> Iterator[RecordKey]:
 
 def _read(piece: Piece, parse: Callable[[bytes], Line], digest: Hash | None = None) -> Iterator[Line]:
     try:
-        yield from map(parse, read_lines(piece.place, piece.size, digest))
+        yield from map(parse, read_lines(piece.location, piece.size, digest))
     except codec.NotJson as error:
-        raise JournalDamaged(str(piece.place), str(error)) from error
+        raise JournalDamaged(str(piece.location), str(error)) from error
 
 
 def read_records(generation: GenerationDirectory) -> Iterator[Record]:

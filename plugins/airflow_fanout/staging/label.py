@@ -6,15 +6,15 @@ from airflow_fanout import codec
 from airflow_fanout.staging import layout
 from airflow_fanout.staging.errors import ForeignPart
 from airflow_fanout.staging.lines import LABEL, read_label
-from airflow_fanout.staging.store import Place
+from airflow_fanout.staging.store import Location
 
 
-def label_of(part: Place, list_id: str) -> bytes:
+def label_of(part: Location, list_id: str) -> bytes:
     """Return what a part says of itself: its list and its place, so that it can't stand for another one."""
     return codec.encode({"list": list_id, "part": layout.place_in_journal(part.key)})
 
 
-def check_label(part: Place, list_id: str) -> None:
+def check_label(part: Location, list_id: str) -> None:
     """Check that a part was written for this list and for its place; one that is torn before that has no record.
 
     :raises ForeignPart: when it wasn't.

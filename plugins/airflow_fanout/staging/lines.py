@@ -20,7 +20,7 @@ import zstandard
 from airflow_fanout import codec
 from airflow_fanout.codec import Json
 from airflow_fanout.staging.errors import JournalDamaged
-from airflow_fanout.staging.store import Place
+from airflow_fanout.staging.store import Location
 
 FRAME_BYTES = 1 << 18
 # A skippable frame: a magic number that says it is one, and the length of what follows.
@@ -32,13 +32,13 @@ _LONGEST_LABEL = 4096
 class LinesWriter:
     """Appends JSON values to a new file; what was flushed survives the death of the process.
 
-    :param place: where; `FileExistsError` is raised if something is there.
+    :param location: where; `FileExistsError` is raised if something is there.
     :param label: what the file belongs to; `read_label` gives it back.
     """
 
-    def __init__(self, place: Place, label: bytes = b"") -> None:
+    def __init__(self, location: Location, label: bytes = b"") -> None:
         head = LABEL.pack(_LABEL_MAGIC, len(label)) + label if label else b""
-        self._file = place.begin(head)
+        self._file = location.begin(head)
         self._compressor = zstandard.ZstdCompressor(level=1, write_checksum=True)
         self._lines: list[bytes] = []
         self._waiting = 0
@@ -99,9 +99,9 @@ class Hash(Protocol):
         """Take the next bytes."""
 
 
-def read_label(place: Place) -> bytes | None:
+def read_label(location: Location) -> bytes | None:
     """Return the label of a file; `None` if it has none, also because it is torn before its end."""
-    head = b"".join(place.read(LABEL.size + _LONGEST_LABEL))
+    head = b"".join(location.read(LABEL.size + _LONGEST_LABEL))
     if len(head) < LABEL.size:
         return None
     magic, length = LABEL.unpack_from(head)
@@ -109,7 +109,7 @@ def read_label(place: Place) -> bytes | None:
     return label if magic == _LABEL_MAGIC and len(label) == length else None
 
 
-def read_lines(place: Place, size: int = sys.maxsize, digest: Hash | None = None) -> Iterator[bytes]:
+def read_lines(location: Location, size: int = sys.maxsize, digest: Hash | None = None) -> Iterator[bytes]:
     """Yield the lines of a file, or of its first `size` bytes, without their line breaks.
 
     A frame is read to its end, where the checksum is, before its first line is given out; one that was torn at the
@@ -118,22 +118,22 @@ def read_lines(place: Place, size: int = sys.maxsize, digest: Hash | None = None
     :param digest: takes the bytes of the file as they are on the disk.
     :raises JournalDamaged: when a frame's checksum is wrong or the bytes aren't zstd.
     """
-    for frame in read_frames(place, size, digest):
+    for frame in read_frames(location, size, digest):
         yield from frame.split(b"\n")[:-1]
 
 
-def read_frames(place: Place, size: int = sys.maxsize, digest: Hash | None = None) -> Iterator[bytes]:
+def read_frames(location: Location, size: int = sys.maxsize, digest: Hash | None = None) -> Iterator[bytes]:
     """Yield the lines of a file as `read_lines` does, those of a frame as one piece."""
     try:
-        yield from _frames(place, size, digest)
+        yield from _frames(location, size, digest)
     except zstandard.ZstdError as error:
-        raise JournalDamaged(str(place), str(error)) from error
+        raise JournalDamaged(str(location), str(error)) from error
 
 
-def _frames(place: Place, size: int, digest: Hash | None) -> Iterator[bytes]:
+def _frames(location: Location, size: int, digest: Hash | None) -> Iterator[bytes]:
     decompressor = zstandard.ZstdDecompressor()
     frame, pieces = decompressor.decompressobj(), []
-    for chunk in place.read(size):
+    for chunk in location.read(size):
         if digest is not None:
             digest.update(chunk)
         rest = chunk

@@ -12,7 +12,7 @@ from airflow_fanout.model.progress import Progress
 from airflow_fanout.staging import layout
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
 from airflow_fanout.staging.frozen import Manifest, read_manifest
-from airflow_fanout.staging.store import Place, Store
+from airflow_fanout.staging.store import Location, Store
 from airflow_fanout.staging.validated import read_validated
 
 
@@ -43,9 +43,9 @@ class ProgressSnapshot(msgspec.Struct, frozen=True, kw_only=True):
             waits_for=now["waits_for"],
         )
 
-    def write(self, place: Place) -> None:
+    def write(self, location: Location) -> None:
         """Put the glimpse in place as one step."""
-        place.put_whole(codec.encode(self))
+        location.put_whole(codec.encode(self))
 
 
 class Live(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ import msgspec
 from airflow_fanout import codec
 from airflow_fanout.staging import layout
 from airflow_fanout.staging.errors import StagingChanged
-from airflow_fanout.staging.store import Place, Store, Taken
+from airflow_fanout.staging.store import Location, Store, Taken
 
 # What made a run: only these follow each other in time. The runs of a backfill don't speak for each other.
 IN_ORDER = ("scheduled", "manual", "asset_triggered")
@@ -59,7 +59,7 @@ class OpenFailure(msgspec.Struct, frozen=True, kw_only=True):
         return self.is_completed_by(run) or self.is_followed_by(run)
 
 
-class OpenFailures(Place, frozen=True):
+class OpenFailures(Location, frozen=True):
     """The failed runs of a DAG, an object each."""
 
     @classmethod
@@ -88,4 +88,4 @@ class OpenFailures(Place, frozen=True):
         for key in layout.failure_keys(self.key, self.store.names(self.key)):
             # Taken meanwhile, no object, or no failure: none is one to tell of.
             with suppress(FileNotFoundError, StagingChanged, ValueError):
-                yield msgspec.convert(codec.decode(Place(self.store, key).content()), OpenFailure)
+                yield msgspec.convert(codec.decode(Location(self.store, key).content()), OpenFailure)

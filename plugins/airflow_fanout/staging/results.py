@@ -90,7 +90,7 @@ class Results:
 
     def _judged_parts(self, shard: int) -> list[tuple[str, int, str]]:
         name_of = self._generation(shard).name_of
-        return [(name_of(piece.place), piece.size, piece.digest or "") for piece in self._shards[shard][1].pieces]
+        return [(name_of(piece.location), piece.size, piece.digest or "") for piece in self._shards[shard][1].pieces]
 
 
 def check_fetched(directory: ListDirectory, manifest: Manifest) -> None:

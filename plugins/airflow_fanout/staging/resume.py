@@ -11,12 +11,12 @@ from airflow_fanout.staging.directory import GenerationDirectory, TryDirectory
 from airflow_fanout.staging.errors import JournalDamaged
 from airflow_fanout.staging.journal import read_places
 from airflow_fanout.staging.reconcile import CompletedSet
-from airflow_fanout.staging.store import Place
+from airflow_fanout.staging.store import Location
 
 
 def resume(
     generation: GenerationDirectory, indexes: range, list_id: str | None = None
-) -> tuple[CompletedSet, list[Place]]:
+) -> tuple[CompletedSet, list[Location]]:
     """Return which indexes have a good outcome, and the parts that were damaged.
 
     A damaged part is put aside, as `….damaged`: none of its records counts, so they are fetched again. So is one that
@@ -40,7 +40,7 @@ def resume(
     return done, damaged
 
 
-def _put_aside(part: Place) -> list[Place]:
+def _put_aside(part: Location) -> list[Location]:
     try:
         part.store.move(part.key, f"{part.key}{layout.DAMAGED}")
     except FileNotFoundError:

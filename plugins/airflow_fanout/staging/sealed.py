@@ -9,7 +9,7 @@ import msgspec
 
 from airflow_fanout import codec
 from airflow_fanout.staging.errors import StagingChanged, StagingLost
-from airflow_fanout.staging.store import Place
+from airflow_fanout.staging.store import Location
 
 SEAL = "seal"
 Form = TypeVar("Form")
@@ -20,39 +20,39 @@ def seal_of(value: object) -> str:
     return hashlib.sha256(codec.canonical(msgspec.to_builtins(value))).hexdigest()[:32]
 
 
-def write_sealed(place: Place, value: object) -> None:
+def write_sealed(location: Location, value: object) -> None:
     """Write a value's fields into a file, with their seal."""
-    place.put_whole(codec.encode({**msgspec.to_builtins(value), SEAL: seal_of(value)}))
+    location.put_whole(codec.encode({**msgspec.to_builtins(value), SEAL: seal_of(value)}))
 
 
-def read_sealed(place: Place, form: type[Form]) -> Form | None:
+def read_sealed(location: Location, form: type[Form]) -> Form | None:
     """Return a file's value; `None` if there is no such file.
 
     :raises StagingLost: when it isn't JSON.
     :raises StagingChanged: when it isn't what was sealed, or was written by another version.
     """
     missing: dict[str, str] = {}
-    found = read_json(place, missing=missing)
+    found = read_json(location, missing=missing)
     if found is missing:
         return None
     if not isinstance(found, dict) or found.pop(SEAL, None) != seal_of(found):
-        raise StagingChanged(str(place), "was changed after it was written")
+        raise StagingChanged(str(location), "was changed after it was written")
     try:
         return msgspec.convert(found, form)
     except msgspec.ValidationError as error:
-        raise StagingChanged(str(place), f"was written by another version ({error})") from error
+        raise StagingChanged(str(location), f"was written by another version ({error})") from error
 
 
-def read_json(place: Place, *, missing: Any = None) -> Any:
+def read_json(location: Location, *, missing: Any = None) -> Any:
     """Return a JSON file's value; `missing` if there is no such file.
 
     :raises StagingLost: when it isn't JSON, or isn't there and there is no `missing`.
     """
     try:
-        return codec.decode(place.content())
+        return codec.decode(location.content())
     except FileNotFoundError:
         if missing is None:
-            raise StagingLost(str(place), "isn't there") from None
+            raise StagingLost(str(location), "isn't there") from None
         return missing
     except codec.NotJson as error:
-        raise StagingLost(str(place), f"isn't what was written ({error})") from error
+        raise StagingLost(str(location), f"isn't what was written ({error})") from error

@@ -122,7 +122,7 @@ class Store(Protocol):
         """Remove what an earlier removal that was interrupted has left."""
 
 
-class Place(msgspec.Struct, frozen=True):
+class Location(msgspec.Struct, frozen=True):
     """A key and the store that it is in. Its text is its address."""
 
     store: Store
@@ -131,9 +131,9 @@ class Place(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         return self.store.address(self.key)
 
-    def below(self, name: str) -> Place:
-        """Return the place of what has this name below it."""
-        return Place(self.store, f"{self.key}/{name}")
+    def below(self, name: str) -> Location:
+        """Return the location of what has this name below it."""
+        return Location(self.store, f"{self.key}/{name}")
 
     def put_whole(self, content: bytes) -> None:
         """Write the object; see `Store.put_whole`."""

@@ -128,8 +128,8 @@ class Judge:
         checks = [check for check in self._demands.checks if not (self._manifest.partial and isinstance(check, Drift))]
         if any(isinstance(check, Drift) for check in checks) and (unreadable := self._history.unreadable()):
             self._warn(
-                f"{unreadable} lines of the history, {self._history.place}, can't be read, and Drift compares with the "
-                "other runs only. Remove these lines; remove the file to begin a new history."
+                f"{unreadable} lines of the history, {self._history.location}, can't be read, and Drift compares with "
+                "the other runs only. Remove these lines; remove the file to begin a new history."
             )
         return checks
 
@@ -140,7 +140,7 @@ class Judge:
             self._history.add(self._run())
         except OSError as error:
             # The results are good, whatever later runs can be compared with.
-            self._warn(f"This run could not be added to the history, {self._history.place}: {error}")
+            self._warn(f"This run could not be added to the history, {self._history.location}: {error}")
 
     def _run(self) -> GoodRun:
         return GoodRun(

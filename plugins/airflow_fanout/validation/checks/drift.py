@@ -62,7 +62,7 @@ class _DriftWatch(RunningCheck):
             return None
         return (
             f"{'; '.join(found)} (the median of {len(past)} good runs). "
-            f"If this is the new normal, remove {self._history.place}: the next runs start a new comparison."
+            f"If this is the new normal, remove {self._history.location}: the next runs start a new comparison."
         )
 
     def _rows(self, now: GoodRun, past: list[GoodRun]) -> str | None:
