@@ -34,6 +34,9 @@ EXECUTION_API = ("api-server", "--apps", "execution")
 
 POLL_S = 0.2
 STOP_GRACE_S = 10.0
+# When a scheduler dies, its tasks are asked to end. On a busy machine, one that is to tell the API server why it has
+# failed takes its time; Airflow takes a task that was killed before it could for lost, and begins it again.
+ORPHANS_GRACE_S = 60.0
 # An API server has said all it had to say after 0.3 s; then it collects garbage for two to eight more.
 SERVER_GRACE_S = 1.5
 
@@ -127,7 +130,9 @@ class Airflow:
     def _start(self, name: str) -> None:
         env = environment(self.home, port=self.site.port, execution_port=self.site.execution_port)
         command = (*COMMAND, *(self._servers | self._jobs)[name])
-        self._running[name] = Kept.start(command, env=env, cwd=self.home.directory, log=self.log(name))
+        self._running[name] = Kept.start(
+            command, env=env, cwd=self.home.directory, log=self.log(name), grace_s=ORPHANS_GRACE_S
+        )
 
     def stop(self, grace_s: float = STOP_GRACE_S) -> None:
         """End the components and their tasks; stopping what is stopped does nothing."""

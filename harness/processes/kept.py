@@ -58,11 +58,13 @@ class Kept:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         log: Path | None = None,
+        grace_s: float = DEFAULT_GRACE_S,
     ) -> Self:
         """Start a command with an empty stdin; its stdout and stderr are appended to ``log``, if given.
 
         Returns once the command runs; raises CommandNotStarted if it can't. ``pid`` is the command's, not
-        the keeper's. Both have a session of their own: Ctrl-C reaches only the caller, who decides.
+        the keeper's. Both have a session of their own: Ctrl-C reaches only the caller, who decides. ``grace_s`` is for
+        what the command leaves behind when it ends by itself.
         """
         with ExitStack() as closing:
             output = closing.enter_context(log.open("ab")) if log else None
@@ -71,7 +73,7 @@ class Kept:
             with os.fdopen(writer, "wb"):
                 keeper = subprocess.Popen(
                     # By its file: `env` may not lead to the harness. -P: the file's folder is no place to import from.
-                    [sys.executable, "-P", str(KEEPER), "--report-fd", str(writer), "--", *command],
+                    [sys.executable, "-P", str(KEEPER), f"--grace={grace_s}", f"--report-fd={writer}", "--", *command],
                     stdin=subprocess.PIPE,
                     stdout=output,
                     stderr=subprocess.STDOUT if output else None,

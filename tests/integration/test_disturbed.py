@@ -25,6 +25,7 @@ from airflow_fanout.model.outcome import Record
 from airflow_fanout.staging.folder import list_at
 from airflow_fanout.staging.lines import read_lines
 from harness.airflow import Airflow, AirflowClient, AirflowHome
+from harness.airflow.server import ORPHANS_GRACE_S
 from harness.numbers import number
 from harness.service import DemoService
 from harness.service.calls import calls_of
@@ -258,15 +259,21 @@ def drain(own: Own, report: Report) -> None:
 
 def stop(own: Own, _report: Report) -> None:
     """Stop the scheduler, its workers and their tasks, as a machine's shutdown does."""
-    own.airflow.end("scheduler")
+    own.airflow.end("scheduler", ORPHANS_GRACE_S)
 
 
-def kill(own: Own, _report: Report) -> None:
+def kill(own: Own, report: Report) -> None:
     """Kill the scheduler; its workers are stopped with it, as those of a container are."""
     scheduler = psutil.Process(own.airflow.pids["scheduler"])
     workers = scheduler.children(recursive=True)
+    engine = engine_of(report.run)
+    task, worker = engine.parents()[:2]
     scheduler.kill()
-    # One that goes on for a moment could do all that is left.
+    # One that goes on for a moment could do all that is left. Those that have nothing to do may hang in Airflow 3.3.2.
+    psutil.wait_procs([engine, task, worker])
+    for idle in workers:
+        with suppress(psutil.NoSuchProcess):
+            idle.kill()
     psutil.wait_procs(workers)
 
 
