@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 import psutil
 import pytest
+import sqlalchemy
 
 from airflow_fanout.model.outcome import Record
 from airflow_fanout.staging.folder import list_at
@@ -62,6 +63,11 @@ sys.stdin.read()
 for orphan in filter(psutil.Process.is_running, orphans):
     orphan.kill()
 """
+TRANSACTIONS = """
+SELECT count(*) FROM pg_stat_activity
+WHERE backend_type = 'client backend' AND xact_start IS NOT NULL AND pid <> pg_backend_pid()
+"""
+LOOKS, LOOK_S = 20, 0.05
 FAILED = f"{DAG_ID} has failed for "
 GOOD_AGAIN = f"{DAG_ID} is good again: "
 
@@ -267,10 +273,12 @@ def kill(own: Own, report: Report) -> None:
     scheduler = psutil.Process(own.airflow.pids["scheduler"])
     workers = scheduler.children(recursive=True)
     engine = engine_of(report.run)
-    task, worker = engine.parents()[:2]
+    task = engine.parents()[0]
     scheduler.kill()
-    # One that goes on for a moment could do all that is left. Those that have nothing to do may hang in Airflow 3.3.2.
-    psutil.wait_procs([engine, task, worker])
+    # One that goes on for a moment could do all that is left.
+    psutil.wait_procs([engine, task])
+    until(lambda: report.run.states["fetch"] == "failed", what="a word of the fetch's end")
+    # Airflow's workers end by themselves only when their scheduler tells them to.
     for idle in workers:
         with suppress(psutil.NoSuchProcess):
             idle.kill()
@@ -322,7 +330,7 @@ def left_alone(own: Own) -> Iterator[None]:
     scheduler = psutil.Process(own.airflow.pids["scheduler"])
     keeper, orphans = scheduler.parent(), scheduler.children(recursive=True)
     # The keeper's duty is to leave nothing behind: it goes first, while the scheduler can't hear of it.
-    scheduler.suspend()
+    until(lambda: is_suspended_at_rest(own, scheduler), what="a moment in which the scheduler has no transaction")
     assert keeper
     # Who ends the orphans instead hears of this process's end, too, however that comes.
     command = [sys.executable, "-c", END_AFTERWARDS, *(str(orphan.pid) for orphan in orphans)]
@@ -330,6 +338,23 @@ def left_alone(own: Own) -> Iterator[None]:
         keeper.kill()
         scheduler.kill()
         yield
+
+
+def is_suspended_at_rest(own: Own, scheduler: psutil.Process) -> bool:
+    """Suspend the scheduler, if it has no transaction open; return whether that is so.
+
+    Its workers hold the connections to the database that it had when they were made. PostgreSQL would take an open
+    transaction for a living one's as long as they live, and keep the next scheduler from all that it has locked.
+    """
+    scheduler.suspend()
+    with sqlalchemy.create_engine(sql_alchemy_conn(own.metadata.port)).connect() as database:
+        for _ in range(LOOKS):
+            # Those of Airflow's other components end by themselves.
+            if not database.execute(sqlalchemy.text(TRANSACTIONS)).scalar():
+                return True
+            time.sleep(LOOK_S)
+    scheduler.resume()
+    return False
 
 
 @contextmanager
