@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -174,6 +176,8 @@ def test_loads_of_the_same_date_side_by_side_count_their_own(
         ]
         assert [run.result().confirmed for run in runs] == [400] * 10
     assert collection.count_documents({}) == 4000
+    # What a load changes of its process, the last one has put back.
+    assert (gc.get_freeze_count(), logging.getLogger("pymongo.command").filters) == (0, [])
 
 
 def test_the_documents_of_another_run_do_not_count(collection: Collection[dict[str, Any]]) -> None:

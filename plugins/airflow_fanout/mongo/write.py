@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import logging
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from bson.codec_options import CodecOptions, DatetimeConversion
@@ -75,7 +77,7 @@ def write(
     """
     failure: FanoutError
     try:
-        with _settled(), _unlogged():
+        with _SETTLED, _unlogged():
             return _write(collection, made, run, mode, timeout_s, login, work or Work())
     except FanoutError as error:
         failure = error
@@ -114,32 +116,51 @@ def _write(
     return MODES[mode](loading)
 
 
-@contextmanager
-def _settled() -> Iterator[None]:
-    """Let the garbage collector pass over what was there before.
+class _Settled:
+    """Lets the garbage collector pass over what was there before the first of the loads that are under way.
 
     A batch is thousands of objects; after each few of them it would look through all of Airflow's, which takes a
-    fifth of the time of a load.
+    fifth of the time of a load. The collector is the whole process's: the last load of several threads ends this.
     """
-    was_frozen = gc.get_freeze_count()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        if not was_frozen:
-            gc.unfreeze()
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loads = 0
+        self._was_frozen = 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._loads:
+                self._was_frozen = gc.get_freeze_count()
+                gc.freeze()
+            self._loads += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._loads -= 1
+            if not self._loads and not self._was_frozen:
+                gc.unfreeze()
+
+
+_SETTLED = _Settled()
 
 
 @contextmanager
 def _unlogged() -> Iterator[None]:
     """Keep the driver from logging its commands, as it does at the level DEBUG: they hold documents."""
     commands = logging.getLogger("pymongo.command")
-    level = commands.level
-    commands.setLevel(max(level, logging.INFO))
+
+    # One filter for each load: a level would be put back wrongly by loads that end in another order.
+    def is_no_command(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.INFO
+
+    commands.addFilter(is_no_command)
     try:
         yield
     finally:
-        commands.setLevel(level)
+        commands.removeFilter(is_no_command)
 
 
 def _refused(name: str, error: BulkWriteError) -> WriteRefused:
