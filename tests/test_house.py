@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from tests.house import contents, source
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "plugins" / "airflow_fanout"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -119,6 +121,20 @@ def test_a_room_that_a_contract_leaves_out_has_a_use_for_the_package(contract: s
     free = {f"airflow_fanout.{room}" for room in rooms} - {*CONTRACTS[contract]["source_modules"]}
 
     assert free <= {f"airflow_fanout.{room}" for room in MAY_USE[contract]}
+
+
+def test_one_file_knows_the_layout_of_the_staging_area() -> None:
+    """A name that changes there changes everywhere, and what is staged is opened by the store in a folder only."""
+    modules = source.modules(PACKAGE)
+    opening = {
+        module.name
+        for module in modules
+        for name in module.imported - {"staging.files.PRIVATE"}
+        if name.startswith("staging.files")
+    }
+
+    assert contents.knows_the_layout(modules) == ["staging/layout.py"]
+    assert opening == {"staging.folder", "staging.folder_runs"}
 
 
 def test_the_plugin_is_where_its_entry_point_says() -> None:
