@@ -20,7 +20,7 @@ class TaskState:
     """Airflow's state store of a task, under the key `progress`. Airflow has it from version 3.3 on.
 
     :param context: the task's.
-    :param log: is told once if the store keeps nothing.
+    :param log: gets one warning if the store keeps nothing.
     """
 
     def __init__(self, context: Mapping[str, Any], log: Any) -> None:

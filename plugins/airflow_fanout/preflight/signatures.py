@@ -26,7 +26,7 @@ def _check(argument: str, function: object, places: tuple[str, ...], example: st
 
 
 def _problem(function: object, places: tuple[str, ...], example: str) -> str | None:
-    """Return why a function can't be called with so many values, `None` if it can or if nobody knows."""
+    """Return why a function can't be called with this number of values, `None` if it can or if nobody knows."""
     if not callable(function):
         return f"is a {type(function).__name__}, and not a function."
     if is_async(inner(function)):
