@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from typing import TYPE_CHECKING
 
 import pycurl
@@ -9,6 +8,7 @@ import pytest
 
 from airflow_fanout.engine.libcurl.connections import Connections
 from airflow_fanout.engine.libcurl.sockets import Sockets, bits_of
+from tests.engine.pair import Pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,37 +17,12 @@ IN, OUT, BOTH, GONE = pycurl.POLL_IN, pycurl.POLL_OUT, pycurl.POLL_INOUT, pycurl
 EPOLLIN, EPOLLOUT, EPOLLHUP = 1, 4, 16
 
 
-class Pair:
-    """Two connected sockets: ours, whose number libcurl tells, and the server's."""
-
-    def __init__(self) -> None:
-        self.ours, self.theirs = socket.socketpair()
-
-    @property
-    def number(self) -> int:
-        """The number of our socket."""
-        return self.ours.fileno()
-
-    def close(self) -> None:
-        """Close both."""
-        self.ours.close()
-        self.theirs.close()
-
-
 @pytest.fixture
 def sockets() -> Iterator[Sockets]:
     """Give the sockets of a libcurl that has none yet."""
     sockets = Sockets(Connections())
     yield sockets
     sockets.close()
-
-
-@pytest.fixture
-def pair() -> Iterator[Pair]:
-    """Give a connection."""
-    pair = Pair()
-    yield pair
-    pair.close()
 
 
 @pytest.fixture
@@ -103,16 +78,19 @@ def test_idle_connection_that_is_closed_wakes_nobody_twice(sockets: Sockets, pai
     assert repr(sockets) == "Sockets(0 wanted, 0 registered)"
 
 
-@pytest.mark.parametrize(("wanted", "is_soiled"), [(OUT, False), (IN, True)])
-def test_an_idle_connection_is_soiled_by_what_it_brings(pair: Pair, wanted: int, is_soiled: bool) -> None:
+@pytest.mark.parametrize(("wanted", "soiled"), [(OUT, 0), (IN, 1)])
+def test_an_idle_connection_is_soiled_by_what_it_brings(
+    connections: Connections, pair: Pair, wanted: int, soiled: int
+) -> None:
     """That it could be written to is no news: an answer may come before anybody has asked for that again."""
-    connections = Connections()
     sockets = Sockets(connections)
+    sockets.opened(pair.number, 0)
+    connections.may_send(*pair.ends)
     want(sockets, wanted, pair.number)
     want(sockets, GONE, pair.number)
     pair.theirs.send(b"x")
     assert sockets.ready(10) == []
-    assert repr(connections) == f"Connections(0 known, {int(is_soiled)} soiled)"
+    assert repr(connections) == f"Connections(1 known, {soiled} soiled)"
     sockets.close()
 
 

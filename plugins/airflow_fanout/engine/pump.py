@@ -18,6 +18,7 @@ from airflow_fanout.api.failures import outcome_of
 from airflow_fanout.engine.driver import Driver, Parts
 from airflow_fanout.engine.libcurl.alarm import Alarm
 from airflow_fanout.engine.libcurl.multi import BATCH, Multi
+from airflow_fanout.engine.libcurl.silence import look_every_s
 from airflow_fanout.engine.libcurl.transfer import Transfer
 from airflow_fanout.engine.settlement import Attempt
 from airflow_fanout.engine.transport import timed_out
@@ -25,11 +26,6 @@ from airflow_fanout.engine.transport.by_curl import CurlTransport
 from airflow_fanout.engine.transport.by_requests import RequestsTransport
 from airflow_fanout.engine.work import Task
 from airflow_fanout.model.outcome import Outcome
-
-# A server's silence is noticed within a tenth of the time that it may last, and looked for no more often than this.
-SILENCE_SHARE = 0.1
-SHORTEST_LOOK_S = 0.02
-
 
 # A request under way: its task, its handle, and when it was begun.
 Sent: TypeAlias = tuple[Task, Transfer, float]
@@ -65,7 +61,7 @@ class Pump(Driver):
         self._following: set[gevent.Greenlet] = set()
         self._has_followed = False
         self._failed: BaseException | None = None
-        self._look_s = max(SHORTEST_LOOK_S, self._settings.timeouts.read_s * SILENCE_SHARE)
+        self._look_s = look_every_s(self._settings.timeouts.read_s)
         self._next_look_s = -math.inf
         self._given_up = False
 
@@ -109,16 +105,10 @@ class Pump(Driver):
 
     def _pump(self) -> float:
         """Do all that can be done now; return for how long there will be nothing more, unless a socket is ready."""
-        ready = self._multi.go_on(len(self._sent))
-        if ready:
-            self._collect()
-        started, pause_s = self._start()
-        if started or not ready or self._multi.is_late:
-            self._multi.begin()
-        # What stands in the sockets isn't read yet after a full batch, and then silence is none.
-        if self._collect() or (ready < BATCH and self._look_for_silence()):
+        turn = self._multi.turn(len(self._sent), self._collect, self._start)
+        if turn.ended or (turn.has_read_all and self._look_for_silence()):
             return 0.0
-        return min(pause_s, self._multi.timeout_s(), self._look_s if self._sent else math.inf)
+        return min(turn.pause_s, self._multi.timeout_s(), self._look_s if self._sent else math.inf)
 
     def _start(self) -> tuple[int, float]:
         """Start what may be sent; return how many requests, and when there may be more, in seconds."""

@@ -14,19 +14,17 @@ from requests.utils import select_proxy
 
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.engine.function_session.exchange import Ended, Exchanges
-from airflow_fanout.engine.function_session.failures import UNSENT, Broken, failure_of, refused, too_large
+from airflow_fanout.engine.function_session.failures import UNSENT, Broken, failure_of, refused
 from airflow_fanout.engine.function_session.message import Sending, sending_of
 from airflow_fanout.engine.function_session.response import CurlResponse, raw_of
-from airflow_fanout.engine.libcurl.transfer import EARLY, Transfer, Unreadable
-from airflow_fanout.engine.transport.options import tls_options
+from airflow_fanout.engine.libcurl.options import FOREVER_S, OWN_CONNECTION, common_options, ms
+from airflow_fanout.engine.libcurl.transfer import EARLY, TOO_LARGE, Transfer, Unreadable, too_large_text
 from airflow_fanout.model.settings import FetchSettings
-from airflow_fanout.wire.adapter import BoundedAdapter, closes
+from airflow_fanout.wire.adapter import BodyTooLarge, BoundedAdapter, closes
 from airflow_fanout.wire.head import read_head
 
 # RFC 9110, section 9.2.2: sending one of these twice may make a difference.
 UNREPEATABLE = frozenset({"POST", "PATCH"})
-# libcurl's own numbers have an end, and nobody waits for eleven days.
-FOREVER_S = 1e6
 # A server whose answers are there before their requests again and again has a fault of its own.
 MOST_REPEATED = 10
 
@@ -51,17 +49,10 @@ class CurlAdapter(BoundedAdapter):
         # A handle keeps its options: one that has sent a body can't be reused for a request without one.
         self._free: dict[tuple[str, bool], list[Transfer]] = {}
         self._options = {
-            pycurl.NOSIGNAL: 1,
-            pycurl.PROTOCOLS: pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
+            **common_options(endpoint, settings.max_body_bytes),
             # What requests speaks: in HTTP/2 no status has a reason, and all headers are in lower case.
             pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_1_1,
             pycurl.PATH_AS_IS: 1,
-            pycurl.MAXFILESIZE_LARGE: settings.max_body_bytes,
-            # Chunks are taken apart here, so that it shows what comes after them.
-            pycurl.HTTP_TRANSFER_DECODING: 0,
-            # Left out, libcurl would look into the environment by itself.
-            pycurl.PROXY: "",
-            **tls_options(endpoint),
         }
 
     def send(
@@ -138,14 +129,14 @@ class CurlAdapter(BoundedAdapter):
 
     def _ended(self, transfer: Transfer, sending: Sending) -> Ended:
         """Send a handle's request; send it again if the answer was another request's and a repeat is allowed."""
-        has_body, read_s = sending.body is not None, sending.read_s or FOREVER_S
-        ended = self._exchanges.run(transfer, read_s=read_s, has_body=has_body)
+        read_s = sending.read_s or FOREVER_S
+        ended = self._exchanges.run(transfer, read_s=read_s)
         for _ in range(MOST_REPEATED):
             if not transfer.is_early or sending.method in UNREPEATABLE:
                 break
             transfer.clear()
             transfer.forget_early()
-            ended = self._exchanges.run(transfer, read_s=read_s, has_body=has_body)
+            ended = self._exchanges.run(transfer, read_s=read_s)
         return ended
 
     def _told(self, sending: Sending) -> Transfer:
@@ -155,7 +146,7 @@ class CurlAdapter(BoundedAdapter):
         tell = transfer.easy.setopt
         tell(pycurl.URL, sending.url)
         tell(pycurl.HTTPHEADER, sending.lines)
-        tell(pycurl.CONNECTTIMEOUT_MS, max(1, round((sending.connect_s or FOREVER_S) * 1000)))
+        tell(pycurl.CONNECTTIMEOUT_MS, ms(sending.connect_s))
         if sending.method in UNREPEATABLE and sending.body is not None:
             # If a kept-alive connection dies before an answer, libcurl repeats the request by itself, unless it would
             # have to rewind a body that is read from a function.
@@ -177,8 +168,8 @@ class CurlAdapter(BoundedAdapter):
     def _failed(
         self, ended: Ended, transfer: Transfer, sending: Sending, request: requests.PreparedRequest
     ) -> requests.Response | None:
-        if large := too_large(ended.code, self._most):
-            raise large
+        if ended.code in TOO_LARGE:
+            raise BodyTooLarge(too_large_text(self._most))
         if ended.code in UNSENT and not transfer.lines:
             return None
         pool: Any = self.get_connection_with_tls_context(request, self._endpoint.verify, cert=self._endpoint.cert)
@@ -227,7 +218,7 @@ def _method_options(sending: Sending) -> dict[int, Any]:
     else:
         options = {pycurl.CUSTOMREQUEST: sending.method, pycurl.POSTFIELDS: b""}
     if sending.method in UNREPEATABLE and sending.body is None:
-        options |= {pycurl.FRESH_CONNECT: 1, pycurl.FORBID_REUSE: 1}
+        options |= OWN_CONNECTION
     return options
 
 

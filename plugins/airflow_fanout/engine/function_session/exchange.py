@@ -14,12 +14,9 @@ from gevent import get_hub, getcurrent
 from gevent.lock import Semaphore
 
 from airflow_fanout.engine.libcurl.alarm import Alarm
-from airflow_fanout.engine.libcurl.multi import BATCH, Multi
+from airflow_fanout.engine.libcurl.multi import Multi
+from airflow_fanout.engine.libcurl.silence import is_silent, look_every_s
 from airflow_fanout.engine.libcurl.transfer import Transfer, Unreadable
-
-# A server's silence is noticed within a tenth of the time that it may last, and looked for no more often than this.
-SILENCE_SHARE = 0.1
-SHORTEST_LOOK_S = 0.02
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -34,28 +31,16 @@ class Exchange:
 
     :param transfer: the handle, told what to send.
     :param read_s: how long the server may be silent, in seconds.
-    :param has_body: whether the request has a body, whose going out is no silence.
     """
 
-    __slots__ = ("begun_s", "ended", "has_body", "read_s", "transfer", "waiting")
+    __slots__ = ("begun_s", "ended", "read_s", "transfer", "waiting")
 
-    def __init__(self, transfer: Transfer, *, read_s: float, has_body: bool) -> None:
+    def __init__(self, transfer: Transfer, *, read_s: float) -> None:
         self.transfer = transfer
         self.read_s = read_s
-        self.has_body = has_body
         self.begun_s = time.monotonic()
         self.ended: Ended | BaseException | None = None
         self.waiting: Any = getcurrent()
-
-    def is_silent(self, now_s: float) -> bool:
-        """Return whether the server has said nothing for too long."""
-        self.transfer.look(now_s)
-        heard_s = max(self.begun_s, self.transfer.heard_s)
-        if now_s - heard_s < self.read_s:
-            return False
-        asked_s = self.transfer.easy.getinfo(pycurl.PRETRANSFER_TIME)
-        # Until the connection stands it is the other time limit that counts.
-        return bool(asked_s) and now_s - max(self.begun_s + asked_s, heard_s) >= self.read_s
 
 
 class Exchanges:
@@ -78,18 +63,17 @@ class Exchanges:
         """Whether the caller runs in the thread that these belong to."""
         return get_hub() is self._hub
 
-    def run(self, transfer: Transfer, *, read_s: float, has_body: bool) -> Ended:
+    def run(self, transfer: Transfer, *, read_s: float) -> Ended:
         """Send a handle's request, and wait for its end.
 
         A greenlet that is killed while it waits takes its transfer and the connection with it.
 
         :param read_s: how long the server may be silent, in seconds.
-        :param has_body: whether the request has a body.
         """
         with self._room:
             # A loop that watched what nobody closes would fail: there is nothing to close before the first transfer.
             self._pump = self._pump or _Pump(self._concurrency)
-            return self._pump.run(Exchange(transfer, read_s=read_s, has_body=has_body))
+            return self._pump.run(Exchange(transfer, read_s=read_s))
 
     def close(self) -> None:
         """Close all connections; who still waits for an answer gets an error."""
@@ -139,14 +123,14 @@ class _Pump:
             self._known.add(exchange.transfer)
             self._multi.know(exchange.transfer)
         self._under_way[exchange.transfer.easy] = exchange
-        self._look_at_least_every(exchange.read_s * SILENCE_SHARE)
+        self._look_at_least_every(look_every_s(exchange.read_s))
         if not self._new:
             self._alarm.ring()
         self._new.append(exchange)
 
     def _look_at_least_every(self, seconds: float) -> None:
         if seconds < self._look_s:
-            self._look_s = max(SHORTEST_LOOK_S, seconds)
+            self._look_s = seconds
             self._next_look_s = min(self._next_look_s, time.monotonic() + self._look_s)
 
     def _leave(self, exchange: Exchange) -> None:
@@ -169,37 +153,29 @@ class _Pump:
 
     def _turn(self) -> float:
         """Do all that can be done now; return for how long there will be nothing more, unless a socket is ready."""
-        ready = self._multi.go_on(len(self._under_way))
-        if ready:
-            self._collect()
-        is_new = self._add_new()
-        if is_new or not ready or self._multi.is_late:
-            self._multi.begin()
-            self._collect()
-        # What stands in the sockets isn't read yet after a full batch, and then silence is none.
-        if ready < BATCH:
+        turn = self._multi.turn(len(self._under_way), self._collect, self._add_new)
+        if turn.has_read_all:
             self._end_the_silent()
         return min(self._multi.timeout_s(), self._look_s if self._under_way else math.inf)
 
-    def _add_new(self) -> bool:
-        """Give libcurl what has come; return whether there was anything.
-
-        Not sooner: whatever else libcurl is asked to do, it sends these, too, and on a connection whose answer has just
-        ended, and behind which nobody has looked.
-        """
-        is_new = bool(self._new)
+    def _add_new(self) -> tuple[int, float]:
+        """Give libcurl what has come; return how many requests, and that nobody knows when there will be more."""
+        new = len(self._new)
         while self._new:
             self._multi.add(self._new[0].transfer.easy)
             del self._new[0]
-        return is_new
+        return new, math.inf
 
-    def _collect(self) -> None:
+    def _collect(self) -> int:
+        ended = 0
         for answered, failed in self._multi.ended():
             for easy in answered:
                 self._look_behind(self._under_way[easy].transfer)
                 self._end(self._under_way[easy], Ended(0))
             for easy, code, message in failed:
                 self._end(self._under_way[easy], Ended(code, message))
+            ended += len(answered) + len(failed)
+        return ended
 
     def _look_behind(self, transfer: Transfer) -> None:
         """Cut the connection off if anything has come after the answer, before somebody else sends on it."""
@@ -215,8 +191,9 @@ class _Pump:
             return
         self._next_look_s = now + self._look_s
         self._multi.check()
-        for exchange in [one for one in self._under_way.values() if one.is_silent(now)]:
-            self._end(exchange, Ended(pycurl.E_OPERATION_TIMEDOUT))
+        for exchange in tuple(self._under_way.values()):
+            if is_silent(exchange.transfer, exchange.begun_s, now, exchange.read_s):
+                self._end(exchange, Ended(pycurl.E_OPERATION_TIMEDOUT))
 
     def _end(self, exchange: Exchange, ended: Ended | BaseException) -> None:
         self._leave(exchange)

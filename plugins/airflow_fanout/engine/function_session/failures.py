@@ -12,13 +12,10 @@ from requests.exceptions import ChunkedEncodingError, InvalidHeader
 from urllib3 import exceptions as inner
 
 from airflow_fanout.engine.libcurl.transfer import Unreadable, is_bad_header
-from airflow_fanout.wire.adapter import BodyTooLarge
 
 if TYPE_CHECKING:
     from urllib3.connectionpool import HTTPConnectionPool
 
-# Our own callback has refused more of the body, or its announced length is too much already.
-_TOO_LARGE = frozenset({pycurl.E_WRITE_ERROR, pycurl.E_FILESIZE_EXCEEDED})
 # The server has gone without a word; the last of these is how libcurl refuses to send a POST a second time.
 _GONE = frozenset({pycurl.E_GOT_NOTHING, pycurl.E_RECV_ERROR, pycurl.E_SEND_FAIL_REWIND})
 # Nothing has been sent yet, and what TLS or the name service has against it requests says in more words, when it is
@@ -85,13 +82,6 @@ def refused(error: Unreadable, request: requests.PreparedRequest) -> Exception:
         return InvalidHeader(inner.InvalidHeader(error.message), request=request)
     aborted = inner.ProtocolError("Connection aborted.", HTTPException(error.message))
     return requests.ConnectionError(aborted, request=request)
-
-
-def too_large(code: int, most: int) -> BodyTooLarge | None:
-    """Return the exception for a body of more than `most` bytes, if libcurl's code says that it was one."""
-    if code not in _TOO_LARGE:
-        return None
-    return BodyTooLarge(f"the answer is larger than {most:,} bytes (max_body_bytes)")
 
 
 def _timed_out(

@@ -7,6 +7,9 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from airflow_fanout.engine.libcurl.address import URL
+from airflow_fanout.engine.libcurl.options import header_line, left_out
+
 if TYPE_CHECKING:
     from requests import PreparedRequest
 
@@ -15,9 +18,8 @@ METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "POST", "PATCH"}
 _SPECIAL = frozenset({"expect", "te", "trailer", "transfer-encoding", "upgrade"})
 # Without these, urllib3 sends words of its own.
 _NEEDED = frozenset({"user-agent", "accept-encoding"})
-_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+:(?:[^\s\0][^\r\n\0]*)?")
-# RFC 3986, 2: what a URL may be made of.
-_URL = re.compile(r"[\w!#$&'()*+,/:;=?@\[\]~.%-]*", re.ASCII)
+# RFC 9110, 5.1: what a header's name may be made of.
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Whoever sends the same headers again needn't have them looked at again.
 _REMEMBERED = 256
 
@@ -39,7 +41,7 @@ def sending_of(request: PreparedRequest, timeout: Any) -> Sending | None:
     """Return a request as libcurl takes it, `None` if it would send something else than requests."""
     body = request.body.encode() if isinstance(request.body, str) else request.body
     method, url, limits = request.method or "", request.url or "", _limits(timeout)
-    if limits is None or method not in METHODS or not _URL.fullmatch(url):
+    if limits is None or method not in METHODS or not URL.fullmatch(url):
         return None
     if body is not None and (not isinstance(body, bytes) or not body or method == "HEAD"):
         return None
@@ -69,22 +71,15 @@ def _lines(headers: tuple[tuple[str, str | bytes], ...], length: str | None) -> 
     announced = texts.pop("content-length", ("", None))[1]
     if announced not in (length, "0" if length is None else length):
         return None
-    if not texts.keys() >= _NEEDED or texts.keys() & _SPECIAL:
+    if not texts.keys() >= _NEEDED or texts.keys() & _SPECIAL or not all(map(_NAME.fullmatch, texts)):
         return None
     try:
-        lines = [_line(name, text) for name, text in texts.values()]
+        lines = [header_line(name, text) for name, text in texts.values()]
     except ValueError:
         return None
     # What libcurl would say of its own accord.
-    return lines + [f"{name}:".encode() for name in ("Accept", "Content-Type", "Expect") if name.lower() not in texts]
+    return lines + [left_out(name) for name in ("Accept", "Content-Type", "Expect") if name.lower() not in texts]
 
 
 def _text(value: str | bytes) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else value
-
-
-def _line(name: str, text: str) -> bytes:
-    if not _HEADER.fullmatch(f"{name}:{text}"):
-        raise ValueError(name)
-    # To libcurl a name without a text means that the header is not sent, but for a semicolon.
-    return (f"{name}: {text}" if text else f"{name};").encode("latin-1")

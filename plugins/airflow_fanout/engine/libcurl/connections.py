@@ -134,8 +134,9 @@ class Connections:
         for number in tuple(self._opened):
             try:
                 known = Connection(number)
-            except OSError as error:
-                if error.errno != ENOTCONN:
+            except (OSError, ValueError) as error:
+                # One that doesn't stand yet will; what has no addresses isn't of TCP.
+                if getattr(error, "errno", None) != ENOTCONN:
                     self._opened.discard(number)
             else:
                 self._opened.discard(number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pycurl
 
@@ -20,6 +20,19 @@ if TYPE_CHECKING:
 BATCH = 64
 # When so large a share of the transfers can go on, libcurl looks at all of them: one call costs less than one for each.
 MOST = 0.5
+
+
+class Turn(NamedTuple):
+    """What came of a turn.
+
+    :param ended: how many transfers have ended since others were started.
+    :param pause_s: when there may be more to start, in seconds.
+    :param has_read_all: whether all was read that had come.
+    """
+
+    ended: int
+    pause_s: float
+    has_read_all: bool
 
 
 class Multi:
@@ -77,11 +90,27 @@ class Multi:
         self._multi.close()
         self._sockets.close()
 
-    def go_on(self, under_way: int) -> int:
-        """Let libcurl read and write where it can, for a batch of sockets; return at how many it could.
+    def turn(self, under_way: int, collect: Callable[[], int], start: Callable[[], tuple[int, float]]) -> Turn:
+        """Do all that can be done now: read and write, settle what has ended, start what may be started, and send it.
+
+        Whatever libcurl is asked to do, it sends what was added before, too, on any connection whose answer has ended.
+        So nothing is added before somebody has looked behind that answer.
 
         :param under_way: how many transfers there are.
+        :param collect: takes what has ended; returns how many.
+        :param start: adds what may be sent; returns how many, and when there may be more, in seconds.
         """
+        ready = self._go_on(under_way)
+        if ready:
+            collect()
+        started, pause_s = start()
+        if started or not ready or time.monotonic() >= self._due_s:
+            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        # What stands in the sockets isn't read yet after a full batch, and then silence is none.
+        return Turn(collect(), pause_s, ready < BATCH)
+
+    def _go_on(self, under_way: int) -> int:
+        """Let libcurl read and write where it can, for a batch of sockets; return at how many it could."""
         ready = self._sockets.ready(BATCH)
         if self._look_at_all and len(ready) > MOST * under_way:
             self._look_at_all()
@@ -89,15 +118,6 @@ class Multi:
             for socket, events in ready:
                 self._multi.socket_action(socket, bits_of(events))
         return len(ready)
-
-    @property
-    def is_late(self) -> bool:
-        """Whether the moment has come at which libcurl wanted to look again."""
-        return time.monotonic() >= self._due_s
-
-    def begin(self) -> None:
-        """Let libcurl send what was added, and look at what is late."""
-        self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
 
     def ended(self) -> Iterator[tuple[list[Any], list[tuple[Any, int, str]]]]:
         """Yield the handles that have answers, and those that have failed, with libcurl's code and words, in batches.

@@ -34,6 +34,8 @@ class Unreadable(Exception):
 
 # Of an answer that was there before its request.
 EARLY = "data arrived on the connection before the request was sent, so it isn't the answer"
+# Our own callback has refused more of the body, or its announced length is too much already.
+TOO_LARGE = frozenset({pycurl.E_WRITE_ERROR, pycurl.E_FILESIZE_EXCEEDED})
 # The line that ends a head.
 _BLANK = (b"\r\n", b"\n")
 
@@ -209,6 +211,11 @@ class Transfer:
             return -1
         self.body.append(data)
         return None
+
+
+def too_large_text(most: int) -> str:
+    """Return what is wrong with a body of more than `most` bytes."""
+    return f"the answer is larger than {most:,} bytes (max_body_bytes)"
 
 
 def is_bad_header(code: int, *, in_head: bool) -> bool:

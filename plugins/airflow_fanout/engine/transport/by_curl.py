@@ -23,7 +23,9 @@ from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request
 from airflow_fanout.codec import Json
 from airflow_fanout.engine.libcurl.address import URL, in_ascii
-from airflow_fanout.engine.libcurl.transfer import Transfer, Unreadable, is_bad_header
+from airflow_fanout.engine.libcurl.options import OWN_CONNECTION
+from airflow_fanout.engine.libcurl.silence import is_silent
+from airflow_fanout.engine.libcurl.transfer import TOO_LARGE, Transfer, Unreadable, is_bad_header, too_large_text
 from airflow_fanout.engine.libcurl.unanswered import (
     Resolve,
     cause_of_code,
@@ -34,8 +36,8 @@ from airflow_fanout.engine.libcurl.unanswered import (
 )
 from airflow_fanout.engine.transport import timed_out
 from airflow_fanout.engine.transport.answer import Reading
-from airflow_fanout.engine.transport.curl_failures import DIED, FAILURES, TOO_LARGE, early, unreadable, words_of
-from airflow_fanout.engine.transport.options import OWN_CONNECTION, Headers, options_of, without_credentials
+from airflow_fanout.engine.transport.curl_failures import DIED, FAILURES, early, unreadable, words_of
+from airflow_fanout.engine.transport.options import Headers, options_of, without_credentials
 from airflow_fanout.model.outcome import Cause, Failure, Kind, Outcome
 from airflow_fanout.model.settings import FetchSettings
 from airflow_fanout.wire.coding import BadCoding, decoded
@@ -71,7 +73,7 @@ class CurlTransport:
         self._compiled = Compiled(request, known)
         self._reading = Reading(request)
         self._settings = settings
-        self._too_large = f"the answer is larger than {settings.max_body_bytes:,} bytes (max_body_bytes)"
+        self._too_large = too_large_text(settings.max_body_bytes)
         self._base = f"{in_ascii(endpoint.base_url)}/"
         # Fields are encoded already; what the author has written into the path may be anything. (A literal "%4" before
         # a field isn't known to be right: no digit stands for the field.)
@@ -189,12 +191,7 @@ class CurlTransport:
     def silent(self, transfer: Transfer, begun_s: float, now_s: float) -> Outcome | None:
         """Return the outcome of a transfer whose server says nothing for too long; `None` if it may still."""
         read_s = self._settings.timeouts.read_s
-        transfer.look(now_s)
-        if now_s - max(begun_s, transfer.heard_s) < read_s:
-            return None
-        asked_s = transfer.easy.getinfo(pycurl.PRETRANSFER_TIME)
-        # Until the connection stands it is the other time limit that counts.
-        if not asked_s or now_s - max(begun_s + asked_s, transfer.heard_s) < read_s:
+        if not is_silent(transfer, begun_s, now_s, read_s):
             return None
         return unreadable(transfer) or Outcome(
             Kind.TIMEOUT, failure=Failure("ReadTimeout", f"Read timed out. (read timeout={read_s:g})")

@@ -23,8 +23,6 @@ FAILURES = {
     pycurl.E_SSL_CERTPROBLEM: (Kind.CONNECTION_ERROR, "SSLError"),
     pycurl.E_SSL_CACERT_BADFILE: (Kind.CONNECTION_ERROR, "SSLError"),
 }
-# Our own callback has refused more of the body, or its announced length is too much already.
-TOO_LARGE = frozenset({pycurl.E_WRITE_ERROR, pycurl.E_FILESIZE_EXCEEDED})
 # How a kept connection fails that its server has closed meanwhile; the last is how libcurl refuses to send twice.
 DIED = frozenset({pycurl.E_GOT_NOTHING, pycurl.E_SEND_ERROR, pycurl.E_RECV_ERROR, pycurl.E_SEND_FAIL_REWIND})
 

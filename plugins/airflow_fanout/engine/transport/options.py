@@ -1,16 +1,13 @@
-"""The options of a libcurl handle: those of a connection, those of a request, and header lines.
+"""The options of a declarative request, and its header lines.
 
 Each option's meaning is in libcurl's manual, https://curl.se/libcurl/c/curl_easy_setopt.html.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import certifi
 import pycurl
 from msgspec.structs import replace
 from requests.structures import CaseInsensitiveDict
@@ -18,6 +15,7 @@ from requests.utils import prepend_scheme_if_needed, select_proxy
 
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request
+from airflow_fanout.engine.libcurl.options import OWN_CONNECTION, common_options, header_line, left_out, ms
 from airflow_fanout.model.settings import FetchSettings
 from airflow_fanout.wire.adapter import closes
 from airflow_fanout.wire.coding import ACCEPTED
@@ -25,12 +23,10 @@ from airflow_fanout.wire.coding import ACCEPTED
 USER_AGENT = f"airflow-fanout (libcurl/{pycurl.version_info()[1]})"
 
 _AUTH = {"basic": pycurl.HTTPAUTH_BASIC, "digest": pycurl.HTTPAUTH_DIGEST}
-_HEADER = re.compile(r"[^:\s][^:\r\n\0]*:(?:[^\s\0][^\r\n\0]*)?")
 # CURLOPT_SUPPRESS_CONNECT_HEADERS, for which pycurl has no name.
 _SUPPRESS_CONNECT_HEADERS = 265
 # A connection that was idle for longer, in seconds, may be one that its server is about to close.
 _FRESH_S = 2
-OWN_CONNECTION: dict[int, Any] = {pycurl.FRESH_CONNECT: 1, pycurl.FORBID_REUSE: 1}
 
 
 class Headers:
@@ -50,37 +46,23 @@ class Headers:
     def lines(self, headers: Mapping[str, str]) -> list[bytes]:
         """Return the lines for a request's own headers; raise `ValueError` for a header that can't be one."""
         merged = {name.lower(): (name, text) for name, text in (*self._usual.items(), *headers.items())}
-        lines = [_line(*pair) for name, pair in merged.items() if name not in self._left_out]
+        lines = [header_line(*pair) for name, pair in merged.items() if name not in self._left_out]
         if self._token is not None:
-            lines.append(_line("Authorization", f"Bearer {self._token}"))
-        return lines + [f"{name}:".encode() for name in self._own if name.lower() not in merged]
-
-
-def _line(name: str, text: str) -> bytes:
-    # libcurl would put a line break on the wire, where it makes another header, or another request. What stands in the
-    # header may be a secret: the message says only whose it is.
-    if not _HEADER.fullmatch(f"{name}:{text}"):
-        raise ValueError(f"the header {name!r} can't be sent: a line break, or white space at its beginning, is in it")
-    # To libcurl a name without a text means that the header is not sent, but for a semicolon.
-    return (f"{name}: {text}" if text else f"{name};").encode("latin-1")
+            lines.append(header_line("Authorization", f"Bearer {self._token}"))
+        return lines + [left_out(name) for name in self._own if name.lower() not in merged]
 
 
 def options_of(endpoint: Endpoint, request: Request, settings: FetchSettings) -> dict[int, Any]:
     """Return the options of a declarative request that are the same for each parameter."""
     return {
-        pycurl.NOSIGNAL: 1,
+        **common_options(endpoint, settings.max_body_bytes),
         pycurl.USERAGENT: USER_AGENT,
-        # Chunks are taken apart here, so that it shows what comes after them.
-        pycurl.HTTP_TRANSFER_DECODING: 0,
         _SUPPRESS_CONNECT_HEADERS: 1,
         pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_2TLS,
-        pycurl.PROTOCOLS: pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
-        pycurl.CONNECTTIMEOUT_MS: _ms(settings.timeouts.connect_s),
-        pycurl.TIMEOUT_MS: _ms(settings.timeouts.total_s),
-        pycurl.MAXFILESIZE_LARGE: settings.max_body_bytes,
+        pycurl.CONNECTTIMEOUT_MS: ms(settings.timeouts.connect_s),
+        pycurl.TIMEOUT_MS: ms(settings.timeouts.total_s),
         **_method_options(request),
         **_connection_options(endpoint, request),
-        **tls_options(endpoint),
         **_auth_options(endpoint),
         **_proxy_options(endpoint),
     }
@@ -104,27 +86,6 @@ def _method_options(request: Request) -> dict[int, Any]:
 def _connection_options(endpoint: Endpoint, request: Request) -> dict[int, Any]:
     is_alone = request.own_connection or closes(CaseInsensitiveDict({**endpoint.headers, **request.headers}))
     return OWN_CONNECTION if is_alone else {}
-
-
-def tls_options(endpoint: Endpoint) -> dict[int, Any]:
-    """Return the options for certificates: which it trusts, for a server and for a proxy, and its own."""
-    if not endpoint.verify:
-        checked: dict[int, Any] = {
-            pycurl.SSL_VERIFYPEER: 0,
-            pycurl.SSL_VERIFYHOST: 0,
-            pycurl.PROXY_SSL_VERIFYPEER: 0,
-            pycurl.PROXY_SSL_VERIFYHOST: 0,
-        }
-    else:
-        known = endpoint.verify if isinstance(endpoint.verify, str) else certifi.where()
-        is_folder = Path(known).is_dir()
-        where = pycurl.CAPATH if is_folder else pycurl.CAINFO
-        proxys = pycurl.PROXY_CAPATH if is_folder else pycurl.PROXY_CAINFO
-        checked = {pycurl.SSL_VERIFYPEER: 1, pycurl.SSL_VERIFYHOST: 2, where: known, proxys: known}
-    if endpoint.cert is None:
-        return checked
-    cert, key = endpoint.cert if isinstance(endpoint.cert, tuple) else (endpoint.cert, endpoint.cert)
-    return checked | {pycurl.SSLCERT: cert, pycurl.SSLKEY: key}
 
 
 def _auth_options(endpoint: Endpoint) -> dict[int, Any]:
@@ -157,8 +118,3 @@ def without_credentials(endpoint: Endpoint, request: Request) -> Endpoint:
     if not any(name.lower() == "authorization" for name in request.headers):
         return endpoint
     return replace(endpoint, login=None, password=None, auth="basic")
-
-
-def _ms(seconds: float) -> int:
-    # Beyond that libcurl's own numbers overflow, and nobody waits for eleven days.
-    return max(1, round(min(seconds, 1e6) * 1000))
