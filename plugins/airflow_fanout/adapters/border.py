@@ -123,8 +123,11 @@ def _one(reference: Reference | XComArg) -> Mapping[str, Any]:
     one: Any = reference
     if isinstance(reference, list | tuple) and reference:
         one = reference[0]
+        lists = {
+            str(each["directory"]) if isinstance(each, Mapping) and "directory" in each else None for each in reference
+        }
         # Shards are of one list; what the tasks of a mapped group have returned are several.
-        if len({_directory(each) for each in reference}) > 1:
+        if len(lists) > 1:
             expected = "one list: in a mapped task group, that of the group's own ExtractOperator"
             raise BadSetting("parameters", f"{len(reference)} lists", expected)
     if isinstance(one, Mapping) and isinstance(one.get("directory"), str):
@@ -132,10 +135,6 @@ def _one(reference: Reference | XComArg) -> Mapping[str, Any]:
     if not reference:
         raise NoList
     raise BadSetting("parameters", KindOf(reference), OUTPUT)
-
-
-def _directory(reference: Any) -> Any:
-    return str(reference["directory"]) if isinstance(reference, Mapping) and "directory" in reference else None
 
 
 def checked_list(reference: Reference | XComArg) -> tuple[ListDirectory, Manifest]:

@@ -40,10 +40,6 @@ def _verify(value: Any) -> bool | str:
     return _boolean(value) if text.lower() in ("true", "false", "0", "1", "yes", "no", "on", "off", "") else text
 
 
-def _cert(value: Any) -> str | tuple[str, str]:
-    return (value[0], value[1]) if isinstance(value, list) else str(value)
-
-
 def _proxies(value: Any) -> dict[str, str | None]:
     found = dict(value)
     if not all(address is None or isinstance(address, str) for address in found.values()):
@@ -55,7 +51,7 @@ def _proxies(value: Any) -> dict[str, str | None]:
 OPTIONS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "verify": ("verify", _verify),
     "verify_ssl": ("verify", _verify),
-    "cert": ("cert", _cert),
+    "cert": ("cert", lambda value: (value[0], value[1]) if isinstance(value, list) else str(value)),
     "proxies": ("proxies", _proxies),
     "proxy": ("proxies", _proxies),
     "trust_env": ("trust_env", _boolean),
@@ -93,28 +89,29 @@ def usable_endpoint_of(conn_id: str) -> Endpoint:
 
 def to_endpoint(conn_id: str, connection: Connection) -> Endpoint:
     """Translate a connection."""
-    _check_type(conn_id, connection.conn_type or "")
-    options, headers = _options(conn_id, connection)
-    address = _address(conn_id, connection)
-    login, password = _credentials(conn_id, connection, address)
-    _check_credentials(conn_id, login, password, options.get("auth"))
-    check_proxies(options.get("proxies", {}))
-    return Endpoint(
-        base_url=_base_url(address, connection.port),
-        login=login,
-        password=password,
-        headers=headers,
-        **options,
-    )
-
-
-def _check_type(conn_id: str, kind: str) -> None:
+    kind = connection.conn_type or ""
     if kind == "https":
         # Airflow's own hook asks http:// of such a connection, without a word.
         problem = 'has the type "https". An address such as https://api.example is written as JSON, '
         raise BadConnection(conn_id, f'{problem}{{"conn_type": "http", "host": "https://api.example"}}')
     if kind not in TYPES:
         raise BadConnection(conn_id, f'has the type "{kind}", and an API needs one of type "http"')
+    options, headers = _options(conn_id, connection)
+    address = _address(conn_id, connection)
+    login, password = _credentials(conn_id, connection, address)
+    _check_credentials(conn_id, login, password, options.get("auth"))
+    check_proxies(options.get("proxies", {}))
+    # The address goes into logs: credentials must not.
+    netloc = address.netloc.rpartition("@")[2]
+    if not address.port and connection.port:
+        netloc = f"{netloc}:{connection.port}"
+    return Endpoint(
+        base_url=f"{address.scheme}://{netloc}{address.path.rstrip('/')}",
+        login=login,
+        password=password,
+        headers=headers,
+        **options,
+    )
 
 
 def _options(conn_id: str, connection: Connection) -> tuple[dict[str, Any], dict[str, str]]:
@@ -132,15 +129,11 @@ def _options(conn_id: str, connection: Connection) -> tuple[dict[str, Any], dict
                 raise BadConnection(conn_id, f'has a "{key}" in its extra that can\'t be read') from None
     if options.get("auth", "basic") not in AUTH:
         raise BadConnection(conn_id, f"has auth={options['auth']!r} in its extra; known are {', '.join(AUTH)}")
-    return options, _headers(conn_id, extra)
-
-
-def _headers(conn_id: str, extra: Mapping[str, Any]) -> dict[str, str]:
     named = extra.get("headers") or {}
     if not isinstance(named, Mapping):
         raise BadConnection(conn_id, 'has "headers" in its extra that are no object of names and values')
     plain = {name: value for name, value in extra.items() if name not in OPTIONS and name not in IGNORED}
-    return {name: _header(conn_id, name, value) for name, value in {**plain, **named}.items()}
+    return options, {name: _header(conn_id, name, value) for name, value in {**plain, **named}.items()}
 
 
 def _header(conn_id: str, name: str, value: Any) -> str:
@@ -215,12 +208,4 @@ def _credentials(conn_id: str, connection: Connection, address: SplitResult) -> 
         return connection.login or None, connection.password
     if connection.login or connection.password:
         raise BadConnection(conn_id, "has credentials in its host besides its login and password; remove one of them")
-    # The address goes into logs: credentials must not.
     return unquote(address.username or ""), unquote(address.password or "") or None
-
-
-def _base_url(address: SplitResult, port: int | None) -> str:
-    netloc = address.netloc.rpartition("@")[2]
-    if not address.port and port:
-        netloc = f"{netloc}:{port}"
-    return f"{address.scheme}://{netloc}{address.path.rstrip('/')}"

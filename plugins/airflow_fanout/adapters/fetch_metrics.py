@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import assert_never
 
 import msgspec
@@ -39,9 +39,14 @@ class FetchMeasures(msgspec.Struct):
             case ProgressReport():
                 yield from self._of_progress(message.progress)
             case Ended():
-                progress = message.progress
-                yield from self._of_progress(progress)
-                yield from self._of_latency(progress)
+                yield from self._of_progress(message.progress)
+                quantiles = {share: message.progress.latency.quantile(share / 100) for share in QUANTILES}
+                tags = {"shard": str(self.shard)}
+                yield from (
+                    Measured(f"fanout.latency.p{share}_ms", ms, tags)
+                    for share, ms in quantiles.items()
+                    if ms is not None
+                )
             case Failed() | Remark() | DamagedPart() | Output() | Warned():
                 pass
             case _:
@@ -49,7 +54,12 @@ class FetchMeasures(msgspec.Struct):
 
     def _of_progress(self, progress: Progress) -> Iterator[Measured]:
         tags = {"shard": str(self.shard)}
-        yield from self._of_counters(progress, tags)
+        # Counters get what this try has done since the last time.
+        yield Measured("fanout.requests", progress.requests - self._requests, tags)
+        kinds = progress.kinds - Counter({Kind.OK: progress.resumed})
+        for kind, count in (kinds - self._kinds).items():
+            yield Measured("fanout.parameters", count, {**tags, "kind": str(kind)})
+        self._requests, self._kinds = progress.requests, kinds
         for name in ("total", "done", "in_flight", "waiting"):
             yield Measured(f"fanout.progress.{name}", getattr(progress, name), tags)
         yield Measured("fanout.progress.rate_per_s", progress.recent_per_s, tags)
@@ -57,17 +67,3 @@ class FetchMeasures(msgspec.Struct):
             yield Measured("fanout.progress.limit", progress.limits["limit"], tags)
         # The last progress has the limits over time, and an outage that has ended with the fetch.
         yield Measured("fanout.progress.outage", int(progress.limits.get("outage", False)), tags)
-
-    def _of_counters(self, progress: Progress, tags: Mapping[str, str]) -> Iterator[Measured]:
-        """Yield what this try has done since the last time."""
-        yield Measured("fanout.requests", progress.requests - self._requests, tags)
-        kinds = progress.kinds - Counter({Kind.OK: progress.resumed})
-        for kind, count in (kinds - self._kinds).items():
-            yield Measured("fanout.parameters", count, {**tags, "kind": str(kind)})
-        self._requests, self._kinds = progress.requests, kinds
-
-    def _of_latency(self, progress: Progress) -> Iterator[Measured]:
-        for share in QUANTILES:
-            ms = progress.latency.quantile(share / 100)
-            if ms is not None:
-                yield Measured(f"fanout.latency.p{share}_ms", ms, {"shard": str(self.shard)})

@@ -20,7 +20,6 @@ from airflow_fanout.staging.reference import Reference
 
 if TYPE_CHECKING:
     from airflow.sdk import XComArg
-    from airflow.sdk.definitions.connection import Connection
 
 MONGO_PORT = 27017
 
@@ -76,16 +75,14 @@ def report_of(reference: Reference | XComArg) -> ReportDirectory:
 
 def mongo_collection(mongo_conn_id: str, database: str, name: str) -> DataSet:
     """Return a MongoDB collection."""
-    return DataSet(_mongo_address(BaseHook.get_connection(mongo_conn_id)), f"{database}.{name}")
-
-
-def _mongo_address(connection: Connection) -> str:
+    connection = BaseHook.get_connection(mongo_conn_id)
     hosts = (connection.host or "").rpartition("@")[2].split(",")
     extra: Mapping[str, Any] = connection.extra_dejson
     if extra.get("srv"):
         # The name service knows the ports.
-        return f"mongodb+srv://{hosts[0]}"
+        return DataSet(f"mongodb+srv://{hosts[0]}", f"{database}.{name}")
     if connection.port:
         # As MongoHook writes the address: behind the last of several hosts.
         hosts[-1] = f"{hosts[-1]}:{connection.port}"
-    return "mongodb://" + ",".join(host if urlsplit(f"//{host}").port else f"{host}:{MONGO_PORT}" for host in hosts)
+    with_ports = (host if urlsplit(f"//{host}").port else f"{host}:{MONGO_PORT}" for host in hosts)
+    return DataSet(f"mongodb://{','.join(with_ports)}", f"{database}.{name}")

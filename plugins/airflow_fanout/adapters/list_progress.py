@@ -84,16 +84,10 @@ class ListProgress:
         items, moment = 0, self._begun
         while not self._stop.wait(self._logged_each_s):
             now, count = time.monotonic(), self._items
-            self._log.info("%s", self._line(count, (count - items) / (now - moment), now))
+            pages = "" if self._source.pages is None else f" on {self._source.pages:,} page(s)"
+            line = f"{count:,} items{pages} so far, {(count - items) / (now - moment):,.0f}/s"
+            if now - self._last_item >= LONG_SILENCE_S:
+                doing, since = self._source.doing or ("waiting for the source", self._last_item)
+                line += f"; {doing}, for {now - since:,.0f} s now"
+            self._log.info("%s", line)
             items, moment = count, now
-
-    def _line(self, count: int, rate_per_s: float, now: float) -> str:
-        pages = "" if self._source.pages is None else f" on {self._source.pages:,} page(s)"
-        return f"{count:,} items{pages} so far, {rate_per_s:,.0f}/s{self._waiting(now)}"
-
-    def _waiting(self, now: float) -> str:
-        silence_s = now - self._last_item
-        if silence_s < LONG_SILENCE_S:
-            return ""
-        doing, since = self._source.doing or ("waiting for the source", self._last_item)
-        return f"; {doing}, for {now - since:,.0f} s now"

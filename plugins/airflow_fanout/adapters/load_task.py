@@ -19,7 +19,6 @@ from airflow_fanout.adapters.reporting import reported
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.mongo.modes import EXCLUSIVE, Mode
 from airflow_fanout.staging.claims import claim_target
-from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import Manifest
 from airflow_fanout.staging.reference import Reference
 from airflow_fanout.staging.results import Results
@@ -73,7 +72,11 @@ class LoadTask:
         :raises NotValidated: when validate hasn't passed the results.
         """
         directory, manifest = checked_list(reference)
-        self._claim(directory, to)
+        task, target = self._context["ti"], f"{to.mongo_conn_id}/{to.database}.{to.collection}"
+        # A task that isn't mapped has the map index -1.
+        index = -1 if task.map_index is None else task.map_index
+        if index >= 0 and to.mode in EXCLUSIVE:
+            claim_target(directory, task_id=task.task_id, map_index=index, mode=to.mode, target=target)
         results = passed_results(directory, manifest)
         count, written = self._load(results, manifest, to, documents, timeout_s)
         seconds = time.monotonic() - self._begun
@@ -91,13 +94,6 @@ class LoadTask:
         self._operator.log.info("Loaded %s", summary)
         Metrics(self._operator).tell(of_load(summary))
         return summary
-
-    def _claim(self, directory: ListDirectory, to: Destination) -> None:
-        task, target = self._context["ti"], f"{to.mongo_conn_id}/{to.database}.{to.collection}"
-        # A task that isn't mapped has the map index -1.
-        index = -1 if task.map_index is None else task.map_index
-        if index >= 0 and to.mode in EXCLUSIVE:
-            claim_target(directory, task_id=task.task_id, map_index=index, mode=to.mode, target=target)
 
     def _load(
         self, results: Results, manifest: Manifest, to: Destination, documents: Documents, timeout_s: float

@@ -40,12 +40,9 @@ class Rendering:
         elif unknown := unknown_names(value, self._known):
             self._findings.add(task_id, [unknown_text(name, one, self._extract.names) for one in unknown])
         else:
-            return self._rendered(task_id, name, value)
+            try:
+                return self._extract.render_template(value, self._context)
+            except Exception as error:  # noqa: BLE001 - a template may raise anything
+                problem = f"{name}: its template can't be rendered ({type(error).__name__}: {error})"
+                self._findings.add(task_id, [problem])
         return UNKNOWN
-
-    def _rendered(self, task_id: str, name: str, value: Any) -> Any:
-        try:
-            return self._extract.render_template(value, self._context)
-        except Exception as error:  # noqa: BLE001 - a template may raise anything
-            self._findings.add(task_id, [f"{name}: its template can't be rendered ({type(error).__name__}: {error})"])
-            return UNKNOWN

@@ -38,8 +38,10 @@ class ReportTask(msgspec.Struct, frozen=True, kw_only=True):
 def tasks_of(extract: BaseOperator, dag: DAG, kind: type[BaseOperator]) -> Iterator[ReportTask]:
     """Yield the tasks of a kind that take the extract's list, mapped ones too."""
     for task in dag.tasks:
-        if issubclass(_class_of(task), kind) and _takes(task, extract.task_id):
-            yield _report_task(task, extract)
+        if issubclass(_class_of(task), kind):
+            references = (found for value in _listed(task) for found, _ in XComArg.iter_xcom_references(value))
+            if any(operator.task_id == extract.task_id for operator in references):
+                yield _report_task(task, extract)
 
 
 def of_unknown_list(dag: DAG, kind: type[BaseOperator]) -> list[str]:
@@ -67,14 +69,10 @@ def _expanded(task: Any) -> dict[str, Any]:
     return found if isinstance(found, dict) else {"expand_kwargs": found}
 
 
-def _takes(task: Any, extract_id: str) -> bool:
-    return any(
-        operator.task_id == extract_id for value in _listed(task) for operator, _ in XComArg.iter_xcom_references(value)
-    )
-
-
 def _report_task(task: Any, extract: BaseOperator) -> ReportTask:
-    elsewhere = _elsewhere(task, extract)
+    placing = ("queue", "executor", "executor_config")
+    unlike = [name for name in placing if (getattr(task, name, None) or None) != (getattr(extract, name, None) or None)]
+    elsewhere = f"another worker may run it, because its {unlike[0]} isn't extract's" if unlike else None
     if not isinstance(task, MappedOperator):
         return ReportTask(task_id=task.task_id, operator=task, elsewhere=elsewhere)
     others = tuple(name for name in _expanded(task) if name not in LISTED)
@@ -87,10 +85,3 @@ def _report_task(task: Any, extract: BaseOperator) -> ReportTask:
     except Exception as error:  # noqa: BLE001 - what a constructor says, of ours or of an author's subclass
         return ReportTask(task_id=task.task_id, problem=str(error), is_mapped=True, elsewhere=elsewhere)
     return ReportTask(task_id=task.task_id, operator=operator, is_mapped=True, elsewhere=elsewhere)
-
-
-def _elsewhere(task: Any, extract: BaseOperator) -> str | None:
-    for name in ("queue", "executor", "executor_config"):
-        if (getattr(task, name, None) or None) != (getattr(extract, name, None) or None):
-            return f"another worker may run it, because its {name} isn't extract's"
-    return None

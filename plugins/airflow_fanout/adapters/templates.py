@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from airflow.sdk import BaseOperator, Context
@@ -44,11 +45,6 @@ class TextTemplates(BaseOperator):
         super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
         for name in REFERENCES:
             if isinstance(text := getattr(self, name, None), str):
-                setattr(self, name, _object(text))
-
-
-def _object(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
+                # A text that isn't written as Python stays as it is; whoever takes it refuses it.
+                with suppress(ValueError, SyntaxError):
+                    setattr(self, name, ast.literal_eval(text))
