@@ -46,7 +46,7 @@ class Reporter:
         self._waits_for: Reason | None = None
 
     def hear(self, message: FetchMessage) -> None:
-        """Take a message of the engines."""
+        """Take a message of the engines: show the progress, and write all else into the log."""
         match message:
             case ProgressReport():
                 self.show(message.progress)
@@ -55,8 +55,16 @@ class Reporter:
             case Failed():
                 # An engine that has failed itself has no progress to tell.
                 pass
+            case Output(text):
+                self._log.info("[engine] %s", text)
+            case Remark(text):
+                self._log.info("%s", text)
+            case Warned(text):
+                self._log.warning("%s", text)
+            case DamagedPart(path):
+                self._log.error("The journal part %s is damaged; its parameters are fetched again.", path)
             case _:
-                self.log(message)
+                assert_never(message)
 
     def show(self, progress: Progress) -> None:
         """Show what is done so far; called about once a second."""
@@ -73,20 +81,6 @@ class Reporter:
         """Keep how far it has come: what is stored is what the task returns, whatever was shown before."""
         self._glimpse(progress)
         self._store.put(progress.summary())
-
-    def log(self, message: Output | Remark | Warned | DamagedPart) -> None:
-        """Write into the task's log what an engine says besides its progress."""
-        match message:
-            case Output(text):
-                self._log.info("[engine] %s", text)
-            case Remark(text):
-                self._log.info("%s", text)
-            case Warned(text):
-                self._log.warning("%s", text)
-            case DamagedPart(path):
-                self._log.error("The journal part %s is damaged; its parameters are fetched again.", path)
-            case _:
-                assert_never(message)
 
     def _glimpse(self, progress: Progress) -> None:
         try:

@@ -49,7 +49,8 @@ class Board:
     """
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+        # A child that inherits it makes a board of it.
+        self.descriptor = descriptor
         self._memory = mmap.mmap(descriptor, 0)
         self._view = memoryview(self._memory)
         self._numbers = self._view.cast("q")
@@ -59,16 +60,15 @@ class Board:
 
     @classmethod
     def new(cls, places: int) -> Board:
-        """Make a board with places for this number of calls at once."""
-        descriptor = _unnamed_file()
+        """Make a board, in a file without a name, with places for this number of calls at once."""
+        if hasattr(os, "memfd_create"):
+            descriptor = os.memfd_create("fanout-board")
+        else:
+            with tempfile.TemporaryFile() as file:
+                descriptor = os.dup(file.fileno())
         os.ftruncate(descriptor, _WORD * (_HEAD + 2 * places))
         os.pwrite(descriptor, array("q", [0, NOBODY, places, 0] + [NOBODY, 0] * places).tobytes(), 0)
         return cls(descriptor)
-
-    @property
-    def descriptor(self) -> int:
-        """The file that is mapped; a child that inherits it makes a board of it."""
-        return self._descriptor
 
     def close(self) -> None:
         """Let go of the memory."""
@@ -76,7 +76,7 @@ class Board:
         self._times.release()
         self._view.release()
         self._memory.close()
-        os.close(self._descriptor)
+        os.close(self.descriptor)
 
     def step(self) -> None:
         """Note that the engine does something."""
@@ -107,10 +107,3 @@ class Board:
         calls = (Call(self._numbers[place], self._times[place + 1]) for place in places)
         under_way = tuple(sorted((call for call in calls if call.index != NOBODY), key=lambda call: call.begun_s))
         return Sight(self._numbers[_LOOKS] + self._numbers[_SWITCHES], self._numbers[_RUNNING], under_way)
-
-
-def _unnamed_file() -> int:
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("fanout-board")
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())

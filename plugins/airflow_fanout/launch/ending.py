@@ -49,12 +49,6 @@ def _tripped(progress: Progress, finding: breaker.Tripped, connection: str) -> T
     )
 
 
-def _not_started(failed: StartupFailed, connection: str) -> NotStarted:
-    remedy = REMEDIES[failed.cause]
-    filled = {"connection": connection, "said": failed.said}
-    return NotStarted(failed.requests, remedy.problem.format(**filled), remedy.fix.format(**filled))
-
-
 def _error(progress: Progress, reason: StopReason, connection: str) -> FanoutError:
     """Return the error that a reason to stop means."""
     error: FanoutError
@@ -69,8 +63,9 @@ def _error(progress: Progress, reason: StopReason, connection: str) -> FanoutErr
             error = ApiDown(seconds, why, progress.done, progress.total)
         case BreakerTripped(finding):
             error = _tripped(progress, finding, connection)
-        case StartupFailed():
-            error = _not_started(reason, connection)
+        case StartupFailed(requests, cause, said):
+            remedy, filled = REMEDIES[cause], {"connection": connection, "said": said}
+            error = NotStarted(requests, remedy.problem.format(**filled), remedy.fix.format(**filled))
         case _:
             assert_never(reason)
     return error

@@ -122,14 +122,22 @@ class Engines:
                 yield from self._is_silent(engine, message)
             else:
                 yield from self._handle(engine, message)
-        final = self._final()
-        if final is not None:
-            yield final
+        worst = self._ends.get(self._worst)
+        if isinstance(worst, Ended):
+            reasons = [end.reason for end in self._ends.values() if isinstance(end, Ended)]
+            yield Ended(together(worst.reason, reasons), self._sum())
+        elif worst is not None:
+            yield worst
 
     def _handle(self, engine: EngineProcess, message: EngineMessage | Output) -> Iterator[FetchMessage]:
         match message:
             case ProgressReport():
-                yield from self._added_up(engine, message)
+                self._note_progress(engine, message.progress)
+                self._begun.add(engine)
+                running = [other for other in self._engines if other not in self._ends]
+                # All of them tell it each second: once is enough, when all have begun.
+                if engine is running[0] and self._begun.issuperset(running):
+                    yield ProgressReport(self._sum())
             case Remark():
                 if message not in self._remarks:
                     yield message
@@ -145,10 +153,12 @@ class Engines:
                 assert_never(message)
 
     def _has_ended(self, engine: EngineProcess) -> Iterator[FetchMessage]:
-        fatal = None if engine in self._ends or self._is_to_stop else self._fatal(engine)
-        if fatal is not None:
-            yield from self._restart(engine, fatal)
-            return
+        if engine not in self._ends and not self._is_to_stop:
+            blocked = self._blocked.get(engine)
+            fatal = of_silence(blocked) if blocked else of_end(engine.last_sight, engine.code or 0, engine.ended or "")
+            if fatal is not None:
+                yield from self._restart(engine, fatal)
+                return
         # One that is asked to stop while it is still starting knows no better way to end.
         reached = self._progress[engine]
         end = self._ends.setdefault(engine, Ended(Stopped(), reached) if engine.ended_as_asked else None)
@@ -158,7 +168,8 @@ class Engines:
         self._share_rate()
 
     def _is_silent(self, engine: EngineProcess, silence: Silence) -> Iterator[FetchMessage]:
-        text = self._described(engine, silence)
+        job = self._jobs[self._engines.index(engine)]
+        text = described(silence, list_at(job.directory), job.settings.timeouts.block_s)
         yield Warned(text)
         if not engine.is_blocked(silence) or engine in self._ends:
             return
@@ -169,16 +180,6 @@ class Engines:
             # Some thread of a function's, say: nobody knows which call has started it.
             self._ends[engine] = Failed("EngineBlocked", text)
             engine.kill()
-
-    def _described(self, engine: EngineProcess, silence: Silence) -> str:
-        job = self._jobs[self._engines.index(engine)]
-        return described(silence, list_at(job.directory), job.settings.timeouts.block_s)
-
-    def _fatal(self, engine: EngineProcess) -> Fatal | None:
-        """Return the call that has ended an engine; `None` if it was none, or nobody knows which."""
-        if engine in self._blocked:
-            return of_silence(self._blocked[engine])
-        return of_end(engine.last_sight, engine.code or 0, engine.ended or "")
 
     def _restart(self, engine: EngineProcess, fatal: Fatal) -> Iterator[FetchMessage]:
         """Let another engine go on where one has ended, without the parameter whose call has ended it."""
@@ -211,24 +212,9 @@ class Engines:
         before = self._before.get(engine)
         self._progress[engine] = progress if before is None else progress.after(before)
 
-    def _added_up(self, engine: EngineProcess, report: ProgressReport) -> Iterator[FetchMessage]:
-        self._note_progress(engine, report.progress)
-        self._begun.add(engine)
-        running = [other for other in self._engines if other not in self._ends]
-        # All of them tell it each second: once is enough, when all have begun.
-        if engine is running[0] and self._begun.issuperset(running):
-            yield ProgressReport(self._sum())
-
     def _sum(self) -> Progress:
         return Progress.sum(list(self._progress.values()))
 
     @property
     def _worst(self) -> EngineProcess:
         return min(self._engines, key=lambda engine: badness(self._ends.get(engine)))
-
-    def _final(self) -> Ended | Failed | None:
-        worst = self._ends.get(self._worst)
-        if not isinstance(worst, Ended):
-            return worst
-        reasons = [end.reason for end in self._ends.values() if isinstance(end, Ended)]
-        return Ended(together(worst.reason, reasons), self._sum())

@@ -7,7 +7,7 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
 
 # https://man7.org/linux/man-pages/man2/PR_SET_CHILD_SUBREAPER.2const.html
@@ -58,19 +58,14 @@ def state(pid: int) -> str:
 
 def _descendants(pid: int) -> list[int]:
     children: dict[int, list[int]] = {}
-    for child, parent in _parents():
-        children.setdefault(parent, []).append(child)
+    for child in [int(path.name) for path in _PROC.glob("[0-9]*")]:
+        fields = _stat(child)
+        if len(fields) > 1 and fields[0] != "Z":
+            children.setdefault(int(fields[1]), []).append(child)
     found = [pid]
     for known in found:
         found += children.get(known, [])
     return found[1:]
-
-
-def _parents() -> Iterator[tuple[int, int]]:
-    names = [path.name for path in _PROC.glob("[0-9]*")]
-    for child in map(int, names):
-        if len(fields := _stat(child)) > 1 and fields[0] != "Z":
-            yield child, int(fields[1])
 
 
 def _stat(pid: int) -> list[str]:

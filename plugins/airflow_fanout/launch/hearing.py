@@ -34,7 +34,7 @@ def heard(engines: Sequence[EngineProcess]) -> Iterator[FromEngine]:
         ears = _Ears(selector)
         while True:
             ears.know(engines)
-            ready = [key.data for key, _ in selector.select(ears.timeout_s)]
+            ready = [key.data for key, _ in selector.select(LEFTOVERS_S if ears.are_leftovers else LOOK_S)]
             if not ready and ears.are_leftovers:
                 return
             for pipe in ready:
@@ -60,11 +60,6 @@ class _Ears:
     def are_leftovers(self) -> bool:
         """Whether all engines have ended: their output may be held open by what an author's code has left behind."""
         return not any(pipe.told for pipe in self._pipes)
-
-    @property
-    def timeout_s(self) -> float:
-        """For how long to wait until something can be heard, in seconds."""
-        return LEFTOVERS_S if self.are_leftovers else LOOK_S
 
     def know(self, engines: Sequence[EngineProcess]) -> None:
         """Listen to those engines, too, that are new."""
@@ -107,11 +102,13 @@ class _Pipe:
         self._lines = Lines(None if told else LONGEST_LINE)
 
     def heard(self) -> Iterator[FromEngine]:
-        """Read once, and yield what that says."""
+        """Read once, and yield what that says; of the progress only the newest."""
         data = os.read(self.number, 1 << 16)
         self.is_at_its_end = not data
         said = [self.engine.said(line, told=self.told) for line in self._lines.feed(data)]
-        return ((self.engine, one) for one in _newest(said))
+        # Airflow may keep the listener waiting for each of them: what is over would hold up what is true.
+        older = [at for at, one in enumerate(said) if isinstance(one, ProgressReport)][:-1]
+        return ((self.engine, one) for at, one in enumerate(said) if at not in older)
 
     def rest(self) -> Iterator[FromEngine]:
         """Yield all that can be read without waiting."""
@@ -121,9 +118,3 @@ class _Pipe:
                 yield from self.heard()
         except BlockingIOError:
             return
-
-
-def _newest(said: Sequence[Heard]) -> Iterator[Heard]:
-    # Airflow may keep the listener waiting for each of them: what is over would hold up what is true.
-    progress = [at for at, one in enumerate(said) if isinstance(one, ProgressReport)]
-    return (one for at, one in enumerate(said) if at not in progress[:-1])

@@ -6,10 +6,10 @@ import hashlib
 import os
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from types import ModuleType
 
 import msgspec
 
@@ -40,8 +40,15 @@ class LoadedCode(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def now(cls) -> LoadedCode:
         """Return what this process has loaded; called right after a DAG file was loaded."""
-        path = tuple(os.path.realpath(folder) for folder in sys.path)
-        return cls(path=path, digests=dict(_digests(sys.modules.copy())))
+        standard = sysconfig.get_path("stdlib")
+        digests = {}
+        for name, module in sys.modules.copy().items():
+            file = getattr(module, "__file__", None)
+            if isinstance(file, str) and _is_an_authors(name, file, standard):
+                # One that is gone already can't be loaded by the engine either, which says so.
+                with suppress(OSError):
+                    digests[name] = digest(file)
+        return cls(path=tuple(os.path.realpath(folder) for folder in sys.path), digests=digests)
 
 
 def digest(file: str) -> str:
@@ -54,18 +61,6 @@ def digest(file: str) -> str:
 @lru_cache(maxsize=10_000)
 def _digest(file: str, *_version: int) -> str:
     return hashlib.sha256(Path(file).read_bytes()).hexdigest()
-
-
-def _digests(modules: Mapping[str, ModuleType]) -> Iterator[tuple[str, str]]:
-    standard = sysconfig.get_path("stdlib")
-    for name, module in modules.items():
-        file = getattr(module, "__file__", None)
-        if isinstance(file, str) and _is_an_authors(name, file, standard):
-            try:
-                yield name, digest(file)
-            except OSError:
-                # Gone already: the engine can't load it either, and says so.
-                continue
 
 
 def _is_an_authors(name: str, file: str, standard: str) -> bool:

@@ -92,6 +92,14 @@ def plan(
     settings = _with_processes(settings, len(part.indexes), declarative=isinstance(request, Request))
     share = settings.share(0, settings.processes or 1)
     check_files(share.concurrency, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    packed = None
+    if not isinstance(request, Request):
+        packed = pack(request)
+        for _, first in islice(read_parameters(part.directory, part.indexes), 1):
+            check_call(request, first)
+    elif part.manifest.count:
+        # An empty list has no fields, and nothing will be sent.
+        Compiled(request, part.manifest.fields)
     return Job(
         directory=str(part.directory),
         start=part.indexes.start,
@@ -99,8 +107,8 @@ def plan(
         shard=part.shard,
         generation=part.generation(refetch=refetch),
         endpoint=endpoint,
-        request=_checked(request, part.manifest) if isinstance(request, Request) else None,
-        function=None if isinstance(request, Request) else _packed(request, part),
+        request=request if isinstance(request, Request) else None,
+        function=packed,
         settings=settings,
         path=code.path,
         digests=code.digests,
@@ -115,17 +123,3 @@ def _with_processes(settings: FetchSettings, parameters: int, *, declarative: bo
         cores=usable_cores(),
     )
     return replace(settings, processes=settings.processes or useful)
-
-
-def _checked(request: Request, manifest: Manifest) -> Request:
-    # An empty list has no fields, and nothing will be sent.
-    if manifest.count:
-        Compiled(request, manifest.fields)
-    return request
-
-
-def _packed(function: Callable[..., Any], part: Part) -> bytes:
-    packed = pack(function)
-    for _, first in islice(read_parameters(part.directory, part.indexes), 1):
-        check_call(function, first)
-    return packed

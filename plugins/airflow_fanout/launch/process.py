@@ -60,7 +60,8 @@ class EngineProcess:
 
     def __init__(self, job: Job) -> None:
         inbox, outbox = os.pipe()
-        self._told, told_in = os.pipe()
+        # The pipe with the engine's messages.
+        self.told, told_in = os.pipe()
         self._board = Board.new(job.settings.concurrency)
         inherited = (inbox, self._board.descriptor, told_in)
         # -P: the program's own folder is no place to import from. -u: what code prints is heard when it prints it.
@@ -97,7 +98,7 @@ class EngineProcess:
     ) -> None:
         self.stop()
         self._outbox.close()
-        os.close(self._told)
+        os.close(self.told)
         self._board.close()
         if self._process.stdout:
             self._process.stdout.close()
@@ -158,11 +159,6 @@ class EngineProcess:
     def listen(self) -> Iterator[Heard]:
         """Yield what the engine says until it has ended."""
         return (said for _, said in heard([self]) if said is not None)
-
-    @property
-    def told(self) -> int:
-        """The pipe with its messages."""
-        return self._told
 
     @property
     def output(self) -> int:

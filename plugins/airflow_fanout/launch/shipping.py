@@ -27,11 +27,15 @@ def pack(function: Callable[..., Any]) -> bytes:
     name = describe(function)
     if is_async(function):
         raise AsyncFunction(name, "it is async")
-    by_value = [*_dag_files(), *_with_airflow(function)]
+    # All DAG files, not only the function's own: a partial, say, is of the module functools.
+    dag_files = [module for name, module in sys.modules.copy().items() if name.startswith(_DAG_FILE)]
+    by_value = [*dag_files, *_with_airflow(function)]
     for module in by_value:
         cloudpickle.register_pickle_by_value(module)
     try:
-        return _dump(function)
+        file = io.BytesIO()
+        _Pickler(file).dump(function)
+        return file.getvalue()
     except _NeedsAirflow as error:
         raise FunctionNotSent(name, f"it uses {error}, and there is no Airflow in the engine") from error
     except Exception as error:
@@ -39,11 +43,6 @@ def pack(function: Callable[..., Any]) -> bytes:
     finally:
         for module in by_value:
             cloudpickle.unregister_pickle_by_value(module)
-
-
-def _dag_files() -> list[ModuleType]:
-    # All of them, not only the function's own: a partial, say, is of the module functools.
-    return [module for name, module in sys.modules.copy().items() if name.startswith(_DAG_FILE)]
 
 
 def _with_airflow(function: Callable[..., Any]) -> list[ModuleType]:
@@ -72,9 +71,3 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle has no 
             home = obj.__name__ if inspect.ismodule(obj) else obj.__module__
             raise _NeedsAirflow(f"{home}.{getattr(obj, '__qualname__', '')}".rstrip("."))
         return super().reducer_override(obj)
-
-
-def _dump(function: Callable[..., Any]) -> bytes:
-    file = io.BytesIO()
-    _Pickler(file).dump(function)
-    return file.getvalue()
