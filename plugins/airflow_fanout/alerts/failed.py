@@ -48,11 +48,6 @@ class FailedTask(msgspec.Struct, frozen=True, kw_only=True):
             return SILENT if self.ours else STRANGE
         return self.note.message
 
-    @property
-    def likeness(self) -> tuple[str, str]:
-        """What is the same for failures that people call the same: numbers in the message don't count."""
-        return self.task_id, re.sub(r"\d[\d,.]*", "#", self.message)
-
 
 class FailedRun(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a run that has failed.
@@ -78,7 +73,8 @@ class FailedRun(msgspec.Struct, frozen=True, kw_only=True):
         """The failed tasks, those with the same failure together."""
         found: dict[tuple[str, str], list[FailedTask]] = {}
         for task in self.tasks:
-            found.setdefault(task.likeness, []).append(task)
+            # People call failures of a task the same that differ in the message's numbers only.
+            found.setdefault((task.task_id, re.sub(r"\d[\d,.]*", "#", task.message)), []).append(task)
         return list(found.values())
 
     @property
@@ -95,20 +91,13 @@ class FailedRun(msgspec.Struct, frozen=True, kw_only=True):
 
 def failed(run: FailedRun, pages: Pages) -> Alert:
     """Return the message about a run that has failed."""
-    return alert(_subject(run, pages.dag_id), _pieces(run, pages))
-
-
-def _subject(run: FailedRun, dag_id: str) -> str:
+    steps = list(dict.fromkeys(task.task_id for task in run.tasks))
+    if not steps and run.reason == "timed_out":
+        steps = ["timed out"]
+    where = f": {', '.join(steps)}" if steps else ""
     counts = run.counts
     missing = f", {counts.missing:,} of {counts.total:,} missing" if counts and counts.missing else ""
-    return f"{dag_id} has failed for {day(run.as_of, run.zone)}{_where(run)}{missing}"
-
-
-def _where(run: FailedRun) -> str:
-    steps = list(dict.fromkeys(task.task_id for task in run.tasks))
-    if steps:
-        return f": {', '.join(steps)}"
-    return ": timed out" if run.reason == "timed_out" else ""
+    return alert(f"{pages.dag_id} has failed for {day(run.as_of, run.zone)}{where}{missing}", _pieces(run, pages))
 
 
 def _pieces(run: FailedRun, pages: Pages) -> Iterator[Piece]:
@@ -116,35 +105,30 @@ def _pieces(run: FailedRun, pages: Pages) -> Iterator[Piece]:
         yield Say(REASONS[run.reason])
     if run.problem:
         yield Say(run.problem)
-    if run.counts and run.counts.missing and not _told_by_validate(run):
-        yield from _missing(run.counts)
-    for group in run.groups[:MOST_GROUPS]:
-        yield Say(f"{_named(group)}{'' if group[0].note is None else f' failed with {group[0].note.error}'}:")
-        yield Quote(group[0].message)
-        yield Link("Log", pages.log(run.run_id, group[0].task_id, group[0].map_index))
-    if len(run.groups) > MOST_GROUPS:
-        yield Say(f"The run's page lists {len(run.groups) - MOST_GROUPS} more failures.")
+    # Validate has the counts and the causes in its own message, with samples.
+    is_told = any(task.note and task.note.error == "ValidationFailed" for task in run.tasks)
+    counts, groups = run.counts, run.groups
+    if counts and counts.missing and not is_told:
+        yield Say(f"{counts.missing:,} of {counts.total:,} parameters have no valid result:")
+        yield Quote("\n".join(f"{count:,} × {cause}" for cause, count in counts.causes.items()))
+    for group in groups[:MOST_GROUPS]:
+        yield from _of_group(group, run.run_id, pages)
+    if len(groups) > MOST_GROUPS:
+        yield Say(f"The run's page lists {len(groups) - MOST_GROUPS} more failures.")
     if run.waiting:
         yield Say(f"Not run as a result: {', '.join(run.waiting)}.")
-    # Validate says itself what is to be cleared: itself would judge the same results again.
-    yield Say(NEXT if _told_by_validate(run) else f"{NEXT} {CLEAR}")
+    # That message also says what is to be cleared: validate itself would judge the same results again.
+    yield Say(NEXT if is_told else f"{NEXT} {CLEAR}")
     yield Link("Run", pages.run(run.run_id))
     yield Link("Report", pages.report)
 
 
-def _told_by_validate(run: FailedRun) -> bool:
-    """Return whether a message has the counts and the causes itself, with samples."""
-    return any(task.note and task.note.error == "ValidationFailed" for task in run.tasks)
-
-
-def _missing(counts: Counts) -> Iterator[Piece]:
-    yield Say(f"{counts.missing:,} of {counts.total:,} parameters have no valid result:")
-    yield Quote("\n".join(f"{count:,} × {cause}" for cause, count in counts.causes.items()))
-
-
-def _named(group: Sequence[FailedTask]) -> str:
-    indexes = [str(task.map_index) for task in group if task.map_index >= 0]
-    if not indexes:
-        return group[0].task_id
-    which = f"shard {indexes[0]}" if len(indexes) == 1 else f"{len(indexes)} shards ({', '.join(indexes[:20])})"
-    return f"{group[0].task_id}, {which},"
+def _of_group(group: Sequence[FailedTask], run_id: str, pages: Pages) -> Iterator[Piece]:
+    """Yield what there is to say of tasks with the same failure; the log is the first one's."""
+    first, named = group[0], group[0].task_id
+    if indexes := [str(task.map_index) for task in group if task.map_index >= 0]:
+        which = f"shard {indexes[0]}" if len(indexes) == 1 else f"{len(indexes)} shards ({', '.join(indexes[:20])})"
+        named = f"{first.task_id}, {which},"
+    yield Say(f"{named}{'' if first.note is None else f' failed with {first.note.error}'}:")
+    yield Quote(first.message)
+    yield Link("Log", pages.log(run_id, first.task_id, first.map_index))

@@ -40,14 +40,10 @@ def late(run: LateRun, pages: Pages, now: datetime) -> Alert:
     """Return the message about a run that isn't loaded in time."""
     due = run.due.astimezone(run.zone)
     subject = f"{pages.dag_id} wasn't loaded by {due:%H:%M} ({due.tzname()}) for {day(run.as_of, run.zone)}"
-    return alert(f"{subject}{_briefly(run)}", _pieces(run, pages, now))
-
-
-def _briefly(run: LateRun) -> str:
     fetching = [live for live in run.reports if live.step == "fetch" and live.total]
-    if run.state != "running" or not fetching:
-        return ""
-    return f": {100 * sum(live.done for live in fetching) // sum(live.total for live in fetching)} % fetched"
+    if run.state == "running" and fetching:
+        subject += f": {100 * sum(live.done for live in fetching) // sum(live.total for live in fetching)} % fetched"
+    return alert(subject, _pieces(run, pages, now))
 
 
 def _pieces(run: LateRun, pages: Pages, now: datetime) -> Iterator[Piece]:
@@ -71,14 +67,11 @@ def _line(report: Live, now: datetime) -> str:
     left = "" if report.left_s is None else f", about {_duration(report.left_s)} left"
     waits = f"; waiting: {report.waits_for}" if report.waits_for else ""
     done = f"fetch: {report.done:,} of {report.total:,}{share}, {report.rate_per_s:,.0f}/s{left}"
-    return f"{done}{waits}{_age(report, now)}"
-
-
-def _age(report: Live, now: datetime) -> str:
-    if report.seen is None:
-        return "; no news of it yet"
-    age = (now - report.seen).total_seconds()
-    return f"; no news of it for {_duration(age)}" if age > FRESH_S else ""
+    age = "; no news of it yet"
+    if report.seen is not None:
+        age_s = (now - report.seen).total_seconds()
+        age = f"; no news of it for {_duration(age_s)}" if age_s > FRESH_S else ""
+    return f"{done}{waits}{age}"
 
 
 def _duration(seconds: float) -> str:

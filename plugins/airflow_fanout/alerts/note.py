@@ -65,7 +65,9 @@ def describe(error: BaseException) -> tuple[str, str]:
     """
     own = next((found for found in (error, error.__cause__) if isinstance(found, FanoutError)), None)
     if own is None:
-        said = f"{type(error).__name__}{_place(error)}. The log has its text, which may hold personal data."
+        frames = extract_tb(error.__traceback__)
+        place = f" in {frames[-1].name}, {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+        said = f"{type(error).__name__}{place}. The log has its text, which may hold personal data."
         return type(error).__name__, said
     # Its forms of secrets take a while to compile: not in a DAG file that is parsed.
     from airflow_fanout.privacy.redaction import redact, without_secrets
@@ -74,8 +76,3 @@ def describe(error: BaseException) -> tuple[str, str]:
     shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}… (the log has all of it)"
     # The samples of a validation are masked, or shown since their author said so.
     return type(own).__name__, without_secrets(shown) if own.shows_samples else redact(shown)
-
-
-def _place(error: BaseException) -> str:
-    frames = extract_tb(error.__traceback__)
-    return f" in {frames[-1].name}, {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
