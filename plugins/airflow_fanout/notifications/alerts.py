@@ -13,8 +13,8 @@ from airflow_fanout.alerts.recovered import recovered
 from airflow_fanout.errors import BadSetting, FanoutError
 from airflow_fanout.notifications.channel import Channel, send
 from airflow_fanout.notifications.deadline import LoadedBy, send_late
-from airflow_fanout.notifications.run import failed_alert, open_failure_of, pages, run_of, zone_of
-from airflow_fanout.staging.open_failures import OpenFailures
+from airflow_fanout.notifications.run import failed_alert, pages, run_of, zone_of
+from airflow_fanout.staging.open_failures import OpenFailure, OpenFailures
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -78,6 +78,7 @@ class Alerts:
             return
         try:
             failures = OpenFailures.of(staging_store(staging_mode()), context["dag"].dag_id)
-            failures.add(open_failure_of(run, datetime.now(UTC)))
+            now = datetime.now(UTC)
+            failures.add(OpenFailure(run_id=run.run_id, as_of=run.as_of, made_by=run.made_by, since=now))
         except (OSError, FanoutError):
             log.warning("The failure can't be remembered: nothing will tell of its recovery.", exc_info=True)

@@ -33,19 +33,16 @@ class Channel:
             raise BadSetting("Channel", notifier, "one of Airflow's notifiers: its class, not an object of it")
         self.notifier = notifier
         self.arguments = arguments
-        self._check()
+        # Here, where the DAG is written: when a run has failed, nobody would see it.
+        try:
+            notifier(**arguments)
+            codec.encode(arguments)
+        except (TypeError, ValueError) as error:
+            problem = f"arguments that the notifier takes and JSON can hold ({error})"
+            raise BadSetting(f"Channel({notifier.__name__})", [*arguments], problem) from error
 
     def __repr__(self) -> str:
         return f"Channel({self.notifier.__name__})"
-
-    def _check(self) -> None:
-        """Fail where the DAG is written: when a run has failed, nobody would see it."""
-        try:
-            self.notifier(**self.arguments)
-            codec.encode(self.arguments)
-        except (TypeError, ValueError) as error:
-            problem = f"arguments that the notifier takes and JSON can hold ({error})"
-            raise BadSetting(f"Channel({self.notifier.__name__})", [*self.arguments], problem) from error
 
     def written(self) -> WrittenChannel:
         """Return the channel as a callback of Airflow's keeps it."""

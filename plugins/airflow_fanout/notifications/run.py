@@ -15,7 +15,7 @@ from airflow_fanout.alerts.message import Alert, Pages
 from airflow_fanout.alerts.note import KEY, FailureNote
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.model.as_of import of_context
-from airflow_fanout.staging.open_failures import OpenFailure, Run
+from airflow_fanout.staging.open_failures import Run
 
 log = logging.getLogger(__name__)
 PACKAGE = "airflow_fanout."
@@ -49,7 +49,10 @@ def failed_alert(context: Mapping[str, Any]) -> Alert:
     waiting: tuple[str, ...] = ()
     problem = ""
     try:
-        states = _states(dag.dag_id, context["run_id"])
+        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+        found = RuntimeTaskInstance.get_task_states(dag.dag_id, run_ids=[context["run_id"]])
+        states: Mapping[str, str] = found.get(context["run_id"], {})
         tasks = tuple(_failed_tasks(context, states))
         waiting = tuple(name for name in dag.task_ids if states.get(name) == "upstream_failed")
     except Exception as error:
@@ -67,42 +70,25 @@ def failed_alert(context: Mapping[str, Any]) -> Alert:
     return failed(facts, pages(dag.dag_id))
 
 
-def _states(dag_id: str, run_id: str) -> dict[str, str]:
-    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
-
-    found: dict[str, str] = RuntimeTaskInstance.get_task_states(dag_id, run_ids=[run_id]).get(run_id, {})
-    return found
-
-
 def _failed_tasks(context: Mapping[str, Any], states: Mapping[str, str]) -> Iterator[FailedTask]:
-    dag = context["dag"]
-    failing = [_instance(name, dag.task_ids) for name, state in states.items() if state == "failed"]
-    order = list(dag.task_ids)
-    for task_id in sorted({name for name, _ in failing}, key=order.index):
-        notes = _notes(dag.dag_id, context["run_id"], task_id)
-        ours = _is_ours(dag.get_task(task_id))
-        for index in sorted(index for name, index in failing if name == task_id):
-            yield FailedTask(task_id=task_id, map_index=index, note=notes.get(index), ours=ours)
-
-
-def _instance(name: str, task_ids: list[str]) -> tuple[str, int]:
-    """Return a task and its map index, which Airflow gives as one text, `fetch_2`."""
-    if name in task_ids:
-        return name, -1
-    task_id, _, index = name.rpartition("_")
-    return task_id, int(index)
-
-
-def _notes(dag_id: str, run_id: str, task_id: str) -> dict[int, FailureNote]:
+    """Yield the failed tasks in the DAG's order, with the notes that those of the plugin have left."""
     from airflow.sdk.execution_time.xcom import XCom
 
-    values = XCom.get_all(key=KEY, dag_id=dag_id, task_id=task_id, run_id=run_id) or []
-    return {note.map_index: note for note in msgspec.convert(values, list[FailureNote])}
-
-
-def _is_ours(task: Any) -> bool:
-    kind = getattr(task, "operator_class", type(task))
-    return any(ancestor.__module__.startswith(PACKAGE) for ancestor in kind.__mro__)
+    dag = context["dag"]
+    order = list(dag.task_ids)
+    failed_indexes: dict[str, list[int]] = {}
+    for name in [name for name, state in states.items() if state == "failed"]:
+        # Airflow gives a mapped task and its map index as one text, `fetch_2`.
+        task_id, _, index = (name, "", "-1") if name in order else name.rpartition("_")
+        failed_indexes.setdefault(task_id, []).append(int(index))
+    for task_id in sorted(failed_indexes, key=order.index):
+        values = XCom.get_all(key=KEY, dag_id=dag.dag_id, task_id=task_id, run_id=context["run_id"]) or []
+        notes = {note.map_index: note for note in msgspec.convert(values, list[FailureNote])}
+        task = dag.get_task(task_id)
+        kind = getattr(task, "operator_class", type(task))
+        ours = any(ancestor.__module__.startswith(PACKAGE) for ancestor in kind.__mro__)
+        for map_index in sorted(failed_indexes[task_id]):
+            yield FailedTask(task_id=task_id, map_index=map_index, note=notes.get(map_index), ours=ours)
 
 
 def run_of(context: Mapping[str, Any]) -> Run | None:
@@ -116,8 +102,3 @@ def run_of(context: Mapping[str, Any]) -> Run | None:
         made_by=str(run.run_type.value),
         started=run.start_date or run.run_after,
     )
-
-
-def open_failure_of(run: Run, now: datetime) -> OpenFailure:
-    """Return the failure of a run, to be remembered until its recovery."""
-    return OpenFailure(run_id=run.run_id, as_of=run.as_of, made_by=run.made_by, since=now)
