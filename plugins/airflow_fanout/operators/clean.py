@@ -12,7 +12,7 @@ from airflow_fanout.adapters.border import airflow_errors, staging_store
 from airflow_fanout.adapters.templates import TextTemplates
 from airflow_fanout.model.rendered import is_yes, whole_number
 from airflow_fanout.staging.errors import NotCleaned
-from airflow_fanout.staging.leftovers import Left, Leftovers
+from airflow_fanout.staging.leftovers import Leftovers
 from airflow_fanout.staging.retention import RetentionPolicy, RunStatus
 from airflow_fanout.staging.store import StagedRun, Store
 
@@ -66,7 +66,11 @@ class CleanStagingOperator(TextTemplates, BaseOperator):
                 store.finish_removals(left)
             summary = self._sweep(store, left, keep, context["ti"], dry_run=dry_run)
             self.log.info("%s %s", "Would remove" if dry_run else "Removed", summary)
-            self._report(left, dry_run=dry_run)
+            for entry in left:
+                self.log.warning("Left as it is: %s", entry)
+            failures = [str(entry) for entry in left if entry.is_failure]
+            if failures and not dry_run:
+                raise NotCleaned(tuple(failures))
             return summary
 
     def _sweep(
@@ -83,13 +87,6 @@ class CleanStagingOperator(TextTemplates, BaseOperator):
                     summary["bytes"] += run.size() if dry_run else run.remove()
                     summary["removed"] += 1
         return {**summary, "left": len(left)}
-
-    def _report(self, left: Sequence[Left], *, dry_run: bool) -> None:
-        for entry in left:
-            self.log.warning("Left as it is: %s", entry)
-        failures = [str(entry) for entry in left if entry.is_failure]
-        if failures and not dry_run:
-            raise NotCleaned(tuple(failures))
 
 
 class Airflow(Protocol):

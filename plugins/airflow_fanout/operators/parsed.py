@@ -23,21 +23,14 @@ if TYPE_CHECKING:
 def check_list(field: str, value: object) -> None:
     """Raise `BadSetting`, which shows no value, unless this is an extract's output, or will be."""
     if isinstance(value, XComArg):
-        if other := _other_output(value):
-            raise BadSetting(field, KindOf(text=f"the output of {other}"), OUTPUT)
+        from airflow_fanout.operators.extract import ExtractOperator
+
+        for operator, _ in value.iter_references():
+            kind = getattr(operator, "operator_class", type(operator))
+            if issubclass(kind, HasLineage) and not issubclass(kind, ExtractOperator):
+                raise BadSetting(field, KindOf(text=f"the output of {operator.task_id}"), OUTPUT)
     elif not is_reference(value) and not is_given_later(value):
         raise BadSetting(field, KindOf(value), OUTPUT)
-
-
-def _other_output(value: XComArg) -> str | None:
-    """Return which operator of ours it is the output of, if that is no extract."""
-    from airflow_fanout.operators.extract import ExtractOperator
-
-    for operator, _ in value.iter_references():
-        kind = getattr(operator, "operator_class", type(operator))
-        if issubclass(kind, HasLineage) and not issubclass(kind, ExtractOperator):
-            return str(operator.task_id)
-    return None
 
 
 def names_of(value: object) -> tuple[str, ...]:

@@ -62,8 +62,14 @@ class Preflight:
             self.findings.add(task_id, missing_files(fetch.http_conn_id, endpoint))
         self._check_rendered(task_id, "concurrency", fetch.concurrency, whole_number)
         self._check_rendered(task_id, "refetch", fetch.refetch, is_yes)
-        if fetch.function is not None:
-            self._check_function(task_id, fetch.function)
+        function = fetch.function
+        if function is not None:
+            self.expected.functions.append((task_id, function))
+            if waits_for_tasks(function):
+                unknown = "whether its function can be sent to the engine: it holds another task's XCom"
+                self.findings.skip(task_id, unknown)
+            else:
+                self._attempt(task_id, lambda: pack(resolved(function, self._context)))
         elif request := self._check_rendered(
             task_id, "request", fetch.request_template, lambda _, request: Request(**request)
         ):
@@ -72,13 +78,6 @@ class Preflight:
     def _check_rendered(self, task_id: str, name: str, value: Any, read: Callable[[str, Any], Any]) -> Any:
         rendered = self._rendering.value(task_id, name, value)
         return None if rendered is UNKNOWN else self._attempt(task_id, lambda: read(name, rendered))
-
-    def _check_function(self, task_id: str, function: Any) -> None:
-        self.expected.functions.append((task_id, function))
-        if waits_for_tasks(function):
-            self.findings.skip(task_id, "whether its function can be sent to the engine: it holds another task's XCom")
-        else:
-            self._attempt(task_id, lambda: pack(resolved(function, self._context)))
 
     def _check_load(self, task_id: str, load: Any, elsewhere: str | None) -> None:
         if load.document is None:
