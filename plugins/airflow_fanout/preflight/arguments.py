@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from airflow_fanout import codec
@@ -58,17 +59,14 @@ def check_limit(value: Any) -> Any:
 
 def check_only(value: Any) -> Any:
     """Return a selection; raise `BadSetting`, which shows no value, unless it is a list, or a template of one."""
-    is_list = isinstance(value, list | tuple | set | frozenset | None) or _is_json_list(value)
-    if not is_list and not is_given_later(value):
+    is_right = isinstance(value, list | tuple | set | frozenset | None) or is_given_later(value)
+    if isinstance(value, str) and not is_right:
+        # The list as JSON, as a template would give it; nothing stands for an empty one.
+        with suppress(codec.NotJson):
+            is_right = isinstance(codec.decode(value or "[]"), list | None)
+    if not is_right:
         raise BadSetting("only", KindOf(value), "a list of parameters, or a template: {{ params.only | tojson }}")
     return () if value is None else value
-
-
-def _is_json_list(value: object) -> bool:
-    try:
-        return isinstance(value, str) and isinstance(codec.decode(value or "[]"), list | None)
-    except codec.NotJson:
-        return False
 
 
 def check_key(key: object, as_of_field: object) -> tuple[str, ...]:

@@ -18,6 +18,8 @@ _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 # A bare name that ends, or that a filter other than `default` takes. An attribute of an unknown name is an error of
 # Jinja's own; an unknown name alone is an empty text.
 _NAME = re.compile(r"\{\{-?\s*([^\W\d]\w*)\s*(?:-?\}\}|\|(?!\s*(?:default|d)\b))")
+# What stands before a name that the template makes itself, such as {% set name = 1 %}.
+_MADE = r"\{%-?\s*(?:set|for|macro|from|import)\b[^%]*\b"
 _WORD = re.compile(r"(?<![\w.'\"])[^\W\d]\w*")
 # Names that Jinja itself has.
 _JINJAS = frozenset({"range", "dict", "lipsum", "cycler", "joiner", "namespace", "true", "false", "none"})
@@ -48,13 +50,11 @@ def texts(value: Any) -> Iterator[str]:
 
 def unknown_names(value: Any, known: Collection[str]) -> list[str]:
     """Return the names that stand alone in a template and that nobody knows: Jinja makes an empty text of them."""
-    found = [name for text in texts(value) for name in _NAME.findall(text) if not _is_set(name, text)]
+    found: list[str] = []
+    for text in texts(value):
+        found += [name for name in _NAME.findall(text) if not re.search(rf"{_MADE}{re.escape(name)}\b", text)]
     everybodys = {*known, *_JINJAS, *_JINJAS_TOO}
     return list(dict.fromkeys(name for name in found if name not in everybodys))
-
-
-def _is_set(name: str, text: str) -> bool:
-    return bool(re.search(rf"\{{%-?\s*(?:set|for|macro|from|import)\b[^%]*\b{re.escape(name)}\b", text))
 
 
 def of_its_task(value: Any) -> list[str]:
