@@ -82,7 +82,9 @@ class Tally:
         if record.kind is Kind.OK:
             self.rows += len(record.result) if isinstance(record.result, list) else 1
             return
-        cause = self._counted(_cause(record), 1)
+        failure = record.failure
+        named = (failure.type, failure.where) if failure else ()
+        cause = self._counted(Cause(record.kind, record.status, *named))
         if len(self._samples[cause]) < self._most:
             self._samples[cause].append(self._sample(record))
 
@@ -90,15 +92,15 @@ class Tally:
         """Count the parameters without a record."""
         for index in indexes:
             self.kinds[Kind.NOT_TRIED] += 1
-            cause = self._counted(Cause(Kind.NOT_TRIED), 1)
+            cause = self._counted(Cause(Kind.NOT_TRIED))
             if len(self._samples[cause]) < self._most:
                 self._samples[cause].append(f"#{index}")
 
-    def _counted(self, cause: Cause, count: int) -> Cause:
+    def _counted(self, cause: Cause) -> Cause:
         # A function that fails with a new type of error each time must not fill the memory.
         if cause not in self.causes and len(self.causes) >= MOST_CAUSES:
             cause = Cause(cause.kind)
-        self.causes[cause] = self.causes.get(cause, 0) + count
+        self.causes[cause] = self.causes.get(cause, 0) + 1
         self._samples.setdefault(cause, [])
         return cause
 
@@ -130,11 +132,6 @@ class Tally:
         }
 
 
-def _cause(record: Record) -> Cause:
-    failure = record.failure
-    return Cause(record.kind, record.status, failure.type if failure else None, failure.where if failure else None)
-
-
 def account(tally: Tally, rules: Rules, place: str, findings: Sequence[Finding] = (), checks: int = 0) -> str:
     """Return the message of a failed validation: what is missing or wrong, why, and what to do.
 
@@ -145,7 +142,9 @@ def account(tally: Tally, rules: Rules, place: str, findings: Sequence[Finding] 
     lines: list[str] = []
     advice = [f"Every outcome is in the journal, {place}."]
     if findings:
-        lines = _failed(findings, checks)
+        # An author's function may say several lines.
+        problems = [f"  {check}: " + problem.replace("\n", "\n      ") for check, problem in findings]
+        lines = [f"{len(findings)} of {checks} checks failed.", *problems]
         advice.insert(0, FAILED_CHECK)
     if not rules.accept(tally):
         lines = _missing(tally, rules) + lines
@@ -157,24 +156,16 @@ def account(tally: Tally, rules: Rules, place: str, findings: Sequence[Finding] 
 def _missing(tally: Tally, rules: Rules) -> list[str]:
     refused = rules.refused(tally)
     missing = f"{sum(refused.values()):,} of {tally.total:,} parameters"
-    lines = [f"{missing} have no valid result{_demanded(tally, rules)}."]
+    demanded = ""
+    if rules.min_coverage != 1:
+        # Rounded down, so that a share that isn't enough never reads as one that is.
+        share = floor(10_000 * rules.coverage(tally)) / 100
+        least = f"{100 * Decimal(str(rules.min_coverage)):f}"
+        least = least.rstrip("0").rstrip(".") if "." in least else least
+        demanded = f" ({share:g} % are good, and {least} % must be)"
+    lines = [f"{missing} have no valid result{demanded}."]
     lines.append("By kind: " + ", ".join(f"{kind} {tally.kinds[kind]:,}" for kind in Kind if tally.kinds[kind]) + ".")
     for cause, count in refused.items():
         lines.append(f"  {count:,} × {cause}")
         lines += [f"      {sample}" for sample in tally.samples(cause)]
     return lines
-
-
-def _failed(findings: Sequence[Finding], checks: int) -> list[str]:
-    # An author's function may say several lines.
-    problems = [f"  {check}: " + problem.replace("\n", "\n      ") for check, problem in findings]
-    return [f"{len(findings)} of {checks} checks failed.", *problems]
-
-
-def _demanded(tally: Tally, rules: Rules) -> str:
-    if rules.min_coverage == 1:
-        return ""
-    # Rounded down, so that a share that isn't enough never reads as one that is.
-    share = floor(10_000 * rules.coverage(tally)) / 100
-    demanded = f"{100 * Decimal(str(rules.min_coverage)):f}"
-    return f" ({share:g} % are good, and {demanded.rstrip('0').rstrip('.') if '.' in demanded else demanded} % must be)"

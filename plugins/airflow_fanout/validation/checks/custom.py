@@ -76,7 +76,10 @@ class _OverWatch(RunningCheck):
         return f"it returned {type(said).__name__}: expected a text that says what is wrong, or None"
 
     def _raised(self, error: BaseException, last: Record | None) -> str:
-        message = _words(error)
+        try:
+            message = str(error)
+        except Exception as unspeakable:  # noqa: BLE001 - an author's exception may fail at saying what it is
+            message = f"its message can't be read ({type(unspeakable).__name__})"
         if last and not self._case.shown:
             # Most often it is about the result in hand, and quotes it.
             message = scrub(message, [last.parameter, last.result])
@@ -113,13 +116,6 @@ class _Stream:
         """Raise what reading has raised, also if the function has swallowed it: it hasn't seen all results then."""
         if self._error:
             raise self._error
-
-
-def _words(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception as unspeakable:  # noqa: BLE001 - an author's exception may fail at saying what it is
-        return f"its message can't be read ({type(unspeakable).__name__})"
 
 
 def _printable(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from fractions import Fraction
 
 from airflow_fanout.errors import BadSetting
@@ -54,33 +53,23 @@ class _DriftWatch(RunningCheck):
         self._history = history
 
     def problem(self, now: GoodRun) -> str | None:
+        # A DAG file that is parsed compares nothing.
+        from statistics import median
+
         past = self._history.before(now.as_of)[-self._check.runs :]
         if len(past) < self._check.at_least:
             return None
-        found = [problem for problem in (self._rows(now, past), self._nulls(now, past)) if problem]
+        found = []
+        rows = Fraction(median(run.rows for run in past))
+        if abs(now.rows - rows) > part_of(rows, self._check.rows):
+            found.append(f"{now.rows:,} rows, usually {float(rows):,.0f}")
+        nulls = median(run.null_share for run in past)
+        # Rounded, since a difference of floats is a little beside the one that is meant.
+        if round(now.null_share - nulls, 9) > self._check.nulls:
+            found.append(f"{100 * now.null_share:.1f} % of the outcomes are null, usually {100 * nulls:.1f} %")
         if not found:
             return None
         return (
             f"{'; '.join(found)} (the median of {len(past)} good runs). "
             f"If this is the new normal, remove {self._history.location}: the next runs start a new comparison."
         )
-
-    def _rows(self, now: GoodRun, past: list[GoodRun]) -> str | None:
-        usual = Fraction(_median(run.rows for run in past))
-        if abs(now.rows - usual) <= part_of(usual, self._check.rows):
-            return None
-        return f"{now.rows:,} rows, usually {float(usual):,.0f}"
-
-    def _nulls(self, now: GoodRun, past: list[GoodRun]) -> str | None:
-        usual = _median(run.null_share for run in past)
-        # Rounded, since a difference of floats is a little beside the one that is meant.
-        if round(now.null_share - usual, 9) <= self._check.nulls:
-            return None
-        return f"{100 * now.null_share:.1f} % of the outcomes are null, usually {100 * usual:.1f} %"
-
-
-def _median(numbers: Iterable[float]) -> float:
-    # A DAG file that is parsed compares nothing.
-    from statistics import median
-
-    return median(numbers)

@@ -11,14 +11,12 @@ def to_checks(value: object) -> tuple[Check, ...]:
     if not isinstance(value, list | tuple):
         raise BadSetting("checks", value, "a tuple of checks, such as (MaxEmpty(0.2),)")
     for place, check in enumerate(value):
-        if not isinstance(check, Check):
-            raise BadSetting(f"checks[{place}]", check, _expected(check))
+        if isinstance(check, Check):
+            continue
+        expected = "a check: ResultSchema, Unique, MaxEmpty, Drift or CustomCheck"
+        if isinstance(check, type) and issubclass(check, Check):
+            expected = f"one with its arguments, {check.__name__}(…)"
+        elif callable(check):
+            expected = "a check; a function is one as CustomCheck(function)"
+        raise BadSetting(f"checks[{place}]", check, expected)
     return tuple(value)
-
-
-def _expected(found: object) -> str:
-    if isinstance(found, type) and issubclass(found, Check):
-        return f"one with its arguments, {found.__name__}(…)"
-    if callable(found):
-        return "a check; a function is one as CustomCheck(function)"
-    return "a check: ResultSchema, Unique, MaxEmpty, Drift or CustomCheck"
