@@ -37,30 +37,26 @@ class ReportTask(msgspec.Struct, frozen=True, kw_only=True):
 
 def tasks_of(extract: BaseOperator, dag: DAG, kind: type[BaseOperator]) -> Iterator[ReportTask]:
     """Yield the tasks of a kind that take the extract's list, mapped ones too."""
-    for task in dag.tasks:
-        if issubclass(_class_of(task), kind):
-            references = (found for value in _listed(task) for found, _ in XComArg.iter_xcom_references(value))
-            if any(operator.task_id == extract.task_id for operator in references):
-                yield _report_task(task, extract)
+    for task, listed in _of_kind(dag, kind):
+        references = (found for value in listed for found, _ in XComArg.iter_xcom_references(value))
+        if any(operator.task_id == extract.task_id for operator in references):
+            yield _report_task(task, extract)
 
 
 def of_unknown_list(dag: DAG, kind: type[BaseOperator]) -> list[str]:
     """Return the ids of the tasks of a kind whose list is named by a text, so that nobody knows whose it is."""
-    return [
-        task.task_id
-        for task in dag.tasks
-        if issubclass(_class_of(task), kind) and any(isinstance(value, str) for value in _listed(task))
-    ]
+    return [task.task_id for task, listed in _of_kind(dag, kind) if any(isinstance(value, str) for value in listed)]
 
 
-def _class_of(task: Any) -> type:
-    return task.operator_class if isinstance(task, MappedOperator) else type(task)
-
-
-def _listed(task: Any) -> list[Any]:
-    if not isinstance(task, MappedOperator):
-        return [getattr(task, name, None) for name in LISTED]
-    return [*(task.partial_kwargs.get(name) for name in LISTED), *_expanded(task).values()]
+def _of_kind(dag: DAG, kind: type[BaseOperator]) -> Iterator[tuple[Any, list[Any]]]:
+    """Yield the tasks of a kind, mapped ones too, each with what may name its list."""
+    task: Any
+    for task in dag.tasks:
+        if not isinstance(task, MappedOperator):
+            if isinstance(task, kind):
+                yield task, [getattr(task, name, None) for name in LISTED]
+        elif issubclass(task.operator_class, kind):
+            yield task, [*(task.partial_kwargs.get(name) for name in LISTED), *_expanded(task).values()]
 
 
 def _expanded(task: Any) -> dict[str, Any]:

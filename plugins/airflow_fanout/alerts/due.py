@@ -33,13 +33,9 @@ def due(run_after: datetime, at: time, zone: ZoneInfo, now: datetime) -> datetim
     By the clock on the wall, also when the day has 23 or 25 hours. `None` if that moment has passed: a run that is
     created after its deadline can't meet it, so a message about it would be false.
     """
-    begin = run_after.astimezone(zone)
-    moment = _on(begin, at, zone, days=0)
-    if moment <= run_after:
-        moment = _on(begin, at, zone, days=1)
-    return moment if moment > now else None
-
-
-def _on(begin: datetime, at: time, zone: ZoneInfo, *, days: int) -> datetime:
+    day = run_after.astimezone(zone).date()
     # In UTC: between two moments of the same zone, Python counts the clock's hours, not the real ones.
-    return datetime.combine(begin.date() + timedelta(days=days), at, zone).astimezone(UTC)
+    moment = datetime.combine(day, at, zone).astimezone(UTC)
+    if moment <= run_after:
+        moment = datetime.combine(day + timedelta(days=1), at, zone).astimezone(UTC)
+    return moment if moment > now else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, tzinfo
 from html import escape
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 from urllib.parse import quote
 
 import msgspec
@@ -18,23 +18,11 @@ class Say(msgspec.Struct, frozen=True):
 
     text: str
 
-    def as_text(self) -> str:  # noqa: D102 - the piece's plain form
-        return self.text
-
-    def as_html(self) -> str:  # noqa: D102 - the piece's HTML
-        return f"<p>{escape(self.text)}</p>"
-
 
 class Quote(msgspec.Struct, frozen=True):
     """Lines that are shown unchanged."""
 
     text: str
-
-    def as_text(self) -> str:  # noqa: D102
-        return "\n".join(f"    {line}" for line in self.text.splitlines())
-
-    def as_html(self) -> str:  # noqa: D102
-        return f'<pre style="white-space: pre-wrap">{escape(self.text)}</pre>'
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -42,13 +30,6 @@ class Link(msgspec.Struct, frozen=True):
 
     label: str
     url: str
-
-    def as_text(self) -> str:  # noqa: D102
-        return f"{self.label}: {self.url}"
-
-    def as_html(self) -> str:  # noqa: D102
-        url = escape(self.url)
-        return f'<p>{escape(self.label)}: <a href="{url}">{url}</a></p>'
 
 
 Piece: TypeAlias = Say | Quote | Link
@@ -63,12 +44,34 @@ class Alert(msgspec.Struct, frozen=True):
     @property
     def text(self) -> str:
         """The plain text, the subject first."""
-        return "\n".join([self.subject, "", *(piece.as_text() for piece in self.pieces)])
+        lines = [self.subject, ""]
+        for piece in self.pieces:
+            match piece:
+                case Say(text):
+                    lines.append(text)
+                case Quote(text):
+                    lines.append("\n".join(f"    {line}" for line in text.splitlines()))
+                case Link(label, url):
+                    lines.append(f"{label}: {url}")
+                case _:
+                    assert_never(piece)
+        return "\n".join(lines)
 
     @property
     def html(self) -> str:
         """The HTML, the subject first; everything in it is escaped."""
-        return "\n".join([f"<p><b>{escape(self.subject)}</b></p>", *(piece.as_html() for piece in self.pieces)])
+        lines = [f"<p><b>{escape(self.subject)}</b></p>"]
+        for piece in self.pieces:
+            match piece:
+                case Say(text):
+                    lines.append(f"<p>{escape(text)}</p>")
+                case Quote(text):
+                    lines.append(f'<pre style="white-space: pre-wrap">{escape(text)}</pre>')
+                case Link(label, url):
+                    lines.append(f'<p>{escape(label)}: <a href="{escape(url)}">{escape(url)}</a></p>')
+                case _:
+                    assert_never(piece)
+        return "\n".join(lines)
 
     def __str__(self) -> str:
         return self.text

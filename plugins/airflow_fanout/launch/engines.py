@@ -125,7 +125,7 @@ class Engines:
         worst = self._ends.get(self._worst)
         if isinstance(worst, Ended):
             reasons = [end.reason for end in self._ends.values() if isinstance(end, Ended)]
-            yield Ended(together(worst.reason, reasons), self._sum())
+            yield Ended(together(worst.reason, reasons), Progress.sum(list(self._progress.values())))
         elif worst is not None:
             yield worst
 
@@ -137,7 +137,7 @@ class Engines:
                 running = [other for other in self._engines if other not in self._ends]
                 # All of them tell it each second: once is enough, when all have begun.
                 if engine is running[0] and self._begun.issuperset(running):
-                    yield ProgressReport(self._sum())
+                    yield ProgressReport(Progress.sum(list(self._progress.values())))
             case Remark():
                 if message not in self._remarks:
                     yield message
@@ -211,9 +211,6 @@ class Engines:
     def _note_progress(self, engine: EngineProcess, progress: Progress) -> None:
         before = self._before.get(engine)
         self._progress[engine] = progress if before is None else progress.after(before)
-
-    def _sum(self) -> Progress:
-        return Progress.sum(list(self._progress.values()))
 
     @property
     def _worst(self) -> EngineProcess:

@@ -39,11 +39,8 @@ class Judging:
         for number, record in enumerate(records, start=1):
             yield record
             if number % COUNTED_EACH == 0:
-                self._count(number)
-        self._count(number)
-
-    def _count(self, done: int) -> None:
-        self.done, self._moved = done, self._clock()
+                self.done, self._moved = number, self._clock()
+        self.done, self._moved = number, self._clock()
 
     def snapshot(self) -> dict[str, Any]:
         """Return the few numbers that people want, as plain JSON."""
