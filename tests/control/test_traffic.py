@@ -141,8 +141,9 @@ def test_a_cause_that_no_waiting_cures_is_no_attempt_and_no_outage() -> None:
     assert road.state(3.0)["outage"]
 
 
+@pytest.mark.parametrize("asked_s", [0.0, 1.0])
 @pytest.mark.parametrize(("many", "limit"), [(16, 200), (40, 200), (200, 140)])
-def test_refusals_of_one_moment_are_one_event(many: int, limit: int) -> None:
+def test_refusals_of_one_moment_are_one_event(many: int, limit: int, asked_s: float) -> None:
     """However many are refused by 429 at once, the limit is decreased once, and so is the rate."""
     road = Traffic(FetchSettings(concurrency=200, throttle=Throttle(initial_concurrency=200)), is_answered=True)
     for _ in range(200):
@@ -150,9 +151,9 @@ def test_refusals_of_one_moment_are_one_event(many: int, limit: int) -> None:
     for _ in range(many):
         road.begin(0.5)
     for _ in range(many):
-        road.end(Outcome(Kind.HTTP_ERROR, status=429, retry_after_s=1.0), attempt=1, ms=20.0, now_s=0.52)
+        road.end(Outcome(Kind.HTTP_ERROR, status=429, retry_after_s=asked_s), attempt=1, ms=20.0, now_s=0.52)
     state = road.state(0.52)
-    assert (state["limit"], state["paused_s"]) == (limit, 1.0)
+    assert (state["limit"], state["paused_s"]) == (limit, asked_s)
     assert state["rate_limit_per_s"] == pytest.approx((200 + many - 1) * 0.85, abs=0.1)
 
 

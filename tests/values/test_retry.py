@@ -142,6 +142,14 @@ def test_a_server_may_ask_for_patience_up_to_a_limit() -> None:
     assert decided(Outcome(Kind.HTTP_ERROR, status=503, retry_after_s=60.1), policy=policy) is Verdict.HAND_BACK
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_no_wait_asked_for_leaves_the_backoff_as_it_is(status: int) -> None:
+    """`Retry-After: 0` allows the next request at once; it doesn't say that many may come at once."""
+    asked = Outcome(Kind.HTTP_ERROR, status=status, retry_after_s=0.0)
+    for attempt in (1, 2, 3):
+        assert decided(asked, attempt=attempt) == Again(bound_s(attempt, Retry()))
+
+
 def test_patience_is_no_matter_of_attempts() -> None:
     """The pause is handed back also after the last attempt, and costs nothing of the budget."""
     budget = RetryBudget(0.0)
