@@ -10,6 +10,7 @@ from __future__ import annotations
 
 # What `socket.socket` is made of, which gevent leaves alone.
 from _socket import IPPROTO_TCP, TCP_INFO, socket
+from array import array
 from contextlib import suppress
 from errno import ENOTCONN
 from fcntl import ioctl
@@ -20,7 +21,6 @@ from typing import TypeAlias
 import pycurl
 
 OK, ABORT = int(pycurl.PREREQFUNC_OK), int(pycurl.PREREQFUNC_ABORT)
-_NOTHING = bytes(4)
 # Where the kernel counts the bytes that have come: `tcpi_bytes_received` of struct tcp_info (linux/tcp.h).
 _RECEIVED = slice(128, 136)
 
@@ -38,6 +38,8 @@ class Connection(socket):
     def __init__(self, number: int) -> None:
         super().__init__(fileno=number)
         self.number = number
+        # How many bytes wait, as FIONREAD writes it: with a buffer, the call takes half of the time.
+        self._waiting = array("i", [0])
         self.is_new = True
         self.is_soiled = False
         self.is_one_by_one = False
@@ -48,16 +50,20 @@ class Connection(socket):
     def __del__(self) -> None:
         self.detach()
 
+    def waiting(self) -> int:
+        """Return how many bytes have come that libcurl hasn't read."""
+        ioctl(self.number, FIONREAD, self._waiting)
+        return self._waiting[0]
+
     def received(self) -> int:
         """Return how many bytes have come, with the connection's end as one; 0 if the kernel doesn't count them."""
-        return int.from_bytes(self.getsockopt(IPPROTO_TCP, TCP_INFO, _RECEIVED.stop)[_RECEIVED], byteorder)
-
-    def waiting(self) -> int:
-        """Return how many of these libcurl hasn't read."""
-        return int.from_bytes(ioctl(self.number, FIONREAD, _NOTHING), byteorder)
+        try:
+            return int.from_bytes(self.getsockopt(IPPROTO_TCP, TCP_INFO, _RECEIVED.stop)[_RECEIVED], byteorder)
+        except OSError:
+            return 0
 
     def read(self) -> int:
-        """Return how many of them libcurl has read."""
+        """Return how many of these libcurl has read."""
         while True:
             received = self.received()
             waiting = self.waiting()
@@ -70,16 +76,17 @@ class Connections:
     """What is known of the open connections.
 
     Its methods are called from inside libcurl: they must neither raise, nor switch greenlets, nor call libcurl.
+
+    `in_use` are those that have been sent on and aren't soiled, for a quick look before each request. It is empty while
+    one is opened, which may have the ends of an old one.
     """
 
     def __init__(self) -> None:
+        self.in_use: dict[Ends, Connection] = {}
         # Opened, and perhaps not connected yet.
         self._opened: set[int] = set()
         self._by_number: dict[int, Connection] = {}
         self._by_ends: dict[Ends, Connection] = {}
-        # The sockets of those that have been sent on and aren't soiled, for what is asked before each request. Empty
-        # while one is opened, which may have the ends of an old one.
-        self._in_use: dict[Ends, int] = {}
 
     def __repr__(self) -> str:
         soiled = sum(known.is_soiled for known in self._by_number.values())
@@ -90,14 +97,14 @@ class Connections:
         if old := self._by_number.pop(number, None):
             self._by_ends.pop(old.ends, None)
         self._opened.add(number)
-        self._in_use.clear()
+        self.in_use.clear()
 
     def soil(self, number: int) -> None:
         """Have a connection closed instead of used again."""
         self._learn()
         if known := self._by_number.get(number):
             known.is_soiled = True
-            self._in_use.pop(known.ends, None)
+            self.in_use.pop(known.ends, None)
 
     def at(self, ends: Ends) -> Connection | None:
         """Return the connection that has these ends, if it is known."""
@@ -105,29 +112,31 @@ class Connections:
             self._learn()
         return self._by_ends.get(ends)
 
+    def use(self, known: Connection) -> bool:
+        """Send on a connection, if nothing has come on it since its last answer; return whether that is so."""
+        if known.is_new:
+            # What a server says before the first request is that answer's business.
+            known.is_new = False
+            return True
+        if known.is_soiled:
+            return False
+        if not self._opened:
+            self.in_use[known.ends] = known
+        # Of one that is closed libcurl finds out by itself.
+        with suppress(OSError):
+            return not known.waiting()
+        return True
+
     def may_send(self, *ends: *Ends) -> int:
         """Return whether a request may be sent on a connection without TLS, as libcurl wants to know it."""
         try:
-            # PREREQFUNC_OK is 0, and PREREQFUNC_ABORT 1.
-            return ioctl(self._in_use[ends], FIONREAD, _NOTHING) != _NOTHING
+            return ABORT if self.in_use[ends].waiting() else OK
         except (KeyError, OSError):
             return self._may_send(ends)
 
     def _may_send(self, ends: Ends) -> int:
         known = self.at(ends)
-        if known is None:
-            return OK
-        if known.is_new:
-            known.is_new = False
-            return OK
-        if known.is_soiled:
-            return ABORT
-        if not self._opened:
-            self._in_use[ends] = known.number
-        # Of one that is closed libcurl finds out by itself.
-        with suppress(OSError):
-            return ABORT if known.waiting() else OK
-        return OK
+        return OK if known is None or self.use(known) else ABORT
 
     def _learn(self) -> None:
         """Learn the ends of the connections that stand by now."""

@@ -41,19 +41,26 @@ class OverTls:
         """Return whether a request may be sent on a connection, as libcurl wants it (CURLOPT_PREREQFUNCTION)."""
         self._transfer.refused = self._transfer.is_early = False
         self._is_first = True
-        self._connection = known = self._connections.at(ends)
-        if known is None:
-            return OK
-        if known.is_new:
-            known.is_new = False
-            self._read = known.read()
-            return OK
-        # Over HTTP/2 frames come at any time.
-        if known.is_one_by_one:
-            if known.is_soiled or known.waiting():
+        try:
+            self._connection = known = self._connections.in_use[ends]
+            if known.waiting():
                 return ABORT
             # What comes from now on until the request is sent isn't its answer, either.
             self._read = known.received()
+        except (KeyError, OSError):
+            return self._sends(ends)
+        return OK
+
+    def _sends(self, ends: Ends) -> int:
+        self._connection = known = self._connections.at(ends)
+        if known is None:
+            return OK
+        is_new = known.is_new
+        # Over HTTP/2 frames come at any time.
+        if is_new or known.is_one_by_one:
+            if not self._connections.use(known):
+                return ABORT
+            self._read = known.read() if is_new else known.received()
         return OK
 
     def _lines(self) -> Generator[None, bytes, None]:
@@ -72,10 +79,10 @@ class OverTls:
         known.is_one_by_one = True
         if self._read <= 0:
             # This kernel doesn't count what has come: nobody could say whose the next answer is.
-            known.is_soiled = True
+            self._connections.soil(known.number)
         elif known.read() < self._read + _RECORD_HEADER:
             self._transfer.is_early = True
             # So that it doesn't begin like a usual answer.
             self._transfer.lines.append(b"")
             # At once: by the same call libcurl may send another request on this connection.
-            known.is_soiled = True
+            self._connections.soil(known.number)
