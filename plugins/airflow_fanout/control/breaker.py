@@ -69,16 +69,14 @@ class CircuitBreaker:
         if outcome.kind in FAILURES:
             self._causes[outcome.kind, outcome.status] += many
             self._failed += many
-        failed = self._failed
-        if failed <= self._settings.max_failures * self._ended or not self._is_sample():
+        if self._failed <= self._settings.max_failures * self._ended:
+            return None
+        # The canary is a sample of its own, once all of it has ended.
+        if self._ended < self._settings.min_sample and self._ended != self._settings.canary:
             return None
         (kind, status), of_cause = self._causes.most_common(1)[0]
         transient = kind in _UNANSWERED or status in _PASSING
-        return Tripped(self._ended, failed, kind, status, of_cause, transient)
-
-    def _is_sample(self) -> bool:
-        canary = self._settings.canary
-        return self._ended >= self._settings.min_sample or (bool(canary) and self._ended == canary)
+        return Tripped(self._ended, self._failed, kind, status, of_cause, transient)
 
 
 class OutageEnd(Enum):

@@ -33,27 +33,15 @@ NEWS = 0.2
 
 
 class Window:
-    """The requests that ended since the limit was last looked at."""
+    """The requests that ended since the limit was last looked at.
+
+    `overloads` is the number of those that were too much for the server; `latencies` has one for each of the others.
+    """
 
     def __init__(self) -> None:
         self.latencies: list[float] = []
         self.overloads = 0
         self.most_in_flight = 0
-
-    def add(self, latencies_ms: Sequence[float], in_flight: int) -> None:
-        """Note requests that were carried out."""
-        self.latencies += latencies_ms
-        self.most_in_flight = max(self.most_in_flight, in_flight)
-
-    def add_overload(self, in_flight: int) -> None:
-        """Note a request that was too much for the server."""
-        self.overloads += 1
-        self.most_in_flight = max(self.most_in_flight, in_flight)
-
-    @property
-    def size(self) -> int:
-        """The number of requests in it."""
-        return len(self.latencies) + self.overloads
 
 
 class Concurrency:
@@ -74,14 +62,14 @@ class Concurrency:
     def add(self, latencies_ms: Sequence[float], in_flight: int) -> None:
         """Note requests that were carried out; `in_flight` counts them, too."""
         if self._adaptive and (news := latencies_ms[self._passed_over(len(latencies_ms)) :]):
-            self._window.add(news, in_flight)
-            self._look_if_full(in_flight - len(latencies_ms))
+            self._window.latencies += news
+            self._look_if_full(in_flight, len(latencies_ms))
 
     def add_overload(self, in_flight: int) -> None:
         """Note a request that was too much for the server; `in_flight` counts it, too."""
         if self._adaptive and not self._passed_over(1):
-            self._window.add_overload(in_flight)
-            self._look_if_full(in_flight - 1)
+            self._window.overloads += 1
+            self._look_if_full(in_flight, 1)
 
     def _passed_over(self, ended: int) -> int:
         # Sent under the larger limit: one cause, one decrease.
@@ -89,11 +77,14 @@ class Concurrency:
         self._from_before -= from_before
         return from_before
 
-    def _look_if_full(self, still_in_flight: int) -> None:
-        if self._window.size >= max(SHORTEST_WINDOW, self.limit):
+    def _look_if_full(self, in_flight: int, ended: int) -> None:
+        window = self._window
+        window.most_in_flight = max(window.most_in_flight, in_flight)
+        size = len(window.latencies) + window.overloads
+        if size >= max(SHORTEST_WINDOW, self.limit):
             before = self._limit
-            self._look_at(self._window)
-            self._from_before = still_in_flight if self._limit < before else 0
+            self._look_at(window, size)
+            self._from_before = in_flight - ended if self._limit < before else 0
             self._window = Window()
 
     def restart(self) -> None:
@@ -109,8 +100,8 @@ class Concurrency:
             self._shrink(BACK_OFF)
             self._from_before, self._window = still_in_flight, Window()
 
-    def _look_at(self, window: Window) -> None:
-        if window.overloads > TOLERATED * window.size:
+    def _look_at(self, window: Window, size: int) -> None:
+        if window.overloads > TOLERATED * size:
             self._shrink(BACK_OFF)
         elif (gradient := self._gradient(window)) < 1:
             # One slow window may be a stall of this machine's own: the limit rests, and shrinks when the next is slow.
@@ -119,7 +110,8 @@ class Concurrency:
             self._was_slow = not self._was_slow
             return
         elif window.most_in_flight >= self.limit * 0.8:
-            self._grow()
+            step = self._limit if self._doubling else max(1.0, math.sqrt(self._limit) / 4)
+            self._set(min(float(self._ceiling), self._limit + step))
         self._was_slow = False
 
     def _gradient(self, window: Window) -> float:
@@ -138,10 +130,6 @@ class Concurrency:
     def _shrink(self, factor: float) -> None:
         self._set(max(float(self._floor), self._limit * factor))
         self._doubling = False
-
-    def _grow(self) -> None:
-        step = self._limit if self._doubling else max(1.0, math.sqrt(self._limit) / 4)
-        self._set(min(float(self._ceiling), self._limit + step))
 
     def _set(self, limit: float) -> None:
         self._limit = limit

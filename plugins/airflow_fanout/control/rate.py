@@ -39,9 +39,15 @@ class Rate:
 
     def sent(self, now_s: float) -> None:
         """Note that a request is sent."""
-        if self.per_s is not None:
-            self.per_s = self._recovered(now_s)
-            self.next_s = paced_s(self.next_s, now_s, self.per_s)
+        if self.per_s is None:
+            return
+        # Towards the aim quickly, then a rest, then beyond it slowly.
+        since = now_s - self._changed_s
+        aim = self._refused_at * AIM
+        recovered = self._refused_at * (RATE_BACK_OFF + RECOVERY_PER_S * since)
+        beyond = self._refused_at * (AIM + PROBE_PER_S2 * max(0.0, since - HOLD_S) ** 2)
+        self.per_s = recovered if recovered < aim else beyond
+        self.next_s = paced_s(self.next_s, now_s, self.per_s)
 
     def accepted(self, now_s: float, begun_s: float, many: int = 1) -> None:
         """Note that the server has carried out `many` requests, the last of which was sent at `begun_s`."""
@@ -78,10 +84,3 @@ class Rate:
         self.per_s = self._refused_at * RATE_BACK_OFF
         self._changed_s, self._accepting_s = now_s, math.inf
 
-    def _recovered(self, now_s: float) -> float:
-        # Towards the aim quickly, then a rest, then beyond it slowly.
-        since = now_s - self._changed_s
-        aim = self._refused_at * AIM
-        recovered = self._refused_at * (RATE_BACK_OFF + RECOVERY_PER_S * since)
-        beyond = self._refused_at * (AIM + PROBE_PER_S2 * max(0.0, since - HOLD_S) ** 2)
-        return recovered if recovered < aim else beyond

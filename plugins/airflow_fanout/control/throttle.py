@@ -76,8 +76,10 @@ class Limiter:
         begun_s = now_s - ms / 1000
         is_refused = outcome.status == 429
         is_known = is_refused and self._rate.is_repeated(begun_s)
-        is_answer, overload = outcome.kind in ANSWERS, is_overload(outcome)
-        if overload and not is_known:
+        is_answer = outcome.kind in ANSWERS
+        # A server that has too much to do may also reset or refuse connections.
+        is_overload = outcome.kind in _BROKEN or outcome.status in _LATE
+        if is_overload and not is_known:
             self._concurrency.add_overload(self.in_flight)
         elif is_answer:
             self._concurrency.add([ms], self.in_flight)
@@ -123,6 +125,3 @@ class Limiter:
         }
 
 
-def is_overload(outcome: Outcome) -> bool:
-    """Return whether an outcome says that the server has too much to do: also by resetting or refusing connections."""
-    return outcome.kind in _BROKEN or outcome.status in _LATE
