@@ -49,29 +49,27 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     user: tuple[str, str] | None = None
     privileges: Sequence[Mapping[str, Any]] | None = None
 
-    def missing(self, database: str, collection: str, mode: str) -> list[str]:
-        """Return what the user may not do that a mode needs, by the names of MongoDB's privilege actions."""
-        # The name of a temporary collection isn't known to any privilege but one on the whole database.
-        return sorted(action for action in ACTIONS[mode] if not self.may(action, database, collection, mode))
-
     def may(self, action: str, database: str, collection: str, mode: str) -> bool:
         """Tell whether the user may do something, as far as the server tells."""
         if self.user is None or self.privileges is None:
             return True
-        place = None if mode == "swap" else collection
-        return any(
-            _covers(privilege["resource"], database, place) and {action, "anyAction"} & set(privilege["actions"])
-            for privilege in self.privileges
-        )
+        # The name of a temporary collection isn't known to any privilege but one on the whole database.
+        names = ("",) if mode == "swap" else ("", collection)
+        for privilege in self.privileges:
+            resource = privilege["resource"]
+            # Of a cluster, it has no database.
+            is_here = resource.get("db") in ("", database) and resource.get("collection") in names
+            if (is_here or resource.get("anyResource")) and {action, "anyAction"} & set(privilege["actions"]):
+                return True
+        return False
 
     def problems(self, database: str, collection: str, mode: str, *, needs_index: bool) -> list[str]:
         """Return in words what the user may not do; none if nothing is missing.
 
         :param needs_index: whether load has to make the unique index.
         """
-        missing = self.missing(database, collection, mode)
-        if needs_index and not self.may("createIndex", database, collection, mode):
-            missing = sorted({*missing, "createIndex"})
+        needed = {*ACTIONS[mode], "createIndex"} if needs_index else ACTIONS[mode]
+        missing = sorted(action for action in needed if not self.may(action, database, collection, mode))
         if self.user is None or not missing:
             return []
         user, made_in = self.user
@@ -79,13 +77,6 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
         grant = f'db.grantRolesToUser("{user}", [{{role: "readWrite", db: "{database}"}}])'
         lacks = f"has no right to {', '.join(missing)} in {place}, and mode={mode!r} needs that"
         return [f"logs in as {user!r}, who {lacks}. Grant the role: use {made_in}; {grant}."]
-
-
-def _covers(resource: Mapping[str, Any], database: str, collection: str | None) -> bool:
-    if resource.get("anyResource"):
-        return True
-    # Of a cluster, it has no database.
-    return resource.get("db") in ("", database) and resource.get("collection") in ("", collection or "")
 
 
 def access_of(client: MongoClient[Any], database: str) -> Access:
@@ -125,7 +116,7 @@ def refusal(error: PyMongoError, client: MongoClient[Any], conn_id: str, auth_so
     if code == UNAUTHORIZED and "requires authentication" in str(error):
         return MongoDenied(conn_id, "has no login, and its MongoDB wants one. Enter login and password there.")
     if isinstance(error, ConnectionFailure):
-        return MongoUnreachable(conn_id, address_of(client), why_unreachable(error, client))
+        return unreachable(client, conn_id, error)
     return None
 
 
@@ -143,21 +134,22 @@ def client_of(make: Callable[[], MongoClient[Any]], conn_id: str) -> MongoClient
     raise BadConnection(conn_id, problem)
 
 
-def unreachable(client: MongoClient[Any], conn_id: str, error: PyMongoError, tried_s: float) -> MongoUnreachable:
-    """Return the error of a server that hasn't answered for some time."""
-    why = f"it was tried for {tried_s:g} s ({why_unreachable(error, client)})"
-    return MongoUnreachable(conn_id, address_of(client), why)
+def unreachable(
+    client: MongoClient[Any], conn_id: str, error: PyMongoError, tried_s: float | None = None
+) -> MongoUnreachable:
+    """Return the error of a server that doesn't answer: the driver's own words, without its view of the whole topology.
+
+    :param tried_s: for how long it was tried, if more than once.
+    """
+    why = known_failures(client) or without_dump(str(error)) or type(error).__name__
+    tried = why if tried_s is None else f"it was tried for {tried_s:g} s ({why})"
+    return MongoUnreachable(conn_id, address_of(client), tried)
 
 
 def address_of(client: MongoClient[Any]) -> str:
     """Return the hosts and ports that a client knows, without credentials."""
     known = client.topology_description.server_descriptions()
     return ", ".join(sorted(f"{host}:{port}" if port else str(host) for host, port in known)) or "its hosts"
-
-
-def why_unreachable(error: PyMongoError, client: MongoClient[Any]) -> str:
-    """Return why no server answers: the driver's own words on each, without its description of the whole topology."""
-    return known_failures(client) or without_dump(str(error)) or type(error).__name__
 
 
 def known_failures(client: MongoClient[Any]) -> str:

@@ -97,20 +97,21 @@ def _insert(collection: Collection[Any], batch: Batch) -> Counts:
             raise
         # What is there already isn't refused: replacing it tells what is.
         return _replace(collection, batch)
-    return _sum(counts, _replace(collection, [batch[place] for place in there])) if there else counts
+    if not there:
+        return counts
+    old = _replace(collection, [batch[place] for place in there])
+    return Counts(counts.new + old.new, counts.old + old.old)
 
 
 def _replace(collection: Collection[Any], batch: Batch) -> Counts:
-    counts, late = _written(collection, _upserts(batch))
+    writes = [ReplaceOne(key, document, upsert=True) for key, document in batch]
+    counts, late = _written(collection, writes)
     if not late:
         return counts
     # Of two upserts that both found nothing, one comes second: now it finds the other's document.
-    again = collection.bulk_write(_upserts([batch[place] for place in late]), ordered=False)
-    return _sum(counts, _counts(again.bulk_api_result))
-
-
-def _upserts(batch: Batch) -> list[ReplaceOne[Any]]:
-    return [ReplaceOne(key, document, upsert=True) for key, document in batch]
+    again = collection.bulk_write([writes[place] for place in late], ordered=False)
+    second = _counts(again.bulk_api_result)
+    return Counts(counts.new + second.new, counts.old + second.old)
 
 
 def _written(collection: Collection[Any], writes: Sequence[Any]) -> tuple[Counts, list[int]]:
@@ -128,5 +129,3 @@ def _counts(told: Mapping[str, Any]) -> Counts:
     return Counts(int(told["nInserted"]) + int(told["nUpserted"]), int(told["nMatched"]))
 
 
-def _sum(one: Counts, other: Counts) -> Counts:
-    return Counts(one.new + other.new, one.old + other.old)

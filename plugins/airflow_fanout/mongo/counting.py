@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -107,31 +108,21 @@ def _present(collection: Collection[Any], names: Sequence[str], index: str, keys
     """Return how many of these keys there are."""
     wanted = set(keys)
     decoded = [bson.decode(key) for key in keys]
-    possible = {name: _one_of([key[name] for key in decoded]) for name in names}
+    possible: dict[str, Any] = {}
+    for name in names:
+        values = [key[name] for key in decoded]
+        # To Python, 1 and True are the same value; to MongoDB they aren't.
+        distinct = {(type(one), one.bid if isinstance(one, bson.Decimal128) else one): one for one in values}
+        # Of the date there is a single one.
+        possible[name] = {"$in": [*distinct.values()]} if len(distinct) > 1 else values[0]
     most = TOO_MANY * len(keys)
-    found = list(_found(collection, possible, names, index, most))
-    if len(found) < most:
-        return sum(_is_one(document, names, wanted) for document in found)
-    parts = (decoded[begin : begin + ONE_BY_ONE] for begin in range(0, len(decoded), ONE_BY_ONE))
-    return sum(
-        _is_one(document, names, wanted)
-        for part in parts
-        for document in _found(collection, {"$or": part}, names, index, most)
-    )
-
-
-def _one_of(values: Sequence[Any]) -> Any:
-    """Return the condition for a field that has one of these values: a single one for that on the date."""
-    # To Python, 1 and True are the same value; to MongoDB they aren't.
-    distinct = {(type(value), value.bid if isinstance(value, bson.Decimal128) else value): value for value in values}
-    return {"$in": [*distinct.values()]} if len(distinct) > 1 else values[0]
-
-
-def _found(
-    collection: Collection[Any], condition: dict[str, Any], names: Sequence[str], index: str, most: int
-) -> Iterator[RawBSONDocument]:
     projection = {"_id": False, **dict.fromkeys(names, True)}
-    return iter(collection.find(condition, projection, hint=index, limit=most, batch_size=most + 1))
+    find = partial(collection.find, projection=projection, hint=index, limit=most, batch_size=most + 1)
+    found = list(find(possible))
+    if len(found) >= most:
+        parts = (decoded[begin : begin + ONE_BY_ONE] for begin in range(0, len(decoded), ONE_BY_ONE))
+        found = [document for part in parts for document in find({"$or": part})]
+    return sum(_is_one(document, names, wanted) for document in found)
 
 
 def _is_one(document: RawBSONDocument, names: Sequence[str], wanted: set[bytes]) -> bool:

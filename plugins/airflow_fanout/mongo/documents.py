@@ -32,7 +32,7 @@ ORIGIN_BYTES = 8
 
 # As a key's value, MongoDB reads these as a query or as several keys.
 _NO_KEYS = (Mapping, list, tuple, re.Pattern, bson.Regex)
-
+_NAMELESS = '; with names=("tel",) in ExtractOperator, a parameter is a dict'
 
 DocumentOf = Callable[[Json, Json], Mapping[str, Any] | Iterable[Mapping[str, Any]] | None]
 
@@ -131,17 +131,19 @@ def _encode(
     """
     count = fingerprint = 0
     for record in records:
-        if record.kind is Kind.OK:
-            for found in _made(record, shape):
-                key, document = _checked(record, found, shape)
-                filtered = _bson(record, key)
-                if not seen.add(identity(key, filtered)):
-                    raise _bad(record, f"another document of this run has the same {' + '.join(shape.key)}")
-                spool.write(filtered)
-                spool.write(document)
-                origins.write(record.index.to_bytes(ORIGIN_BYTES, "little"))
-                count += 1
-                fingerprint += hash(filtered)
+        if record.kind is not Kind.OK:
+            continue
+        for found in _made(record, shape):
+            document = _with_key(record, dict(found), shape)
+            key = {name: document[name] for name in shape.whole_key}
+            raw, filtered = _bson(record, document), _bson(record, key)
+            if not seen.add(identity(key, filtered)):
+                raise _bad(record, f"another document of this run has the same {' + '.join(shape.key)}")
+            spool.write(filtered)
+            spool.write(raw)
+            origins.write(record.index.to_bytes(ORIGIN_BYTES, "little"))
+            count += 1
+            fingerprint += hash(filtered)
     spool.flush()
     origins.flush()
     return count, fingerprint
@@ -153,17 +155,14 @@ def _made(record: Record, shape: Shape) -> Iterable[Mapping[str, Any]]:
         if type(found) is dict:
             return [found]
         documents = [] if found is None else [found] if isinstance(found, Mapping) else list(found)
-        why = next((_no_document(one) for one in documents if not isinstance(one, Mapping)), None)
-        if why is None:
+        strange = [one for one in documents if not isinstance(one, Mapping)]
+        if not strange:
             return [dict(one) for one in documents]
+        why = f"the report's function gave a {type(strange[0]).__name__}; a document is a dict"
     except Exception as error:  # noqa: BLE001 - the author's function may raise anything
         why = _raised(error, record)
     # Outside of `except`: what the function has raised may hold the parameter, and would be logged with this.
     raise _bad(record, why)
-
-
-def _no_document(found: object) -> str:
-    return f"the report's function gave a {type(found).__name__}; a document is a dict"
 
 
 def _raised(error: Exception, record: Record) -> str:
@@ -173,26 +172,11 @@ def _raised(error: Exception, record: Record) -> str:
     own = [frame for frame in frames if frame.filename == frames[0].filename]
     place = f" in {own[-1].name}, {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
     words = quoted(str(error), (record.parameter, record.result))
-    hint = _hint(record) if isinstance(error, TypeError | KeyError | AttributeError | IndexError) else ""
+    hint = ""
+    if isinstance(error, TypeError | KeyError | AttributeError | IndexError):
+        kinds = f"its parameter is a {type(record.parameter).__name__}, its result a {type(record.result).__name__}"
+        hint = f" ({kinds}{'' if isinstance(record.parameter, dict) else _NAMELESS})"
     return f"the report's function raised {type(error).__name__}{place}: {words}{hint}"
-
-
-def _hint(record: Record) -> str:
-    kinds = f" (its parameter is a {type(record.parameter).__name__}, its result a {type(record.result).__name__}"
-    return f"{kinds}{_NAMELESS})" if not isinstance(record.parameter, dict) else f"{kinds})"
-
-
-_NAMELESS = '; with names=("tel",) in ExtractOperator, a parameter is a dict'
-
-
-def _checked(record: Record, found: Mapping[str, Any], shape: Shape) -> tuple[dict[str, Any], bytes]:
-    document = _with_key(record, dict(found), shape)
-    return {name: document[name] for name in shape.whole_key}, _bson(record, document)
-
-
-def _shown_name(name: object) -> str:
-    shown = field_name(str(name).lstrip("$"))
-    return repr(name) if shown != HIDDEN else f"(a {type(name).__name__})"
 
 
 def _with_key(record: Record, document: dict[str, Any], shape: Shape) -> dict[str, Any]:
@@ -202,9 +186,9 @@ def _with_key(record: Record, document: dict[str, Any], shape: Shape) -> dict[st
         raise _bad(record, "it has an `_id`, and documents are found by their key; leave it out")
     for name in document:
         if not isinstance(name, str) or name.startswith("$"):
-            raise _bad(
-                record, f"its field {_shown_name(name)} is no name that MongoDB takes: names are texts without a $"
-            )
+            is_hidden = field_name(str(name).lstrip("$")) == HIDDEN
+            shown = f"(a {type(name).__name__})" if is_hidden else repr(name)
+            raise _bad(record, f"its field {shown} is no name that MongoDB takes: names are texts without a $")
     fields = parameter.fields(record.parameter)
     for name in shape.key:
         value = document.get(name, fields.get(name))

@@ -83,15 +83,10 @@ def _inner(details: Mapping[str, Any], field: str) -> Iterator[tuple[Mapping[str
     for one in details.get("propertiesNotSatisfied", ()):
         name = field_name(one["propertyName"])
         yield from ((rule, f"{field}.{name}" if field else name) for rule in one.get("details", ()))
-    for part in ("clausesNotSatisfied", "schemasNotSatisfied"):
-        for one in details.get(part, ()):
-            yield from ((rule, field) for rule in _listed(one.get("details")))
-    yield from ((rule, field) for rule in _listed(details.get("details")))
-
-
-def _listed(details: Any) -> list[Mapping[str, Any]]:
-    found = details if isinstance(details, list) else [details]
-    return [one for one in found if isinstance(one, Mapping)]
+    for one in (*details.get("clausesNotSatisfied", ()), *details.get("schemasNotSatisfied", ()), details):
+        found = one.get("details")
+        rules = found if isinstance(found, list) else [found]
+        yield from ((rule, field) for rule in rules if isinstance(rule, Mapping))
 
 
 def _own_rule(details: Mapping[str, Any], field: str) -> str | None:
@@ -107,16 +102,15 @@ def _own_rule(details: Mapping[str, Any], field: str) -> str | None:
     if not field and isinstance(rule, Mapping):
         field = next((field_name(one) for one in rule if not str(one).startswith("$")), "")
     kind = f" (it is: {details['consideredType']})" if "consideredType" in details else ""
-    return f"{_place(field)}: {name}{_shown(rule)}: {details['reason']}{kind}"
+    # What a rule says is shown if that is short, such as a type or a least value.
+    while isinstance(rule, Mapping) and len(rule) == 1:
+        rule = next(iter(rule.values()))
+    text = ", ".join(map(str, rule)) if isinstance(rule, list) else str(rule)
+    shown = f" {text}" if not isinstance(rule, Mapping) and SHOWN_RULE.fullmatch(text) else ""
+    return f"{_place(field)}: {name}{shown}: {details['reason']}{kind}"
 
 
 def _place(field: str) -> str:
     return f"property {field!r}" if field else "the document"
 
 
-def _shown(rule: Any) -> str:
-    """Return what a rule says if that is short, such as a type or a least value."""
-    while isinstance(rule, Mapping) and len(rule) == 1:
-        rule = next(iter(rule.values()))
-    text = ", ".join(map(str, rule)) if isinstance(rule, list) else str(rule)
-    return f" {text}" if not isinstance(rule, Mapping) and SHOWN_RULE.fullmatch(text) else ""

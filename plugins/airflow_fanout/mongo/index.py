@@ -31,7 +31,9 @@ def make_index(collection: Collection[Any], target: Target, key: tuple[str, ...]
     if (there := serving(target, key)) is not None:
         return str(there["name"])
     wanted = [(name, ASCENDING) for name in key]
-    name = _name(target, key)
+    usual = "_".join(f"{field}_{ASCENDING}" for field in key)
+    # An index that doesn't serve may have the name that MongoDB would give.
+    name = f"{usual}_fanout" if usual in {index["name"] for index in target.indexes} else usual
     why = None
     try:
         retrying.run(lambda: collection.create_index(wanted, unique=True, name=name), timed=False)
@@ -47,13 +49,6 @@ def make_index(collection: Collection[Any], target: Target, key: tuple[str, ...]
     if why is not None:
         raise NoUniqueIndex(retrying.collection, key, why)
     return name
-
-
-def _name(target: Target, key: Sequence[str]) -> str:
-    """Return the name that MongoDB would give, or another one if an index that doesn't serve has that."""
-    name = "_".join(f"{field}_{ASCENDING}" for field in key)
-    taken = {index["name"] for index in target.indexes}
-    return f"{name}_fanout" if name in taken else name
 
 
 def _of_documents(collection: Collection[Any], key: Sequence[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_fanout.mongo.errors import SwapLost
@@ -24,21 +23,23 @@ class Leases:
     """The leases of one collection's swaps: `_id` is the temporary collection, `ended` says that it is given up."""
 
     def __init__(self, collection: Collection[Any], retrying: Retrying) -> None:
-        self.target = collection.name
         self.retrying = retrying
         self.collection = collection.database.get_collection(
             NAME, write_concern=collection.write_concern, read_preference=collection.read_preference
         )
+        self._mine = {"collection": collection.name}
+        lasts_ms = int(1000 * (STEPS * retrying.limit_s + MARGIN_S))
+        self._expires = {"$add": ["$$NOW", lasts_ms]}
 
     def names(self) -> list[str]:
         """Return the temporary collections that have a lease."""
-        return [found["_id"] for found in self.retrying.run(lambda: list(self.collection.find(self._mine(), {})))]
+        return [found["_id"] for found in self.retrying.run(lambda: list(self.collection.find(self._mine, {})))]
 
     def take(self, name: str, run: str) -> Lease:
         """Write down that a run is about to fill a collection."""
         # In an update by pipeline, a text with a "$" would be a field's name.
-        texts = {field: {"$literal": text} for field, text in {**self._mine(), "run": run}.items()}
-        taken = [{"$set": {**texts, "expires": self._until()}}]
+        texts = {field: {"$literal": text} for field, text in {**self._mine, "run": run}.items()}
+        taken = [{"$set": {**texts, "expires": self._expires}}]
         self.retrying.run(lambda: self.collection.update_one({"_id": name}, taken, upsert=True))
         return Lease(self, name)
 
@@ -54,7 +55,7 @@ class Leases:
         still = {"_id": name, "ended": {"$exists": False}}
         return bool(
             self.retrying.run(
-                lambda: self.collection.update_one(still, [{"$set": {"expires": self._until()}}])
+                lambda: self.collection.update_one(still, [{"$set": {"expires": self._expires}}])
             ).matched_count
         )
 
@@ -62,12 +63,6 @@ class Leases:
         """Remove a lease whose collection is gone."""
         self.retrying.run(lambda: self.collection.delete_one({"_id": name}))
 
-    def _until(self) -> Mapping[str, Any]:
-        lasts_ms = int(1000 * (STEPS * self.retrying.limit_s + MARGIN_S))
-        return {"$add": ["$$NOW", lasts_ms]}
-
-    def _mine(self) -> dict[str, str]:
-        return {"collection": self.target}
 
 
 class Lease:

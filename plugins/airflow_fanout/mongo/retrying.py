@@ -92,7 +92,9 @@ class Retrying:
             except PyMongoError as error:
                 if not passes(error):
                     raise
-                if not timed and self._was_at_work(error, begun):
+                # A step without a limit may have been at work for long: its outage begins when it is broken off.
+                was_at_work = not timed and not isinstance(error, ServerSelectionTimeoutError)
+                if was_at_work and self._clock() - begun >= self.limit_s:
                     deadline = self._clock() + self.limit_s
                 causes.append(cause_of(error))
                 over = self._over(error) if self._clock() + pause >= deadline else None
@@ -100,10 +102,6 @@ class Retrying:
                 raise over
             self._sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_S)
-
-    def _was_at_work(self, error: PyMongoError, begun: float) -> bool:
-        """Tell whether a step without a limit was broken off after a long time: that is when its outage began."""
-        return self._clock() - begun >= self.limit_s and not isinstance(error, ServerSelectionTimeoutError)
 
     def _over(self, error: PyMongoError) -> FanoutError:
         if self._unreachable is not None and isinstance(error, ConnectionFailure):

@@ -22,6 +22,7 @@ DEEPEST = 100
 LEAST, GREATEST = -(2**63), 2**63 - 1
 
 _NESTED = (dict, list, tuple)
+_NOT_BSON = (bson.errors.BSONError, OverflowError, ValueError, TypeError, RecursionError)
 # A value's type, and what to write instead; the first that fits.
 HINTS: tuple[tuple[type | tuple[type, ...], str], ...] = (
     (dt.datetime, "it is before the year 1 or after the year 9999 in UTC"),
@@ -56,19 +57,18 @@ def bson_of(document: Mapping[str, Any]) -> bytes:
     """
     try:
         encoded = bson.encode(document)
-    except (bson.errors.BSONError, OverflowError, ValueError, TypeError, RecursionError):
+    except _NOT_BSON:
         encoded = None
-    if encoded is None:
-        raise Unstorable(_why(document))
     # Whatever is nested is marked by one of these bytes: most documents have too few of them for any depth.
-    if encoded.count(b"\3") + encoded.count(b"\4") >= DEEPEST and depth(document) > DEEPEST:
-        raise Unstorable(_TOO_DEEP)
+    may_be_deep = encoded is None or encoded.count(b"\3") + encoded.count(b"\4") >= DEEPEST
+    if may_be_deep and depth(document) > DEEPEST:
+        raise Unstorable(f"it is nested more than the {DEEPEST} levels deep that MongoDB allows")
+    if encoded is None:
+        path, value = _culprit("", document)
+        raise Unstorable(f"its field {path!r} can't be stored: {explain(value)}")
     if len(encoded) > LARGEST_BYTES:
         raise Unstorable(f"it has {len(encoded):,} bytes, and MongoDB allows {LARGEST_BYTES:,}; make several of it")
     return encoded
-
-
-_TOO_DEEP = f"it is nested more than the {DEEPEST} levels deep that MongoDB allows"
 
 
 def depth(document: Any) -> int:
@@ -80,34 +80,20 @@ def depth(document: Any) -> int:
     return levels
 
 
-def _why(document: Mapping[str, Any]) -> str:
-    if depth(document) > DEEPEST:
-        return _TOO_DEEP
-    path, value = _culprit("", document)
-    where = f"its field {path!r} can't be stored"
-    return f"{where}: {explain(value)}"
-
-
 def _culprit(path: str, value: Any) -> tuple[str, Any]:
     """Return the innermost value that can't be encoded, and where it is."""
     for name, part in _parts(value):
-        if not _fits(name, part):
+        is_name = (isinstance(name, str) and "\0" not in name) or type(name) is _ListIndex
+        try:
+            bson.encode({name if isinstance(name, str) else "x": part})
+            fits = is_name
+        except _NOT_BSON:
+            fits = False
+        if not fits:
             below = f"[{name}]" if isinstance(value, list | tuple) else field_name(name)
             inner = f"{path}{below}" if below.startswith("[") or not path else f"{path}.{below}"
-            return _culprit(inner, part) if _is_name(name) else (inner, name)
+            return _culprit(inner, part) if is_name else (inner, name)
     return path, value
-
-
-def _fits(name: Any, part: Any) -> bool:
-    try:
-        bson.encode({name if isinstance(name, str) else "x": part})
-    except (bson.errors.BSONError, OverflowError, ValueError, TypeError, RecursionError):
-        return False
-    return _is_name(name)
-
-
-def _is_name(name: Any) -> bool:
-    return (isinstance(name, str) and "\0" not in name) or type(name) is _ListIndex
 
 
 class _ListIndex(int):

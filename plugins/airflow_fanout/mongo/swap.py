@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from airflow_fanout.mongo.explain import cause_of
 from airflow_fanout.mongo.index import make_index
 from airflow_fanout.mongo.lease import Lease
 from airflow_fanout.mongo.loading import Loading
-from airflow_fanout.mongo.target import Index, Target, described, look
+from airflow_fanout.mongo.target import Target, described, look
 from airflow_fanout.mongo.temporary import add_indexes, create, is_own
 from airflow_fanout.mongo.temporary import temporary as temporary_collection
 from airflow_fanout.mongo.written import Written
@@ -73,7 +72,11 @@ def _rename(loading: Loading, temporary: Collection[Any], lease: Lease) -> None:
         lease.renew()
         loading.work.begin("Putting the new collection in place")
         if not retrying.run(partial(_rename_once, temporary, loading.collection)):
-            _await_index_build(loading, lease)
+            # It takes as long as it takes; who starts an index on the target wants it there.
+            loading.work.begin(f"Waiting for an index that is being built on {loading.collection.full_name}")
+            with loading.work.waiting("the end of the index build", None):
+                time.sleep(LOOK_AGAIN_S)
+                lease.keep()
         lease.renew()
         if not retrying.run(partial(_exists, temporary)):
             return
@@ -92,28 +95,27 @@ def _rename_once(temporary: Collection[Any], collection: Collection[Any]) -> boo
     return True
 
 
-def _await_index_build(loading: Loading, lease: Lease) -> None:
-    # It takes as long as it takes; who starts an index on the target wants it there.
-    loading.work.begin(f"Waiting for an index that is being built on {loading.collection.full_name}")
-    with loading.work.waiting("the end of the index build", None):
-        time.sleep(LOOK_AGAIN_S)
-        lease.keep()
-
-
 def _follow(loading: Loading, temporary: Collection[Any], known: Target) -> Target:
     """Do to the temporary collection what was done to the target's indexes since; return the target as it is now.
 
     :raises TargetChanged: when it has other options, by which the documents have not been judged.
     """
-    now = look(loading.collection, loading.retrying.run)
-    if changed := changed_options(known, now):
+    retrying = loading.retrying
+    now = look(loading.collection, retrying.run)
+    if changed := _changed_options(known, now):
         raise TargetChanged(loading.collection.full_name, changed)
-    added, dropped = changed_indexes(known.indexes, now.indexes)
+    # An index that was changed is gone, and another one is new.
+    added = [index for index in now.indexes if not is_own(index) and index not in known.indexes]
+    dropped = [index for index in known.indexes if not is_own(index) and index not in now.indexes]
     for index in dropped:
-        loading.retrying.run(partial(_drop_index, temporary, index["name"]))
+        try:
+            retrying.run(partial(temporary.drop_index, index["name"]))
+        except OperationFailure as error:
+            if error.code != INDEX_NOT_FOUND:
+                raise
     why = None
     try:
-        add_indexes(temporary, added, loading.retrying)
+        add_indexes(temporary, added, retrying)
     except PyMongoError as error:
         why = cause_of(error)
     if why is not None:
@@ -124,36 +126,18 @@ def _follow(loading: Loading, temporary: Collection[Any], known: Target) -> Targ
     return now
 
 
-def changed_options(before: Target, now: Target) -> str:
+def _changed_options(before: Target, now: Target) -> str:
     """Return in words what differs in the options of a collection, without the indexes; empty if nothing does."""
     if before.kind is not None and now.kind is None:
         return "it isn't there any more"
     # Of one that wasn't there, another load may have made a plain one.
-    differ = [name for name in sorted({*before.options, *now.options}) if _option(before, name) != _option(now, name)]
-    return ", ".join(f"its {name} was {_verb(before.options, now.options, name)}" for name in differ)
-
-
-def _option(target: Target, name: str) -> Any:
-    return target.options.get(name, DEFAULTS.get(name))
-
-
-def _verb(before: Mapping[str, Any], now: Mapping[str, Any], name: str) -> str:
-    return "removed" if name not in now else "changed" if name in before else "added"
-
-
-def changed_indexes(before: Sequence[Index], now: Sequence[Index]) -> tuple[list[Index], list[Index]]:
-    """Return the indexes that are new and those that are gone; one that was changed is both."""
-    added = [index for index in now if not is_own(index) and index not in before]
-    dropped = [index for index in before if not is_own(index) and index not in now]
-    return added, dropped
-
-
-def _drop_index(temporary: Collection[Any], name: str) -> None:
-    try:
-        temporary.drop_index(name)
-    except OperationFailure as error:
-        if error.code != INDEX_NOT_FOUND:
-            raise
+    changes = []
+    for name in sorted({*before.options, *now.options}):
+        usual = DEFAULTS.get(name)
+        if before.options.get(name, usual) != now.options.get(name, usual):
+            verb = "removed" if name not in now.options else "changed" if name in before.options else "added"
+            changes.append(f"its {name} was {verb}")
+    return ", ".join(changes)
 
 
 def _verify_in_place(loading: Loading, index: str, identity: Any, lease: Lease) -> None:

@@ -113,18 +113,14 @@ def problems(target: Target, *, mode: str, key: Sequence[str]) -> list[str]:
     named = name_problems(target.database, target.name)
     if named:
         return named
-    return [*_of_names(target, mode), *_of_kind(target), *_of_options(target, mode, key), *_of_indexes(target, key)]
+    return [*_of_name_and_kind(target, mode), *_of_options(target, mode, key), *_of_indexes(target, key)]
 
 
-def _of_names(target: Target, mode: str) -> Iterator[str]:
-    too_long = namespace_problem(target.database, target.name, temporary=mode == "swap")
-    if too_long:
+def _of_name_and_kind(target: Target, mode: str) -> Iterator[str]:
+    if too_long := namespace_problem(target.database, target.name, temporary=mode == "swap"):
         yield too_long
     if target.twin:
         yield f"the server has a database {target.twin!r}, and MongoDB allows no other that differs in case only"
-
-
-def _of_kind(target: Target) -> Iterator[str]:
     if target.kind == "view":
         yield "it is a view, and nothing can be written to a view: name the collection that the view is of"
     elif target.kind == "timeseries":

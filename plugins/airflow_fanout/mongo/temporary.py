@@ -35,7 +35,9 @@ def temporary(loading: Loading) -> Iterator[tuple[Collection[Any], Lease]]:
     collection, retrying = loading.collection, loading.retrying
     leases = Leases(collection, retrying)
     _clear_away(loading, leases)
-    name = _temporary_name(collection.name, loading.run)
+    # The end is different for each try: an older one that still runs fills a collection of its own.
+    of_run = hashlib.sha256(loading.run.encode()).hexdigest()[:12]
+    name = f"{collection.name}.fanout-{of_run}-{secrets.token_hex(4)}"
     made = collection.database.get_collection(
         name, collection.codec_options, collection.read_preference, collection.write_concern, collection.read_concern
     )
@@ -65,11 +67,6 @@ def _give_up(loading: Loading, made: Collection[Any]) -> bool:
     return lost
 
 
-def _temporary_name(name: str, run: str) -> str:
-    # The end is different for each try: an older one that still runs fills a collection of its own.
-    return f"{name}.fanout-{hashlib.sha256(run.encode()).hexdigest()[:12]}-{secrets.token_hex(4)}"
-
-
 def _clear_away(loading: Loading, leases: Leases) -> None:
     """Drop the temporary collections of loads that died, and of older tries of the same run."""
     collection, retrying = loading.collection, loading.retrying
@@ -85,23 +82,24 @@ def _clear_away(loading: Loading, leases: Leases) -> None:
 def create(made: Collection[Any], options: Mapping[str, Any], indexes: Sequence[Index], retrying: Retrying) -> None:
     """Make a collection with these options and indexes; made before already, it stays as it is."""
     concern = made.write_concern.document
-    database = made.database
-
-    def ask() -> None:
-        try:
-            database.command("create", made.name, **options, writeConcern=concern)
-        except OperationFailure as error:
-            # Its name is nobody else's: an earlier attempt made it, and its answer was lost.
-            if error.code != NAMESPACE_EXISTS:
-                raise
-
-    retrying.run(ask)
+    try:
+        retrying.run(lambda: made.database.command("create", made.name, **options, writeConcern=concern))
+    except OperationFailure as error:
+        # Its name is nobody else's: an earlier attempt made it, and its answer was lost.
+        if error.code != NAMESPACE_EXISTS:
+            raise
     add_indexes(made, indexes, retrying)
 
 
 def add_indexes(made: Collection[Any], indexes: Sequence[Index], retrying: Retrying) -> None:
     """Make indexes, but for that on `_id`, which is there by itself."""
-    wanted = [specification(index) for index in indexes if not is_own(index)]
+    # One without a collation would get the collection's, which it doesn't have.
+    default = {"collation": {"locale": "simple"}}
+    wanted = [
+        {**default, **{name: value for name, value in index.items() if name != "ns"}}
+        for index in indexes
+        if not is_own(index)
+    ]
     concern = made.write_concern.document
     if wanted:
         retrying.run(
@@ -115,7 +113,3 @@ def is_own(index: Index) -> bool:
     return index["name"] == "_id_" or bool(index.get("clustered"))
 
 
-def specification(index: Index) -> dict[str, Any]:
-    """Return how to make an index."""
-    # One without a collation would get the collection's, which it doesn't have.
-    return {"collation": {"locale": "simple"}, **{name: value for name, value in index.items() if name != "ns"}}

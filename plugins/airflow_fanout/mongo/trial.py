@@ -53,8 +53,11 @@ def try_out(loading: Loading, *, replaces: bool) -> None:
     :raises KeysMeet: when two of them are one to the collection's collation or to one of its unique indexes.
     :raises DocumentRefused: when its validator or an index wouldn't take one.
     """
-    whole = needs_whole_documents(loading.target, loading.made.key)
-    if not whole and not needs_keys(loading.target, loading.made.key):
+    target, key = loading.target, loading.made.key
+    whole = _needs_whole_documents(target, key)
+    # To a collation, or to another unique index, two different keys may be one.
+    may_meet = target.collation is not None or any(True for _ in _refusing(target, key))
+    if not whole and not may_meet:
         return
     try:
         with temporary(loading) as (made, lease):
@@ -67,27 +70,21 @@ def try_out(loading: Loading, *, replaces: bool) -> None:
             "not make a collection to try the documents out before the first is written. Grant readWrite on %s. Load "
             "goes on: what MongoDB refuses is an error then.",
             loading.collection.full_name,
-            loading.target.database,
+            target.database,
         )
 
 
-def needs_whole_documents(target: Target, key: Sequence[str]) -> bool:
+def _needs_whole_documents(target: Target, key: Sequence[str]) -> bool:
     """Tell whether a target could refuse a document for something else than its key."""
     options = target.options
     validates = options.get("validator") and options.get("validationAction") != "warn"
     if validates and options.get("validationLevel") != "off":
         return True
-    return any(not _is_about(index, key) for index in _refusing(target, key))
-
-
-def needs_keys(target: Target, key: Sequence[str]) -> bool:
-    """Tell whether a target could take two different keys for one."""
-    return target.collation is not None or any(True for _ in _refusing(target, key))
-
-
-def _is_about(index: Index, fields: Sequence[str]) -> bool:
-    """Tell whether an index looks at nothing but these fields."""
-    return {name for name, _ in keys_of(index)} <= set(fields) and "partialFilterExpression" not in index
+    # An index may look at other fields than the key's, also by its filter.
+    return any(
+        "partialFilterExpression" in index or not {name for name, _ in keys_of(index)}.issubset(key)
+        for index in _refusing(target, key)
+    )
 
 
 def _refusing(target: Target, key: Sequence[str]) -> Iterator[Index]:
@@ -177,32 +174,35 @@ def _told(loading: Loading, made: Collection[Any], first: int, batch: Batch, ref
     error = refused[0]
     number = first + error["index"]
     document = bson.decode(batch[error["index"]][1].raw)
-    if error["code"] != DUPLICATE_KEY:
-        return DocumentRefused(
-            loading.collection.full_name,
-            len(refused),
-            first + len(batch),
-            loading.made.origin(number),
-            refusal(error, document),
-        )
-    index = _index_of(made, error, loading)
+    if error["code"] == DUPLICATE_KEY:
+        return _keys_meet(loading, made, error, number, document)
+    return DocumentRefused(
+        loading.collection.full_name,
+        len(refused),
+        first + len(batch),
+        loading.made.origin(number),
+        refusal(error, document),
+    )
+
+
+def _keys_meet(
+    loading: Loading, made: Collection[Any], error: Refusal, number: int, document: Mapping[str, Any]
+) -> KeysMeet:
+    """Return the error of a document that has met another one at a unique index: which two, and by what."""
+    there: list[Index] = loading.retrying.run(lambda: [dict(index) for index in made.list_indexes()])
+    unnamed: Index = {"name": "", "key": dict(error.get("keyPattern", {}))}
+    index = next((index for index in there if f" index: {index['name']} " in str(error["errmsg"])), unnamed)
     other = _other(made, index, document)
     # Two batches are under way at once: which of the two documents was refused is by chance.
     numbers = sorted({number, number if other is None else other})
-    names = [loading.made.origin(one) for one in numbers]
-    return KeysMeet(
-        loading.collection.full_name, names[0], names[1] if names[1:] else "another one", _why(index, loading.made.key)
-    )
-
-
-def _index_of(made: Collection[Any], error: Refusal, loading: Loading) -> Index:
-    """Return the unique index that two documents have met at."""
-    there = loading.retrying.run(lambda: [dict(index) for index in made.list_indexes()])
-    named = " index: {} "
-    return next(
-        (index for index in there if named.format(index["name"]) in str(error["errmsg"])),
-        {"name": "", "key": dict(error.get("keyPattern", {}))},
-    )
+    names = [*(loading.made.origin(one) for one in numbers), "another one"]
+    fields = [name for name, _ in keys_of(index)]
+    is_key = fields == list(loading.made.key)
+    what = "keys" if is_key else f"values of {' + '.join(map(field_name, fields))}"
+    rule = collation_of(index)
+    by = f" by its collation (locale {rule['locale']}, strength {rule['strength']})" if rule else ""
+    why = f"To the unique index {index['name']!r} their {what} are the same{by}"
+    return KeysMeet(loading.collection.full_name, names[0], names[1], why)
 
 
 def _other(made: Collection[Any], index: Index, document: Mapping[str, Any]) -> int | None:
@@ -216,9 +216,3 @@ def _other(made: Collection[Any], index: Index, document: Mapping[str, Any]) -> 
     return int.from_bytes(found["_id"].binary, "big") if found is not None else None
 
 
-def _why(index: Index, key: Sequence[str]) -> str:
-    fields = [name for name, _ in keys_of(index)]
-    what = "keys" if fields == list(key) else f"values of {' + '.join(map(field_name, fields))}"
-    rule = collation_of(index)
-    by = f" by its collation (locale {rule['locale']}, strength {rule['strength']})" if rule else ""
-    return f"To the unique index {index['name']!r} their {what} are the same{by}"

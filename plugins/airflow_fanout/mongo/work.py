@@ -69,7 +69,13 @@ class Work:
 
     def snapshot(self) -> dict[str, Any]:
         """Return the few numbers that people want, as plain JSON."""
-        rate = self._rate_per_s()
+        with self._lock:
+            now = self._clock()
+            self._moments.append((now, self.done))
+            recent = [moment for moment in self._moments if moment[0] >= now - RATE_OVER_S]
+            self._moments = self._moments[-len(recent) - 1 :]
+            begun, done = self._moments[0]
+            rate = (self.done - done) / (now - begun) if now > begun else 0.0
         left_s = round((self.total - self.done) / rate) if rate and self.total else None
         return {
             "step": self.step,
@@ -81,24 +87,14 @@ class Work:
 
     def line(self) -> str:
         """Return one line for the log: how far the step is, or what it waits for."""
-        return self._wait() or self._progress()
-
-    def _progress(self) -> str:
+        if waits := self._wait():
+            return waits
         told = self.snapshot()
         if not told["total"]:
             return f"{self.step}: {told['done']:,} documents so far" if told["done"] else self.step
         left = "" if told["left_s"] is None else f", {told['left_s']:,} s left"
         done = f"{told['done']:,} of {told['total']:,} documents ({100 * told['done'] // told['total']} %)"
         return f"{self.step}: {done}, {told['rate_per_s']:,.0f}/s{left}"
-
-    def _rate_per_s(self) -> float:
-        with self._lock:
-            now = self._clock()
-            self._moments.append((now, self.done))
-            recent = [moment for moment in self._moments if moment[0] >= now - RATE_OVER_S]
-            self._moments = self._moments[-len(recent) - 1 :]
-            begun, done = self._moments[0]
-            return (self.done - done) / (now - begun) if now > begun else 0.0
 
     def _wait(self) -> str | None:
         with self._lock:

@@ -81,10 +81,8 @@ def write(
             return _write(collection, made, run, mode, timeout_s, login, work or Work())
     except FanoutError as error:
         failure = error
-    except BulkWriteError as error:
-        failure = _refused(collection.full_name, error)
     except PyMongoError as error:
-        failure = _failed(collection, error, login)
+        failure = _told(collection, error, login)
     # What the driver says holds whole documents, and whoever logs an error logs what it came from.
     failure.__cause__ = failure.__context__ = None
     raise failure
@@ -163,14 +161,14 @@ def _unlogged() -> Iterator[None]:
         commands.removeFilter(is_no_command)
 
 
-def _refused(name: str, error: BulkWriteError) -> WriteRefused:
+def _told(collection: Collection[Any], error: PyMongoError, login: Login) -> FanoutError:
+    """Return what the driver has raised as an error of ours."""
+    name = collection.full_name
+    if not isinstance(error, BulkWriteError):
+        denied = login_refusal(error, collection.database.client, login.conn_id, login.auth_source)
+        return denied or MongoFailed(name, type(error).__name__, cause_of(error))
     details: Mapping[str, Any] = error.details or {}
     found = [*details.get("writeErrors", []), *details.get("writeConcernErrors", [])]
     if not found:
         return WriteRefused(name, 0, error.code or 0, cause_of(error))
     return WriteRefused(name, len(found), int(found[0]["code"]), refusal(found[0], found[0].get("op")))
-
-
-def _failed(collection: Collection[Any], error: PyMongoError, login: Login) -> FanoutError:
-    denied = login_refusal(error, collection.database.client, login.conn_id, login.auth_source)
-    return denied or MongoFailed(collection.full_name, type(error).__name__, cause_of(error))
