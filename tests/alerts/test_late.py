@@ -12,9 +12,10 @@ from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.progress import Progress
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
 from airflow_fanout.staging.folder import FolderStore
-from airflow_fanout.staging.frozen import Manifest, read_manifest, write_manifest
+from airflow_fanout.staging.frozen import Manifest, read_manifest
 from airflow_fanout.staging.live import Live, ProgressSnapshot, live
 from airflow_fanout.staging.results import Results
+from airflow_fanout.staging.sealed import write_sealed
 from airflow_fanout.staging.validated import mark_validated
 
 NOW = datetime(2026, 11, 22, 8, 0, 1, tzinfo=UTC)
@@ -36,7 +37,7 @@ def listed(staging: Path, shards: int = 2) -> ListDirectory:
     manifest = Manifest(
         count=1_000, duplicates=0, digest="", as_of="2026-11-21T00:00:00+00:00", fields=(), shards=shards
     )
-    write_manifest(directory, manifest)
+    write_sealed(directory.manifest, manifest)
     for number in range(shards):
         directory.shard(number).generation(1).new_try()
     return directory

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_fanout.model.outcome import Kind, Outcome, Record
-from airflow_fanout.staging.reconcile import CompletedSet, counting, winners
+from airflow_fanout.staging.reconcile import CompletedSet, LatestRecords
 
 INDEXES = st.integers(0, 30)
 RANGES = st.tuples(INDEXES, INDEXES).map(lambda ends: range(min(ends), max(ends)))
@@ -16,8 +16,8 @@ RECORDS = st.lists(st.tuples(INDEXES, st.sampled_from(Kind)), max_size=60).map(
 @given(RECORDS, RANGES)
 def test_every_parameter_has_exactly_one_outcome(records: list[Record], indexes: range) -> None:
     """Whatever the journal holds, what counts and what is missing make up the range, each index once."""
-    chosen = winners(records, indexes)
-    ended = [record.index for record in counting(records, chosen)]
+    chosen = LatestRecords(records, indexes)
+    ended = [record.index for record in chosen.of(records)]
     assert sorted([*ended, *chosen.missing()]) == list(indexes)
 
 
@@ -25,7 +25,7 @@ def test_every_parameter_has_exactly_one_outcome(records: list[Record], indexes:
 def test_the_last_record_counts(records: list[Record], indexes: range) -> None:
     """Of several records of an index, that of the newest try is the outcome."""
     last = {record.index: record for record in records if record.index in indexes}
-    found = list(counting(records, winners(records, indexes)))
+    found = list(LatestRecords(records, indexes).of(records))
     assert {record.index: record for record in found} == last
     assert found == [record for record in records if record in last.values()]
 
@@ -62,7 +62,7 @@ def test_an_index_outside_of_the_range_is_not_done() -> None:
 def test_a_million_parameters_take_little_memory() -> None:
     """What is done is a bit, and which record counts is four bytes, for each parameter."""
     assert len(CompletedSet(range(1_000_000))._bits) <= 125_001
-    assert len(memoryview(winners([], range(1_000_000))._ordinals).tobytes()) == 4_000_000
+    assert len(memoryview(LatestRecords([], range(1_000_000))._ordinals).tobytes()) == 4_000_000
 
 
 def test_what_is_done_for_the_first_time_is_new() -> None:

@@ -22,7 +22,7 @@ from airflow_fanout.model import parameter
 from airflow_fanout.model.outcome import Kind, Record
 from airflow_fanout.mongo.errors import BadDocument
 from airflow_fanout.mongo.identity import PLAIN_KEYS, identity
-from airflow_fanout.mongo.spool import Stored, decode, keys
+from airflow_fanout.mongo.spool import Stored, next_of
 from airflow_fanout.mongo.storable import Unstorable, bson_of
 from airflow_fanout.privacy.quoting import HIDDEN, field_name, quoted
 from airflow_fanout.staging.seen import Seen
@@ -92,12 +92,17 @@ class Encoded(msgspec.Struct, frozen=True, kw_only=True):
         return {self.shape.as_of_field: self.shape.as_of}
 
     def pairs(self) -> Iterator[tuple[Stored, Stored]]:
-        """Yield filter and document of each document."""
-        return decode(self.spool)
+        """Yield filter and document of each document, without decoding them."""
+        self.spool.seek(0)
+        while key := next_of(self.spool):
+            yield Stored(key), Stored(next_of(self.spool))
 
     def keys(self) -> Iterator[bytes]:
         """Yield the filter of each document as BSON."""
-        return keys(self.spool)
+        self.spool.seek(0)
+        while key := next_of(self.spool):
+            yield key
+            next_of(self.spool)
 
     def origin(self, number: int) -> str:
         """Return which parameter a document is of, counted from 0, and its key, masked."""

@@ -59,16 +59,17 @@ def create(path: Path, *, append: bool = False) -> IO[bytes]:
 
     :raises FileExistsError: when it is there, unless it is appended to.
     """
-    file = open(path, "ab" if append else "xb", buffering=0, opener=_private)  # noqa: SIM115 - the caller closes it
+    is_new = not append or not path.exists()
+
+    def private(name: str, flags: int) -> int:
+        return os.open(name, flags | os.O_CLOEXEC, PRIVATE & 0o666)
+
+    file = open(path, "ab" if append else "xb", buffering=0, opener=private)  # noqa: SIM115 - the caller closes it
     wanted = mode_of(path.parent) & 0o666
-    if not append and stat.S_IMODE(os.fstat(file.fileno()).st_mode) != wanted:
+    if is_new and stat.S_IMODE(os.fstat(file.fileno()).st_mode) != wanted:
         with _modes_kept():
             os.fchmod(file.fileno(), wanted)
     return file
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC, PRIVATE & 0o666)
 
 
 @contextmanager
@@ -120,27 +121,18 @@ def _unfinished(path: Path, content: bytes) -> Iterator[Path]:
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with named(path), create(unfinished) as file:
-            _write_all(file, content)
+            write_all(file, content)
             os.fsync(file.fileno())
         yield unfinished
     finally:
         unfinished.unlink(missing_ok=True)
 
 
-def _write_all(file: IO[bytes], content: bytes) -> None:
+def write_all(file: IO[bytes], content: bytes) -> None:
+    """Write all of these bytes, with as few calls as the system allows."""
     rest = memoryview(content)
     while rest:
         rest = rest[file.write(rest) :]
-
-
-def append_whole(path: Path, content: bytes) -> None:
-    """Write bytes to the end of a file, which is made if it isn't there, with as few calls as the system allows."""
-    new = not path.exists()
-    with named(path), create(path, append=True) as file:
-        if new:
-            with _modes_kept():
-                os.fchmod(file.fileno(), mode_of(path.parent) & 0o666)
-        _write_all(file, content)
 
 
 def open_file(path: Path) -> IO[bytes]:
@@ -148,19 +140,18 @@ def open_file(path: Path) -> IO[bytes]:
 
     :raises StagingChanged: when it is a folder, a pipe or a device, which would never end or hang.
     """
+    def at_once(name: str, flags: int) -> int:
+        # Without this, a pipe that nobody writes to is waited for.
+        return os.open(name, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+
     try:
-        file = open(path, "rb", buffering=0, opener=_at_once)  # noqa: SIM115 - the caller closes it
+        file = open(path, "rb", buffering=0, opener=at_once)  # noqa: SIM115 - the caller closes it
     except IsADirectoryError:
         raise StagingChanged(str(path), "isn't a file") from None
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise StagingChanged(str(path), "isn't a file")
     return file
-
-
-def _at_once(path: str, flags: int) -> int:
-    # Without this, a pipe that nobody writes to is waited for.
-    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def listed(folder: Path) -> list[os.DirEntry[str]]:

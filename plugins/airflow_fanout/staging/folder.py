@@ -61,19 +61,14 @@ class FolderStore(msgspec.Struct, frozen=True):
 
         :raises FileExistsError: when it is there.
         """
-        file = GrowingFile(self.root / key, self.sync)
-        try:
-            file.write(head)
-        except OSError:
-            file.abandon()
-            raise
-        return file
+        return GrowingFile(self.root / key, self.sync, head)
 
     def append(self, key: str, content: bytes) -> None:
         """Write bytes to a file's end, with as few calls as the system allows; the folders above are made, too."""
         path = self.root / key
         files.make_folder(path.parent, self.mode)
-        files.append_whole(path, content)
+        with files.named(path), files.create(path, append=True) as file:
+            files.write_all(file, content)
 
     def read(self, key: str, size: int = sys.maxsize) -> Iterator[bytes]:
         """Yield a file's bytes in chunks of 128 KiB.
@@ -138,11 +133,16 @@ class FolderStore(msgspec.Struct, frozen=True):
 class GrowingFile:
     """A new file that stays open, unbuffered: what was written survives the death of the process."""
 
-    def __init__(self, path: Path, sync: Callable[[int], object]) -> None:
+    def __init__(self, path: Path, sync: Callable[[int], object], head: bytes) -> None:
         self._path = path
         self._sync = sync
         self._file: IO[bytes] = files.create(path)
         self._written = 0
+        try:
+            self.write(head)
+        except OSError:
+            self._file.close()
+            raise
 
     def write(self, content: bytes, /) -> None:
         """Write bytes to the file's end, all of them or none."""
@@ -164,10 +164,6 @@ class GrowingFile:
         with files.named(self._path):
             self._sync(self._file.fileno())
             self._file.close()
-
-    def abandon(self) -> None:
-        """Close the file as it is."""
-        self._file.close()
 
 
 def list_at(address: str) -> ListDirectory:

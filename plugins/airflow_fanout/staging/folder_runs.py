@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -43,11 +44,11 @@ class RunFolder(msgspec.Struct, frozen=True):
 
     def changed(self) -> float:
         """Return when anything in it was changed last, in seconds since 1970."""
-        return max(_stat(path).st_mtime for path in _all(self.path))
+        return max(stat.st_mtime for stat in _stats(self.path))
 
     def size(self) -> int:
         """Return how many bytes it has."""
-        return sum(_stat(path).st_size for path in _all(self.path))
+        return sum(stat.st_size for stat in _stats(self.path))
 
     def remove(self) -> int:
         """Remove it, at once for whoever looks for it, and return how many bytes it had."""
@@ -63,7 +64,8 @@ def runs_below(root: Path, leftovers: Leftovers) -> Iterator[RunFolder]:
     """Yield the folders that extract has made a list in, DAG by DAG; whatever else lies there isn't ours."""
     for dag in _folders(root, leftovers):
         for run in _folders(dag, leftovers):
-            if any(_has_list(report, leftovers) for report in _folders(run, leftovers, strays=False)):
+            reports = (_entries(report, leftovers) for report in _folders(run, leftovers, strays=False))
+            if any(layout.numbers([entry.name for entry in entries], layout.LIST) for entries in reports):
                 yield RunFolder(root, run.relative_to(root).as_posix())
 
 
@@ -80,16 +82,10 @@ def finish_removals(root: Path, leftovers: Leftovers) -> None:
                     shutil.rmtree(entry.path)
 
 
-def _has_list(report: Path, leftovers: Leftovers) -> bool:
-    names: list[str] = []
-    with leftovers.going_on():
-        names = [entry.name for entry in listed(report)]
-    return bool(layout.numbers(names, layout.LIST))
-
-
 def _folders(folder: Path, leftovers: Leftovers, *, strays: bool = True) -> Iterator[Path]:
     for entry in _entries(folder, leftovers):
-        if not layout.may_hold_runs(entry.name):
+        # Histories, and runs that are being removed.
+        if entry.name in layout.NOT_RUNS or entry.name.startswith(layout.REMOVED):
             continue
         if entry.is_dir(follow_symlinks=False):
             yield Path(entry.path)
@@ -105,20 +101,19 @@ def _entries(folder: Path, leftovers: Leftovers) -> list[os.DirEntry[str]]:
         return []
 
 
-def _all(path: Path) -> Iterator[Path]:
-    yield path
-    for folder, folders, names in os.walk(path, onerror=_unless_gone):
-        yield from (Path(folder, name) for name in (*folders, *names))
+def _stats(run: Path) -> Iterator[os.stat_result]:
+    """Yield what the file system knows of a folder, and of everything in it."""
 
+    def unless_gone(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error
 
-def _unless_gone(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError):
-        raise error
-
-
-def _stat(path: Path) -> os.stat_result:
-    try:
-        return path.lstat()
-    except FileNotFoundError:
-        # A file that was just renamed: what it lies in has changed at the same moment.
-        return path.parent.lstat()
+    walk = os.walk(run, onerror=unless_gone)
+    below = (Path(folder, name) for folder, folders, names in walk for name in (*folders, *names))
+    for path in chain([run], below):
+        try:
+            stat = path.lstat()
+        except FileNotFoundError:
+            # A file that was just renamed: what it lies in has changed at the same moment.
+            stat = path.parent.lstat()
+        yield stat

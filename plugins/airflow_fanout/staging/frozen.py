@@ -75,11 +75,6 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     limit: int | None = None
     only: Collection[Any] = ()
 
-    @property
-    def is_partial(self) -> bool:
-        """Whether it leaves anything out."""
-        return self.limit is not None or bool(self.only)
-
 
 def freeze(
     raw: Iterable[object],
@@ -100,10 +95,11 @@ def freeze(
     pen = _ListWriter(directory.parameters)
     with pen.lines, Seen() as seen:
         chosen = _chosen(_normal(raw, names), names, selection)
-        for index, value in islice(_distinct(chosen, seen, duplicates, pen), selection.limit):
-            pen.write(index, value)
-    manifest = pen.manifest(as_of, shards, partial=selection.is_partial)
-    write_manifest(directory, manifest)
+        for value in islice(_distinct(chosen, seen, duplicates, pen), selection.limit):
+            pen.write(value)
+    manifest = pen.manifest(as_of, shards, partial=selection.limit is not None or bool(selection.only))
+    # From now on the list is whole.
+    write_sealed(directory.manifest, manifest)
     return manifest
 
 
@@ -117,7 +113,7 @@ class _ListWriter:
         self._digest = hashlib.sha256()
         self._fields: dict[str, None] | None = None
 
-    def write(self, _index: int, value: Json) -> None:
+    def write(self, value: Json) -> None:
         line = codec.encode(value)
         self.lines.append_line(line)
         self._digest.update(line + b"\n")
@@ -154,7 +150,11 @@ def _chosen(
     if not selection.only:
         yield from items
         return
-    wanted = _wanted(selection.only, names)
+    try:
+        wanted = {codec.canonical(value): value for _, value in _normal(selection.only, names)}
+    except BadParameter as error:
+        problem = f"parameters as the source gives them, but this one {error.problem}"
+        raise BadSetting(f"only[{error.index}]", error.shown, problem) from error
     found = set()
     for index, value in items:
         if (identity := codec.canonical(value)) in wanted:
@@ -164,29 +164,16 @@ def _chosen(
         raise UnknownSelection(len(missing), mask(missing[0]))
 
 
-def _wanted(only: Collection[Any], names: tuple[str, ...]) -> dict[bytes, Json]:
-    try:
-        return {codec.canonical(value): value for _, value in _normal(only, names)}
-    except BadParameter as error:
-        problem = f"parameters as the source gives them, but this one {error.problem}"
-        raise BadSetting(f"only[{error.index}]", error.shown, problem) from error
-
-
 def _distinct(
     items: Iterator[tuple[int, Json]], seen: Seen, duplicates: Duplicates, pen: _ListWriter
-) -> Iterator[tuple[int, Json]]:
+) -> Iterator[Json]:
     for index, value in items:
         if seen.add(codec.canonical(value)):
-            yield index, value
+            yield value
         elif duplicates == "refuse":
             raise DuplicateParameter(index, mask(value))
         else:
             pen.duplicates += 1
-
-
-def write_manifest(directory: ListDirectory, manifest: Manifest) -> None:
-    """Write what is known of a list; from then on the list is whole."""
-    write_sealed(directory.manifest, manifest)
 
 
 def read_manifest(directory: ListDirectory) -> Manifest:

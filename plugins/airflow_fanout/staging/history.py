@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import msgspec
 
 from airflow_fanout import codec
@@ -44,22 +42,20 @@ class History(msgspec.Struct, frozen=True):
         Runs that end at the same moment append one line each.
         """
         # A line that a full disk has cut must not spoil this one: it ends with the first line break.
-        self.location.append(b"\n" + _line(run))
+        self.location.append(b"\n" + codec.encode_lines([run]))
         if (self.location.size() or 0) > LARGEST_BYTES:
-            self.location.put_whole(b"".join(map(_line, self._runs()[-MOST_RUNS:])))
+            self.location.put_whole(codec.encode_lines(self._runs()[-MOST_RUNS:]))
 
     def _runs(self) -> list[GoodRun]:
+        # A line that holds no run is no reason to fail: there is a run less to compare with.
+        found = [run for line in self._texts() if (run := _run(line))]
         # A run that was repeated has several lines: the last one counts.
-        runs = {run.as_of: run for run in self._lines()}
+        runs = {run.as_of: run for run in found}
         return [runs[as_of] for as_of in sorted(runs)]
 
     def unreadable(self) -> int:
         """Return how many lines hold no run: a full disk has cut them, or somebody has changed the file."""
         return sum(_run(line) is None for line in self._texts() if line)
-
-    def _lines(self) -> Iterator[GoodRun]:
-        # A run less to compare with is no reason to fail.
-        return (run for line in self._texts() if (run := _run(line)))
 
     def _texts(self) -> list[bytes]:
         try:
@@ -75,5 +71,3 @@ def _run(line: bytes) -> GoodRun | None:
         return None
 
 
-def _line(run: GoodRun) -> bytes:
-    return codec.encode(run) + b"\n"

@@ -40,8 +40,8 @@ _NUMBERED = re.compile(r"([a-z]+)-([0-9]{4,})")
 _PART = re.compile(r"part-([0-9]{5,})\.jsonl\.zst")
 _HISTORY = ".history"
 _TARGETS = ".targets"
-# The histories of good and of failed runs, and what a file system itself keeps on a disk of its own.
-_NOT_RUNS = (_HISTORY, "lost+found")
+# Where a DAG, a run or a report would be: the histories of runs, and what a file system keeps on a disk of its own.
+NOT_RUNS = (_HISTORY, "lost+found")
 
 
 def file_name(text: str) -> str:
@@ -155,6 +155,3 @@ def claimants(names: Iterable[str], name: str) -> list[int]:
     return [int(index) for claimed, _, index in (each.partition("@") for each in names) if claimed == name]
 
 
-def may_hold_runs(name: str) -> bool:
-    """Return whether a folder may be a DAG's, a run's or a report's; histories and removed runs aren't."""
-    return name not in _NOT_RUNS and not name.startswith(REMOVED)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 
 import msgspec
@@ -94,28 +94,26 @@ def live(store: Store, dag_id: str, run_id: str) -> list[Live]:
     :raises OSError: when the directory of the run, or of a report, can't be read.
     """
     run = layout.run(dag_id, run_id)
-    reports = [ReportDirectory(store, key) for key in layout.reports(run, store.names(run))]
-    return [_live(newest) for report in reports if (newest := _newest(report))]
-
-
-def _newest(report: ReportDirectory) -> ListDirectory | None:
-    try:
-        return report.newest_list()
-    except NotADirectoryError:
+    lists = []
+    for key in layout.reports(run, store.names(run)):
         # A file that somebody has put there is no report.
-        return None
+        with suppress(NotADirectoryError):
+            lists.append(ReportDirectory(store, key).newest_list())
+    return [_live(newest) for newest in lists if newest]
 
 
 def _live(directory: ListDirectory) -> Live:
     if not directory.manifest.is_there():
         return Live(step="extract")
     manifest = read_manifest(directory)
-    return Live(
-        step=_step(directory, manifest),
-        as_of=manifest.moment,
-        total=manifest.count,
-        glimpses=tuple(_glimpses(directory, manifest)),
-    )
+    step = _step(directory, manifest)
+    glimpses = []
+    for number in range(manifest.shards):
+        # Of a shard whose fetch hasn't begun, there is none.
+        with suppress(FileNotFoundError):
+            content = directory.shard(number).progress.content()
+            glimpses.append(msgspec.convert(codec.decode(content), ProgressSnapshot))
+    return Live(step=step, as_of=manifest.moment, total=manifest.count, glimpses=tuple(glimpses))
 
 
 def _step(directory: ListDirectory, manifest: Manifest) -> str:
@@ -126,11 +124,3 @@ def _step(directory: ListDirectory, manifest: Manifest) -> str:
     if all(shard.generation(shard.newest()).is_complete for shard in shards):
         return "validate"
     return "fetch"
-
-
-def _glimpses(directory: ListDirectory, manifest: Manifest) -> Iterator[ProgressSnapshot]:
-    for number in range(manifest.shards):
-        try:
-            yield msgspec.convert(codec.decode(directory.shard(number).progress.content()), ProgressSnapshot)
-        except FileNotFoundError:
-            continue

@@ -46,17 +46,14 @@ class OpenFailure(msgspec.Struct, frozen=True, kw_only=True):
         """Return whether a good run has this one's results: it is the same one, cleared, or of the same date."""
         return run.run_id == self.run_id or run.as_of == self.as_of
 
-    def is_followed_by(self, run: Run) -> bool:
-        """Return whether a good run shows that the trouble is over.
+    def ends_with(self, run: Run) -> bool:
+        """Return whether a good run is this failure's recovery: it has its results, or shows that the trouble is over.
 
-        One of a later date that was begun after the failure; one that ran beside it says nothing.
+        One of a later date that was begun after the failure shows that; one that ran beside it says nothing.
         """
         alike = run.made_by == self.made_by and run.made_by in IN_ORDER
-        return alike and run.as_of > self.as_of and run.started >= self.since
-
-    def ends_with(self, run: Run) -> bool:
-        """Return whether a good run is this failure's recovery."""
-        return self.is_completed_by(run) or self.is_followed_by(run)
+        is_over = alike and run.as_of > self.as_of and run.started >= self.since
+        return is_over or self.is_completed_by(run)
 
 
 class OpenFailures(Location, frozen=True):

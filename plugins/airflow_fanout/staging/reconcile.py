@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from airflow_fanout.model.outcome import Record, RecordKey
 
@@ -11,18 +11,20 @@ from airflow_fanout.model.outcome import Record, RecordKey
 class LatestRecords:
     """For each index of a range, which of its records counts: the last one. Four bytes per parameter."""
 
-    def __init__(self, indexes: range) -> None:
+    def __init__(self, records: Iterable[RecordKey | Record], indexes: range) -> None:
         self._indexes = indexes
+        # The number of the record that counts, from 1 on; 0 where there is none.
         self._ordinals = array("I", bytes(4 * len(indexes)))
+        for ordinal, record in enumerate(records, start=1):
+            if record.index in indexes:
+                self._ordinals[record.index - indexes.start] = ordinal
 
-    def note(self, ordinal: int, index: int) -> None:
-        """Note that the record number `ordinal` (counted from 0) is about `index`."""
-        if index in self._indexes:
-            self._ordinals[index - self._indexes.start] = ordinal + 1
-
-    def counts(self, ordinal: int, index: int) -> bool:
-        """Return whether this record is the one that counts for its index."""
-        return index in self._indexes and self._ordinals[index - self._indexes.start] == ordinal + 1
+    def of(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Yield those of the same records that count, in the journal's order."""
+        for ordinal, record in enumerate(records, start=1):
+            index = record.index
+            if index in self._indexes and self._ordinals[index - self._indexes.start] == ordinal:
+                yield record
 
     @property
     def count(self) -> int:
@@ -32,24 +34,6 @@ class LatestRecords:
     def missing(self) -> Iterator[int]:
         """Yield the indexes without a record."""
         return (index for index, ordinal in zip(self._indexes, self._ordinals, strict=True) if not ordinal)
-
-
-def winners(records: Iterable[RecordKey | Record], indexes: range) -> LatestRecords:
-    """Return which records count."""
-    found = LatestRecords(indexes)
-    for ordinal, record in enumerate(records):
-        found.note(ordinal, record.index)
-    return found
-
-
-def counting(records: Iterable[Record], chosen: LatestRecords) -> Generator[Record, None, int]:
-    """Yield the records that count, in the journal's order, and return how many they were."""
-    count = 0
-    for ordinal, record in enumerate(records):
-        if chosen.counts(ordinal, record.index):
-            count += 1
-            yield record
-    return count
 
 
 class CompletedSet:

@@ -9,7 +9,7 @@ from airflow_fanout.staging.directory import GenerationDirectory, ListDirectory
 from airflow_fanout.staging.errors import NotAsValidated, NotFetched, PartLost, StagingChanged
 from airflow_fanout.staging.frozen import Manifest
 from airflow_fanout.staging.journal import Piece, Snapshot
-from airflow_fanout.staging.reconcile import LatestRecords, counting, winners
+from airflow_fanout.staging.reconcile import LatestRecords
 from airflow_fanout.staging.sealed import read_json
 from airflow_fanout.staging.validated import Validated
 
@@ -33,7 +33,7 @@ class Results:
         self._list_id = manifest.id
         self._judged = judged
         self._shards = [(manifest.range_of(number), self._snapshot(number)) for number in range(manifest.shards)]
-        self._winners: list[LatestRecords] = [winners(records.places(), indexes) for indexes, records in self._shards]
+        self._latest = [LatestRecords(records.places(), indexes) for indexes, records in self._shards]
 
     def _generation(self, shard: int) -> GenerationDirectory:
         return self._directory.shard(shard).generation(self.generations[str(shard)])
@@ -54,43 +54,39 @@ class Results:
         :raises NotAsValidated: at the end, when another number of them is good than validate has counted.
         :raises StagingChanged: when the journal isn't what was read first.
         """
-        return self._counted() if self._judged is None else self._as_judged(self._judged)
-
-    def _counted(self) -> Iterator[Record]:
-        for (_, records), chosen in zip(self._shards, self._winners, strict=True):
-            count = yield from counting(records, chosen)
-            if count != chosen.count:
-                raise StagingChanged(str(self._directory.journal), "was changed while it was read")
-
-    def _as_judged(self, judged: Validated) -> Iterator[Record]:
         good = 0
-        for record in self._counted():
-            good += record.kind is Kind.OK
-            yield record
-        if good != judged.kinds.get(Kind.OK, 0):
+        for (_, records), latest in zip(self._shards, self._latest, strict=True):
+            count = 0
+            for record in latest.of(records):
+                count += 1
+                good += record.kind is Kind.OK
+                yield record
+            if count != latest.count:
+                raise StagingChanged(str(self._directory.journal), "was changed while it was read")
+        if self._judged is not None and good != self._judged.kinds.get(Kind.OK, 0):
             problem = f"doesn't count the {good:,} good results that are there"
             raise NotAsValidated(str(self._directory.validated), problem)
 
     def missing(self) -> Iterator[int]:
         """Yield the indexes of the parameters that have none."""
-        for chosen in self._winners:
-            yield from chosen.missing()
+        for latest in self._latest:
+            yield from latest.missing()
 
     def validated(self, kinds: Mapping[Kind, int]) -> Validated:
         """Return the account of what was read here.
 
         :param kinds: how many parameters have which outcome.
         """
+        parts = {}
+        for number, (_, records) in enumerate(self._shards):
+            name_of = self._generation(number).name_of
+            parts[str(number)] = [(name_of(piece.location), piece.size, piece.digest or "") for piece in records.pieces]
         return Validated(
             list_id=self._list_id,
             generations=self.generations,
-            parts={str(number): self._judged_parts(number) for number in range(len(self._shards))},
+            parts=parts,
             kinds={str(kind): count for kind, count in kinds.items()},
         )
-
-    def _judged_parts(self, shard: int) -> list[tuple[str, int, str]]:
-        name_of = self._generation(shard).name_of
-        return [(name_of(piece.location), piece.size, piece.digest or "") for piece in self._shards[shard][1].pieces]
 
 
 def check_fetched(directory: ListDirectory, manifest: Manifest) -> None:

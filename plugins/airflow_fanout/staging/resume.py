@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
+from contextlib import suppress
 
-from airflow_fanout.model.outcome import Kind, RecordKey
+from airflow_fanout.model.outcome import Kind
 from airflow_fanout.staging import layout
 from airflow_fanout.staging.directory import GenerationDirectory, TryDirectory
 from airflow_fanout.staging.errors import JournalDamaged
@@ -24,13 +25,18 @@ def resume(
 
     :param list_id: the id of the list that the parts must belong to; `None` for any.
     """
-    done, damaged = CompletedSet(indexes), []
+    done = CompletedSet(indexes)
+    damaged: list[Location] = []
     for part in generation.parts():
         try:
             # All of a part, or nothing of it: the damage may show at its end only.
-            ended = array("q", map(_ended, read_places(part, list_id)))
+            places = read_places(part, list_id)
+            # An index, or its complement (which is negative) if it has to be fetched again: eight bytes a record.
+            ended = array("q", (place.index if place.kind is Kind.OK else ~place.index for place in places))
         except JournalDamaged:
-            damaged += _put_aside(part)
+            with suppress(FileNotFoundError):
+                part.store.move(part.key, f"{part.key}{layout.DAMAGED}")
+                damaged.append(part)
             continue
         except FileNotFoundError:
             # Another process of the same try has put it aside.
@@ -38,19 +44,6 @@ def resume(
         for index in ended:
             done.set(max(index, ~index), good=index >= 0)
     return done, damaged
-
-
-def _put_aside(part: Location) -> list[Location]:
-    try:
-        part.store.move(part.key, f"{part.key}{layout.DAMAGED}")
-    except FileNotFoundError:
-        return []
-    return [part]
-
-
-def _ended(place: RecordKey) -> int:
-    # An index, or its complement (which is negative) if it has to be fetched again: eight bytes a record.
-    return place.index if place.kind is Kind.OK else ~place.index
 
 
 def resume_within(attempt: TryDirectory, done: CompletedSet) -> Iterator[Kind]:

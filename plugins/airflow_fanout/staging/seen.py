@@ -54,30 +54,28 @@ class Seen:
         self._tail += _HEAD.pack(newest, len(identity))
         self._tail += identity
         if len(self._tail) >= TAIL_BYTES:
-            self._flush()
+            rest = memoryview(bytes(self._tail))
+            while rest:
+                rest = rest[self._file.write(rest) :]
+            self._written += len(self._tail)
+            self._tail.clear()
         return True
 
     def __contains__(self, identity: bytes) -> bool:
         return self._is_in_chain(self._newest[hash(identity) % BUCKETS], identity)
 
     def _is_in_chain(self, place: int, identity: bytes) -> bool:
+        # One of another length is another one: no more needs to be read of it.
+        size = _HEAD.size + len(identity)
         while place:
-            # One of another length is another one: no more needs to be read of it.
-            member = self._read(place - 1, _HEAD.size + len(identity))
+            begin = place - 1
+            if begin < self._written:
+                member = os.pread(self._file.fileno(), size, begin)
+            else:
+                begin -= self._written
+                member = bytes(self._tail[begin : begin + size])
             place, length = _HEAD.unpack_from(member)
             if length == len(identity) and member[_HEAD.size :] == identity:
                 return True
         return False
 
-    def _read(self, begin: int, size: int) -> bytes:
-        if begin >= self._written:
-            begin -= self._written
-            return bytes(self._tail[begin : begin + size])
-        return os.pread(self._file.fileno(), size, begin)
-
-    def _flush(self) -> None:
-        rest = memoryview(bytes(self._tail))
-        while rest:
-            rest = rest[self._file.write(rest) :]
-        self._written += len(self._tail)
-        self._tail.clear()

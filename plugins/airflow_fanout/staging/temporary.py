@@ -6,7 +6,7 @@ import io
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from airflow_fanout.staging.errors import TemporaryFailed
@@ -39,12 +39,8 @@ def _named() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise TemporaryFailed(_folder(), error.strerror or str(error)) from error
-
-
-def _folder() -> str:
-    try:
-        return tempfile.gettempdir()
-    except OSError:
-        # None of the usual ones can be written, nor the working directory.
-        return "TMPDIR"
+        folder = "TMPDIR"
+        # None of the usual ones may be writable, nor the working directory.
+        with suppress(OSError):
+            folder = tempfile.gettempdir()
+        raise TemporaryFailed(folder, error.strerror or str(error)) from error
