@@ -142,8 +142,9 @@ def unreachable(
     :param tried_s: for how long it was tried, if more than once.
     """
     why = known_failures(client) or without_dump(str(error)) or type(error).__name__
-    tried = why if tried_s is None else f"it was tried for {tried_s:g} s ({why})"
-    return MongoUnreachable(conn_id, address_of(client), tried)
+    if tried_s is not None:
+        why = f"it was tried for {tried_s:g} s ({why})"
+    return MongoUnreachable(conn_id, address_of(client), why)
 
 
 def address_of(client: MongoClient[Any]) -> str:

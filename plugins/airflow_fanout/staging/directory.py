@@ -79,7 +79,7 @@ class ListDirectory(Location, frozen=True):
 
     def shard(self, number: int) -> ShardDirectory:
         """Return the directory of a shard's results."""
-        return ShardDirectory(self.store, layout.shard(self.key, number))
+        return ShardDirectory(self.store, f"{self.key}/{layout.SHARD.format(number)}")
 
     def generations(self, shards: int) -> dict[str, int]:
         """Return the current generation of each shard, 0 for one that was never fetched."""
@@ -170,7 +170,7 @@ class TryDirectory(Location, frozen=True):
 
     def part(self, number: int) -> Location:
         """Return a part."""
-        return Location(self.store, layout.part(self.key, number))
+        return self.below(layout.PART.format(number))
 
     def parts(self) -> list[Location]:
         """Return the parts, in the order of their numbers."""

@@ -32,6 +32,8 @@ LIST_DEPTH = 4
 LIST, GENERATION, TRY = "list", "generation", "try"
 # Below a list.
 PARAMETERS, MANIFEST, VALIDATED, JOURNAL = "parameters.jsonl.zst", "manifest.json", "validated.json", "journal"
+# Below a list the results of a shard, and below a try a part of the journal, each with its number.
+SHARD, PART = "journal/shard-{:04d}", "part-{:05d}.jsonl.zst"
 # Below a shard, and below a generation.
 PROGRESS, COMPLETED = "progress.json", "complete.json"
 # What the name of a part ends with that doesn't count, and what that of a run begins with that is being removed.
@@ -96,16 +98,6 @@ def numbers(names: Iterable[str], kind: str) -> list[int]:
     matches = [match for name in names if (match := _NUMBERED.fullmatch(name)) and match[1] == kind]
     # One number has one name: "try-00001" is somebody's copy.
     return sorted(int(match[2]) for match in matches if match[0] == f"{kind}-{int(match[2]):04d}")
-
-
-def shard(list_key: str, number: int) -> str:
-    """Return the key of a shard's results."""
-    return f"{list_key}/{JOURNAL}/shard-{number:04d}"
-
-
-def part(try_key: str, number: int) -> str:
-    """Return the key of a part of the journal."""
-    return f"{try_key}/part-{number:05d}.jsonl.zst"
 
 
 def parts(try_key: str, names: Iterable[str]) -> list[str]:
