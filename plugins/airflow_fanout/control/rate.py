@@ -83,4 +83,3 @@ class Rate:
         self._refused_at = max(least, min(float(lately), known))
         self.per_s = self._refused_at * RATE_BACK_OFF
         self._changed_s, self._accepting_s = now_s, math.inf
-

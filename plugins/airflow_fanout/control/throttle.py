@@ -123,5 +123,3 @@ class Limiter:
             "rate_limit_per_s": None if per_s is None else round(per_s, 1),
             "paused_s": round(max(0.0, self.paused_until_s - now_s), 1),
         }
-
-

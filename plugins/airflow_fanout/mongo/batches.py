@@ -104,7 +104,7 @@ def _insert(collection: Collection[Any], batch: Batch) -> Counts:
 
 
 def _replace(collection: Collection[Any], batch: Batch) -> Counts:
-    writes = [ReplaceOne(key, document, upsert=True) for key, document in batch]
+    writes: list[ReplaceOne[Any]] = [ReplaceOne(key, document, upsert=True) for key, document in batch]
     counts, late = _written(collection, writes)
     if not late:
         return counts
@@ -127,5 +127,3 @@ def _written(collection: Collection[Any], writes: Sequence[Any]) -> tuple[Counts
 
 def _counts(told: Mapping[str, Any]) -> Counts:
     return Counts(int(told["nInserted"]) + int(told["nUpserted"]), int(told["nMatched"]))
-
-

@@ -112,5 +112,3 @@ def _own_rule(details: Mapping[str, Any], field: str) -> str | None:
 
 def _place(field: str) -> str:
     return f"property {field!r}" if field else "the document"
-
-

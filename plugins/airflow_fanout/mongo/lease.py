@@ -64,7 +64,6 @@ class Leases:
         self.retrying.run(lambda: self.collection.delete_one({"_id": name}))
 
 
-
 class Lease:
     """The right to a temporary collection, as long as it is renewed."""
 

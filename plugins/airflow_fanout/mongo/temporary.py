@@ -111,5 +111,3 @@ def add_indexes(made: Collection[Any], indexes: Sequence[Index], retrying: Retry
 def is_own(index: Index) -> bool:
     """Tell whether an index is made by MongoDB itself, with the collection."""
     return index["name"] == "_id_" or bool(index.get("clustered"))
-
-

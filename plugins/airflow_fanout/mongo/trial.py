@@ -214,5 +214,3 @@ def _other(made: Collection[Any], index: Index, document: Mapping[str, Any]) -> 
     except (PyMongoError, TypeError):
         return None
     return int.from_bytes(found["_id"].binary, "big") if found is not None else None
-
-

@@ -140,6 +140,7 @@ def open_file(path: Path) -> IO[bytes]:
 
     :raises StagingChanged: when it is a folder, a pipe or a device, which would never end or hang.
     """
+
     def at_once(name: str, flags: int) -> int:
         # Without this, a pipe that nobody writes to is waited for.
         return os.open(name, flags | os.O_NONBLOCK | os.O_CLOEXEC)

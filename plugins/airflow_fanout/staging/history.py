@@ -69,5 +69,3 @@ def _run(line: bytes) -> GoodRun | None:
         return msgspec.convert(codec.decode(line), GoodRun)
     except ValueError:
         return None
-
-

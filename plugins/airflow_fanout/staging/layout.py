@@ -145,5 +145,3 @@ def target(targets_key: str, name: str, map_index: int) -> str:
 def claimants(names: Iterable[str], name: str) -> list[int]:
     """Return the map indexes of the instances that claim a collection."""
     return [int(index) for claimed, _, index in (each.partition("@") for each in names) if claimed == name]
-
-

@@ -78,4 +78,3 @@ class Seen:
             if length == len(identity) and member[_HEAD.size :] == identity:
                 return True
         return False
-
