@@ -61,11 +61,14 @@ def outcome_of(error: BaseException, *, author: str | None = None) -> Outcome:
 
     :param author: the file of the author's function, to say at which line it failed.
     """
-    where = _line(error, author)
+    # The traceback of `None` is empty.
+    frames = traceback.walk_tb(error.__traceback__ if author else None)
+    lines = [number for frame, number in frames if frame.f_code.co_filename == author]
+    where = f"{Path(author).name}:{lines[-1]}" if author and lines else None
     # An author may raise an HTTPError with anything for a response, and what has no status is no answer.
     if isinstance(error, requests.HTTPError) and isinstance(getattr(error.response, "status_code", None), int):
         return outcome_of_status(error.response, where=where)
-    if isinstance(error, UnreadableJson) and error.response is not None and not _is_good(error.response):
+    if isinstance(error, UnreadableJson) and error.response is not None and not 200 <= error.response.status_code < 300:
         # A redirect that isn't followed, or another status that `raise_for_status` lets pass.
         return outcome_of_status(error.response, where=where)
     kind = next((kind for family, kind in _KINDS if isinstance(error, family)), Kind.ERROR)
@@ -73,7 +76,9 @@ def outcome_of(error: BaseException, *, author: str | None = None) -> Outcome:
     kind = next((kind for family, kind in _INNER_KINDS if isinstance(inner, family)), kind)
     words, cause = _words(inner or error), _cause(error, inner)
     proxy = getattr(error, "proxy", "")
-    failure = Failure(_name(error), f"the proxy {proxy}: {words}" if proxy else words, where)
+    # Unreadable JSON has the name that it has in a declarative request.
+    name = codec.NotJson.__name__ if isinstance(error, UnreadableJson) else short(type(error).__name__)
+    failure = Failure(name, f"the proxy {proxy}: {words}" if proxy else words, where)
     unsent = isinstance(error, requests.ConnectTimeout) or isinstance(inner or error, _UNSENT)
     return Outcome(kind, failure=failure, garbled=isinstance(error, _GARBLED), unsent=unsent, cause=cause)
 
@@ -81,7 +86,10 @@ def outcome_of(error: BaseException, *, author: str | None = None) -> Outcome:
 def _cause(error: BaseException, inner: BaseException | None) -> Cause | None:
     """Return what somebody has to change, as requests' or urllib3's exception has it; `None` if it may pass."""
     if isinstance(error, requests.exceptions.ProxyError):
-        return _cause_at_proxy(inner.original_error if isinstance(inner, urllib3.exceptions.ProxyError) else error)
+        at_proxy = inner.original_error if isinstance(inner, urllib3.exceptions.ProxyError) else error
+        if isinstance(at_proxy, urllib3.exceptions.NameResolutionError):
+            return Cause.UNKNOWN_PROXY if _is_no_name(at_proxy) else None
+        return Cause.PROXY_CREDENTIALS if _PROXY_REFUSES.search(_words(at_proxy)) else None
     if isinstance(inner, urllib3.exceptions.NameResolutionError):
         return Cause.UNKNOWN_HOST if _is_no_name(inner) else None
     if isinstance(inner, urllib3.exceptions.SSLError):
@@ -90,23 +98,8 @@ def _cause(error: BaseException, inner: BaseException | None) -> Cause | None:
     return None
 
 
-def _cause_at_proxy(error: BaseException) -> Cause | None:
-    if isinstance(error, urllib3.exceptions.NameResolutionError):
-        return Cause.UNKNOWN_PROXY if _is_no_name(error) else None
-    return Cause.PROXY_CREDENTIALS if _PROXY_REFUSES.search(_words(error)) else None
-
-
 def _is_no_name(error: urllib3.exceptions.NameResolutionError) -> bool:
     return isinstance(error.__cause__, socket.gaierror) and is_no_name(error.__cause__)
-
-
-def _name(error: BaseException) -> str:
-    # As a declarative request's.
-    return codec.NotJson.__name__ if isinstance(error, UnreadableJson) else short(type(error).__name__)
-
-
-def _is_good(response: requests.Response) -> bool:
-    return 200 <= response.status_code < 300
 
 
 def outcome_of_status(response: requests.Response, where: str | None = None) -> Outcome:
@@ -141,11 +134,3 @@ def short(text: str) -> str:
     # A lone surrogate, out of broken bytes, is no UTF-8. Cut first: a text may be a hundred megabytes.
     safe = text[:LONGEST_TEXT].encode(errors="backslashreplace").decode()
     return safe if len(text) <= LONGEST_TEXT else f"{safe}… ({len(text):,} characters)"
-
-
-def _line(error: BaseException, author: str | None) -> str | None:
-    if author is None:
-        return None
-    frames = traceback.walk_tb(error.__traceback__)
-    lines = [number for frame, number in frames if frame.f_code.co_filename == author]
-    return f"{Path(author).name}:{lines[-1]}" if lines else None

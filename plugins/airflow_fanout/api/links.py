@@ -31,17 +31,13 @@ def parse(text: str) -> tuple[list[Link], str]:
         if not rest.startswith("<") or not closed:
             return links, rest
         parameters, rest = _parameters(after)
-        links.append(_link(target.strip(), parameters))
+        # The first of each name counts (3.3 for "rel"; B.2). "rel*" is another name than "rel", and has no meaning.
+        first = dict(reversed(parameters))
+        links.append(Link(target.strip(), tuple(first.get("rel", "").lower().split()), first.get("anchor")))
         if rest and not rest.startswith(","):
             return links, rest
         rest = rest.lstrip(_OWS + ",")
     return links, ""
-
-
-def _link(target: str, parameters: list[tuple[str, str]]) -> Link:
-    # The first of each name counts (3.3 for "rel"; B.2). "rel*" is another name than "rel", and has no meaning.
-    first = dict(reversed(parameters))
-    return Link(target, tuple(first.get("rel", "").lower().split()), first.get("anchor"))
 
 
 def _parameters(text: str) -> tuple[list[tuple[str, str]], str]:
@@ -53,18 +49,16 @@ def _parameters(text: str) -> tuple[list[tuple[str, str]], str]:
         end = _end(_END_OF_NAME, text)
         name, text, value = text[:end].lower(), text[end:].lstrip(_OWS), ""
         if text.startswith("="):
-            value, text = _value(text[1:].lstrip(_OWS))
+            text = text[1:].lstrip(_OWS)
+            if text.startswith('"'):
+                value, text = _quoted(text)
+            else:
+                end = _end(_END_OF_VALUE, text)
+                value, text = text[:end].rstrip(_OWS), text[end:]
         if name:
             parameters.append((name, value))
         text = text.lstrip(_OWS)
     return parameters, text
-
-
-def _value(text: str) -> tuple[str, str]:
-    if text.startswith('"'):
-        return _quoted(text)
-    end = _end(_END_OF_VALUE, text)
-    return text[:end].rstrip(_OWS), text[end:]
 
 
 def _quoted(text: str) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import urldefrag, urlencode, urljoin
 
@@ -123,20 +124,16 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
         :raises NotPaged: when a part of the header can't be read, and might be the link to the next page.
         """
-        text = _as_utf8(self.headers.get("Link", ""))
+        text = self.headers.get("Link", "")
+        # Headers are read as Latin-1; an address that isn't ASCII was meant as UTF-8 (RFC 3987, 3.1).
+        with suppress(UnicodeError):
+            text = text.encode("latin-1").decode()
         links, rest = parse(text)
         if rest and not any("next" in link.relations for link in links):
             raise NotPaged(f"its Link header can't be read from character {len(text) - len(rest) + 1} on (RFC 8288)")
-        return [link for link in links if link.anchor is None or self._is_here(link.anchor)]
-
-    def _is_here(self, anchor: str) -> bool:
         # RFC 8288, 3.2: with an anchor, a link is about what that names.
-        return urljoin(self.address, anchor) == urldefrag(self.address).url
-
-
-def _as_utf8(text: str) -> str:
-    # Headers are read as Latin-1; an address that isn't ASCII was meant as UTF-8 (RFC 3987, 3.1).
-    try:
-        return text.encode("latin-1").decode()
-    except UnicodeError:
-        return text
+        return [
+            link
+            for link in links
+            if link.anchor is None or urljoin(self.address, link.anchor) == urldefrag(self.address).url
+        ]

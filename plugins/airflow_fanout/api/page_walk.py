@@ -52,7 +52,8 @@ class PageWalk:
     def begin(self) -> Step:
         """Return the first request."""
         pages = self._paged.pages
-        return self._ask(Step(self._first.target, {**self._first.query, **(pages.first() if pages else {})}))
+        counted = {pages.name: pages.start} if isinstance(pages, PageNumber) else {}
+        return self._ask(Step(self._first.target, {**self._first.query, **counted}))
 
     def take(self, answer: Answer) -> Page | End:
         """Return the page that an answer to the last request is, or that there is none."""

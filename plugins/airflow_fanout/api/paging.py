@@ -17,7 +17,6 @@ from airflow_fanout.api.page import (
     Header,
     NotPaged,
     Page,
-    Query,
     Step,
     check_field_or_header,
     field_text,
@@ -25,7 +24,7 @@ from airflow_fanout.api.page import (
 from airflow_fanout.api.result import PartMissing, named
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
-from airflow_fanout.model.settings import check_statuses, check_whole
+from airflow_fanout.model.settings import check_flag, check_statuses, check_whole
 
 # RFC 8288 has "next" in the registry beside these: a page that names one of them knows of pages.
 _OF_PAGES = frozenset({"first", "last", "prev", "previous", "current", "start"})
@@ -56,10 +55,6 @@ class NextLink(msgspec.Struct, frozen=True, kw_only=True):
         if isinstance(self.field, Header) and self.field.name.lower() == "link":
             raise BadSetting("NextLink.field", self.field, "nothing for the Link header: NextLink()")
         _check_common(self)
-
-    def first(self) -> Query:
-        """Return what the first page's query has besides the list's own."""
-        return {}
 
     def following(self, page: Page) -> Step | End:
         """Return the next page, or why there is none.
@@ -92,11 +87,7 @@ class PageNumber(msgspec.Struct, frozen=True, kw_only=True):
         if PAGE_STATUSES & {*self.end_statuses}:
             raise BadSetting("PageNumber.end_statuses", self.end_statuses, "no status that a page has (200, 203, 206)")
         _check_name("PageNumber.name", self.name)
-        _check_switch("PageNumber.end_null", self.end_null)
-
-    def first(self) -> Query:
-        """Return what the first page's query has besides the list's own."""
-        return {self.name: self.start}
+        check_flag("PageNumber.end_null", self.end_null)
 
     def following(self, page: Page) -> Step | End:
         """Return the next page, or why there is none."""
@@ -128,10 +119,6 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True):
         check_field_or_header("Cursor.field", self.field)
         _check_common(self)
 
-    def first(self) -> Query:
-        """Return what the first page's query has besides the list's own."""
-        return {}
-
     def following(self, page: Page) -> Step | End:
         """Return the next page, or why there is none.
 
@@ -161,24 +148,20 @@ def _told(page: Page, pages: NextLink | Cursor, place: FieldOrHeader) -> Json | 
     try:
         value = page.value(place)
     except PartMissing as missing:
-        if missing.names or (page.number == 1 and not pages.optional):
-            raise NotPaged(f"{missing}{'' if missing.names else _if_optional(pages)}") from missing
+        if missing.names:
+            raise NotPaged(str(missing)) from missing
+        if page.number == 1 and not pages.optional:
+            kind = type(pages).__name__
+            raise NotPaged(
+                f"{missing}. If the API leaves it out when everything fits on one page, write {kind}(…, optional=True)"
+            ) from missing
         return End(f"page {page.number} doesn't have {here}")
     if value is None or value == "":
         return End(f"{here} of page {page.number} is {'null' if value is None else 'empty'}")
-    if any(_is_same(value, last) for last in pages.end):
+    # To Python, False is 0 and True is 1.
+    if any(isinstance(value, bool) is isinstance(last, bool) and value == last for last in pages.end):
         return End(f"{here} of page {page.number} is one of `end`")
     return value
-
-
-def _if_optional(pages: NextLink | Cursor) -> str:
-    kind = type(pages).__name__
-    return f". If the API leaves it out when everything fits on one page, write {kind}(…, optional=True)"
-
-
-def _is_same(value: Json, last: Json) -> bool:
-    # To Python, False is 0 and True is 1.
-    return isinstance(value, bool) is isinstance(last, bool) and value == last
 
 
 def _linked(page: Page, *, optional: bool) -> Json | End:
@@ -189,16 +172,12 @@ def _linked(page: Page, *, optional: bool) -> Json | End:
     for target in targets:
         return target
     relations = sorted({relation for link in links for relation in link.relations})
-    if page.number == 1 and not optional and not _OF_PAGES.intersection(relations):
-        raise NotPaged(_no_link(page, relations))
-    return End(f"the Link header of page {page.number} names no next page")
-
-
-def _no_link(page: Page, relations: Sequence[str]) -> str:
+    if page.number > 1 or optional or _OF_PAGES.intersection(relations):
+        return End(f"the Link header of page {page.number} names no next page")
     found = f"the answer has no header 'Link'; it has: {named(list(page.headers))}"
     if "Link" in page.headers:
         found = f"its Link header names no page; its relations are: {', '.join(relations) or 'none'}"
-    return (
+    raise NotPaged(
         f"{found}. If the API leaves it out when everything fits on one page, write NextLink(optional=True); if the "
         "address of the next page is in a field, write NextLink(field=…)"
     )
@@ -224,15 +203,10 @@ def _address(page: Page, link: Json) -> str:
 
 def _check_common(pages: NextLink | Cursor) -> None:
     kind = type(pages).__name__
-    _check_switch(f"{kind}.optional", pages.optional)
-    _check_switch(f"{kind}.end_empty", pages.end_empty)
+    check_flag(f"{kind}.optional", pages.optional)
+    check_flag(f"{kind}.end_empty", pages.end_empty)
     if isinstance(pages.end, str) or not isinstance(pages.end, Sequence):
         raise BadSetting(f"{kind}.end", pages.end, "a tuple of the values that end the list, such as (0, False)")
-
-
-def _check_switch(field: str, value: object) -> None:
-    if not isinstance(value, bool):
-        raise BadSetting(field, value, "True or False")
 
 
 def _check_name(field: str, value: object) -> None:

@@ -22,6 +22,7 @@ LONGEST_S = 1e9
 LAST_MOMENT_S = 1e11
 # No header that means anything has more digits, and a number of five thousand is an error of Python's.
 _MOST_DIGITS = 15
+_PREFIXES = ("RateLimit", "X-RateLimit")
 _ITEM = re.compile(r"(?:^|[;,\s])(r|t|remaining|reset)\s*=\s*(\d+)")
 
 
@@ -47,8 +48,13 @@ def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
 
 def reset_s(headers: Mapping[str, str], now: datetime) -> float | None:
     """Return after how many seconds the quota is full again, if nothing is left of it; else `None`."""
-    quotas = [*_combined(headers), _single(headers, "RateLimit"), _single(headers, "X-RateLimit")]
-    resets = (_from_now(reset, headers, now) for remaining, reset in quotas if remaining == 0 and reset is not None)
+    text = headers.get("RateLimit") or ""
+    # With parameters, each quota is an item of its own; in the older form, one quota is all of the items.
+    listed = [dict(_ITEM.findall(quota)) for quota in (text.split(",") if ";" in text else [text])]
+    quotas = [(items.get("r", items.get("remaining")), items.get("t", items.get("reset"))) for items in listed]
+    quotas += [(headers.get(f"{prefix}-Remaining"), headers.get(f"{prefix}-Reset")) for prefix in _PREFIXES]
+    numbers = [_number(reset) for remaining, reset in quotas if _number(remaining) == 0]
+    resets = [_from_now(number, headers, now) for number in numbers if number is not None]
     return max((found for found in resets if found is not None), default=None)
 
 
@@ -73,20 +79,6 @@ def _moment(text: str) -> datetime | None:
 
 def _sensible(seconds: float) -> float | None:
     return max(0.0, seconds) if seconds <= LONGEST_S else None
-
-
-def _combined(headers: Mapping[str, str]) -> list[tuple[int | None, int | None]]:
-    text = headers.get("RateLimit") or ""
-    # With parameters, each quota is an item of its own; in the older form, one quota is all of the items.
-    quotas = [dict(_ITEM.findall(quota)) for quota in (text.split(",") if ";" in text else [text])]
-    return [
-        (_number(items.get("r", items.get("remaining"))), _number(items.get("t", items.get("reset"))))
-        for items in quotas
-    ]
-
-
-def _single(headers: Mapping[str, str], prefix: str) -> tuple[int | None, int | None]:
-    return _number(headers.get(f"{prefix}-Remaining")), _number(headers.get(f"{prefix}-Reset"))
 
 
 def _number(text: str | None) -> int | None:

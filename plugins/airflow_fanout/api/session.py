@@ -8,7 +8,7 @@ answer's size, and credentials only for the connection's own server.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
@@ -80,14 +80,18 @@ class FanoutSession(requests.Session):
 
         The connection's credentials and headers go to the connection's own origin only.
         """
-        self._check(url)
+        if is_http(url) and not url.startswith(self._below):
+            self._origin_of(url)
         address = self._endpoint.url(url)
         options.setdefault("timeout", self._timeout)
         # `get` says True by itself, so a connection's False can't be a mere default.
         options["allow_redirects"] = options.get("allow_redirects", True) and self._endpoint.allow_redirects
         self._introduce(address, options)
         response = self._through_proxy(method, address, options)
-        self._note_pause(response.headers)
+        if any("ratelimit" in name or "retry-after" in name for name in map(str.lower, response.headers)):
+            asked_s = pause_s(response.headers, datetime.now(UTC))
+            if asked_s is not None:
+                self._local.pause_s = max(asked_s, self._local.__dict__.get("pause_s", 0.0))
         if options.get("stream"):
             self._streams().append(response)
         return response
@@ -154,10 +158,6 @@ class FanoutSession(requests.Session):
         if options.get("auth") is None and not any(is_authorization(name) for name in given):
             options["auth"] = self._own_auth
 
-    def _check(self, target: str) -> None:
-        if is_http(target) and not target.startswith(self._below):
-            self._origin_of(target)
-
     def _is_own(self, address: str) -> bool:
         # What stands below the connection's address leads to where that leads.
         return address.startswith(self._below) or self._origin_of(address) == self._origin
@@ -184,7 +184,13 @@ class FanoutSession(requests.Session):
 
     def resolve_redirects(self, resp: requests.Response, *args: Any, **options: Any) -> Iterator[Any]:
         """Yield what comes of going where an answer leads, once that answer itself is whole."""
-        if self._leads_somewhere(resp):
+        try:
+            leads_somewhere = bool(self.get_redirect_target(resp))
+        except requests.exceptions.InvalidURL:
+            # Nobody reads it, and its place in the pool is needed.
+            resp.close()
+            raise
+        if leads_somewhere:
             try:
                 # requests takes no notice of one that is cut off.
                 resp.content  # noqa: B018 - reading it is what is wanted
@@ -192,20 +198,6 @@ class FanoutSession(requests.Session):
                 # Nobody reads what stands in a redirect; it has come to its end.
                 resp._content, resp._content_consumed = b"", True  # type: ignore[attr-defined] # requests' own fields
         yield from super().resolve_redirects(resp, *args, **options)
-
-    def _leads_somewhere(self, resp: requests.Response) -> bool:
-        try:
-            return bool(self.get_redirect_target(resp))
-        except requests.exceptions.InvalidURL:
-            # Nobody reads it, and its place in the pool is needed.
-            resp.close()
-            raise
-
-    def _note_pause(self, headers: Mapping[str, str]) -> None:
-        if any("ratelimit" in name or "retry-after" in name for name in map(str.lower, headers)):
-            asked_s = pause_s(headers, datetime.now(UTC))
-            if asked_s is not None:
-                self._local.pause_s = max(asked_s, self._local.__dict__.get("pause_s", 0.0))
 
     def take_pause_s(self) -> float | None:
         """Return for how long the server wants no requests, by what it has told this greenlet since it was last asked.

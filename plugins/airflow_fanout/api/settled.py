@@ -24,14 +24,11 @@ def settled(endpoint: Endpoint) -> Endpoint:
     if verify is True:
         verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
     proxies = {**get_environ_proxies(endpoint.base_url), **endpoint.proxies}
-    return replace(_with_netrc(endpoint), verify=verify, proxies=proxies, trust_env=False)
-
-
-def _with_netrc(endpoint: Endpoint) -> Endpoint:
+    known = replace(endpoint, verify=verify, proxies=proxies, trust_env=False)
     if endpoint.login is not None or endpoint.auth == "bearer" or any(map(is_authorization, endpoint.headers)):
-        return endpoint
+        return known
     found = get_netrc_auth(endpoint.base_url)
-    return replace(endpoint, login=found[0], password=found[1], auth="basic") if found else endpoint
+    return replace(known, login=found[0], password=found[1], auth="basic") if found else known
 
 
 def own_origin(base_url: str) -> Origin:
