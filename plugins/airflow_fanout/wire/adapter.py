@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from http.client import HTTPException
+from itertools import chain
 from typing import Any
 
 import requests
@@ -126,9 +127,12 @@ class Coded(HTTPResponse):
         self._decoder_initialized = True
 
     def check_end(self) -> None:
-        """Raise `BadCoding` if the body has ended in the middle of its coding."""
+        """Raise `ContentDecodingError` if the body has ended in the middle of its coding."""
         if self._coding is not None:
-            self._coding.end()
+            try:
+                self._coding.end()
+            except BadCoding as error:
+                raise ContentDecodingError(DecodeError(str(error))) from error
 
     @property
     def wire_bytes(self) -> int:
@@ -154,7 +158,7 @@ class _Decompressor:
     def decompress(self, data: bytes, max_length: int = -1) -> bytes:
         """Return the next bytes, decompressed: at most `max_length` of them."""
         if data:
-            self._pieces = _chained(self._pieces, self._coding, data)
+            self._pieces = chain(self._pieces, self._coding.pieces(data))
         found = []
         size = 0
         while piece := self._left or self._next():
@@ -177,11 +181,6 @@ class _Decompressor:
             return next(self._pieces, b"")
         except BadCoding as error:
             raise DecodeError(str(error)) from error
-
-
-def _chained(pieces: Iterator[bytes], coding: Decoder, data: bytes) -> Iterator[bytes]:
-    yield from pieces
-    yield from coding.pieces(data)
 
 
 class BoundedResponse(requests.Response):
@@ -209,7 +208,8 @@ class BoundedResponse(requests.Response):
                 # urllib3 gives a place in the pool back only after a body that could be decoded.
                 self.close()
             raise
-        self._check_end()
+        if isinstance(self.raw, Coded):
+            self.raw.check_end()
 
     def _read_on(self) -> None:
         """Read what is left of a body whose coding is wrong: that it breaks off says more than that."""
@@ -221,13 +221,6 @@ class BoundedResponse(requests.Response):
                     pass
             except (HTTPException, OSError) as error:
                 raise ChunkedEncodingError(ProtocolError(f"Connection broken: {error!r}", error)) from error
-
-    def _check_end(self) -> None:
-        if isinstance(self.raw, Coded):
-            try:
-                self.raw.check_end()
-            except BadCoding as error:
-                raise ContentDecodingError(DecodeError(str(error))) from error
 
     def json(self, **options: Any) -> Json:
         """Return the value of a JSON body, read as a declarative request's answer is; `None` for 204 (no content).

@@ -34,39 +34,30 @@ class ChunkReader:
         :raises BadChunk: when a chunk is none.
         :raises EOFError: when the connection ends before the body.
         """
+        if not self._left and not self.is_over:
+            self._begin()
         if self.is_over:
             return b""
-        if not self._left and not self._begin():
-            return b""
-        data = self._file.read(min(most, self._left))
-        self.size += len(data)
-        if not data:
-            raise EOFError
+        data = self._take(min(most, self._left))
         self._left -= len(data)
         if not self._left:
-            self._end_chunk()
+            while (sign := self._take(1)) != b"\n":
+                if sign != b"\r":
+                    raise BadChunk("Malformed encoding found in chunked-encoding")
         return data
 
-    def _begin(self) -> bool:
-        """Read a chunk's size; return whether it is one with data."""
-        self._left = size_of(self._line())
-        if not self._left:
-            self._skip_trailers()
+    def _begin(self) -> None:
+        """Read a chunk's size; after that of the last one, which is 0, read the trailers."""
+        found = _SIZE.fullmatch(self._line())
+        size = int(found[1], 16) if found else LARGEST + 1
+        if size > LARGEST:
+            raise BadChunk("Illegal or missing hexadecimal sequence in chunked-encoding")
+        self._left = size
+        if not size:
+            while (line := self._line()) not in (b"\r\n", b"\n"):
+                if b":" not in line and line[:1] not in b" \t":
+                    raise BadChunk("a trailer without colon")
             self.is_over = True
-        return not self.is_over
-
-    def _end_chunk(self) -> None:
-        while (sign := self._take(1)) != b"\n":
-            if sign != b"\r":
-                raise BadChunk("Malformed encoding found in chunked-encoding")
-
-    def _skip_trailers(self) -> None:
-        while True:
-            line = self._line()
-            if line in (b"\r\n", b"\n"):
-                return
-            if b":" not in line and line[:1] not in b" \t":
-                raise BadChunk("a trailer without colon")
 
     def _line(self) -> bytes:
         line = self._file.readline(LONGEST_LINE + 1)
@@ -83,12 +74,3 @@ class ChunkReader:
         if not data:
             raise EOFError
         return data
-
-
-def size_of(line: bytes) -> int:
-    """Return the size that a chunk's first line names; raise `BadChunk` if it names none."""
-    found = _SIZE.fullmatch(line)
-    size = int(found[1], 16) if found else LARGEST + 1
-    if size > LARGEST:
-        raise BadChunk("Illegal or missing hexadecimal sequence in chunked-encoding")
-    return size

@@ -102,11 +102,8 @@ def make_careful(manager: PoolManager) -> None:
     if manager.pool_classes_by_scheme == pool_classes_by_scheme:
         manager.pool_classes_by_scheme = dict(POOLS)
         return
-    manager.pool_classes_by_scheme = {
-        scheme: _pool_beside(pool) for scheme, pool in manager.pool_classes_by_scheme.items()
-    }
-
-
-def _pool_beside(pool: Any) -> Any:
-    beside = type(pool.ConnectionCls.__name__, (Careful, pool.ConnectionCls), {})
-    return type(pool.__name__, (pool,), {"ConnectionCls": beside, "QueueCls": OpenFirst})
+    pools: dict[str, Any] = {}
+    for scheme, pool in manager.pool_classes_by_scheme.items():
+        beside = type(pool.ConnectionCls.__name__, (Careful, pool.ConnectionCls), {})
+        pools[scheme] = type(pool.__name__, (pool,), {"ConnectionCls": beside, "QueueCls": OpenFirst})
+    manager.pool_classes_by_scheme = pools

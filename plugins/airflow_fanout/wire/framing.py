@@ -36,7 +36,9 @@ def framing_of(method: str, version: str, status: int, pairs: Pairs) -> Framing:
     :param version: the answer's, such as `HTTP/1.1`.
     :raises InvalidHeader: when its length contradicts itself or is none.
     """
-    closes = _closes(version, pairs)
+    said = [text.lower() for name, text in pairs if name.lower() == "connection"]
+    is_kept = version != "HTTP/1.0" or any("keep-alive" in text for text in said)
+    closes = any("close" in text for text in said) or not is_kept
     if status == SWITCHING_PROTOCOLS:
         # What comes now isn't HTTP.
         return Framing(0, chunked=False, closes=True)
@@ -74,10 +76,3 @@ def _length(pairs: Pairs) -> int | None:
     if len(found) > 1:
         raise InvalidHeader("Invalid Content-Length: value")
     return min(found.pop(), _LARGEST) if found else None
-
-
-def _closes(version: str, pairs: Pairs) -> bool:
-    said = [text.lower() for name, text in pairs if name.lower() == "connection"]
-    if any("close" in text for text in said):
-        return True
-    return version == "HTTP/1.0" and not any("keep-alive" in text for text in said)

@@ -47,7 +47,7 @@ def receive_head(file: IO[bytes]) -> list[bytes]:
     """
     lines: list[bytes] = []
     left = MOST_BYTES
-    while not lines or _is_interim(lines[0]):
+    while not lines or (lines[0][9:10] == b"1" and lines[0][9:12] != b"101"):
         lines = _one_head(file, left)
         left -= sum(map(len, lines))
     return lines
@@ -68,7 +68,7 @@ def check_number(lines: list[bytes]) -> None:
 def read_head(lines: list[bytes]) -> Head:
     """Read an answer's status line and headers, up to the empty line: trailers are no part of them."""
     version, status, reason = (*lines[0].decode("latin-1").split(None, 2), "", "")[:3]
-    pairs = _pairs(lines)
+    pairs = pairs_of(lines)
     names = {name.lower() for name, _ in pairs}
     if len(names) == len(pairs) and "set-cookie" not in names:
         return Head(int(status[:3]), reason.strip(), version, dict(pairs))
@@ -86,10 +86,6 @@ def message_of(pairs: list[tuple[str, str]]) -> HTTPMessage:
 
 def pairs_of(lines: list[bytes]) -> list[tuple[str, str]]:
     """Return the names and values of a head's headers, in order."""
-    return _pairs(lines)
-
-
-def _pairs(lines: list[bytes]) -> list[tuple[str, str]]:
     found = []
     for line in lines[1:]:
         if line[:1] in b"\r\n":
@@ -99,15 +95,13 @@ def _pairs(lines: list[bytes]) -> list[tuple[str, str]]:
     return found
 
 
-def _is_interim(status_line: bytes) -> bool:
-    return status_line[9:10] == b"1" and status_line[9:12] != b"101"
-
-
 def _one_head(file: IO[bytes], left: int) -> list[bytes]:
     lines = [_status_line(file, left)]
     left -= len(lines[0])
     while True:
         line = _line(file, left)
+        if not line.endswith(b"\n"):
+            raise RemoteDisconnected("Remote end closed connection in the middle of an answer's head")
         left -= len(line)
         if line[0] in b" \t" and len(lines) > 1:
             lines[-1] = lines[-1].rstrip(b"\r\n").rstrip(b" \t") + b" " + line.lstrip(b" \t")
@@ -120,39 +114,29 @@ def _one_head(file: IO[bytes], left: int) -> list[bytes]:
 
 
 def _status_line(file: IO[bytes], left: int) -> bytes:
-    line = file.readline(left + 1)
+    line = _line(file, left)
     if not line:
         raise RemoteDisconnected("Remote end closed connection without response")
-    _check_size(line, left)
     if not _STATUS.fullmatch(line) or b"\0" in line or b"\r" in line[:-2]:
         raise BadStatusLine("the answer doesn't begin with a status line of HTTP/1")
     return line
 
 
 def _line(file: IO[bytes], left: int) -> bytes:
+    """Return the next line; at the connection's end, what there is of it."""
     line = file.readline(left + 1)
-    _check_size(line, left)
-    if not line.endswith(b"\n"):
-        raise RemoteDisconnected("Remote end closed connection in the middle of an answer's head")
+    if len(line) > left:
+        raise HTTPException(f"Too large response headers: more than {MOST_BYTES:,} bytes")
     return line
 
 
-def _check_size(line: bytes, left: int) -> None:
-    if len(line) > left:
-        raise HTTPException(f"Too large response headers: more than {MOST_BYTES:,} bytes")
-
-
 def _check_header(line: bytes) -> None:
-    _check_characters(line)
-    if b":" not in line:
-        raise InvalidHeader("Header without colon")
-
-
-def _check_characters(line: bytes) -> None:
     if b"\0" in line:
         raise InvalidHeader("Nul byte in header")
     if b"\r" in line[:-2]:
         raise InvalidHeader("Carriage return found in header")
+    if b":" not in line:
+        raise InvalidHeader("Header without colon")
 
 
 def one_location(pairs: list[tuple[str, str]]) -> None:

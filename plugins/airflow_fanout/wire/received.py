@@ -61,7 +61,9 @@ class Received:
         :raises HTTPException: when the connection has ended, or what it brings is no answer of HTTP/1.
         :raises InvalidHeader: when a header can't be read, or contradicts another one.
         """
-        lines = receive_head(self._opened)
+        if self._file is None:
+            raise ValueError("the answer is closed")
+        lines = receive_head(self._file)
         version, self.status = lines[0][:8].decode("latin-1"), int(lines[0][9:12])
         pairs = pairs_of(lines)
         one_location(pairs)
@@ -78,7 +80,7 @@ class Received:
             del self.msg["Content-Length"]
         self._left = self._framing.length
         if self._framing.chunked:
-            self._chunks = ChunkReader(self._opened)
+            self._chunks = ChunkReader(self._file)
 
     def read(self, amt: int | None = None) -> bytes:
         """Return the next bytes of the body: all of it, or at most `amt`.
@@ -101,35 +103,23 @@ class Received:
         if self._file is None or not most:
             return b""
         if self._chunks:
-            return self._chunk(self._chunks, most)
-        data = self._file.read(most if self._left is None else min(most, self._left))
-        if self._left:
-            self._left -= len(data)
-            if not data:
-                raise IncompleteRead(b"", self._left)
-        if not data or self._left == 0:
-            self._end()
+            try:
+                data = self._chunks.read(most)
+            except EOFError:
+                raise IncompleteRead(b"") from None
+            is_over = self._chunks.is_over
+        else:
+            data = self._file.read(most if self._left is None else min(most, self._left))
+            if self._left:
+                self._left -= len(data)
+                if not data:
+                    raise IncompleteRead(b"", self._left)
+            is_over = not data or self._left == 0
+        if is_over:
+            if not self.will_close and self._sock is not None and _has_more(self._file, self._sock):
+                self._line.is_soiled = True
+            self.close()
         return data
-
-    def _chunk(self, chunks: ChunkReader, most: int) -> bytes:
-        try:
-            data = chunks.read(most)
-        except EOFError:
-            raise IncompleteRead(b"") from None
-        if chunks.is_over:
-            self._end()
-        return data
-
-    @property
-    def _opened(self) -> IO[bytes]:
-        if self._file is None:
-            raise ValueError("the answer is closed")
-        return self._file
-
-    def _end(self) -> None:
-        if not self.will_close and self._sock is not None and _has_more(self._opened, self._sock):
-            self._line.is_soiled = True
-        self.close()
 
     def isclosed(self) -> bool:
         """Return whether nothing more is to be read."""
