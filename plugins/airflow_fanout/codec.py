@@ -47,7 +47,8 @@ def decoder(form: type[Form]) -> Callable[[bytes], Form]:
 
     Fields that the struct doesn't have are passed over, unread.
     """
-    parse = msgspec.json.Decoder(form, dec_hook=_built).decode
+    # JSON has no paths and no counters: a text or an object stands for them.
+    parse = msgspec.json.Decoder(form, dec_hook=lambda kind, value: kind(value)).decode
 
     def decoded(text: bytes) -> Form:
         try:
@@ -58,11 +59,6 @@ def decoder(form: type[Form]) -> Callable[[bytes], Form]:
             raise NotJson(str(error)) from error
 
     return decoded
-
-
-def _built(kind: Callable[[Any], Any], value: Json) -> Any:
-    # JSON has no paths and no counters: a text or an object stands for them.
-    return kind(value)
 
 
 # Parses one JSON text that this package has written itself.

@@ -63,16 +63,14 @@ def of_run(run: Run, params: Mapping[str, Any], zone: tzinfo) -> AsOf:
     :raises BadSetting: when the param isn't a day that has ended, or is given to a scheduled or backfilled run.
     """
     try:
-        return _of_day(run, params[PARAM], zone) if PARAM in params else _of_moment(run, zone)
+        if PARAM not in params:
+            return _of_moment(run, zone)
+        day, source = _day(run, params[PARAM], zone)
+        return AsOf(moment=datetime.combine(day, time(), zone).astimezone(UTC), day=day.isoformat(), source=source)
     except OverflowError as error:
         # At the ends of the calendar, another time zone's date is beyond the year 1 or 9999.
         field, value = ("params.day", params[PARAM]) if params.get(PARAM) else ("the run's date", str(_moment(run)[0]))
         raise BadSetting(field, value, f"a day that has a date in UTC and in {zone}, in the years 2 to 9998") from error
-
-
-def _of_day(run: Run, asked: object, zone: tzinfo) -> AsOf:
-    day, source = _day(run, asked, zone)
-    return AsOf(moment=datetime.combine(day, time(), zone).astimezone(UTC), day=day.isoformat(), source=source)
 
 
 def _of_moment(run: Run, zone: tzinfo) -> AsOf:

@@ -122,8 +122,10 @@ class Progress(msgspec.Struct, frozen=True):
         left = "" if self.left_s is None else f", {self.left_s:,.0f} s left"
         rate = "" if self.wait else f", {self.recent_per_s:,.{0 if self.recent_per_s >= 10 else 1}f}/s{left}"
         waits = f"; waits: {self.wait}" if self.wait else ""
+        # Rounded down: 999,999 of 1,000,000 are not yet 100 %.
+        percent = f"{1000 * self.done // self.total / 10:.1f} %" if self.total else "100 %"
         return (
-            f"{self.done:,} of {self.total:,} ({_percent(self.done, self.total)}){rate}, "
+            f"{self.done:,} of {self.total:,} ({percent}){rate}, "
             f"{self.in_flight} in flight, {self.waiting} waiting to be tried again{'; ' + bad if bad else ''}{waits}"
         )
 
@@ -133,7 +135,15 @@ def _sum_of_limits(limits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     if now := [limit for limit in limits if "limit" in limit]:
         return _sum_of_moments(now)
     histories = [limit["over_time"] for limit in limits if limit.get("over_time")]
-    return {"over_time": _sum_over_time(histories)} if histories else {}
+    if not histories:
+        return {}
+    # Each process remembers moments of its own: at each of the longest history's, the last that the others know.
+    longest = max(histories, key=lambda history: history[-1]["s"])
+    over_time = []
+    for s in [moment["s"] for moment in longest]:
+        known = [_moment_at(s, history) for history in histories]
+        over_time.append({"s": s, **_sum_of_moments([moment for moment in known if moment is not None])})
+    return {"over_time": over_time}
 
 
 def _sum_of_moments(moments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -147,25 +157,11 @@ def _sum_of_moments(moments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _sum_over_time(histories: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
-    # Each process remembers moments of its own: at each of the longest history's, the last that the others know.
-    longest = max(histories, key=lambda history: history[-1]["s"])
-    return [
-        {"s": s, **_sum_of_moments([_latest(history, s) for history in histories if s <= _end_s(history)])}
-        for s in (moment["s"] for moment in longest)
-    ]
-
-
-def _end_s(history: Sequence[Mapping[str, Any]]) -> float:
+def _moment_at(s: float, history: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Return the last moment that a process remembers at `s` seconds; `None` if it had ended before."""
+    last_s = history[-1]["s"]
+    step_s = last_s - history[-2]["s"] if len(history) > 1 else 1.0
     # Another moment is overdue by half of the time between two: the process has ended, and others may have its share.
-    last_s: float = history[-1]["s"]
-    return last_s + 1.5 * (last_s - history[-2]["s"] if len(history) > 1 else 1.0)
-
-
-def _latest(history: Sequence[Mapping[str, Any]], s: float) -> Mapping[str, Any]:
+    if s > last_s + 1.5 * step_s:
+        return None
     return next((moment for moment in reversed(history) if moment["s"] <= s), history[0])
-
-
-def _percent(part: int, whole: int) -> str:
-    # Rounded down: 999,999 of 1,000,000 are not yet 100 %.
-    return f"{1000 * part // whole / 10:.1f} %" if whole else "100 %"

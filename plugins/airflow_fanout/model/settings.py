@@ -31,12 +31,12 @@ def check_whole(field: str, value: object, unit: str = "", *, least: int = 1) ->
 
 def check_statuses(field: str, value: object) -> None:
     """Raise `BadSetting` unless the value is a list or another collection of HTTP statuses."""
-    if isinstance(value, str) or not isinstance(value, Iterable) or not all(_is_status(one) for one in value):
+    if (
+        isinstance(value, str)
+        or not isinstance(value, Iterable)
+        or not all(isinstance(one, int) and not isinstance(one, bool) and 100 <= one <= 599 for one in value)
+    ):
         raise BadSetting(field, value, "HTTP statuses from 100 to 599, such as (404,)")
-
-
-def _is_status(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 100 <= value <= 599
 
 
 def check_share(field: str, value: object) -> None:

@@ -24,13 +24,14 @@ def quoted(text: str, values: Iterable[Any]) -> str:
     :param values: parameters, results or documents: texts, numbers, or objects and lists of these.
     """
     hidden = {word.lower() for value in values for leaf in leaves(value) for word in WORD.findall(leaf)}
-    text = WORD.sub(lambda found: HIDDEN if _is_data(found[0], hidden) else found[0], text[: 4 * LONGEST])
+
+    def shown(found: re.Match[str]) -> str:
+        word = found[0]
+        return HIDDEN if word.lower() in hidden or LONG_NUMBER.search(word) else word
+
+    text = WORD.sub(shown, text[: 4 * LONGEST])
     text = re.sub(rf"{HIDDEN}(?:[\W_]{{1,2}}{HIDDEN})+", HIDDEN, text)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}{HIDDEN}"
-
-
-def _is_data(word: str, hidden: set[str]) -> bool:
-    return word.lower() in hidden or LONG_NUMBER.search(word) is not None
 
 
 def field_name(name: object) -> str:

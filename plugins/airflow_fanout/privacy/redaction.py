@@ -80,7 +80,11 @@ class Secrets:
     """
 
     def __init__(self, values: Iterable[str]) -> None:
-        written = {text for value in values if len(value) >= SHORTEST_SECRET for text in _written(value)}
+        secrets = [value for value in values if len(value) >= SHORTEST_SECRET]
+        lines = [line for secret in secrets for line in secret.splitlines() if len(line.strip()) >= SHORTEST_SECRET]
+        plain = {*secrets, *(secret.strip() for secret in secrets), *lines}
+        # As they are, and in the forms in which programs write them.
+        written = {text for one in plain for text in (*_escaped(one), *_encoded(one.encode()))}
         # The longest first, so that no rest of one remains.
         ordered = sorted((text for text in written if len(text) >= SHORTEST_SECRET), key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, ordered)), re.IGNORECASE) if ordered else None
@@ -102,18 +106,12 @@ def without_secrets(text: str) -> str:
 
 def redact(text: str) -> str:
     """Return a text without secrets, mail addresses, and numbers that may be somebody's telephone or account."""
-    return NUMBER.sub(_masked_number, MAIL.sub(HIDDEN, without_secrets(text)))
 
+    def shown(found: re.Match[str]) -> str:
+        is_date = DATE.match(found[0]) and not re.search(r"\d{7,}", found[0])
+        return found[0] if is_date else mask(found[0])
 
-def _masked_number(found: re.Match[str]) -> str:
-    text = found[0]
-    return text if DATE.match(text) and not re.search(r"\d{7,}", text) else mask(text)
-
-
-def _written(value: str) -> set[str]:
-    """Return a secret in the forms in which programs write it."""
-    plain = {value, value.strip(), *(line for line in value.splitlines() if len(line.strip()) >= SHORTEST_SECRET)}
-    return {text for one in plain for text in (*_escaped(one), *_encoded(one.encode()))}
+    return NUMBER.sub(shown, MAIL.sub(HIDDEN, without_secrets(text)))
 
 
 def _escaped(value: str) -> Iterable[str]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from airflow_fanout import codec
@@ -27,9 +27,6 @@ from airflow_fanout.sources.errors import BadSource, UnusableList
 from airflow_fanout.sources.http_list import HttpList
 from airflow_fanout.wire.adapter import BodyTooLarge
 from airflow_fanout.wire.body import charset_of, read_json
-
-if TYPE_CHECKING:
-    import requests
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +115,11 @@ class Asker:
         if response.status_code in last:
             return Answer(response.status_code, response.url, response.headers)
         if response.status_code not in PAGE_STATUSES:
-            return _refused(response, self._endpoint)
+            outcome = outcome_of_status(response)
+            addresses = map(urlsplit, (response.url, self._endpoint.base_url))
+            there, own = (f"{parts.scheme}://{parts.netloc}".lower() for parts in addresses)
+            elsewhere = "" if there == own else f". The page is at {there}, not at {own}: no credentials were sent there"
+            return _Failed(outcome, _words(outcome), elsewhere=elsewhere)
         try:
             answer = read_json(response.content, charset_of(response.headers.get("Content-Type")))
         except codec.NotJson as error:
@@ -160,17 +161,5 @@ class Asker:
         return kind(str(self._source), text)
 
 
-def _refused(response: requests.Response, endpoint: Endpoint) -> _Failed:
-    outcome = outcome_of_status(response)
-    there, own = (_origin(address) for address in (response.url, endpoint.base_url))
-    elsewhere = "" if there == own else f". The page is at {there}, not at {own}: no credentials were sent there"
-    return _Failed(outcome, _words(outcome), elsewhere=elsewhere)
-
-
 def _words(outcome: Outcome) -> str:
     return words_of(outcome.failure, kind=outcome.kind, status=outcome.status) if outcome.failure else outcome.kind
-
-
-def _origin(address: str) -> str:
-    parts = urlsplit(address)
-    return f"{parts.scheme}://{parts.netloc}".lower()

@@ -52,7 +52,11 @@ class Reading(Iterator[Json]):
         self._asker.close()
 
     def _read(self) -> Generator[Json]:
-        _check_query(self._source)
+        query = self._source.query
+        try:
+            codec.plain(dict(query))
+        except codec.NotJson as error:
+            raise BadSetting("query", sorted(map(str, query)), f"values that JSON can hold ({error})") from error
         try:
             for page in self._read_pages():
                 self._asker.now(f"taking in page {page.number}")
@@ -88,10 +92,3 @@ class Reading(Iterator[Json]):
             yield
         except NotPaged as error:
             raise UnusableList(str(self._source), f"page {self._walk.number}: {error}") from error
-
-
-def _check_query(source: HttpList) -> None:
-    try:
-        codec.plain(dict(source.query))
-    except codec.NotJson as error:
-        raise BadSetting("query", sorted(map(str, source.query)), f"values that JSON can hold ({error})") from error
