@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
+from airflow_fanout.api.audit import Paged
 from airflow_fanout.api.endpoint import Endpoint
-from airflow_fanout.api.page import Answer, End, FieldOrHeader, NotPaged, Page, Step
+from airflow_fanout.api.page import Answer, End, NotPaged, Page, Step
 from airflow_fanout.api.page_walk import PageWalk
 from airflow_fanout.api.paging import Cursor, NextLink, PageNumber, Pages
 
@@ -17,22 +17,12 @@ if TYPE_CHECKING:
 
 API = Endpoint(base_url="https://api.example.com")
 FIRST = Step("/calls", {"day": "2026-11-22"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Described:
-    """What says how pages are walked; a list of parameters is another one."""
-
-    pages: Pages | None = None
-    items: str | None = "items"
-    total: FieldOrHeader | None = None
-    max_pages: int = 100
-    max_empty_pages: int = 1
+PAGED = Paged(pages=None, items="items", total=None, max_pages=100, max_empty_pages=1)
 
 
 def walk(**described: object) -> PageWalk:
     """Return a walk at its beginning."""
-    return PageWalk(Described(**described), FIRST, API)  # type: ignore[arg-type] # the tests' own fields
+    return PageWalk(PAGED._replace(**described), FIRST, API)
 
 
 def answered(answer: Json, status: int = 200, **headers: str) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple
 
 from airflow_fanout import codec
 from airflow_fanout.api.page import FieldOrHeader, Header, NotPaged, Page, field_text
@@ -20,28 +20,21 @@ _RANGE = re.compile(r"(?:^|\s)(?:\d+-\d+|\*)/(\d+)$")
 MOST_DIGITS = 15
 
 
-class Paged(Protocol):
-    """What says how its pages are walked, and how far: an `HttpList`, for one."""
+class Paged(NamedTuple):
+    """How the pages of a list are walked, and how far.
 
-    @property
-    def pages(self) -> Pages | None:
-        """How the next page is found; `None` for one page."""
+    :param pages: how the next page is found; `None` for one page.
+    :param items: where a page's items stand; `None` if the answer is the items.
+    :param total: where the number of all items stands, if it does.
+    :param max_pages: how many pages may be asked for.
+    :param max_empty_pages: how many pages in a row may bring nothing new.
+    """
 
-    @property
-    def items(self) -> Path | None:
-        """Where a page's items stand; `None` if the answer is the items."""
-
-    @property
-    def total(self) -> FieldOrHeader | None:
-        """Where the number of all items stands, if it does."""
-
-    @property
-    def max_pages(self) -> int:
-        """How many pages may be asked for."""
-
-    @property
-    def max_empty_pages(self) -> int:
-        """How many pages in a row may bring nothing new."""
+    pages: Pages | None
+    items: Path | None
+    total: FieldOrHeader | None
+    max_pages: int
+    max_empty_pages: int
 
 
 class Audit:

@@ -29,6 +29,15 @@ class Prepared(NamedTuple):
     body: bytes | None
 
 
+class _Part(NamedTuple):
+    """A part of a request: the fields that it has, and what stands in it when they are filled in."""
+
+    name: str
+    fields: tuple[str, ...]
+    of: Fill
+    content_type: str | None = None
+
+
 class Compiled:
     """A request read once and checked against the fields that every parameter of the list has.
 
@@ -36,21 +45,17 @@ class Compiled:
     """
 
     def __init__(self, request: Request, known: tuple[str, ...]) -> None:
-        self._method = request.method
         path = Template(request.endpoint)
-        query = _Pairs("query", request.query)
+        query = _pairs("query", request.query)
+        self._method = request.method
         self._target = _target(path.filler(_segment), query)
-        self._body: _JsonBody | _Pairs | _NoBody
-        if request.form is not None:
-            self._body = _Pairs("form", request.form)
-        else:
-            self._body = _NoBody() if request.json is None else _JsonBody(request.json)
-        self._headers = _Headers(request.headers, self._body.content_type)
+        body = _body(request)
+        headers = _headers(request.headers, body.content_type)
         check_fields("endpoint", path.fields, known)
-        for part in (query, self._headers, self._body):
+        for part in (query, headers, body):
             check_fields(part.name, part.fields, known)
-        is_same = not (self._headers.fields or self._body.fields)
-        self._always = (self._headers.of({}), self._body.of({})) if is_same else None
+        self._headers, self._body = headers.of, body.of
+        self._always = None if headers.fields or body.fields else (headers.of({}), body.of({}))
         # What comes from the author; all else in a target is percent-encoded.
         self.literals = path.literals
 
@@ -67,40 +72,31 @@ class Compiled:
         :raises ValueError: when the parameter's value can't stand where the request puts it.
         """
         values = parameter.fields(value)
-        headers, body = self._always or (self._headers.of(values), self._body.of(values))
+        headers, body = self._always or (self._headers(values), self._body(values))
         return self._target(values), headers, body
 
 
-class _Pairs:
-    """Names and values as a query string and a form have them (application/x-www-form-urlencoded)."""
+def _pairs(part: str, pairs: Mapping[str, Json]) -> _Part:
+    """Return names and values as a query string and a form have them (application/x-www-form-urlencoded)."""
+    trees = [(f"{quote_plus(name)}=", Tree(value)) for name, value in pairs.items()]
+    fields = tuple(field for _, tree in trees for field in tree.fields)
+    pieces = [_piece(prefix, tree) for prefix, tree in trees]
 
-    content_type: str | None = "application/x-www-form-urlencoded"
+    def written(values: Mapping[str, Json]) -> str:
+        return "&".join(filter(None, [piece(values) for piece in pieces]))
 
-    def __init__(self, part: str, pairs: Mapping[str, Json]) -> None:
-        self.name = part
-        trees = [(f"{quote_plus(name)}=", Tree(value)) for name, value in pairs.items()]
-        self.fields = tuple(field for _, tree in trees for field in tree.fields)
-        self._pieces: list[Fill] = [_piece(prefix, tree) for prefix, tree in trees]
-        self._always = None if self.fields else self._written({})
-
-    def text(self, values: Mapping[str, Json]) -> str:
-        """Return the pairs as text."""
-        return self._written(values) if self._always is None else self._always
-
-    def _written(self, values: Mapping[str, Json]) -> str:
-        return "&".join(filter(None, [piece(values) for piece in self._pieces]))
-
-    def of(self, values: Mapping[str, Json]) -> bytes:
-        """Return the pairs as a body."""
-        return self.text(values).encode()
+    if fields:
+        return _Part(part, fields, written)
+    always = written({})
+    return _Part(part, fields, lambda _values: always)
 
 
-def _target(path: Callable[[Mapping[str, Json]], str], query: _Pairs) -> Callable[[Mapping[str, Json]], str]:
-    if not (query.fields or query.text({})):
+def _target(path: Callable[[Mapping[str, Json]], str], query: _Part) -> Callable[[Mapping[str, Json]], str]:
+    if not (query.fields or query.of({})):
         return path
 
     def written(values: Mapping[str, Json]) -> str:
-        before, after = path(values), query.text(values)
+        before, after = path(values), query.of(values)
         return f"{before}{'&' if '?' in before else '?'}{after}" if after else before
 
     return written
@@ -121,50 +117,27 @@ def _piece(prefix: str, tree: Tree) -> Fill:
     return lambda _values: text
 
 
-class _JsonBody:
-    """A JSON body."""
-
-    name = "json"
-    content_type: str | None = "application/json"
-
-    def __init__(self, value: Json) -> None:
-        tree = Tree(value)
-        self.fields = tree.fields
-        self._tree = tree
-        self._always = None if tree.fields else codec.encode(value)
-
-    def of(self, values: Mapping[str, Json]) -> bytes:
-        """Return the body."""
-        return codec.encode(self._tree.fill(values)) if self._always is None else self._always
+def _body(request: Request) -> _Part:
+    if request.form is not None:
+        form = _pairs("form", request.form)
+        return _Part("form", form.fields, lambda values: form.of(values).encode(), "application/x-www-form-urlencoded")
+    if request.json is None:
+        return _Part("json", (), lambda _values: None)
+    tree = Tree(request.json)
+    if tree.fields:
+        return _Part("json", tree.fields, lambda values: codec.encode(tree.fill(values)), "application/json")
+    always = codec.encode(request.json)
+    return _Part("json", (), lambda _values: always, "application/json")
 
 
-class _NoBody:
-    """No body."""
-
-    name = "json"
-    content_type: str | None = None
-    fields = ()
-
-    def of(self, _values: Mapping[str, Json]) -> None:
-        """Return that there is none."""
-
-
-class _Headers:
-    """The request's own headers, and the type of its body unless they say it."""
-
-    name = "headers"
-
-    def __init__(self, headers: Mapping[str, str], content_type: str | None) -> None:
-        says_type = any(name.lower() == "content-type" for name in headers)
-        typed = {} if content_type is None or says_type else {"Content-Type": content_type}
-        tree = Tree({**headers, **typed})
-        self.fields = tree.fields
-        self._tree = tree
-        self._always = None if tree.fields else _safe_headers(tree.fill({}))
-
-    def of(self, values: Mapping[str, Json]) -> Mapping[str, str]:
-        """Return the headers."""
-        return _safe_headers(self._tree.fill(values)) if self._always is None else self._always
+def _headers(headers: Mapping[str, str], content_type: str | None) -> _Part:
+    """Return the request's own headers, and the type of its body unless they say it."""
+    says_type = any(name.lower() == "content-type" for name in headers)
+    tree = Tree({**headers, **({} if content_type is None or says_type else {"Content-Type": content_type})})
+    if tree.fields:
+        return _Part("headers", tree.fields, lambda values: _safe_headers(tree.fill(values)))
+    always = _safe_headers(tree.fill({}))
+    return _Part("headers", (), lambda _values: always)
 
 
 def _segment(value: Json) -> str:
@@ -182,7 +155,7 @@ def _encoded(sign: re.Match[str]) -> str:
     return _ENCODED[sign[0]]
 
 
-def _safe_headers(headers: dict[str, Json]) -> dict[str, str]:
+def _safe_headers(headers: Mapping[str, Json]) -> dict[str, str]:
     safe = {name: text_of(value) for name, value in headers.items() if value is not None}
     for name, text in safe.items():
         if any(sign in text for sign in "\r\n\0"):

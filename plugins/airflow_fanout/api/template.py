@@ -75,16 +75,13 @@ Fill = Callable[[Mapping[str, Json]], Json]
 class Tree:
     """A JSON value whose strings are templates; a string that is one field keeps the value's own type.
 
-    It is read once: what has no field in it isn't looked at again.
+    It is read once: what has no field in it isn't looked at again. `fill` returns the value with every field replaced;
+    it is not to be changed.
     """
 
     def __init__(self, value: Json) -> None:
         self.fields = tuple(name for template in _templates(value) for name in template.fields)
-        self._fill = _filler(value)
-
-    def fill(self, values: Mapping[str, Json]) -> Json:
-        """Return the value with every field replaced; it is not to be changed."""
-        return self._fill(values)
+        self.fill = _filler(value)
 
 
 def _templates(value: Json) -> list[Template]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from airflow_fanout import codec
+from airflow_fanout.api.audit import Paged
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.page import End, NotPaged, Page, Step
 from airflow_fanout.api.page_walk import PageWalk
@@ -35,7 +36,8 @@ class Reading(Iterator[Json]):
         self.ended: str | None = None
         self._source = source
         self._asker = Asker(source, endpoint, sleep)
-        self._walk = PageWalk(source, Step(source.endpoint, source.query), endpoint, names)
+        paged = Paged(source.pages, source.items, source.total, source.max_pages, source.max_empty_pages)
+        self._walk = PageWalk(paged, Step(source.endpoint, source.query), endpoint, names)
         self._iterator = self._read()
 
     def __next__(self) -> Json:
