@@ -17,16 +17,12 @@ OUR_FAILURES = frozenset({"NotJson", "EngineEnded", "ForkRefused", "AsyncioRefus
 PAUSE = "; the API asked us to wait"
 
 
-def status_line(status: int | None) -> str:
-    """Return a status with its own phrase (RFC 9110, section 15), whatever the server has written there."""
-    return f"HTTP {status} {responses.get(status or 0, '')}".rstrip()
-
-
 def words_of(failure: Failure, *, kind: Kind, status: int | None, parameter: Json = None) -> str:
     """Return a failure's message for a log or an alert, with the parameter's values masked."""
     if kind is Kind.HTTP_ERROR:
         _, pause, rest = failure.message.partition(PAUSE)
-        return status_line(status) + pause + rest
+        # A status has its own phrase (RFC 9110, section 15), whatever the server has written there.
+        return f"HTTP {status} {responses.get(status or 0, '')}".rstrip() + pause + rest
     if kind is Kind.ERROR and failure.where and failure.type not in OUR_FAILURES:
         return f"at {failure.where} (the journal has its text)"
     return scrub(failure.message, parameter)

@@ -51,17 +51,20 @@ def read_json(body: bytes, charset: str | None = None) -> Json:
 
     :raises NotJson: when there is none, with the reason.
     """
+    problem = None
     if charset is None:
         try:
             return codec.decode(body)
         except codec.NotJson as error:
-            name = _marked(body) or _guessed(body)
-            if name is None:
-                raise codec.NotJson(reason(body, str(error))) from error
-            return _decoded(body, name)
+            problem = error
+    marked = next((name for mark, name in _MARKS if body.startswith(mark)), None)
+    guessed = next((name for zeros, name in _ZEROS if zeros.match(body)), None)
     # Without a mark, these don't say which of two bytes comes first.
-    is_vague = charset.lower() in ("utf-16", "utf16", "utf-32", "utf32")
-    return _decoded(body, _marked(body) or (is_vague and _guessed(body)) or charset)
+    is_vague = charset is None or charset.lower() in ("utf-16", "utf16", "utf-32", "utf32")
+    name = marked or (guessed if is_vague else None) or charset
+    if name is None:
+        raise codec.NotJson(reason(body, str(problem))) from problem
+    return _decoded(body, name)
 
 
 def _decoded(body: bytes, charset: str) -> Json:
@@ -75,14 +78,6 @@ def _decoded(body: bytes, charset: str) -> Json:
         return codec.decode(text)
     except codec.NotJson as error:
         raise codec.NotJson(f"{reason(text, str(error))} (read as {charset[:40]})") from error
-
-
-def _marked(body: bytes) -> str | None:
-    return next((name for mark, name in _MARKS if body.startswith(mark)), None)
-
-
-def _guessed(body: bytes) -> str | None:
-    return next((name for zeros, name in _ZEROS if zeros.match(body)), None)
 
 
 def reason(body: bytes, problem: str) -> str:

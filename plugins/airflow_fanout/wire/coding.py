@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from typing import Protocol
 
 # What every way to the API says that it takes: the same answers come on all of them.
 ACCEPTED = "gzip, deflate"
@@ -21,19 +20,6 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 class BadCoding(ValueError):
     """A body that isn't what its `Content-Encoding` says; the message names it."""
-
-
-class Stage(Protocol):
-    """Takes one coding away."""
-
-    def pieces(self, data: bytes) -> Iterator[bytes]:
-        """Yield what becomes of the next bytes."""
-        ...
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the body may end here."""
-        ...
 
 
 class Gzip:
@@ -108,7 +94,9 @@ class Deflate:
                 yield piece
 
 
-_STAGES: dict[str, type[Gzip] | type[Deflate]] = {"gzip": Gzip, "x-gzip": Gzip, "deflate": Deflate}
+# What takes one coding away.
+Stage = Gzip | Deflate
+_STAGES: dict[str, type[Stage]] = {"gzip": Gzip, "x-gzip": Gzip, "deflate": Deflate}
 
 
 def codings_of(text: str) -> list[str]:

@@ -10,7 +10,7 @@ from typing import IO, Any
 from urllib3.exceptions import InvalidHeader
 
 from airflow_fanout.wire.chunks import ChunkReader
-from airflow_fanout.wire.framing import BODYLESS, Framing, framing_of, is_readable, transfer_codings
+from airflow_fanout.wire.framing import BODYLESS, framing_of, is_readable, transfer_codings
 from airflow_fanout.wire.head import check_number, message_of, one_location, pairs_of, receive_head
 
 PIECE = 1 << 16
@@ -36,12 +36,13 @@ class Received:
         self._sock: socket | None = sock
         self._file: IO[bytes] | None = sock.makefile("rb")
         self._method = method
-        self._framing = Framing(0, chunked=False, closes=True)
         self._left: int | None = 0
         self._chunks: ChunkReader | None = None
         self.status = 0
         self.reason = ""
         self.version = 11
+        # How long the body is, in bytes; `None` if that shows at its end only.
+        self.length: int | None = 0
         self.will_close = True
         self.msg = HTTPMessage()
 
@@ -49,11 +50,6 @@ class Received:
     def wire_bytes(self) -> int:
         """How much of a body in chunks has come, in bytes, with what delimits the chunks."""
         return self._chunks.size if self._chunks else 0
-
-    @property
-    def length(self) -> int | None:
-        """How long the body is, in bytes; `None` if that shows at its end only."""
-        return self._framing.length
 
     def begin(self) -> None:
         """Read the head of the final answer.
@@ -67,19 +63,19 @@ class Received:
         version, self.status = lines[0][:8].decode("latin-1"), int(lines[0][9:12])
         pairs = pairs_of(lines)
         one_location(pairs)
-        self._framing = framing_of(self._method, version, self.status, pairs)
+        framing = framing_of(self._method, version, self.status, pairs)
         check_number(lines)
-        if self._framing.length is None and not is_readable(transfer_codings(pairs)):
+        if framing.length is None and not is_readable(transfer_codings(pairs)):
             raise InvalidHeader("Unsolicited Transfer-Encoding found")
         self.version = 10 if version == "HTTP/1.0" else 11
         self.reason = lines[0][12:].decode("latin-1").strip()
-        self.will_close = self._framing.closes
+        self.will_close = framing.closes
         self.msg = message_of(pairs)
         if self.status in BODYLESS and "," in ",".join(self.msg.get_all("Content-Length", [])):
             # It delimits nothing here, and urllib3 refuses an answer whose lengths contradict each other.
             del self.msg["Content-Length"]
-        self._left = self._framing.length
-        if self._framing.chunked:
+        self.length = self._left = framing.length
+        if framing.chunked:
             self._chunks = ChunkReader(self._file)
 
     def read(self, amt: int | None = None) -> bytes:
