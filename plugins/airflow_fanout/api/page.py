@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
-from urllib.parse import urldefrag, urlencode, urljoin
+from urllib.parse import urldefrag, urljoin
 
 import msgspec
 
-from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.links import Link, parse
 from airflow_fanout.api.result import Part, PartMissing, Path, check_path, named, shown
 from airflow_fanout.api.template import text_of
@@ -54,11 +53,6 @@ class Step(NamedTuple):
 
     target: str
     query: Query
-
-    def address(self, endpoint: Endpoint) -> str:
-        """Return the whole address, which tells one page from another."""
-        address, pairs = endpoint.url(self.target), urlencode(pairs_of(self.query))
-        return f"{address}{'&' if '?' in address else '?'}{pairs}" if pairs else address
 
 
 def pairs_of(query: Query) -> list[tuple[str, str]]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Collection, Sequence
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from airflow_fanout.api.audit import Audit, Paged
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.links import parse
-from airflow_fanout.api.page import Answer, End, NotPaged, Page, Step
+from airflow_fanout.api.page import Answer, End, NotPaged, Page, Step, pairs_of
 from airflow_fanout.api.paging import PageNumber
 from airflow_fanout.api.result import Part, PartMissing, shown
 from airflow_fanout.codec import Json
@@ -78,7 +78,9 @@ class PageWalk:
     def _ask(self, step: Step) -> Step:
         self._step = step
         self.number += 1
-        self._audit.ask(self.number, step.address(self._endpoint))
+        # The whole address tells one page from another.
+        address, pairs = self._endpoint.url(step.target), urlencode(pairs_of(step.query))
+        self._audit.ask(self.number, f"{address}{'&' if '?' in address else '?'}{pairs}" if pairs else address)
         return step
 
     def _end(self, end: End, *, read: int) -> End:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import dataclass
 from http.client import HTTPMessage, IncompleteRead
 from socket import socket
 from typing import IO, Any
@@ -16,11 +17,11 @@ from airflow_fanout.wire.head import check_number, message_of, one_location, pai
 PIECE = 1 << 16
 
 
+@dataclass
 class Line:
     """What is known of a connection: `is_soiled` once it has brought something that nobody has asked for."""
 
-    def __init__(self) -> None:
-        self.is_soiled = False
+    is_soiled: bool = False
 
 
 class Received:
