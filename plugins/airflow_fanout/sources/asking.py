@@ -118,8 +118,8 @@ class Asker:
             outcome = outcome_of_status(response)
             addresses = map(urlsplit, (response.url, self._endpoint.base_url))
             there, own = (f"{parts.scheme}://{parts.netloc}".lower() for parts in addresses)
-            elsewhere = "" if there == own else f". The page is at {there}, not at {own}: no credentials were sent there"
-            return _Failed(outcome, _words(outcome), elsewhere=elsewhere)
+            elsewhere = f". The page is at {there}, not at {own}: no credentials were sent there"
+            return _Failed(outcome, _words(outcome), elsewhere="" if there == own else elsewhere)
         try:
             answer = read_json(response.content, charset_of(response.headers.get("Content-Type")))
         except codec.NotJson as error:
