@@ -137,9 +137,3 @@ def _check_header(line: bytes) -> None:
         raise InvalidHeader("Carriage return found in header")
     if b":" not in line:
         raise InvalidHeader("Header without colon")
-
-
-def one_location(pairs: list[tuple[str, str]]) -> None:
-    """Raise `InvalidHeader` if an answer leads to several addresses."""
-    if len({text for name, text in pairs if name.lower() == "location" and text}) > 1:
-        raise InvalidHeader("Multiple Location headers")

@@ -12,7 +12,7 @@ from urllib3.exceptions import InvalidHeader
 
 from airflow_fanout.wire.chunks import ChunkReader
 from airflow_fanout.wire.framing import BODYLESS, framing_of, is_readable, transfer_codings
-from airflow_fanout.wire.head import check_number, message_of, one_location, pairs_of, receive_head
+from airflow_fanout.wire.head import check_number, message_of, pairs_of, receive_head
 
 PIECE = 1 << 16
 
@@ -63,7 +63,8 @@ class Received:
         lines = receive_head(self._file)
         version, self.status = lines[0][:8].decode("latin-1"), int(lines[0][9:12])
         pairs = pairs_of(lines)
-        one_location(pairs)
+        if len({text for name, text in pairs if name.lower() == "location" and text}) > 1:
+            raise InvalidHeader("Multiple Location headers")
         framing = framing_of(self._method, version, self.status, pairs)
         check_number(lines)
         if framing.length is None and not is_readable(transfer_codings(pairs)):
