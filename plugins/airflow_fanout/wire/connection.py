@@ -102,8 +102,9 @@ def make_careful(manager: PoolManager) -> None:
     if manager.pool_classes_by_scheme == pool_classes_by_scheme:
         manager.pool_classes_by_scheme = dict(POOLS)
         return
-    pools: dict[str, Any] = {}
-    for scheme, pool in manager.pool_classes_by_scheme.items():
+    # A copy: these are the pools of all such managers.
+    pools: dict[str, Any] = dict(manager.pool_classes_by_scheme)
+    for scheme, pool in pools.items():
         beside = type(pool.ConnectionCls.__name__, (Careful, pool.ConnectionCls), {})
         pools[scheme] = type(pool.__name__, (pool,), {"ConnectionCls": beside, "QueueCls": OpenFirst})
     manager.pool_classes_by_scheme = pools
