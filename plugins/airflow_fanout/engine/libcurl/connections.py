@@ -39,7 +39,7 @@ class Connection(socket):
         super().__init__(fileno=number)
         self.number = number
         # How many bytes wait, as FIONREAD writes it: with a buffer, the call takes half of the time.
-        self._waiting = array("i", [0])
+        self.unread = array("i", [0])
         self.is_new = True
         self.is_soiled = False
         self.is_one_by_one = False
@@ -52,8 +52,8 @@ class Connection(socket):
 
     def waiting(self) -> int:
         """Return how many bytes have come that libcurl hasn't read."""
-        ioctl(self.number, FIONREAD, self._waiting)
-        return self._waiting[0]
+        ioctl(self.number, FIONREAD, self.unread)
+        return self.unread[0]
 
     def received(self) -> int:
         """Return how many bytes have come, with the connection's end as one; 0 if the kernel doesn't count them."""
@@ -83,6 +83,7 @@ class Connections:
 
     def __init__(self) -> None:
         self.in_use: dict[Ends, Connection] = {}
+        self._unread = array("i", [0])
         # Opened, and perhaps not connected yet.
         self._opened: set[int] = set()
         self._by_number: dict[int, Connection] = {}
@@ -130,7 +131,9 @@ class Connections:
     def may_send(self, *ends: *Ends) -> int:
         """Return whether a request may be sent on a connection without TLS, as libcurl wants to know it."""
         try:
-            return ABORT if self.in_use[ends].waiting() else OK
+            ioctl(self.in_use[ends].number, FIONREAD, self._unread)
+            # PREREQFUNC_OK is 0.
+            return self._unread[0] and ABORT
         except (KeyError, OSError):
             return self._may_send(ends)
 
