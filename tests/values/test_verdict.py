@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_fanout.codec import Json
@@ -101,6 +101,7 @@ def test_an_empty_list_is_good() -> None:
 
 
 @given(st.lists(st.sampled_from([OK, NULL, BROKEN]), max_size=200), st.integers(0, 200), st.booleans())
+@example([OK] * 5 + [BROKEN], 5, False)
 def test_the_coverage_is_what_is_judged(outcomes: list[Outcome], needed: int, allowed: bool) -> None:
     """Where the share that is shown is at least the one that is demanded, the run passes, and only there."""
     counted = tally(outcomes)

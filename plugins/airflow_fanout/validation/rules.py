@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -39,11 +40,11 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
         It is never rounded up to `min_coverage`: where it is at least that, the outcomes are accepted, and only there.
         """
-        return self.good(tally) / tally.total if tally.total else 1.0
+        return share_of(self.good(tally), tally.total) if tally.total else 1.0
 
     def accept(self, tally: Tally) -> bool:
         """Return whether enough of the outcomes are good."""
-        return self.good(tally) >= part_of(tally.total, self.min_coverage)
+        return self.coverage(tally) >= self.min_coverage
 
     def refused(self, tally: Tally) -> dict[Cause, int]:
         """Return the causes that are no part of a good report, with their counts, the most frequent first."""
@@ -63,9 +64,12 @@ def to_kinds(names: Sequence[str]) -> frozenset[Kind]:
         raise BadSetting("allow", tuple(names), f"kinds of outcome: {', '.join(Kind)}") from None
 
 
-def part_of(total: int | Fraction, share: float) -> Fraction:
-    """Return a share of a number, exactly, with the share taken as it is written.
+def share_of(part: int | Fraction, total: int | Fraction) -> float:
+    """Return what share of a number a part of it is, as the nearest float; infinity of nothing.
 
-    999,999 of 1,000,000 must not round up to all of them, and 9 of 10 are 0.9, which floats don't say.
+    That is also how Python reads what an author writes: 9 of 10 are `0.9`, 5 of 6 are `5 / 6`, and 999,999 of 1,000,000
+    are no `1.0`.
     """
-    return total * Fraction(str(share))
+    if not total:
+        return math.inf if part else 0.0
+    return float(Fraction(part) / total)

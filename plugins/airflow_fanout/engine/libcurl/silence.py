@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pycurl
 
-from airflow_fanout.engine.libcurl.transfer import Transfer
+if TYPE_CHECKING:
+    from airflow_fanout.engine.libcurl.transfer import Transfer
 
 # It is noticed within a tenth of the time that it may last, and looked for no more often than this.
 _SHARE = 0.1

@@ -9,7 +9,7 @@ from airflow_fanout.model.settings import check_at_least, check_share, check_who
 from airflow_fanout.staging.history import MOST_RUNS, GoodRun, History
 from airflow_fanout.validation.checks.check import Check
 from airflow_fanout.validation.checks.running import CheckContext, RunningCheck
-from airflow_fanout.validation.rules import part_of
+from airflow_fanout.validation.rules import share_of
 
 
 class Drift(Check, frozen=True, kw_only=True):
@@ -61,7 +61,7 @@ class _DriftWatch(RunningCheck):
             return None
         found = []
         rows = Fraction(median(run.rows for run in past))
-        if abs(now.rows - rows) > part_of(rows, self._check.rows):
+        if share_of(abs(now.rows - rows), rows) > self._check.rows:
             found.append(f"{now.rows:,} rows, usually {float(rows):,.0f}")
         nulls = median(run.null_share for run in past)
         # Rounded, since a difference of floats is a little beside the one that is meant.

@@ -7,7 +7,7 @@ from airflow_fanout.model.settings import check_share
 from airflow_fanout.staging.history import GoodRun
 from airflow_fanout.validation.checks.check import Check
 from airflow_fanout.validation.checks.running import CheckContext, RunningCheck, Samples
-from airflow_fanout.validation.rules import part_of
+from airflow_fanout.validation.rules import share_of
 
 
 class MaxEmpty(Check, frozen=True):
@@ -41,7 +41,7 @@ class _EmptyWatch(RunningCheck):
             self._found.add(record)
 
     def problem(self, now: GoodRun) -> str | None:  # noqa: ARG002 - other checks compare
-        if self._found.count <= part_of(self._good, self._share):
+        if share_of(self._found.count, self._good) <= self._share:
             return None
         return (
             f"{self._found.count:,} of {self._good:,} results are empty, "
