@@ -9,7 +9,7 @@ import pytest
 from airflow_fanout.alerts.message import Pages
 from airflow_fanout.alerts.recovered import recovered
 from airflow_fanout.staging.folder import FolderStore
-from airflow_fanout.staging.open_failures import OpenFailure, OpenFailures, Run
+from airflow_fanout.staging.open_failures import OpenFailure, OpenFailures, ReportRun
 from tests.staging.places import path_of
 
 DAY = timedelta(days=1)
@@ -27,10 +27,12 @@ def failure(days: int = 0, *, made_by: str = "scheduled", name: str | None = Non
     )
 
 
-def run(days: int, *, made_by: str = "scheduled", started: datetime | None = None) -> Run:
+def run(days: int, *, made_by: str = "scheduled", started: datetime | None = None) -> ReportRun:
     """Return a good run so many days after the first, begun at the midnight after its day."""
     as_of = FIRST + days * DAY
-    return Run(run_id=f"{made_by}__{as_of.isoformat()}", as_of=as_of, made_by=made_by, started=started or as_of + DAY)
+    return ReportRun(
+        run_id=f"{made_by}__{as_of.isoformat()}", as_of=as_of, made_by=made_by, started=started or as_of + DAY
+    )
 
 
 @pytest.fixture
@@ -65,12 +67,12 @@ def test_a_cleared_run_ends_its_own_failure(failures: OpenFailures) -> None:
     ids=["an earlier day", "a backfill's", "a day of the same backfill", "by hand", "one that ran beside it"],
 )
 def test_a_run_that_says_nothing_of_it_leaves_a_failure_open(
-    failures: OpenFailures, left: OpenFailure, good: Run
+    failures: OpenFailures, left: OpenFailure, good: ReportRun
 ) -> None:
     """Only a later run of the same kind, begun after the failure, shows that the trouble is over."""
     failures.add(left)
     assert failures.end(good) == []
-    assert failures.end(Run(run_id=left.run_id, as_of=left.as_of, made_by=left.made_by, started=FIRST)) == [left]
+    assert failures.end(ReportRun(run_id=left.run_id, as_of=left.as_of, made_by=left.made_by, started=FIRST)) == [left]
 
 
 def test_the_first_failure_of_a_run_counts(failures: OpenFailures) -> None:

@@ -10,7 +10,7 @@ from airflow_fanout.control.breaker import (
     CircuitBreaker,
     OutageDetector,
     OutageEnd,
-    Tripped,
+    Trip,
     is_down,
 )
 from airflow_fanout.model.outcome import Kind, Outcome
@@ -26,7 +26,7 @@ def status(code: int) -> Outcome:
     return Outcome(Kind.HTTP_ERROR, status=code)
 
 
-def tripped(fuse: CircuitBreaker, *outcomes: Outcome) -> Tripped | None:
+def tripped(fuse: CircuitBreaker, *outcomes: Outcome) -> Trip | None:
     """Count outcomes; return what the first of them that trips says."""
     return next((found for outcome in outcomes if (found := fuse.add(outcome))), None)
 
@@ -80,24 +80,24 @@ def test_wrong_credentials_cost_the_canary() -> None:
     """When all of the canary fail, the run is stopped with the number, the status, and no hope of another time."""
     fuse = CircuitBreaker(Breaker(canary=50))
     assert tripped(fuse, *[UNAUTHORIZED] * 49) is None
-    assert fuse.add(UNAUTHORIZED) == Tripped(50, 50, Kind.HTTP_ERROR, 401, 50, transient=False)
+    assert fuse.add(UNAUTHORIZED) == Trip(50, 50, Kind.HTTP_ERROR, 401, 50, transient=False)
 
 
 def test_the_most_frequent_cause_is_named() -> None:
     """Of several causes the most frequent one is told; all failures count."""
     fuse = CircuitBreaker(Breaker(canary=10))
     found = tripped(fuse, *[OK] * 2, *[status(500)] * 3, *[UNAUTHORIZED] * 4, Outcome(Kind.INVALID))
-    assert found == Tripped(10, 8, Kind.HTTP_ERROR, 401, 4, transient=False)
+    assert found == Trip(10, 8, Kind.HTTP_ERROR, 401, 4, transient=False)
 
 
 def test_after_the_canary_the_share_counts_from_the_sample_on() -> None:
     """Between canary and sample nothing trips; from the sample on, the first outcome beyond the share does."""
     fuse = CircuitBreaker(Breaker(canary=10, min_sample=100, max_failures=0.5))
     assert tripped(fuse, *[OK] * 10, *[UNAUTHORIZED] * 89) is None
-    assert fuse.add(OK) == Tripped(100, 89, Kind.HTTP_ERROR, 401, 89, transient=False)
+    assert fuse.add(OK) == Trip(100, 89, Kind.HTTP_ERROR, 401, 89, transient=False)
     late = CircuitBreaker(Breaker(canary=0, min_sample=100, max_failures=0.5))
     assert tripped(late, *[OK] * 100, *[UNAUTHORIZED] * 100) is None
-    assert late.add(UNAUTHORIZED) == Tripped(201, 101, Kind.HTTP_ERROR, 401, 101, transient=False)
+    assert late.add(UNAUTHORIZED) == Trip(201, 101, Kind.HTTP_ERROR, 401, 101, transient=False)
 
 
 @pytest.mark.parametrize(("max_failures", "trips"), [(0.0, True), (0.19, True), (0.2, False), (1.0, False)])

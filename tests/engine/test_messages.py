@@ -9,7 +9,7 @@ import pytest
 
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.codec import NotJson
-from airflow_fanout.control.breaker import Tripped
+from airflow_fanout.control.breaker import Trip
 from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.joint_end import badness, together
 from airflow_fanout.launch.messages import (
@@ -46,7 +46,7 @@ STATE = Progress(total=3)
 REASONS = (
     Overtaken(),
     StartupFailed(3, Cause.CREDENTIALS, "HTTP 401"),
-    BreakerTripped(Tripped(50, 40, Kind.HTTP_ERROR, 404, 30, transient=False)),
+    BreakerTripped(Trip(50, 40, Kind.HTTP_ERROR, 404, 30, transient=False)),
     LongOutage(60.0, "connection error"),
     LongPause(3600.0),
     Stopped(),
@@ -140,11 +140,11 @@ def test_the_worst_end_is_told() -> None:
         ),
         (
             [
-                BreakerTripped(Tripped(50, 40, Kind.HTTP_ERROR, 404, 30, transient=False)),
-                BreakerTripped(Tripped(20, 10, Kind.TIMEOUT, None, 5, transient=True)),
-                BreakerTripped(Tripped(4, 3, Kind.HTTP_ERROR, 404, 2, transient=False)),
+                BreakerTripped(Trip(50, 40, Kind.HTTP_ERROR, 404, 30, transient=False)),
+                BreakerTripped(Trip(20, 10, Kind.TIMEOUT, None, 5, transient=True)),
+                BreakerTripped(Trip(4, 3, Kind.HTTP_ERROR, 404, 2, transient=False)),
             ],
-            BreakerTripped(Tripped(74, 53, Kind.HTTP_ERROR, 404, 32, transient=False)),
+            BreakerTripped(Trip(74, 53, Kind.HTTP_ERROR, 404, 32, transient=False)),
         ),
     ],
     ids=lambda value: type(value).__name__,

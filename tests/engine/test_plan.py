@@ -12,7 +12,7 @@ from airflow_fanout.errors import BadSetting
 from airflow_fanout.launch.errors import FunctionMisfits, TooFewFiles
 from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.loaded_code import LoadedCode
-from airflow_fanout.launch.plan import Part, plan
+from airflow_fanout.launch.plan import Shard, plan
 from airflow_fanout.model.settings import FetchSettings
 from airflow_fanout.staging.frozen import read_manifest
 from tests.engine.harness import NOWHERE, frozen
@@ -30,13 +30,13 @@ def by_phone(session: Any, phone: str) -> Any:
     return session.get(f"/calls/{phone}").json()
 
 
-def whole(folder: Path, count: int = 3) -> Part:
+def whole(folder: Path, count: int = 3) -> Shard:
     """Return all of a list of so many parameters."""
     directory = frozen(folder, (f"1202555{index:04d}" for index in range(count)), ("tel",))
-    return Part.of(directory, read_manifest(directory), None)
+    return Shard.of(directory, read_manifest(directory), None)
 
 
-def planned(part: Part, request: Any = CALLS, *, refetch: bool = False, **settings: Any) -> Job:
+def planned(part: Shard, request: Any = CALLS, *, refetch: bool = False, **settings: Any) -> Job:
     """Return the job for a part."""
     code = LoadedCode(path=("/code",), digests={"report": "ab"})
     return plan(part, request, endpoint=NOWHERE, settings=FetchSettings(**settings), code=code, refetch=refetch)
@@ -61,7 +61,7 @@ def test_a_function_travels_packed(tmp_path: Path) -> None:
 def test_a_shard_is_its_own_range(tmp_path: Path) -> None:
     """An element of extract's output names it; the list's other parameters aren't fetched."""
     part = whole(tmp_path)
-    shard = Part.of(part.directory, part.manifest, {"shard": 1, "start": 1, "stop": 3})
+    shard = Shard.of(part.directory, part.manifest, {"shard": 1, "start": 1, "stop": 3})
     job = planned(shard)
     assert (job.shard, job.indexes) == (1, range(1, 3))
 
@@ -70,7 +70,7 @@ def test_a_list_that_is_cut_needs_a_shard(tmp_path: Path) -> None:
     """One task must not fetch all shards into the journal of the first."""
     part = whole(tmp_path)
     with pytest.raises(BadSetting, match="2 shards"):
-        Part.of(part.directory, replace(part.manifest, shards=2), None)
+        Shard.of(part.directory, replace(part.manifest, shards=2), None)
 
 
 def test_an_unknown_field_is_found_before_a_request_is_sent(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import gevent
 import pytest
 
-from airflow_fanout.control.breaker import FIRST_FAILURES, Tripped
+from airflow_fanout.control.breaker import FIRST_FAILURES, Trip
 from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.pool import Pool
@@ -407,7 +407,7 @@ def test_canary_that_fails_ends_the_pool(count: int) -> None:
 
 def tripped(failed: int, status: int, *, transient: bool) -> BreakerTripped:
     """Return how a pool stops whose first parameters have all failed with a status."""
-    return BreakerTripped(Tripped(failed, failed, Kind.HTTP_ERROR, status, failed, transient))
+    return BreakerTripped(Trip(failed, failed, Kind.HTTP_ERROR, status, failed, transient))
 
 
 def test_refused_credentials_end_the_pool_after_three_requests() -> None:

@@ -13,7 +13,7 @@ import pytest
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request
 from airflow_fanout.api.session import FanoutSession
-from airflow_fanout.control.breaker import Tripped
+from airflow_fanout.control.breaker import Trip
 from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.pump import Pump
@@ -259,7 +259,7 @@ def test_canary_that_fails_ends_the_pump() -> None:
     with Server(lambda *_: answer(b"", "404 Not Found")) as server:
         found = Pumped(server, concurrency=100, breaker=Breaker(canary=30)).run()
     assert len(server.seen) == len(found.records) == 30
-    finding = Tripped(sample=30, failed=30, cause=Kind.HTTP_ERROR, status=404, of_cause=30, transient=False)
+    finding = Trip(sample=30, failed=30, cause=Kind.HTTP_ERROR, status=404, of_cause=30, transient=False)
     assert found.pump.stop_reason == BreakerTripped(finding)
 
 

@@ -18,7 +18,7 @@ from airflow_fanout.launch.engines import Engines
 from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.loaded_code import LoadedCode
 from airflow_fanout.launch.messages import Ended, Failed
-from airflow_fanout.launch.plan import Part, plan
+from airflow_fanout.launch.plan import Shard, plan
 from airflow_fanout.model.progress import Progress
 from airflow_fanout.model.settings import FetchSettings
 from airflow_fanout.mongo.documents import Shape, encoded, parameter_and_result
@@ -52,13 +52,13 @@ def fetched(job: Job) -> Progress:
         return progress_at_end(last, engines)
 
 
-def judged(part: Part) -> Judgement:
+def judged(part: Shard) -> Judgement:
     """Judge the results."""
     demands = Demands(Rules(allow=frozenset(), min_coverage=1.0), (MaxEmpty(0.5), Unique("number")))
     return Judge(part.directory, part.manifest, demands, print).judge()
 
 
-def documents(part: Part, manifest: Manifest) -> int:
+def documents(part: Shard, manifest: Manifest) -> int:
     """Encode the results, and return how many documents they are."""
     shape = Shape(key=("number",), as_of=manifest.moment, document=parameter_and_result)
     with encoded(Results(part.directory, manifest).records(), shape) as made:
@@ -69,7 +69,7 @@ def main(url: str, folder: Path) -> dict[str, Any]:
     """Go the whole way, and return what came of it."""
     directory = frozen(folder, range(COUNT), ("number",))
     manifest = read_manifest(directory)
-    part = Part.of(directory, manifest, None)
+    part = Shard.of(directory, manifest, None)
     request = Request(endpoint="/{number}")
     code = LoadedCode(path=tuple(sys.path))
     job = plan(part, request, endpoint=Endpoint(base_url=url), settings=FetchSettings(), code=code, refetch=False)

@@ -14,7 +14,7 @@ from pymongo import ASCENDING, MongoClient
 
 from airflow_fanout.model.outcome import Kind, Outcome, Record
 from airflow_fanout.mongo.documents import Shape, encoded
-from airflow_fanout.mongo.write import Work, Written, write
+from airflow_fanout.mongo.write import LoadWork, Written, write
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
@@ -35,7 +35,7 @@ def load(
     run: str = "report scheduled-1 load",
     timeout_s: float = 60.0,
     key: tuple[str, ...] = ("tel",),
-    work: Work | None = None,
+    work: LoadWork | None = None,
 ) -> Written:
     """Load documents as one run does."""
     records = (Record.of(index, "p", Outcome(Kind.OK, result=index), 1, 1.0) for index in range(sys.maxsize))

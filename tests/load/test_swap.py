@@ -19,7 +19,7 @@ from airflow_fanout.mongo import lease
 from airflow_fanout.mongo.errors import DocumentRefused, SwapLost, TargetChanged
 from airflow_fanout.mongo.lease import Leases
 from airflow_fanout.mongo.retrying import Retrying
-from airflow_fanout.mongo.write import Work, Written
+from airflow_fanout.mongo.write import LoadWork, Written
 from tests.load.loads import AS_OF, begin, load, numbered, state, stored, temporary
 from tests.load.secured import failing
 from tests.load.test_outages import Nth
@@ -217,7 +217,7 @@ def test_an_index_that_is_being_built_is_waited_for_and_carried_over(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """MongoDB renames over no collection whose index is being built; the load waits, says so, and keeps the index."""
-    work = Work()
+    work = LoadWork()
     with failing(tmp_path) as client, ThreadPoolExecutor() as threads:
         collection = client.reports.calls
         swap(collection, numbered(10, 1))

@@ -14,7 +14,7 @@ from pymongo import MongoClient
 from airflow_fanout.adapters.progress_store import TaskState
 from airflow_fanout.adapters.reporting import reported
 from airflow_fanout.mongo.errors import MongoUnreachable
-from airflow_fanout.mongo.write import Work
+from airflow_fanout.mongo.write import LoadWork
 from harness.mongod import Mongod
 from tests.load.loads import load, numbered
 from tests.load.test_patience import Clock
@@ -25,7 +25,7 @@ LOG = logging.getLogger("test_work")
 def test_a_line_says_how_far_a_step_is() -> None:
     """Documents, share, the rate of the last seconds and the time left at that rate."""
     clock = Clock()
-    work = Work(clock=clock)
+    work = LoadWork(clock=clock)
     work.begin("Writing", 100_000)
     for _ in range(20):
         clock.now += 1
@@ -38,7 +38,7 @@ def test_a_line_says_how_far_a_step_is() -> None:
 def test_the_rate_is_that_of_the_last_seconds() -> None:
     """Where nothing moves, there is no rate and no time left."""
     clock = Clock()
-    work = Work(clock=clock)
+    work = LoadWork(clock=clock)
     work.begin("Writing", 1000)
     clock.now += 1
     work.add(500)
@@ -52,7 +52,7 @@ def test_the_rate_is_that_of_the_last_seconds() -> None:
 def test_a_wait_says_for_what_since_when_and_until_when() -> None:
     """From a few seconds on the line is about the wait: the oldest one, with its cause."""
     clock = Clock()
-    work = Work(clock=clock)
+    work = LoadWork(clock=clock)
     work.begin("Writing", 1000)
     causes = [""]
     with work.waiting("MongoDB (connection 'mongo_reports', db:27017)", 60, lambda: causes[-1]):
@@ -75,7 +75,7 @@ def test_a_mongodb_that_is_gone_is_waited_for_aloud(tmp_path: Path, caplog: pyte
     """A line every few seconds names the connection, the address and the cause; so does the error."""
     caplog.set_level(logging.INFO)
     with Mongod.start(tmp_path) as server:
-        port, work = server.port, Work()
+        port, work = server.port, LoadWork()
         with MongoClient[dict[str, Any]](server.uri) as client:
             load(client.reports.calls, numbered(5, 1))
             server.kill()
@@ -95,7 +95,7 @@ def test_a_mongodb_that_is_gone_is_waited_for_aloud(tmp_path: Path, caplog: pyte
 def test_a_mongodb_that_hangs_is_waited_for_aloud(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A server that takes a question and doesn't answer it is no silence, either."""
     caplog.set_level(logging.INFO)
-    work = Work()
+    work = LoadWork()
     with Mongod.start(tmp_path) as server, MongoClient[dict[str, Any]](server.uri) as client:
         load(client.reports.calls, numbered(5, 1))
         process = psutil.Process(server.pid)
@@ -124,7 +124,7 @@ class States:
 
 def test_the_state_is_stored_to_its_end() -> None:
     """The last state that is stored is that of the end, whatever the time since the one before."""
-    work, store = Work(), States()
+    work, store = LoadWork(), States()
     with reported(work, TaskState({"task_state_store": store}, LOG), stored_each_s=0.01):
         work.begin("Writing", 10)
         while not store.states:
@@ -135,7 +135,7 @@ def test_the_state_is_stored_to_its_end() -> None:
 
 def test_a_state_that_cannot_be_stored_harms_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """It is said once."""
-    with reported(Work(), TaskState({}, LOG), stored_each_s=0.001):
+    with reported(LoadWork(), TaskState({}, LOG), stored_each_s=0.001):
         time.sleep(0.05)
     assert [record.getMessage() for record in caplog.records] == [
         "The progress could not be shown: KeyError: 'task_state_store'"

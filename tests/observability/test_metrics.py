@@ -20,7 +20,7 @@ from airflow_fanout.adapters.metrics import (
     of_load,
     of_verdict,
 )
-from airflow_fanout.control.breaker import Tripped
+from airflow_fanout.control.breaker import Trip
 from airflow_fanout.launch.messages import (
     BreakerTripped,
     Ended,
@@ -193,7 +193,7 @@ def test_progress_is_gauges_of_the_moment() -> None:
     "reason",
     [
         Finished(),
-        BreakerTripped(Tripped(5, 5, Kind.TIMEOUT, None, 5, transient=True)),
+        BreakerTripped(Trip(5, 5, Kind.TIMEOUT, None, 5, transient=True)),
         LongPause(9.0),
         Stopped(),
     ],

@@ -24,7 +24,7 @@ from airflow_fanout.staging.history import GoodRun, History
 from airflow_fanout.staging.journal import JournalWriter
 from airflow_fanout.staging.leftovers import Leftovers
 from airflow_fanout.staging.live import live
-from airflow_fanout.staging.open_failures import OpenFailure, OpenFailures, Run
+from airflow_fanout.staging.open_failures import OpenFailure, OpenFailures, ReportRun
 from airflow_fanout.staging.results import Results, check_fetched
 from airflow_fanout.staging.resume import resume
 from airflow_fanout.staging.store import Location, Store, Taken
@@ -212,7 +212,7 @@ def test_a_failure_is_remembered_once_and_ended_once_in_any_store(store: Store) 
     first = OpenFailure(run_id="monday", as_of=AS_OF, made_by="manual", since=AS_OF)
     failures.add(first)
     failures.add(OpenFailure(run_id="monday", as_of=AS_OF, made_by="manual", since=AS_OF.replace(year=2027)))
-    run = Run(run_id="monday", as_of=AS_OF, made_by="manual", started=AS_OF)
+    run = ReportRun(run_id="monday", as_of=AS_OF, made_by="manual", started=AS_OF)
     assert (failures.end(run), failures.end(run)) == ([first], [])
 
 

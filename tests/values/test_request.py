@@ -11,7 +11,7 @@ from airflow_fanout import codec
 from airflow_fanout.api.compiled import Compiled, Prepared
 from airflow_fanout.api.errors import UnknownField
 from airflow_fanout.api.request import METHODS, Request
-from airflow_fanout.api.result import Part
+from airflow_fanout.api.result import ResultPath
 from airflow_fanout.errors import BadSetting
 
 VALUES = st.text(st.characters(exclude_categories=["Cs"]))
@@ -200,7 +200,7 @@ def test_a_result_under_a_name_with_a_dot_travels_as_json() -> None:
     request = Request(endpoint="/", result=("data.v1", "rows"))
     there = codec.decoder(Request)(codec.encode(request))
     answer = {"data.v1": {"rows": [1]}}
-    assert Part(there.result).of(answer) == Part(request.result).of(answer) == [1]
+    assert ResultPath(there.result).of(answer) == ResultPath(request.result).of(answer) == [1]
 
 
 @pytest.mark.parametrize("result", ["a..b", ["a", ""], ("a", 1), {"a": 1}, 3])

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from airflow_fanout.api.result import Part, PartMissing
+from airflow_fanout.api.result import PartMissing, ResultPath
 from airflow_fanout.codec import Json
 
 ANSWER = {"data": {"calls": [{"to": "a"}, {"to": "b"}], "none": None, "zero": 0}, "": "empty name"}
@@ -23,40 +23,40 @@ ANSWER = {"data": {"calls": [{"to": "a"}, {"to": "b"}], "none": None, "zero": 0}
 )
 def test_the_part_is_found_by_its_path(path: str | None, part: Json) -> None:
     """A dotted path leads into objects by name and into lists by place; a null on the way is a null result."""
-    assert Part(path).of(ANSWER) == part
+    assert ResultPath(path).of(ANSWER) == part
 
 
 @pytest.mark.parametrize("path", ["rows", "data.rows", "data.calls.2", "data.calls.-1", "data.calls.²", "data.zero.x"])
 def test_a_part_that_is_not_there_is_no_null(path: str) -> None:
     """A step that leads nowhere is told as missing: an API that renamed its field has not answered "nothing"."""
     with pytest.raises(PartMissing, match="no field"):
-        Part(path).of(ANSWER)
+        ResultPath(path).of(ANSWER)
 
 
 def test_the_fields_that_are_there_are_named() -> None:
     """The message helps to see what the API calls it now."""
     with pytest.raises(PartMissing, match=r"it has: calls, none, zero$"):
-        Part("data.rows").of(ANSWER)
+        ResultPath("data.rows").of(ANSWER)
 
 
 def test_an_answer_of_a_thousand_fields_is_not_listed() -> None:
     """An answer keyed by its own data makes a short message all the same."""
     with pytest.raises(PartMissing, match=r"and 980 more$") as caught:
-        Part("rows").of({f"k{number:03d}": 1 for number in range(1000)})
+        ResultPath("rows").of({f"k{number:03d}": 1 for number in range(1000)})
     assert len(str(caught.value)) < 300
 
 
 @pytest.mark.parametrize("empty", [[], {}, ""], ids=repr)
 def test_empty_is_null_where_the_report_says_so(empty: Any) -> None:
     """An empty list, object or text is a result, unless the report counts it as none."""
-    assert Part("calls").of({"calls": empty}) == empty
-    assert Part("calls", empty_is_null=True).of({"calls": empty}) is None
+    assert ResultPath("calls").of({"calls": empty}) == empty
+    assert ResultPath("calls", empty_is_null=True).of({"calls": empty}) is None
 
 
 @pytest.mark.parametrize("value", [0, False, 0.0, [None], " "], ids=repr)
 def test_false_and_zero_are_not_empty(value: Any) -> None:
     """Zero calls, false, and a list of one null are answers, also where empty counts as null."""
-    assert Part(None, empty_is_null=True).of(value) == value
+    assert ResultPath(None, empty_is_null=True).of(value) == value
 
 
 def test_names_that_may_be_data_are_masked() -> None:
@@ -64,7 +64,7 @@ def test_names_that_may_be_data_are_masked() -> None:
     answer = {"+12025550123": 1, "12025550199": 1, "a.b@example.com": 1, "Jo Doe": 1, "k2025550123": 1}
     words = {"@odata.nextLink": 1, "$ref": 1, "X-Total-Count": 1, "next_page": 1, "v2": 1}
     with pytest.raises(PartMissing) as caught:
-        Part("rows").of({**answer, **words})
+        ResultPath("rows").of({**answer, **words})
     assert [name for name in answer if name in str(caught.value)] == []
     assert [name for name in words if name not in str(caught.value)] == []
 
@@ -80,7 +80,7 @@ def test_names_that_may_be_data_are_masked() -> None:
 )
 def test_a_name_with_a_dot_is_written_in_a_tuple(path: Any, part: Json) -> None:
     """Names one by one, as a tuple or, out of JSON, as a list."""
-    assert Part(path).of({"a.b": {"c": {"d.e": 2}, "f": 3}, "x": [{"y": 1}]}) == part
+    assert ResultPath(path).of({"a.b": {"c": {"d.e": 2}, "f": 3}, "x": [{"y": 1}]}) == part
 
 
 @pytest.mark.parametrize(
@@ -90,6 +90,6 @@ def test_a_name_with_a_dot_is_written_in_a_tuple(path: Any, part: Json) -> None:
 def test_a_dotted_text_that_means_a_name_with_a_dot_is_told(path: str, names: tuple[str, ...]) -> None:
     """The message says how to write the path that the answer has; it guesses nothing that isn't there."""
     with pytest.raises(PartMissing) as caught:
-        Part(path).of({"a.b": {"c": {"d.e": 2}, "f": 3}})
+        ResultPath(path).of({"a.b": {"c": {"d.e": 2}, "f": 3}})
     assert caught.value.names == names
     assert ("is written as a tuple: " + repr(names) in str(caught.value)) is bool(names)

@@ -11,7 +11,7 @@ from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.outcome import Failure, Kind, Outcome, Record
 from airflow_fanout.privacy.telling import PAUSE
 from airflow_fanout.validation.rules import Rules
-from airflow_fanout.validation.verdict import LONGEST_TEXT, MOST_CAUSES, Cause, Finding, Tally, account, cut
+from airflow_fanout.validation.verdict import LONGEST_TEXT, MOST_CAUSES, Finding, SampleGroup, Tally, account, cut
 
 OK = Outcome(Kind.OK, result=1)
 NULL = Outcome(Kind.NULL)
@@ -150,12 +150,12 @@ def test_causes_differ_by_what_helps_to_fix_them() -> None:
     """Outcomes are grouped by kind, status, type and line; the most frequent cause comes first."""
     counted = tally([raised(1), BROKEN, raised(1), raised(2), raised(1), BROKEN])
     assert list(Rules().refused(counted).items()) == [
-        (Cause(Kind.ERROR, None, "Error1", "report.py:3"), 3),
-        (Cause(Kind.HTTP_ERROR, 500, "HTTPError"), 2),
-        (Cause(Kind.ERROR, None, "Error2", "report.py:3"), 1),
+        (SampleGroup(Kind.ERROR, None, "Error1", "report.py:3"), 3),
+        (SampleGroup(Kind.HTTP_ERROR, 500, "HTTPError"), 2),
+        (SampleGroup(Kind.ERROR, None, "Error2", "report.py:3"), 1),
     ]
-    assert str(Cause(Kind.ERROR, None, "KeyError", "report.py:3")) == "error KeyError at report.py:3"
-    assert str(Cause(Kind.HTTP_ERROR, 500, "HTTPError")) == "http_error 500 HTTPError"
+    assert str(SampleGroup(Kind.ERROR, None, "KeyError", "report.py:3")) == "error KeyError at report.py:3"
+    assert str(SampleGroup(Kind.HTTP_ERROR, 500, "HTTPError")) == "http_error 500 HTTPError"
 
 
 def test_endless_causes_are_counted_together() -> None:
@@ -163,7 +163,7 @@ def test_endless_causes_are_counted_together() -> None:
     counted = tally(raised(number) for number in range(1000))
     assert len(counted.causes) == 20 + 1
     assert sum(counted.causes.values()) == 1000
-    assert counted.causes[Cause(Kind.ERROR)] == 1000 - MOST_CAUSES
+    assert counted.causes[SampleGroup(Kind.ERROR)] == 1000 - MOST_CAUSES
     assert len(account(counted, Rules(), "place").splitlines()) < 100
 
 
@@ -173,12 +173,12 @@ def test_a_few_samples_of_each_cause_are_kept() -> None:
     for index, outcome in enumerate([NULL, NULL, NULL, BROKEN]):
         counted.add(record(index, outcome))
     counted.add_not_tried(range(4, 9))
-    assert counted.samples(Cause(Kind.NULL)) == ["#0 …00", "#1 …00"]
-    assert len(counted.samples(Cause(Kind.HTTP_ERROR, 500, "HTTPError"))) == 1
-    assert counted.samples(Cause(Kind.NOT_TRIED)) == ["#4", "#5"]
+    assert counted.samples(SampleGroup(Kind.NULL)) == ["#0 …00", "#1 …00"]
+    assert len(counted.samples(SampleGroup(Kind.HTTP_ERROR, 500, "HTTPError"))) == 1
+    assert counted.samples(SampleGroup(Kind.NOT_TRIED)) == ["#4", "#5"]
     by_default = tally([NULL] * 9)
     by_default.add_not_tried(range(9))
-    assert [len(by_default.samples(Cause(kind))) for kind in (Kind.NULL, Kind.NOT_TRIED)] == [3, 3]
+    assert [len(by_default.samples(SampleGroup(kind))) for kind in (Kind.NULL, Kind.NOT_TRIED)] == [3, 3]
 
 
 def test_the_share_of_nulls_is_one_of_all_parameters() -> None:
@@ -199,7 +199,7 @@ def failed(message: str, *, shown: bool) -> str:
     counted = Tally(total=1, shown=shown)
     outcome = Outcome(Kind.CONNECTION_ERROR, failure=Failure("ConnectionError", message))
     counted.add(record(7, outcome, {"tel": "+12025550100"}, attempts=3))
-    return counted.samples(Cause(Kind.CONNECTION_ERROR, None, "ConnectionError"))[0]
+    return counted.samples(SampleGroup(Kind.CONNECTION_ERROR, None, "ConnectionError"))[0]
 
 
 def test_a_sample_is_masked() -> None:

@@ -20,7 +20,7 @@ from airflow_fanout.launch.errors import LongWait
 from airflow_fanout.launch.fetch import Fetch
 from airflow_fanout.launch.loaded_code import LoadedCode
 from airflow_fanout.launch.messages import FetchMessage
-from airflow_fanout.launch.plan import Part, plan
+from airflow_fanout.launch.plan import Shard, plan
 from airflow_fanout.model.settings import FetchSettings
 from airflow_fanout.staging.reference import Reference
 
@@ -42,17 +42,17 @@ class FetchTask:
     def __init__(self, operator: BaseOperator, context: Context) -> None:
         self._operator = operator
         self._context = context
-        self._part: Part | None = None
+        self._part: Shard | None = None
         self._fetch: Fetch | None = None
 
-    def part(self, reference: Reference | XComArg, shard: Mapping[str, Any] | None) -> Part:
+    def part(self, reference: Reference | XComArg, shard: Mapping[str, Any] | None) -> Shard:
         """Return the part of the list that this task fetches; all of the list is read and verified."""
-        self._part = Part.of(*checked_list(reference), shard)
+        self._part = Shard.of(*checked_list(reference), shard)
         return self._part
 
     def fetch(
         self,
-        part: Part,
+        part: Shard,
         request: Request | Callable[..., Any],
         *,
         http_conn_id: str,

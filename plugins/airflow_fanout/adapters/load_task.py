@@ -113,7 +113,7 @@ class LoadTask:
         # MongoDB's driver.
         from airflow_fanout.mongo.documents import Shape, parameter_and_result
         from airflow_fanout.mongo.load import load
-        from airflow_fanout.mongo.write import Login, Work
+        from airflow_fanout.mongo.write import LoadWork, Login
 
         shape = Shape(
             key=documents.key,
@@ -121,7 +121,7 @@ class LoadTask:
             as_of_field=documents.as_of_field,
             document=documents.document or parameter_and_result,
         )
-        task, work = self._context["ti"], Work()
+        task, work = self._context["ti"], LoadWork()
         store = TaskState(self._context, self._operator.log)
         with reported(work, store), mongo_login(to.mongo_conn_id) as login:
             work.begin("Making the documents", manifest.count)

@@ -9,7 +9,7 @@ from datetime import datetime, tzinfo
 
 import msgspec
 
-from airflow_fanout.alerts.message import Alert, Link, Pages, Piece, Quote, Say, alert, day
+from airflow_fanout.alerts.message import Alert, AlertLink, Pages, Piece, Quote, Say, alert, day
 from airflow_fanout.alerts.note import Counts, FailureNote
 
 MOST_GROUPS = 10
@@ -119,8 +119,8 @@ def _pieces(run: FailedRun, pages: Pages) -> Iterator[Piece]:
         yield Say(f"Not run as a result: {', '.join(run.waiting)}.")
     # That message also says what is to be cleared: validate itself would judge the same results again.
     yield Say(NEXT if is_told else f"{NEXT} {CLEAR}")
-    yield Link("Run", pages.run(run.run_id))
-    yield Link("Report", pages.report)
+    yield AlertLink("Run", pages.run(run.run_id))
+    yield AlertLink("Report", pages.report)
 
 
 def _of_group(group: Sequence[FailedTask], run_id: str, pages: Pages) -> Iterator[Piece]:
@@ -131,4 +131,4 @@ def _of_group(group: Sequence[FailedTask], run_id: str, pages: Pages) -> Iterato
         named = f"{first.task_id}, {which},"
     yield Say(f"{named}{'' if first.note is None else f' failed with {first.note.error}'}:")
     yield Quote(first.message)
-    yield Link("Log", pages.log(run_id, first.task_id, first.map_index))
+    yield AlertLink("Log", pages.log(run_id, first.task_id, first.map_index))

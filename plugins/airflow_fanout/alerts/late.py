@@ -7,7 +7,7 @@ from datetime import datetime, tzinfo
 
 import msgspec
 
-from airflow_fanout.alerts.message import Alert, Link, Pages, Piece, Quote, Say, alert, day
+from airflow_fanout.alerts.message import Alert, AlertLink, Pages, Piece, Quote, Say, alert, day
 from airflow_fanout.staging.live import Live
 
 # Progress is written every five seconds; what is older than this stands still, or its task is gone.
@@ -56,8 +56,8 @@ def _pieces(run: LateRun, pages: Pages, now: datetime) -> Iterator[Piece]:
         if not run.reports and not run.problem:
             yield Say("None of its tasks has written anything yet.")
     yield Say("docs/operating.md explains what slows a run down, and how to resume it.")
-    yield Link("Run", pages.run(run.run_id))
-    yield Link("Report", pages.report)
+    yield AlertLink("Run", pages.run(run.run_id))
+    yield AlertLink("Report", pages.report)
 
 
 def _line(report: Live, now: datetime) -> str:

@@ -25,14 +25,14 @@ class Quote(msgspec.Struct, frozen=True):
     text: str
 
 
-class Link(msgspec.Struct, frozen=True):
+class AlertLink(msgspec.Struct, frozen=True):
     """An address, with what it leads to."""
 
     label: str
     url: str
 
 
-Piece: TypeAlias = Say | Quote | Link
+Piece: TypeAlias = Say | Quote | AlertLink
 
 
 class Alert(msgspec.Struct, frozen=True):
@@ -51,7 +51,7 @@ class Alert(msgspec.Struct, frozen=True):
                     lines.append(text)
                 case Quote(text):
                     lines.append("\n".join(f"    {line}" for line in text.splitlines()))
-                case Link(label, url):
+                case AlertLink(label, url):
                     lines.append(f"{label}: {url}")
                 case _:
                     assert_never(piece)
@@ -67,7 +67,7 @@ class Alert(msgspec.Struct, frozen=True):
                     lines.append(f"<p>{escape(text)}</p>")
                 case Quote(text):
                     lines.append(f'<pre style="white-space: pre-wrap">{escape(text)}</pre>')
-                case Link(label, url):
+                case AlertLink(label, url):
                     lines.append(f'<p>{escape(label)}: <a href="{escape(url)}">{escape(url)}</a></p>')
                 case _:
                     assert_never(piece)

@@ -10,7 +10,7 @@ from urllib.parse import urldefrag, urljoin
 import msgspec
 
 from airflow_fanout.api.links import Link, parse
-from airflow_fanout.api.result import Part, PartMissing, Path, check_path, named, shown
+from airflow_fanout.api.result import PartMissing, Path, ResultPath, check_path, named, shown
 from airflow_fanout.api.template import text_of
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
@@ -108,7 +108,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
         :raises PartMissing: when it isn't there; the message names what is.
         """
         if not isinstance(place, Header):
-            return Part(place).of(self.answer)
+            return ResultPath(place).of(self.answer)
         if (value := self.headers.get(place.name)) is None:
             raise PartMissing(f"the answer has no header {place.name!r}; it has: {named(list(self.headers))}")
         return value.strip()

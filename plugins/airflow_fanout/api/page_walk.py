@@ -15,7 +15,7 @@ from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.links import parse
 from airflow_fanout.api.page import Answer, End, NotPaged, Page, Step, pairs_of
 from airflow_fanout.api.paging import PageNumber
-from airflow_fanout.api.result import Part, PartMissing, shown
+from airflow_fanout.api.result import PartMissing, ResultPath, shown
 from airflow_fanout.codec import Json
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ class PageWalk:
         """Return a page's items; `None` for a null that is the end."""
         path, pages = self._paged.items, self._paged.pages
         try:
-            items = Part(path).of(answer.answer)
+            items = ResultPath(path).of(answer.answer)
         except PartMissing as missing:
             where = urlsplit(answer.address).path
             raise NotPaged(f"{missing} (HTTP {answer.status} from {where})") from missing

@@ -31,7 +31,7 @@ class PartMissing(ValueError):
         self.names = names
 
 
-class Part:
+class ResultPath:
     """A path into an answer: `data.calls`, `items.0` into a list, `("@odata.nextLink",)`; without one, all of it."""
 
     def __init__(self, path: Path | None, *, empty_is_null: bool = False) -> None:

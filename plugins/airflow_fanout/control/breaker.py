@@ -26,7 +26,7 @@ PROBE_S = 0.5
 LONGEST_PROBE_S = 5.0
 
 
-class Tripped(msgspec.Struct, frozen=True):
+class Trip(msgspec.Struct, frozen=True):
     """Why a run is stopped early.
 
     :param sample: how many parameters had ended.
@@ -63,7 +63,7 @@ class CircuitBreaker:
         canary = self._settings.canary
         return canary - begun if self._ended < canary else UNLIMITED
 
-    def add(self, outcome: Outcome, many: int = 1) -> Tripped | None:
+    def add(self, outcome: Outcome, many: int = 1) -> Trip | None:
         """Count `many` parameters with this outcome; return why to stop, or `None` to go on."""
         self._ended += many
         if outcome.kind in FAILURES:
@@ -76,7 +76,7 @@ class CircuitBreaker:
             return None
         (kind, status), of_cause = self._causes.most_common(1)[0]
         transient = kind in _UNANSWERED or status in _PASSING
-        return Tripped(self._ended, self._failed, kind, status, of_cause, transient)
+        return Trip(self._ended, self._failed, kind, status, of_cause, transient)
 
 
 class OutageEnd(Enum):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from airflow_fanout.control.breaker import CircuitBreaker, OutageDetector, OutageEnd, Tripped, is_down
+from airflow_fanout.control.breaker import CircuitBreaker, OutageDetector, OutageEnd, Trip, is_down
 from airflow_fanout.control.budget import RequestBudget
 from airflow_fanout.control.startup import LONGEST_HOLD_S, Startup
 from airflow_fanout.control.throttle import Limiter
@@ -92,7 +92,7 @@ class Traffic:
         elif over is OutageEnd.PARTIAL:
             self._gate.back_off()
 
-    def settle(self, outcome: Outcome, many: int = 1) -> Tripped | None:
+    def settle(self, outcome: Outcome, many: int = 1) -> Trip | None:
         """Count `many` parameters with this outcome, before a last pass; return why to stop, or `None` to go on."""
         return self._fuse.add(outcome, many)
 

@@ -35,7 +35,7 @@ from airflow_fanout.model.progress import Progress
 from airflow_fanout.model.reasons import REMEDIES, failures, fix_of
 
 
-def _tripped(progress: Progress, finding: breaker.Tripped, connection: str) -> Tripped:
+def _tripped(progress: Progress, finding: breaker.Trip, connection: str) -> Tripped:
     return Tripped(
         sample=finding.sample,
         failed=finding.failed,

@@ -8,7 +8,7 @@ from airflow_fanout.launch.ending import progress_at_end
 from airflow_fanout.launch.engines import Engines
 from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.messages import Ended, Failed, FetchMessage, ProgressReport
-from airflow_fanout.launch.plan import Part
+from airflow_fanout.launch.plan import Shard
 from airflow_fanout.model.progress import Progress
 
 
@@ -18,7 +18,7 @@ class Fetch:
     :param hear: takes each message of the engines.
     """
 
-    def __init__(self, part: Part, job: Job, hear: Callable[[FetchMessage], None]) -> None:
+    def __init__(self, part: Shard, job: Job, hear: Callable[[FetchMessage], None]) -> None:
         self._part, self._job, self._hear = part, job, hear
         self._engines: Engines | None = None
         self.progress: Progress | None = None

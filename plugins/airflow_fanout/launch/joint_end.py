@@ -7,7 +7,7 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
-from airflow_fanout.control.breaker import Tripped
+from airflow_fanout.control.breaker import Trip
 from airflow_fanout.launch.messages import (
     BreakerTripped,
     Ended,
@@ -74,7 +74,7 @@ def together(worst: Finished | StopReason, reasons: Sequence[Finished | StopReas
             assert_never(first)
 
 
-def _sum_of(findings: Sequence[Tripped]) -> Tripped:
+def _sum_of(findings: Sequence[Trip]) -> Trip:
     first = findings[0]
     # The others may have failed for another cause: only the first one's is reported.
     alike = [one for one in findings if (one.cause, one.status) == (first.cause, first.status)]

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, cast
 import msgspec
 
 from airflow_fanout import codec
-from airflow_fanout.control.breaker import Tripped
+from airflow_fanout.control.breaker import Trip
 from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.watch import Silence
 from airflow_fanout.model.outcome import Cause
@@ -63,7 +63,7 @@ class LongOutage(msgspec.Struct, frozen=True, array_like=True, tag="outage"):
 class BreakerTripped(msgspec.Struct, frozen=True, array_like=True, tag="tripped"):
     """The circuit breaker has found that the rest is doomed."""
 
-    finding: Tripped
+    finding: Trip
 
 
 class StartupFailed(msgspec.Struct, frozen=True, array_like=True, tag="not_started"):

@@ -29,7 +29,7 @@ from airflow_fanout.staging.frozen import Manifest, read_parameters
 from airflow_fanout.staging.validated import read_validated
 
 
-class Part(msgspec.Struct, frozen=True):
+class Shard(msgspec.Struct, frozen=True):
     """The part of a frozen list that one task fetches.
 
     :param indexes: those of its parameters in the list.
@@ -41,7 +41,7 @@ class Part(msgspec.Struct, frozen=True):
     indexes: range
 
     @classmethod
-    def of(cls, directory: ListDirectory, manifest: Manifest, shard: Mapping[str, Any] | None) -> Part:
+    def of(cls, directory: ListDirectory, manifest: Manifest, shard: Mapping[str, Any] | None) -> Shard:
         """Return the part that is a shard, or all of a list that isn't cut into shards.
 
         :param shard: one element of extract's output: its `shard`, `start` and `stop`.
@@ -69,7 +69,7 @@ class Part(msgspec.Struct, frozen=True):
 
 
 def plan(
-    part: Part,
+    part: Shard,
     request: Request | Callable[..., Any],
     *,
     endpoint: Endpoint,

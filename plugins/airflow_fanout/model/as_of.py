@@ -18,7 +18,7 @@ OWN_DAY = ("scheduled", "backfill")
 Source = Literal["params.day", "data_interval", "logical_date", "run_after"]
 
 
-class Run(Protocol):
+class RunDates(Protocol):
     """The part of Airflow's dag run that says when it is for."""
 
     @property
@@ -51,7 +51,7 @@ def of_context(context: Mapping[str, Any]) -> AsOf:
     return of_run(context["dag_run"], context["params"], context["dag"].timezone)
 
 
-def of_run(run: Run, params: Mapping[str, Any], zone: tzinfo) -> AsOf:
+def of_run(run: RunDates, params: Mapping[str, Any], zone: tzinfo) -> AsOf:
     """Return what a run is about.
 
     A DAG that has a param `day` reports about days: its run's moment is the begin of a day in the DAG's time zone. The
@@ -73,7 +73,7 @@ def of_run(run: Run, params: Mapping[str, Any], zone: tzinfo) -> AsOf:
         raise BadSetting(field, value, f"a day that has a date in UTC and in {zone}, in the years 2 to 9998") from error
 
 
-def _of_moment(run: Run, zone: tzinfo) -> AsOf:
+def _of_moment(run: RunDates, zone: tzinfo) -> AsOf:
     moment, source = _moment(run)
     moment = moment.astimezone(UTC)
     return AsOf(
@@ -83,7 +83,7 @@ def _of_moment(run: Run, zone: tzinfo) -> AsOf:
     )
 
 
-def _moment(run: Run) -> tuple[datetime, Source]:
+def _moment(run: RunDates) -> tuple[datetime, Source]:
     if run.logical_date:
         return run.logical_date, "logical_date"
     if run.data_interval_start:
@@ -91,7 +91,7 @@ def _moment(run: Run) -> tuple[datetime, Source]:
     return run.run_after, "run_after"
 
 
-def _day(run: Run, asked: object, zone: tzinfo) -> tuple[date, Source]:
+def _day(run: RunDates, asked: object, zone: tzinfo) -> tuple[date, Source]:
     if asked is None:
         source: Source = "data_interval" if run.data_interval_end else "run_after"
         return _last_ended(run.data_interval_end or run.run_after, zone), source

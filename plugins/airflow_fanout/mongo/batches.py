@@ -33,7 +33,7 @@ Pair = tuple[Stored, Stored]
 Batch = list[Pair]
 
 
-class Counts(NamedTuple):
+class BatchCounts(NamedTuple):
     """How many documents of a batch are new, and how many were there."""
 
     new: int
@@ -61,7 +61,7 @@ def write_all(
     step = _replace if retrying.run(lambda: collection.find_one(made.date, {"_id": True})) else _insert
     loading.work.begin("Writing", made.count)
 
-    def send(batch: Batch) -> Counts:
+    def send(batch: Batch) -> BatchCounts:
         return retrying.run(lambda: step(collection, batch))
 
     inserted = replaced = 0
@@ -89,7 +89,7 @@ def batches(pairs: Iterator[Pair]) -> Iterator[Batch]:
         yield batch
 
 
-def _insert(collection: Collection[Any], batch: Batch) -> Counts:
+def _insert(collection: Collection[Any], batch: Batch) -> BatchCounts:
     try:
         counts, there = _written(collection, [InsertOne(document) for _, document in batch])
     except BulkWriteError as error:
@@ -100,10 +100,10 @@ def _insert(collection: Collection[Any], batch: Batch) -> Counts:
     if not there:
         return counts
     old = _replace(collection, [batch[place] for place in there])
-    return Counts(counts.new + old.new, counts.old + old.old)
+    return BatchCounts(counts.new + old.new, counts.old + old.old)
 
 
-def _replace(collection: Collection[Any], batch: Batch) -> Counts:
+def _replace(collection: Collection[Any], batch: Batch) -> BatchCounts:
     writes: list[ReplaceOne[Any]] = [ReplaceOne(key, document, upsert=True) for key, document in batch]
     counts, late = _written(collection, writes)
     if not late:
@@ -111,10 +111,10 @@ def _replace(collection: Collection[Any], batch: Batch) -> Counts:
     # Of two upserts that both found nothing, one comes second: now it finds the other's document.
     again = collection.bulk_write([writes[place] for place in late], ordered=False)
     second = _counts(again.bulk_api_result)
-    return Counts(counts.new + second.new, counts.old + second.old)
+    return BatchCounts(counts.new + second.new, counts.old + second.old)
 
 
-def _written(collection: Collection[Any], writes: Sequence[Any]) -> tuple[Counts, list[int]]:
+def _written(collection: Collection[Any], writes: Sequence[Any]) -> tuple[BatchCounts, list[int]]:
     """Return what MongoDB has written, and the places of those writes that met another document with the same key."""
     try:
         return _counts(collection.bulk_write(writes, ordered=False).bulk_api_result), []
@@ -125,5 +125,5 @@ def _written(collection: Collection[Any], writes: Sequence[Any]) -> tuple[Counts
         return _counts(details), [int(found["index"]) for found in details["writeErrors"]]
 
 
-def _counts(told: Mapping[str, Any]) -> Counts:
-    return Counts(int(told["nInserted"]) + int(told["nUpserted"]), int(told["nMatched"]))
+def _counts(told: Mapping[str, Any]) -> BatchCounts:
+    return BatchCounts(int(told["nInserted"]) + int(told["nUpserted"]), int(told["nMatched"]))

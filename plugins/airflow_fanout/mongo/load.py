@@ -9,7 +9,7 @@ from airflow_fanout.model.outcome import Record
 from airflow_fanout.mongo.access import Login
 from airflow_fanout.mongo.documents import Shape, encoded
 from airflow_fanout.mongo.modes import Mode
-from airflow_fanout.mongo.work import Work
+from airflow_fanout.mongo.work import LoadWork
 from airflow_fanout.mongo.write import write
 from airflow_fanout.mongo.written import Written
 
@@ -28,7 +28,7 @@ def load(
     mode: Mode,
     timeout_s: float,
     login: Login,
-    work: Work,
+    work: LoadWork,
 ) -> tuple[int, Written]:
     """Make and encode the documents of all good records, write them, and return their number and what was written.
 
@@ -45,7 +45,7 @@ def load(
         return made.count, written
 
 
-def _counted(records: Iterable[Record], work: Work) -> Iterator[Record]:
+def _counted(records: Iterable[Record], work: LoadWork) -> Iterator[Record]:
     for number, record in enumerate(records, start=1):
         yield record
         if number % COUNTED_EACH == 0:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_fanout.mongo.documents import Encoded
 from airflow_fanout.mongo.retrying import Retrying
 from airflow_fanout.mongo.target import Target
-from airflow_fanout.mongo.work import Work
+from airflow_fanout.mongo.work import LoadWork
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
@@ -30,4 +30,4 @@ class Loading:
     made: Encoded
     run: str
     retrying: Retrying
-    work: Work
+    work: LoadWork

@@ -19,7 +19,7 @@ from pymongo.errors import (
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.mongo.errors import MongoFailed
 from airflow_fanout.mongo.explain import DUPLICATE_KEY, cause_of
-from airflow_fanout.mongo.work import Work
+from airflow_fanout.mongo.work import LoadWork
 
 Answer = TypeVar("Answer")
 
@@ -49,7 +49,7 @@ class Retrying:
         collection: str,
         limit_s: float,
         *,
-        work: Work | None = None,
+        work: LoadWork | None = None,
         server: str = "MongoDB",
         why: Callable[[], str] = str,
         unreachable: Callable[[PyMongoError, float], FanoutError] | None = None,
@@ -58,7 +58,7 @@ class Retrying:
     ) -> None:
         self.collection = collection
         self.limit_s = limit_s
-        self.work = work or Work(clock=clock)
+        self.work = work or LoadWork(clock=clock)
         self.server = server
         self._why = why
         self._unreachable = unreachable

@@ -17,7 +17,7 @@ RATE_OVER_S = 10.0
 WAIT_TOLD_AFTER_S = 3.0
 
 
-class Waiting(msgspec.Struct):
+class Unanswered(msgspec.Struct):
     """A step that MongoDB hasn't answered yet.
 
     :param since: by the work's clock.
@@ -31,13 +31,13 @@ class Waiting(msgspec.Struct):
     why: Callable[[], str]
 
 
-class Work:
+class LoadWork:
     """The step that a load is at, its documents so far, and the questions that MongoDB hasn't answered."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._waiting: list[Waiting] = []
+        self._waiting: list[Unanswered] = []
         self._moments: list[tuple[float, int]] = []
         self.step = ""
         self.done = 0
@@ -58,7 +58,7 @@ class Work:
     def waiting(self, what: str, limit_s: float | None, why: Callable[[], str] = str) -> Iterator[None]:
         """Say that MongoDB has been asked something, until it has answered or the question is given up."""
         now = self._clock()
-        entry = Waiting(what, now, None if limit_s is None else now + limit_s, why)
+        entry = Unanswered(what, now, None if limit_s is None else now + limit_s, why)
         with self._lock:
             self._waiting.append(entry)
         try:

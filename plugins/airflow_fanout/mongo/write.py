@@ -29,13 +29,13 @@ from airflow_fanout.mongo.retrying import Retrying
 from airflow_fanout.mongo.swap import swap
 from airflow_fanout.mongo.target import look, problems, serving
 from airflow_fanout.mongo.trial import try_out
-from airflow_fanout.mongo.work import Work
+from airflow_fanout.mongo.work import LoadWork
 from airflow_fanout.mongo.written import Written
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
 
-__all__ = ["MODES", "Login", "Retrying", "Work", "Written", "write"]
+__all__ = ["MODES", "LoadWork", "Login", "Retrying", "Written", "write"]
 
 # What a primary alone has confirmed is lost with it; what a single server has in memory only, with its process.
 SAFE = WriteConcern("majority", j=True)
@@ -53,7 +53,7 @@ def write(
     mode: Mode = "upsert",
     timeout_s: float = 60.0,
     login: Login = Login(),  # noqa: B008 - it is frozen
-    work: Work | None = None,
+    work: LoadWork | None = None,
 ) -> Written:
     """Write a run's documents in one of the modes, and count them where they were written.
 
@@ -78,7 +78,7 @@ def write(
     failure: FanoutError
     try:
         with _SETTLED, _unlogged():
-            return _write(collection, made, run, mode, timeout_s, login, work or Work())
+            return _write(collection, made, run, mode, timeout_s, login, work or LoadWork())
     except FanoutError as error:
         failure = error
     except PyMongoError as error:
@@ -89,7 +89,7 @@ def write(
 
 
 def _write(
-    collection: Collection[Any], made: Encoded, run: str, mode: Mode, timeout_s: float, login: Login, work: Work
+    collection: Collection[Any], made: Encoded, run: str, mode: Mode, timeout_s: float, login: Login, work: LoadWork
 ) -> Written:
     safe = collection.with_options(PLAIN, ReadPreference.PRIMARY, SAFE)
     client = collection.database.client

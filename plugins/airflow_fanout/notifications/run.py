@@ -15,7 +15,7 @@ from airflow_fanout.alerts.message import Alert, Pages
 from airflow_fanout.alerts.note import KEY, FailureNote
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.model.as_of import of_context
-from airflow_fanout.staging.open_failures import Run
+from airflow_fanout.staging.open_failures import ReportRun
 
 log = logging.getLogger(__name__)
 PACKAGE = "airflow_fanout."
@@ -91,12 +91,12 @@ def _failed_tasks(context: Mapping[str, Any], states: Mapping[str, str]) -> Iter
             yield FailedTask(task_id=task_id, map_index=map_index, note=notes.get(map_index), ours=ours)
 
 
-def run_of(context: Mapping[str, Any]) -> Run | None:
+def run_of(context: Mapping[str, Any]) -> ReportRun | None:
     """Return the run of a context; `None` if Airflow doesn't tell which."""
     run = context.get("dag_run")
     if run is None:
         return None
-    return Run(
+    return ReportRun(
         run_id=run.run_id,
         as_of=date_of(context) or run.run_after,
         made_by=str(run.run_type.value),

@@ -10,7 +10,7 @@ from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.functions import describe, inner, is_async
 
 if TYPE_CHECKING:
-    from airflow_fanout.sources.source import Access
+    from airflow_fanout.sources.source import SourceContext
 
 
 class FunctionSource:
@@ -33,7 +33,7 @@ class FunctionSource:
     def dataset(self) -> None:
         """Return that no API's list is read."""
 
-    def open(self, access: Access, *, names: Sequence[str]) -> FunctionItems:  # noqa: ARG002 - for sources with pages
+    def open(self, access: SourceContext, *, names: Sequence[str]) -> FunctionItems:  # noqa: ARG002 - for sources with pages
         """Call the function with those values that its arguments name, and return its items.
 
         :raises BadSetting: when it returns something else than items.

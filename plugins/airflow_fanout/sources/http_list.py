@@ -19,7 +19,7 @@ from airflow_fanout.sources.source import Resource
 
 if TYPE_CHECKING:
     from airflow_fanout.sources.reading import Reading
-    from airflow_fanout.sources.source import Access
+    from airflow_fanout.sources.source import SourceContext
 
 
 class HttpList(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +86,7 @@ class HttpList(msgspec.Struct, frozen=True, kw_only=True):
         """Return the API's list that is read."""
         return Resource(self.http_conn_id, self.endpoint)
 
-    def open(self, access: Access, *, names: Sequence[str]) -> Reading:
+    def open(self, access: SourceContext, *, names: Sequence[str]) -> Reading:
         """Return the items of all pages, of which none is read yet; see `read`."""
         rendered = self.rendered(access.render)
         return rendered.read(access.endpoint(rendered.http_conn_id), names=names)

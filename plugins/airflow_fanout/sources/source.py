@@ -39,7 +39,7 @@ class Items(Protocol):
         """Close what is open; nothing is read after that."""
 
 
-class Access(Protocol):
+class SourceContext(Protocol):
     """What a source gets of the task that reads it."""
 
     @property
@@ -73,7 +73,7 @@ class Source(Protocol):
     def dataset(self) -> Resource | None:
         """Return the API's list that is read, `None` if it is no API's."""
 
-    def open(self, access: Access, *, names: Sequence[str]) -> Items:
+    def open(self, access: SourceContext, *, names: Sequence[str]) -> Items:
         """Return the items, of which none is read yet.
 
         :param names: the fields by which an item is known.

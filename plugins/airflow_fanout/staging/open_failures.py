@@ -17,7 +17,7 @@ from airflow_fanout.staging.store import Location, Store, Taken
 IN_ORDER = ("scheduled", "manual", "asset_triggered")
 
 
-class Run(msgspec.Struct, frozen=True, kw_only=True):
+class ReportRun(msgspec.Struct, frozen=True, kw_only=True):
     """A run, as far as it matters whether it makes good what another one missed.
 
     :param as_of: the run's one date, in UTC.
@@ -42,11 +42,11 @@ class OpenFailure(msgspec.Struct, frozen=True, kw_only=True):
     made_by: str
     since: datetime
 
-    def is_completed_by(self, run: Run) -> bool:
+    def is_completed_by(self, run: ReportRun) -> bool:
         """Return whether a good run has this one's results: it is the same one, cleared, or of the same date."""
         return run.run_id == self.run_id or run.as_of == self.as_of
 
-    def ends_with(self, run: Run) -> bool:
+    def ends_with(self, run: ReportRun) -> bool:
         """Return whether a good run is this failure's recovery: it has its results, or shows that the trouble is over.
 
         One of a later date that was begun after the failure shows that; one that ran beside it says nothing.
@@ -69,7 +69,7 @@ class OpenFailures(Location, frozen=True):
         with suppress(Taken):
             self.store.create(layout.failure(self.key, failure.run_id), codec.encode(failure))
 
-    def end(self, run: Run) -> list[OpenFailure]:
+    def end(self, run: ReportRun) -> list[OpenFailure]:
         """Take away the failures that a good run ends, the oldest first; each is given to one caller only."""
         taken = []
         for failure in self.failures():

@@ -15,7 +15,7 @@ from airflow_fanout.model.settings import check_share
 
 if TYPE_CHECKING:
     # A DAG file that is parsed counts nothing.
-    from airflow_fanout.validation.verdict import Cause, Tally
+    from airflow_fanout.validation.verdict import SampleGroup, Tally
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +46,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         """Return whether enough of the outcomes are good."""
         return self.coverage(tally) >= self.min_coverage
 
-    def refused(self, tally: Tally) -> dict[Cause, int]:
+    def refused(self, tally: Tally) -> dict[SampleGroup, int]:
         """Return the causes that are no part of a good report, with their counts, the most frequent first."""
         found = {cause: count for cause, count in tally.causes.items() if cause.kind not in self.allow}
         return dict(sorted(found.items(), key=lambda item: -item[1]))

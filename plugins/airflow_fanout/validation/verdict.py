@@ -24,7 +24,7 @@ FAILED_CHECK = (
 )
 
 
-class Cause(NamedTuple):
+class SampleGroup(NamedTuple):
     """Why parameters have no result: what samples are grouped by."""
 
     kind: Kind
@@ -68,8 +68,8 @@ class Tally:
         self.total = total
         self.rows = 0
         self.kinds: Counter[Kind] = Counter()
-        self.causes: dict[Cause, int] = {}
-        self._samples: dict[Cause, list[str]] = {}
+        self.causes: dict[SampleGroup, int] = {}
+        self._samples: dict[SampleGroup, list[str]] = {}
         self._most = samples
         self._shown = shown
 
@@ -84,7 +84,7 @@ class Tally:
             return
         failure = record.failure
         named = (failure.type, failure.where) if failure else ()
-        cause = self._counted(Cause(record.kind, record.status, *named))
+        cause = self._counted(SampleGroup(record.kind, record.status, *named))
         if len(self._samples[cause]) < self._most:
             self._samples[cause].append(self._sample(record))
 
@@ -92,14 +92,14 @@ class Tally:
         """Count the parameters without a record."""
         for index in indexes:
             self.kinds[Kind.NOT_TRIED] += 1
-            cause = self._counted(Cause(Kind.NOT_TRIED))
+            cause = self._counted(SampleGroup(Kind.NOT_TRIED))
             if len(self._samples[cause]) < self._most:
                 self._samples[cause].append(f"#{index}")
 
-    def _counted(self, cause: Cause) -> Cause:
+    def _counted(self, cause: SampleGroup) -> SampleGroup:
         # A function that fails with a new type of error each time must not fill the memory.
         if cause not in self.causes and len(self.causes) >= MOST_CAUSES:
-            cause = Cause(cause.kind)
+            cause = SampleGroup(cause.kind)
         self.causes[cause] = self.causes.get(cause, 0) + 1
         self._samples.setdefault(cause, [])
         return cause
@@ -114,7 +114,7 @@ class Tally:
         times = f" after {record.attempts} attempts" if record.attempts > 1 else ""
         return f"{name}: {failure.type}: {message}{times}"
 
-    def samples(self, cause: Cause) -> list[str]:
+    def samples(self, cause: SampleGroup) -> list[str]:
         """Return the samples that were kept of a cause."""
         return self._samples[cause]
 

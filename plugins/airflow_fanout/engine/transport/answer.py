@@ -9,7 +9,7 @@ from http import HTTPStatus
 from airflow_fanout import codec
 from airflow_fanout.api.ratelimit import pause_s
 from airflow_fanout.api.request import Request
-from airflow_fanout.api.result import Part, PartMissing
+from airflow_fanout.api.result import PartMissing, ResultPath
 from airflow_fanout.model.outcome import Failure, Kind, Outcome
 from airflow_fanout.wire.body import charset_of, read_json
 
@@ -25,7 +25,7 @@ class Reading:
     """
 
     def __init__(self, request: Request) -> None:
-        self._part = Part(request.result, empty_is_null=request.empty_is_null)
+        self._part = ResultPath(request.result, empty_is_null=request.empty_is_null)
         self._null_statuses = frozenset({HTTPStatus.NO_CONTENT, *request.null_statuses})
 
     def outcome(self, status: int, reason: str, body: bytes, headers: Headers) -> Outcome:

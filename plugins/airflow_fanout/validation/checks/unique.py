@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from airflow_fanout import codec
-from airflow_fanout.api.result import Absence, Part, PartMissing, check_path, shown
+from airflow_fanout.api.result import Absence, PartMissing, ResultPath, check_path, shown
 from airflow_fanout.api.result import Path as FieldPath
 from airflow_fanout.model.outcome import Record
 from airflow_fanout.staging.history import GoodRun
@@ -35,7 +35,7 @@ class Unique(Check, frozen=True):
 
 class _UniqueWatch(RunningCheck):
     def __init__(self, field: FieldPath, case: CheckContext) -> None:
-        self._part = Part(field)
+        self._part = ResultPath(field)
         self._absence = Absence(field)
         self._shown = case.shown
         self._seen = Seen()
