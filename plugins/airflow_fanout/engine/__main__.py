@@ -23,13 +23,12 @@ def main() -> None:
     _, job = json.loads(begun.partition(b"\n")[0])
     sys.path[:] = job["path"]
 
-    from airflow_fanout.engine.early import agents, complaint, loaded_too_early
+    from airflow_fanout.engine.early import complaint, loaded_too_early
 
     if too_early := loaded_too_early(BEFORE):
         from airflow_fanout.launch.messages import Failed, encode
 
-        text = complaint(too_early, agents())
-        os.write(told_pipe, encode(Failed("LoadedTooEarly", text, is_final=True)))
+        os.write(told_pipe, encode(Failed("LoadedTooEarly", complaint(too_early), is_final=True)))
         os._exit(os.EX_CONFIG)
 
     from airflow_fanout.launch.board import Board

@@ -35,7 +35,19 @@ class Calls:
 
     def watch(self) -> None:
         """From now on write down at each switch of greenlets whose call has the processor."""
-        settrace(_tracer(self._board.run, self._process))
+        # A hot path: it has everything at hand.
+        run, process, getpid, hub = self._board.run, self._process, os.getpid, gevent.get_hub()
+
+        def switched(_event: str, greenlets: tuple[Any, Any]) -> None:
+            # Before anything of another parameter's goes on in a copy of the engine: its greenlets are those of all
+            # parameters, and its connections, too.
+            if getpid() != process:
+                _end_copy()
+            target = greenlets[1]
+            belongs = None if target is hub else getattr(target, "spawn_tree_locals", None)
+            run(belongs.get(_INDEX, NOBODY) if belongs else NOBODY)
+
+        settrace(switched)
 
     def make(self, index: int, function: Callable[[Json], Outcome], parameter: Json) -> Outcome:
         """Make a parameter's call, and return what it returns."""
@@ -51,22 +63,6 @@ class Calls:
             self._board.run(NOBODY)
             self._board.end(place)
             gevent.getcurrent().spawn_tree_locals = _NOBODYS
-
-
-def _tracer(run: Callable[[int], None], process: int) -> Callable[[str, tuple[Any, Any]], None]:
-    """Return what is called at each switch: a hot path, so that it has everything at hand."""
-    getpid, hub = os.getpid, gevent.get_hub()
-
-    def switched(_event: str, greenlets: tuple[Any, Any]) -> None:
-        # Before anything of another parameter's goes on in a copy of the engine: its greenlets are those of all
-        # parameters, and its connections, too.
-        if getpid() != process:
-            _end_copy()
-        target = greenlets[1]
-        belongs = None if target is hub else getattr(target, "spawn_tree_locals", None)
-        run(belongs.get(_INDEX, NOBODY) if belongs else NOBODY)
-
-    return switched
 
 
 def _end_copy() -> NoReturn:

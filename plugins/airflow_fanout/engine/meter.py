@@ -17,7 +17,10 @@ RECENT_S = 10.0
 
 
 class Meter:
-    """The running counts behind `Progress`."""
+    """The running counts behind `Progress`.
+
+    `ended_s` is the moment, to a second, at which a parameter has had its outcome last; at first, the beginning.
+    """
 
     def __init__(self, *, total: int, resumed: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._total = total
@@ -27,7 +30,7 @@ class Meter:
         self._latency = Histogram()
         self._clock = clock
         self._begun = clock()
-        self._ended_s = self._begun
+        self.ended_s = self._begun
         self._last_done = 0
         self._moments: deque[tuple[float, int]] = deque([(self._begun, 0)])
 
@@ -50,24 +53,14 @@ class Meter:
         """Remember how much is done at this moment; called about once a second."""
         now, done = self._clock(), self._done
         if done != self._last_done:
-            self._last_done, self._ended_s = done, now
+            self._last_done, self.ended_s = done, now
         self._moments.append((now, done))
         while now - self._moments[0][0] > RECENT_S and len(self._moments) > 1:
             self._moments.popleft()
 
     @property
-    def ended_s(self) -> float:
-        """The moment, to a second, at which a parameter has had its outcome last; at first, the beginning."""
-        return self._ended_s
-
-    @property
     def _done(self) -> int:
         return self._kinds.total() - self._resumed
-
-    def _recent_per_s(self) -> float:
-        since, done = self._moments[0]
-        seconds = self._clock() - since
-        return (self._done - done) / seconds if seconds > 0 else 0.0
 
     @property
     def seconds(self) -> float:
@@ -84,6 +77,8 @@ class Meter:
         wait: Wait | None = None,
     ) -> Progress:
         """Return the counts of this moment."""
+        since, done = self._moments[0]
+        seconds = self._clock() - since
         return Progress(
             total=self._total,
             kinds=self._kinds,
@@ -93,7 +88,7 @@ class Meter:
             waiting=waiting,
             begun=begun,
             seconds=self.seconds,
-            recent_per_s=self._recent_per_s(),
+            recent_per_s=(self._done - done) / seconds if seconds > 0 else 0.0,
             wait=wait,
             latency=self._latency,
             limits=limits or {},

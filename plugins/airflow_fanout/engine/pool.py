@@ -34,7 +34,7 @@ class Pool(Driver):
     def __init__(self, *, transport: Transport, make: Make | None = None, **parts: Unpack[Parts]) -> None:
         super().__init__(repeatable=transport.repeatable, **parts)
         self._fetch = transport.fetch
-        self._make = make or _make
+        self._make: Make = make or (lambda _index, fetch, parameter: fetch(parameter))
         self._turn = BoundedSemaphore(1)
         self._moved = Event()
         self._workers: list[gevent.Greenlet] = []
@@ -96,7 +96,3 @@ class Pool(Driver):
                 self._moved.clear()
                 self._moved.wait(None if wait == float("inf") else wait)
         return False
-
-
-def _make(_index: int, fetch: Callable[[Json], Outcome], parameter: Json) -> Outcome:
-    return fetch(parameter)

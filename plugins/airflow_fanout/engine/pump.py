@@ -25,7 +25,6 @@ from airflow_fanout.engine.transport import timed_out
 from airflow_fanout.engine.transport.by_curl import CurlTransport
 from airflow_fanout.engine.transport.by_requests import RequestsTransport
 from airflow_fanout.engine.work import Task
-from airflow_fanout.model.outcome import Outcome
 
 # A request under way: its task, its handle, and when it was begun.
 Sent: TypeAlias = tuple[Task, Transfer, float]
@@ -67,11 +66,18 @@ class Pump(Driver):
 
     def run(self) -> None:
         """Fetch until all is done or the pump is stopped; an error of the engine's own is raised here."""
+        pause_s = 0.0
         try:
-            pause_s = 0.0
             while not self._is_over():
                 self._alarm.wait(pause_s)
-                pause_s = 0.0 if self._given_up else self._pump()
+                if self._given_up:
+                    break
+                # All that can be done now is done; then there is nothing more for a while, unless a socket is ready.
+                turn = self._multi.turn(len(self._sent), self._collect, self._start)
+                if turn.ended or (turn.has_read_all and self._look_for_silence()):
+                    pause_s = 0.0
+                else:
+                    pause_s = min(turn.pause_s, self._multi.timeout_s(), self._look_s if self._sent else math.inf)
             if self._failed is not None:
                 raise self._failed
         finally:
@@ -103,13 +109,6 @@ class Pump(Driver):
         self._free.clear()
         self._sent.clear()
 
-    def _pump(self) -> float:
-        """Do all that can be done now; return for how long there will be nothing more, unless a socket is ready."""
-        turn = self._multi.turn(len(self._sent), self._collect, self._start)
-        if turn.ended or (turn.has_read_all and self._look_for_silence()):
-            return 0.0
-        return min(turn.pause_s, self._multi.timeout_s(), self._look_s if self._sent else math.inf)
-
     def _start(self) -> tuple[int, float]:
         """Start what may be sent; return how many requests, and when there may be more, in seconds."""
         started = 0
@@ -129,7 +128,11 @@ class Pump(Driver):
         return started, 0.0
 
     def _send(self, task: Task, now_s: float) -> None:
-        transfer = self._free.pop() if self._free else self._new_transfer()
+        if self._free:
+            transfer = self._free.pop()
+        else:
+            transfer = self._transport.new_transfer()
+            self._multi.know(transfer)
         try:
             self._transport.prepare(transfer, task.parameter)
         except ValueError as error:
@@ -140,16 +143,11 @@ class Pump(Driver):
         self._sent[transfer.easy] = (task, transfer, now_s)
         self._multi.add(transfer.easy)
 
-    def _new_transfer(self) -> Transfer:
-        transfer = self._transport.new_transfer()
-        self._multi.know(transfer)
-        return transfer
-
     def _collect(self) -> int:
         """Settle all that has ended; return how many requests."""
         ended = 0
         for answered, failed in self._multi.ended():
-            attempts = [self._end(easy, 0, "") for easy in answered] + [self._fail(*failure) for failure in failed]
+            attempts = [self._end(easy, 0, "") for easy in answered] + [self._end(*failure) for failure in failed]
             self._settlement.add_all([attempt for attempt in attempts if attempt is not None])
             ended += len(attempts)
         return ended
@@ -158,16 +156,12 @@ class Pump(Driver):
         task, transfer, begun_s = self._sent.pop(easy)
         outcome = self._transport.outcome(transfer, code, message)
         if outcome is None:
-            self._follow(task, begun_s, _Answer(transfer))
+            self._follow(task, begun_s, transfer)
         self._release(transfer)
+        if code and outcome is not None and self._traffic.startup.is_on:
+            # Whether the fetch ends because of it is worth a question to the name service.
+            outcome = self._transport.checked(outcome)
         return None if outcome is None else Attempt(task, outcome, begun_s)
-
-    def _fail(self, easy: pycurl.Curl, code: int, message: str) -> Attempt | None:
-        attempt = self._end(easy, code, message)
-        if attempt is None or not self._traffic.startup.is_on:
-            return attempt
-        # Whether the fetch ends because of it is worth a question to the name service.
-        return Attempt(attempt.task, self._transport.checked(attempt.outcome), attempt.begun_s)
 
     def _release(self, transfer: Transfer) -> None:
         if transfer.is_soiled:
@@ -194,11 +188,12 @@ class Pump(Driver):
                 found += 1
         return found
 
-    def _follow(self, task: Task, begun_s: float, answer: _Answer) -> None:
+    def _follow(self, task: Task, begun_s: float, transfer: Transfer) -> None:
+        """Follow a redirect in a greenlet of its own, which keeps what it says: the handle is used for something else."""
         if not self._has_followed:
             self._has_followed = True
             self._note("The API answers with redirects, which the slower `requests` library follows.")
-        follower = gevent.spawn(self._followed, task, begun_s, answer)
+        follower = gevent.spawn(self._followed, task, begun_s, transfer.status, transfer.head)
         self._following.add(follower)
         follower.link(self._has_come_back)
 
@@ -207,21 +202,12 @@ class Pump(Driver):
         self._failed = self._failed or follower.exception
         self._alarm.ring()
 
-    def _followed(self, task: Task, begun_s: float, answer: _Answer) -> None:
-        outcome = self._followed_in_time(task, begun_s, answer)
+    def _followed(self, task: Task, begun_s: float, status: int, head: list[bytes]) -> None:
+        total_s = self._settings.timeouts.total_s
+        left_s = begun_s + total_s - time.monotonic()
+        if left_s > 0:
+            outcome = self._others.follow(task.parameter, status, head, left_s)
+        else:
+            outcome = timed_out(total_s)
         if not self._given_up:
             self._settlement.add(outcome, begun_s, [(task, outcome)])
-
-    def _followed_in_time(self, task: Task, begun_s: float, answer: _Answer) -> Outcome:
-        left_s = begun_s + self._settings.timeouts.total_s - time.monotonic()
-        if left_s <= 0:
-            return timed_out(self._settings.timeouts.total_s)
-        return self._others.follow(task.parameter, answer.status, answer.head, left_s)
-
-
-class _Answer:
-    """What is kept of a redirect while its handle is used for something else."""
-
-    def __init__(self, transfer: Transfer) -> None:
-        self.status = transfer.status
-        self.head = list(transfer.head)

@@ -41,38 +41,33 @@ def refuse_all() -> None:
     """Refuse, from now on and for all of this process, what a function can't do here."""
     refuse_forks()
     refuse_asyncio()
-    refuse_airflow()
+    sys.meta_path.insert(0, _NoAirflow())
 
 
 def refuse_forks() -> None:
     """Refuse to fork without starting another program; gevent's subprocess keeps the system's own fork."""
+
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise ForkRefused(FORK)
+
     for module in (os, sys.modules["posix"], gevent.os, gevent):
         for name in ("fork", "forkpty", "fork_gevent", "forkpty_gevent", "fork_and_watch"):
             if hasattr(module, name):
-                setattr(module, name, _refuse_fork)
-
-
-def _refuse_fork(*_: object, **__: object) -> NoReturn:
-    raise ForkRefused(FORK)
+                setattr(module, name, refuse)
 
 
 def refuse_asyncio() -> None:
     """Refuse to run asyncio's loops, whatever starts them."""
+
+    def refuse(*arguments: Any, **_: object) -> NoReturn:
+        for coroutine in filter(asyncio.iscoroutine, arguments):
+            # What is never awaited is warned of, beside the error that says more.
+            coroutine.close()
+        raise AsyncioRefused(ASYNCIO)
+
     loop = asyncio.BaseEventLoop
     for place, name in ((asyncio, "run"), (asyncio.Runner, "run"), (loop, "run_until_complete"), (loop, "run_forever")):
-        setattr(place, name, _refuse_asyncio)
-
-
-def _refuse_asyncio(*arguments: Any, **_: object) -> NoReturn:
-    for coroutine in filter(asyncio.iscoroutine, arguments):
-        # What is never awaited is warned of, beside the error that says more.
-        coroutine.close()
-    raise AsyncioRefused(ASYNCIO)
-
-
-def refuse_airflow() -> None:
-    """Refuse to import Airflow."""
-    sys.meta_path.insert(0, _NoAirflow())
+        setattr(place, name, refuse)
 
 
 class _NoAirflow(MetaPathFinder):

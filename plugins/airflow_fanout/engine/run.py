@@ -75,7 +75,11 @@ def run(begun: bytes, parent_pipe: int, told_pipe: int, board: Board) -> int:
     try:
         return _Fetch(_job(next(messages)), teller, messages, board).run()
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
-        teller.tell(_failed(error))
+        # The disk's own errors are common, and their traceback explains nothing.
+        details = "" if isinstance(error, OSError) else "".join(traceback.format_exception(error)[-8:])
+        # What is wrong with the worker, the connection or the report is as wrong for the next try.
+        is_final = isinstance(error, FanoutError) and not error.retry
+        teller.tell(Failed(type(error).__name__, str(error), details, is_final))
         return os.EX_SOFTWARE
 
 
@@ -87,14 +91,6 @@ def _job(message: ParentMessage) -> Job:
             raise AssertionError("the parent's first message is the job")
         case _:
             assert_never(message)
-
-
-def _failed(error: Exception) -> Failed:
-    # The disk's own errors are common, and their traceback explains nothing.
-    details = "" if isinstance(error, OSError) else "".join(traceback.format_exception(error)[-8:])
-    # What is wrong with the worker, the connection or the report is as wrong for the next try.
-    is_final = isinstance(error, FanoutError) and not error.retry
-    return Failed(type(error).__name__, str(error), details, is_final)
 
 
 class _Fetch:
@@ -158,15 +154,13 @@ class _Fetch:
         finally:
             gevent.killall(running)
             self._scribe.close()
-        self._end_children()
         return self._tell_end()
 
-    def _end_children(self) -> None:
+    def _tell_end(self) -> int:
+        """End what functions have left behind, and tell how the fetch has ended; return the exit code."""
         if left := end_descendants(os.getpid(), but=trackers()):
             text = f"Functions of the report left {left} process(es) behind; they were ended."
             self._teller.tell(Remark(text))
-
-    def _tell_end(self) -> int:
         reached = self._driver.progress()
         reason = self._driver.stop_reason or Finished()
         if isinstance(reason, LongPause) and reached.done == reached.total:

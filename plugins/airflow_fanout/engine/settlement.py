@@ -92,12 +92,16 @@ class Settlement:
             if own is outcome is not bounded:
                 self._end(task, bounded, ms)
             elif own.unprocessed and task.resent < MOST_RESENT:
-                self._resend(task)
+                task.resent += 1
+                wait_s = self._rules.uniform(0.0, bound_s(task.resent, self._rules.settings.retry))
+                self._work.again(task, wait_s, counts=False)
             else:
                 self._settle(task, own, ms, counts=counts)
         cause = self._refusal(outcome)
         if cause is not None and self._traffic.startup.is_hopeless(now):
-            self._stop(_startup_failed(outcome, cause, self._traffic.startup.failed))
+            failure = outcome.failure
+            said = words_of(failure, kind=outcome.kind, status=outcome.status) if failure else ""
+            self._stop(StartupFailed(self._traffic.startup.failed, cause, said))
 
     def add_all(self, attempts: Sequence[Attempt]) -> None:
         """Settle the outcomes of attempts that have ended together; good ones, most of them, cost next to nothing."""
@@ -154,11 +158,6 @@ class Settlement:
         else:
             self._end(task, outcome, ms)
 
-    def _resend(self, task: Task) -> None:
-        task.resent += 1
-        wait_s = self._rules.uniform(0.0, bound_s(task.resent, self._rules.settings.retry))
-        self._work.again(task, wait_s, counts=False)
-
     def _decide(self, task: Task, outcome: Outcome) -> Again | Verdict:
         decision = decide(
             outcome,
@@ -193,8 +192,3 @@ class Settlement:
 
     def _hand_back(self, outcome: Outcome) -> None:
         self._stop(LongPause(outcome.retry_after_s or 0.0))
-
-
-def _startup_failed(outcome: Outcome, cause: Cause, requests: int) -> StartupFailed:
-    said = words_of(outcome.failure, kind=outcome.kind, status=outcome.status) if outcome.failure else ""
-    return StartupFailed(requests, cause, said)

@@ -28,22 +28,18 @@ class Waiting:
 
     def look(self, now_s: float) -> None:
         """Note what is waited for at this moment of the monotonic clock."""
+        self.wait = None
         found = self._found(now_s)
         if found is None:
-            self._reason = self.wait = None
+            self._reason = None
             return
         reason, why, since_s, until_s = found
         if reason is not self._reason:
             self._reason, self._since_s = reason, now_s if math.isnan(since_s) else since_s
-        self.wait = self._told(why, until_s, now_s)
-
-    def _told(self, why: str, until_s: float | None, now_s: float) -> Wait | None:
-        reason = self._reason
-        if reason is None or (reason is not Reason.OUTAGE and (until_s or now_s) - self._since_s < SHORTEST_S):
-            return None
-        # Moments of this clock mean nothing to anybody else.
-        wall = time.time() - now_s
-        return Wait(reason, why, wall + self._since_s, None if until_s is None else wall + until_s)
+        if reason is Reason.OUTAGE or (until_s or now_s) - self._since_s >= SHORTEST_S:
+            # Moments of this clock mean nothing to anybody else.
+            wall = time.time() - now_s
+            self.wait = Wait(reason, why, wall + self._since_s, None if until_s is None else wall + until_s)
 
     def _found(self, now_s: float) -> tuple[Reason, str, float, float | None] | None:
         if found := self._traffic.waits(now_s, self._work.begun):

@@ -87,12 +87,21 @@ class Work:
             if self.is_over():
                 self._changed.set()
                 return None
-            self._sleep()
+            self._changed.clear()
+            self._asleep += 1
+            try:
+                self._changed.wait(self.due_s() if self._heap else None)
+            finally:
+                self._asleep -= 1
         return None
 
     def poll(self, most: int) -> list[Task]:
         """Return at most `most` of the tasks that can be sent now."""
-        tasks = self._due(most) if self._heap else []
+        tasks: list[Task] = []
+        if self._heap:
+            now = self._clock()
+            while self._heap and len(tasks) < most and self._heap[0].due <= now:
+                tasks.append(heapq.heappop(self._heap).task)
         if len(tasks) < most:
             tasks += self._new(most - len(tasks))
         self.in_flight += len(tasks)
@@ -145,13 +154,6 @@ class Work:
         self._later.clear()
         self._changed.set()
 
-    def _due(self, most: int) -> list[Task]:
-        now = self._clock()
-        due: list[Task] = []
-        while self._heap and len(due) < most and self._heap[0].due <= now:
-            due.append(heapq.heappop(self._heap).task)
-        return due
-
     def _new(self, most: int) -> list[Task]:
         if self._source is None or len(self._heap) >= MOST_WAITING:
             return []
@@ -164,14 +166,6 @@ class Work:
 
     def _push(self, task: Task, wait_s: float) -> None:
         heapq.heappush(self._heap, _Waiting(self._clock() + wait_s, next(self._order), task))
-
-    def _sleep(self) -> None:
-        self._changed.clear()
-        self._asleep += 1
-        try:
-            self._changed.wait(self.due_s() if self._heap else None)
-        finally:
-            self._asleep -= 1
 
     def _wake(self) -> None:
         if self._asleep:

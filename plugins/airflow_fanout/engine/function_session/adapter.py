@@ -142,7 +142,12 @@ class CurlAdapter(BoundedAdapter):
     def _told(self, sending: Sending) -> Transfer:
         """Return a handle that knows what to send."""
         free = self._kept(sending)
-        transfer = free.pop() if free else self._new(sending)
+        if free:
+            transfer = free.pop()
+        else:
+            transfer = Transfer(pycurl.Curl(), self._most, over_tls=self._origin.startswith("https"))
+            for option, value in (self._options | _method_options(sending)).items():
+                transfer.easy.setopt(option, value)
         tell = transfer.easy.setopt
         tell(pycurl.URL, sending.url)
         tell(pycurl.HTTPHEADER, sending.lines)
@@ -159,12 +164,6 @@ class CurlAdapter(BoundedAdapter):
     def _kept(self, sending: Sending) -> list[Transfer]:
         return self._free.setdefault((sending.method, sending.body is None), [])
 
-    def _new(self, sending: Sending) -> Transfer:
-        transfer = Transfer(pycurl.Curl(), self._most, over_tls=self._origin.startswith("https"))
-        for option, value in (self._options | _method_options(sending)).items():
-            transfer.easy.setopt(option, value)
-        return transfer
-
     def _failed(
         self, ended: Ended, transfer: Transfer, sending: Sending, request: requests.PreparedRequest
     ) -> requests.Response | None:
@@ -172,8 +171,17 @@ class CurlAdapter(BoundedAdapter):
             raise BodyTooLarge(too_large_text(self._most))
         if ended.code in UNSENT and not transfer.lines:
             return None
+        broken = Broken(
+            ended.code,
+            ended.message,
+            errno=int(transfer.easy.getinfo(pycurl.OS_ERRNO)),
+            answered=b"\r\n" in transfer.head,
+            size=transfer.size,
+            connected=bool(transfer.easy.getinfo(pycurl.PRETRANSFER_TIME)),
+            in_head=transfer.is_in_head,
+        )
         pool: Any = self.get_connection_with_tls_context(request, self._endpoint.verify, cert=self._endpoint.cert)
-        raise failure_of(_broken(ended, transfer), request, pool, (sending.connect_s, sending.read_s))
+        raise failure_of(broken, request, pool, (sending.connect_s, sending.read_s))
 
     def _response(self, transfer: Transfer, request: requests.PreparedRequest) -> requests.Response:
         """Return the answer as requests has it once it is read to its end."""
@@ -220,16 +228,3 @@ def _method_options(sending: Sending) -> dict[int, Any]:
     if sending.method in UNREPEATABLE and sending.body is None:
         options |= OWN_CONNECTION
     return options
-
-
-def _broken(ended: Ended, transfer: Transfer) -> Broken:
-    head = transfer.head
-    return Broken(
-        ended.code,
-        ended.message,
-        errno=int(transfer.easy.getinfo(pycurl.OS_ERRNO)),
-        answered=b"\r\n" in head,
-        size=transfer.size,
-        connected=bool(transfer.easy.getinfo(pycurl.PRETRANSFER_TIME)),
-        in_head=transfer.is_in_head,
-    )

@@ -42,6 +42,11 @@ class Exchange:
         self.ended: Ended | BaseException | None = None
         self.waiting: Any = getcurrent()
 
+    def wake(self) -> None:
+        """Switch to the greenlet, if it still waits."""
+        if self.waiting is not None:
+            self.waiting.switch()
+
 
 class Exchanges:
     """The transfers under way, over no more connections than `concurrency`.
@@ -123,15 +128,13 @@ class _Pump:
             self._known.add(exchange.transfer)
             self._multi.know(exchange.transfer)
         self._under_way[exchange.transfer.easy] = exchange
-        self._look_at_least_every(look_every_s(exchange.read_s))
+        look_s = look_every_s(exchange.read_s)
+        if look_s < self._look_s:
+            self._look_s = look_s
+            self._next_look_s = min(self._next_look_s, time.monotonic() + look_s)
         if not self._new:
             self._alarm.ring()
         self._new.append(exchange)
-
-    def _look_at_least_every(self, seconds: float) -> None:
-        if seconds < self._look_s:
-            self._look_s = seconds
-            self._next_look_s = min(self._next_look_s, time.monotonic() + self._look_s)
 
     def _leave(self, exchange: Exchange) -> None:
         del self._under_way[exchange.transfer.easy]
@@ -146,17 +149,14 @@ class _Pump:
         while True:
             self._alarm.wait(pause_s)
             try:
-                pause_s = self._turn()
+                # All that can be done now is done; then there is nothing more for a while, unless a socket is ready.
+                turn = self._multi.turn(len(self._under_way), self._collect, self._add_new)
+                if turn.has_read_all:
+                    self._end_the_silent()
+                pause_s = min(self._multi.timeout_s(), self._look_s if self._under_way else math.inf)
             except Exception as error:  # noqa: BLE001 - who waits must not wait for ever, whatever it is
                 self._fail(error)
                 pause_s = math.inf
-
-    def _turn(self) -> float:
-        """Do all that can be done now; return for how long there will be nothing more, unless a socket is ready."""
-        turn = self._multi.turn(len(self._under_way), self._collect, self._add_new)
-        if turn.has_read_all:
-            self._end_the_silent()
-        return min(self._multi.timeout_s(), self._look_s if self._under_way else math.inf)
 
     def _add_new(self) -> tuple[int, float]:
         """Give libcurl what has come; return how many requests, and that nobody knows when there will be more."""
@@ -199,13 +199,8 @@ class _Pump:
         self._leave(exchange)
         exchange.ended = ended
         # Not by a switch from here: what its greenlet does next is none of the pump's time.
-        self._hub.loop.run_callback(_wake, exchange)
+        self._hub.loop.run_callback(exchange.wake)
 
     def _fail(self, error: BaseException) -> None:
         for exchange in tuple(self._under_way.values()):
             self._end(exchange, error)
-
-
-def _wake(exchange: Exchange) -> None:
-    if exchange.waiting is not None:
-        exchange.waiting.switch()

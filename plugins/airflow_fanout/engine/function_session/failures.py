@@ -68,11 +68,18 @@ def failure_of(
     if broken.code == pycurl.E_OPERATION_TIMEDOUT:
         return _timed_out(broken, request, pool, (connect_s, read_s))
     if broken.code == pycurl.E_COULDNT_CONNECT:
-        return requests.ConnectionError(_tried(pool, request, _unconnected(broken, pool)), request=request)
+        connection: Any = pool.ConnectionCls(pool.host, pool.port)
+        said = f"[Errno {broken.errno}] {os.strerror(broken.errno)}" if broken.errno else broken.message
+        reason = inner.NewConnectionError(connection, f"Failed to establish a new connection: {said}")
+        return requests.ConnectionError(inner.MaxRetryError(pool, request.path_url, reason), request=request)
     if is_bad_header(broken.code, in_head=broken.in_head):
         return InvalidHeader(inner.InvalidHeader(broken.message), request=request)
     if broken.answered:
-        return ChunkedEncodingError(_cut(broken))
+        # The answer breaks off in its body.
+        reset = ConnectionResetError(broken.errno, os.strerror(broken.errno)) if broken.errno else None
+        said = repr(reset) if reset else f"{broken.message} ({broken.size} bytes read)"
+        cut = inner.ProtocolError(f"Connection broken: {said}", reset or inner.HTTPError(broken.message))
+        return ChunkedEncodingError(cut)
     return requests.ConnectionError(inner.ProtocolError("Connection aborted.", _aborted(broken)), request=request)
 
 
@@ -94,31 +101,11 @@ def _timed_out(
     if not broken.connected:
         text = f"Connection to {pool.host} timed out. (connect timeout={connect_s})"
         reason = inner.ConnectTimeoutError(pool.ConnectionCls(pool.host, pool.port), text)
-        return requests.ConnectTimeout(_tried(pool, request, reason), request=request)
+        return requests.ConnectTimeout(inner.MaxRetryError(pool, request.path_url, reason), request=request)
     if broken.answered:
         return requests.ConnectionError(inner.ReadTimeoutError(pool, None, "Read timed out."))
     text = f"Read timed out. (read timeout={read_s})"
     return requests.ReadTimeout(inner.ReadTimeoutError(pool, request.path_url, text), request=request)
-
-
-def _tried(pool: HTTPConnectionPool, request: requests.PreparedRequest, reason: Exception) -> inner.MaxRetryError:
-    return inner.MaxRetryError(pool, request.path_url, reason)
-
-
-def _unconnected(broken: Broken, pool: HTTPConnectionPool) -> Exception:
-    connection: Any = pool.ConnectionCls(pool.host, pool.port)
-    number = broken.errno
-    said = f"[Errno {number}] {os.strerror(number)}" if number else broken.message
-    return inner.NewConnectionError(connection, f"Failed to establish a new connection: {said}")
-
-
-def _cut(broken: Broken) -> inner.ProtocolError:
-    """Return the exception for an answer that breaks off in its body."""
-    if broken.errno:
-        reset = ConnectionResetError(broken.errno, os.strerror(broken.errno))
-        return inner.ProtocolError(f"Connection broken: {reset!r}", reset)
-    said = f"Connection broken: {broken.message} ({broken.size} bytes read)"
-    return inner.ProtocolError(said, inner.HTTPError(broken.message))
 
 
 def _aborted(broken: Broken) -> Exception:

@@ -51,14 +51,14 @@ def sending_of(request: PreparedRequest, timeout: Any) -> Sending | None:
 
 def _limits(timeout: Any) -> tuple[Seconds, Seconds] | None:
     limits = timeout if isinstance(timeout, tuple) else (timeout, timeout)
-    if len(limits) != 2 or not all(limit is None or _is_limit(limit) for limit in limits):
+    if len(limits) != 2:
         return None
+    for limit in limits:
+        is_number = isinstance(limit, int | float) and not isinstance(limit, bool)
+        if limit is not None and not (is_number and 0 < limit < math.inf):
+            return None
     connect_s, read_s = limits
     return connect_s, read_s
-
-
-def _is_limit(limit: object) -> bool:
-    return isinstance(limit, int | float) and not isinstance(limit, bool) and 0 < limit < math.inf
 
 
 @lru_cache(_REMEMBERED)
@@ -67,7 +67,9 @@ def _lines(headers: tuple[tuple[str, str | bytes], ...], length: str | None) -> 
 
     :param length: the body's, in bytes; `None` for no body.
     """
-    texts = {name.lower(): (name, _text(value)) for name, value in headers}
+    texts = {
+        name.lower(): (name, value.decode("latin-1") if isinstance(value, bytes) else value) for name, value in headers
+    }
     announced = texts.pop("content-length", ("", None))[1]
     if announced not in (length, "0" if length is None else length):
         return None
@@ -79,7 +81,3 @@ def _lines(headers: tuple[tuple[str, str | bytes], ...], length: str | None) -> 
         return None
     # What libcurl would say of its own accord.
     return lines + [left_out(name) for name in ("Accept", "Content-Type", "Expect") if name.lower() not in texts]
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else value

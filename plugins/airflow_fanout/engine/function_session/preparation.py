@@ -67,7 +67,12 @@ class Preparation:
         target = address.removeprefix(self._base_url)
         if not _TARGET.fullmatch(target):
             return None
-        query = _encoded(params) if params else ""
+        if not params:
+            return f"{self._prepared_base}{target}"
+        if all(type(name) is str and type(value) in (str, int) for name, value in params.items()):
+            query = urlencode(params)
+        else:
+            query = str(PreparedRequest._encode_params(params))  # type: ignore[attr-defined] # requests' own way
         return f"{self._prepared_base}{target}{('&' if '?' in target else '?') + query if query else ''}"
 
 
@@ -98,12 +103,6 @@ def _merged(ours: _Pairs, theirs: _Pairs) -> CaseInsensitiveDict[str]:
     merged = merge_setting(dict(theirs), CaseInsensitiveDict(ours), dict_class=CaseInsensitiveDict)  # type: ignore[no-untyped-call] # it has no types
     request.prepare_headers(merged)
     return request.headers
-
-
-def _encoded(params: Mapping[str, Any]) -> str:
-    if all(type(name) is str and type(value) in (str, int) for name, value in params.items()):
-        return urlencode(params)
-    return str(PreparedRequest._encode_params(params))  # type: ignore[attr-defined] # requests' own way, for the rest
 
 
 def _prepared_base(base_url: str) -> str:

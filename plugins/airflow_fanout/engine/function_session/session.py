@@ -43,22 +43,19 @@ class CurlSession(FanoutSession):
         self._own_auth_is_plain = not isinstance(self._own_auth, HTTPDigestAuth)
 
     def _ask(self, method: str, address: str, options: dict[str, Any]) -> Response:
-        is_usual = self._has_no_settings_of_its_own() and self._has_no_auth_of_its_own(options)
-        request = self._preparation.prepare(method, address, options, self.headers) if is_usual else None
+        given = self.auth or self.params or self.stream or self.trust_env or any(self.hooks.values())
+        has_own_settings = given or next(iter(self.cookies), None) is not None
+        auth = options.get("auth")
+        has_own_auth = auth is not None and not (auth is self._own_auth and self._own_auth_is_plain)
+        request = None
+        if not has_own_settings and not has_own_auth:
+            request = self._preparation.prepare(method, address, options, self.headers)
         is_ours = self.get_adapter(address) is self._adapter
         if not is_ours:
             self._adapter.say_who_sends()
         if request is None or not is_ours:
             return super()._ask(method, address, options)
         return self._sent(request, timeout=options["timeout"], follow=options["allow_redirects"])
-
-    def _has_no_settings_of_its_own(self) -> bool:
-        given = self.auth or self.params or self.stream or self.trust_env or any(self.hooks.values())
-        return not given and next(iter(self.cookies), None) is None
-
-    def _has_no_auth_of_its_own(self, options: dict[str, Any]) -> bool:
-        auth = options.get("auth")
-        return auth is None or (auth is self._own_auth and self._own_auth_is_plain)
 
     def _sent(self, request: PreparedRequest, *, timeout: Any, follow: bool) -> Response:
         """Do with a plain request what `Session.send` does."""

@@ -46,21 +46,18 @@ class Alarm:
         Even then through a timer: the loop runs fifty callbacks before timers and descriptors have their turn.
         """
         if not self._rung:
-            self._set(time.monotonic() + seconds)
+            at_s = time.monotonic() + seconds
+            if at_s < self._set_for_s - _LATER_S:
+                self._clear_timer()
+                self._set_for_s = at_s
+                self._timer = self._hub.loop.timer(seconds + _LATER_S if seconds > _LATER_S else 0.0)
+                self._timer.start(self._strike)
             self._waiting = getcurrent()
             try:
                 self._hub.switch()
             finally:
                 self._waiting = None
         self._rung = False
-
-    def _set(self, at_s: float) -> None:
-        if at_s < self._set_for_s - _LATER_S:
-            self._clear_timer()
-            self._set_for_s = at_s
-            wait_s = at_s - time.monotonic()
-            self._timer = self._hub.loop.timer(max(0.0, wait_s + _LATER_S if wait_s > _LATER_S else 0.0))
-            self._timer.start(self._strike)
 
     def _strike(self) -> None:
         self._clear_timer()

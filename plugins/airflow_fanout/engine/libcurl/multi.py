@@ -100,42 +100,36 @@ class Multi:
         :param collect: takes what has ended; returns how many.
         :param start: adds what may be sent; returns how many, and when there may be more, in seconds.
         """
-        ready = self._go_on(under_way)
-        if ready:
-            collect()
-        started, pause_s = start()
-        if started or not ready or time.monotonic() >= self._due_s:
-            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
-        # What stands in the sockets isn't read yet after a full batch, and then silence is none.
-        return Turn(collect(), pause_s, ready < BATCH)
-
-    def _go_on(self, under_way: int) -> int:
-        """Let libcurl read and write where it can, for a batch of sockets; return at how many it could."""
         ready = self._sockets.ready(BATCH)
         if self._look_at_all and len(ready) > MOST * under_way:
             self._look_at_all()
         else:
             for socket, events in ready:
                 self._multi.socket_action(socket, bits_of(events))
-        return len(ready)
+        if ready:
+            collect()
+        started, pause_s = start()
+        if started or not ready or time.monotonic() >= self._due_s:
+            self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        # What stands in the sockets isn't read yet after a full batch, and then silence is none.
+        return Turn(collect(), pause_s, len(ready) < BATCH)
 
     def ended(self) -> Iterator[tuple[list[Any], list[tuple[Any, int, str]]]]:
         """Yield the handles that have answers, and those that have failed, with libcurl's code and words, in batches.
 
-        Each of them is to be removed. What wasn't sent, since its connection wasn't clean, begins again.
+        Each of them is to be removed.
         """
         left = 1
         while left:
             left, answered, failed = self._multi.info_read()
-            yield answered, self._sent(failed) if failed else failed
-
-    def _sent(self, failed: list[tuple[Any, int, str]]) -> list[tuple[Any, int, str]]:
-        """Begin those again that weren't sent; return the others."""
-        unsent = [easy for easy, code, _ in failed if code == pycurl.E_ABORTED_BY_CALLBACK]
-        for easy in unsent:
-            self.remove(easy)
-            self.add(easy)
-        return [one for one in failed if one[0] not in unsent]
+            if failed:
+                # What wasn't sent, since its connection wasn't clean, begins again.
+                unsent = [easy for easy, code, _ in failed if code == pycurl.E_ABORTED_BY_CALLBACK]
+                for easy in unsent:
+                    self.remove(easy)
+                    self.add(easy)
+                failed = [one for one in failed if one[0] not in unsent]
+            yield answered, failed
 
     def timeout_s(self) -> float:
         """Return when libcurl wants to look again, in seconds, whatever the sockets say; infinity if it doesn't."""

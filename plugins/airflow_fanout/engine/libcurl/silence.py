@@ -27,7 +27,9 @@ def is_silent(transfer: Transfer, begun_s: float, now_s: float, read_s: float) -
     :param now_s: the present moment.
     :param read_s: how long the silence may last, in seconds.
     """
-    transfer.look(now_s)
+    moved = transfer.easy.getinfo(pycurl.SIZE_UPLOAD_T) + transfer.size
+    if moved != transfer.moved:
+        transfer.moved, transfer.heard_s = moved, now_s
     heard_s = max(begun_s, transfer.heard_s)
     if now_s - heard_s < read_s:
         return False

@@ -69,11 +69,17 @@ class Sockets:
             self._register(socket, events)
 
     def ready(self, most: int) -> list[tuple[int, int]]:
-        """Return at most `most` of the wanted sockets that are ready, with the kernel's events."""
+        """Return at most `most` of the wanted sockets that are ready, with the kernel's events; forget any others."""
         found: list[tuple[int, int]] = self._epoll.poll(0, most)
         wanted = [pair for pair in found if pair[0] in self._wanted]
         if len(wanted) < len(found):
-            self._forget_all_but(wanted, found)
+            for socket, events in set(found).difference(wanted):
+                self._registered.pop(socket, None)
+                # One that was to be written to can be, and that is no news.
+                if events & (_IN | _BROKEN):
+                    self._connections.soil(socket)
+                with suppress(OSError):
+                    self._epoll.unregister(socket)
         return wanted
 
     def check(self) -> None:
@@ -93,15 +99,6 @@ class Sockets:
                 self._epoll.modify(socket, events)
             except FileNotFoundError:
                 self._epoll.register(socket, events)
-
-    def _forget_all_but(self, wanted: list[tuple[int, int]], found: list[tuple[int, int]]) -> None:
-        for socket, events in set(found).difference(wanted):
-            self._registered.pop(socket, None)
-            # One that was to be written to can be, and that is no news.
-            if events & (_IN | _BROKEN):
-                self._connections.soil(socket)
-            with suppress(OSError):
-                self._epoll.unregister(socket)
 
 
 def bits_of(events: int) -> int:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pycurl
 
-from airflow_fanout.engine.libcurl.unanswered import says_refused
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.wire.chunks import ChunkReader
 from airflow_fanout.wire.framing import BODYLESS, is_readable, transfer_codings
@@ -38,6 +37,8 @@ EARLY = "data arrived on the connection before the request was sent, so it isn't
 TOO_LARGE = frozenset({pycurl.E_WRITE_ERROR, pycurl.E_FILESIZE_EXCEEDED})
 # The line that ends a head.
 _BLANK = (b"\r\n", b"\n")
+# How libcurl says that the server has refused a stream of HTTP/2: on a connection that was kept, and on a new one.
+_REFUSED_STREAM = (b"refused by server", b"REFUSED_STREAM")
 
 
 class Transfer:
@@ -47,8 +48,8 @@ class Transfer:
     :param most: the largest body, in bytes.
     :param over_tls: whether it goes over TLS, to the server or to a proxy.
 
-    `told` are the request's own headers that the handle knows of. `heard_s` is the moment of the last look at which
-    more of the bodies had gone out or come in. `is_soiled` says whether something has come after the answer's chunks,
+    `told` are the request's own headers that the handle knows of. `moved` is how much of the bodies had gone out and
+    come in at the last look, and `heard_s` the moment of the last one at which it was more. `is_soiled` says whether something has come after the answer's chunks,
     once these were taken apart. Over TLS, `is_early` says that what was taken for the answer came before the request,
     and `refused` that the server has refused the request's stream.
     """
@@ -184,11 +185,6 @@ class Transfer:
         found, self.is_early = self.is_early, False
         return found
 
-    def forget_refusal(self) -> bool:
-        """Return `refused`, and forget it, for the same reason."""
-        found, self.refused = self.refused, False
-        return found
-
     def hear_refusals(self) -> None:
         """Find out whether a stream was refused (HTTP/2), which only libcurl's own words say; they cost time."""
         self.easy.setopt(pycurl.DEBUGFUNCTION, self.hear)
@@ -197,13 +193,7 @@ class Transfer:
     def hear(self, kind: int, text: bytes) -> None:
         """Hear what libcurl says of its own doing (CURLOPT_DEBUGFUNCTION)."""
         if kind == pycurl.INFOTYPE_TEXT:
-            self.refused = self.refused or says_refused(text)
-
-    def look(self, now_s: float) -> None:
-        """Look whether more of the bodies has gone out or come in."""
-        moved = self.easy.getinfo(pycurl.SIZE_UPLOAD_T) + self.size
-        if moved != self.moved:
-            self.moved, self.heard_s = moved, now_s
+            self.refused = self.refused or any(words in text for words in _REFUSED_STREAM)
 
     def _receive(self, data: bytes) -> int | None:
         self.size = size = self.size + len(data)

@@ -19,10 +19,8 @@ _CAUSES = {
     pycurl.E_SSL_CACERT_BADFILE: Cause.TLS_FILE,
     pycurl.E_SSL_CIPHER: Cause.TLS,
 }
-# libcurl sends again by itself what a server of HTTP/2 has refused (REFUSED_STREAM, GOAWAY), five times.
-_GAVE_UP = "Connection died, tried"
-# On a connection that was kept, and on a new one.
-_REFUSED_STREAM = (b"refused by server", b"REFUSED_STREAM")
+# libcurl sends again by itself what a server of HTTP/2 has refused (REFUSED_STREAM, GOAWAY), five times. Then it says:
+GAVE_UP = "Connection died, tried"
 
 Resolve = Callable[[str, None], Any]
 
@@ -30,16 +28,6 @@ Resolve = Callable[[str, None], Any]
 def is_unsent(easy: Any) -> bool:
     """Return whether nothing of the request has left: no connection stood, or no tunnel through the proxy."""
     return not easy.getinfo(pycurl.REQUEST_SIZE)
-
-
-def is_unprocessed(message: str) -> bool:
-    """Return whether the server said again and again that it hasn't processed the request."""
-    return message.startswith(_GAVE_UP)
-
-
-def says_refused(text: bytes) -> bool:
-    """Return whether libcurl's own words (CURLOPT_DEBUGFUNCTION) say that the server has refused the stream."""
-    return any(words in text for words in _REFUSED_STREAM)
 
 
 def cause_of_code(code: int, message: str) -> Cause | None:

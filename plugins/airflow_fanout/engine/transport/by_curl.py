@@ -27,10 +27,10 @@ from airflow_fanout.engine.libcurl.options import OWN_CONNECTION
 from airflow_fanout.engine.libcurl.silence import is_silent
 from airflow_fanout.engine.libcurl.transfer import TOO_LARGE, Transfer, Unreadable, is_bad_header, too_large_text
 from airflow_fanout.engine.libcurl.unanswered import (
+    GAVE_UP,
     Resolve,
     cause_of_code,
     is_unknown,
-    is_unprocessed,
     is_unsent,
     refused_by_proxy,
 )
@@ -110,20 +110,18 @@ class CurlTransport:
             transfer.easy.setopt(pycurl.HTTPHEADER, self._headers.lines(headers))
             transfer.told = headers
         transfer.easy.setopt(pycurl.URL, url.encode("ascii"))
-        if body is not None:
-            if self.repeatable:
-                transfer.easy.setopt(pycurl.POSTFIELDS, body)
-            else:
-                self._tell_once(transfer.easy, body)
-
-    def _tell_once(self, easy: Any, body: bytes) -> None:
+        if body is None:
+            return
+        if self.repeatable:
+            transfer.easy.setopt(pycurl.POSTFIELDS, body)
+            return
         # On a kept connection that dies before an answer, libcurl sends a request again by itself, unless it would have
         # to begin again with a body that is read from a function.
-        easy.setopt(pycurl.READFUNCTION, io.BytesIO(body).read)
-        easy.setopt(pycurl.POSTFIELDSIZE_LARGE, len(body))
+        transfer.easy.setopt(pycurl.READFUNCTION, io.BytesIO(body).read)
+        transfer.easy.setopt(pycurl.POSTFIELDSIZE_LARGE, len(body))
         if not self._keeps:
             for option, value in OWN_CONNECTION.items():
-                easy.setopt(option, value)
+                transfer.easy.setopt(option, value)
 
     def outcome(self, transfer: Transfer, code: int, message: str) -> Outcome | None:
         """Return what came of a transfer that ended with libcurl's code; 0 is an answer.
@@ -155,7 +153,7 @@ class CurlTransport:
             head = transfer.checked_head()
             body = transfer.whole_body(head)
             headers = CaseInsensitiveDict(read_head(head).headers)
-            if self._redirects(transfer.status, headers):
+            if transfer.status in _REDIRECTS and self._endpoint.allow_redirects and headers.get("Location"):
                 return None
             if coding := headers.get("Content-Encoding"):
                 body = self._decoded(coding, body)
@@ -185,9 +183,6 @@ class CurlTransport:
             return outcome
         return msgspec.structs.replace(outcome, cause=None)
 
-    def _redirects(self, status: int, headers: CaseInsensitiveDict[str]) -> bool:
-        return status in _REDIRECTS and self._endpoint.allow_redirects and bool(headers.get("Location"))
-
     def silent(self, transfer: Transfer, begun_s: float, now_s: float) -> Outcome | None:
         """Return the outcome of a transfer whose server says nothing for too long; `None` if it may still."""
         read_s = self._settings.timeouts.read_s
@@ -201,7 +196,10 @@ class CurlTransport:
         if found := early(transfer, repeatable=self.repeatable) or unreadable(transfer):
             return found
         if code == pycurl.E_OPERATION_TIMEDOUT:
-            return self._timed_out(transfer, message)
+            timeouts, unsent = self._settings.timeouts, is_unsent(transfer.easy)
+            if not transfer.easy.getinfo(pycurl.PRETRANSFER_TIME) and timeouts.connect_s < timeouts.total_s:
+                return Outcome(Kind.TIMEOUT, failure=Failure("ConnectTimeout", message), unsent=unsent)
+            return msgspec.structs.replace(timed_out(timeouts.total_s), unsent=unsent)
         if code in TOO_LARGE:
             return Outcome(Kind.INVALID, failure=Failure("BodyTooLarge", self._too_large))
         if is_bad_header(code, in_head=transfer.is_in_head):
@@ -217,7 +215,8 @@ class CurlTransport:
             return refused_by_proxy(self._proxy, message)
         kind, name = FAILURES.get(code, (Kind.CONNECTION_ERROR, "ConnectionError"))
         words = words_of(transfer, code, message)
-        is_refused = transfer.forget_refusal()
+        # The handle's next request may fail before it is sent.
+        is_refused, transfer.refused = transfer.refused, False
         if proxy_status:
             name, words = "ProxyError", f"the proxy {self._proxy}: {words}"
         return Outcome(
@@ -226,16 +225,9 @@ class CurlTransport:
             garbled=code == pycurl.E_BAD_CONTENT_ENCODING,
             unsent=is_unsent(transfer.easy),
             # What may be sent twice libcurl has sent again by itself.
-            unprocessed=is_unprocessed(message) if self.repeatable else is_refused,
+            unprocessed=message.startswith(GAVE_UP) if self.repeatable else is_refused,
             cause=cause_of_code(code, message),
         )
-
-    def _timed_out(self, transfer: Transfer, message: str) -> Outcome:
-        timeouts = self._settings.timeouts
-        unsent = is_unsent(transfer.easy)
-        if not transfer.easy.getinfo(pycurl.PRETRANSFER_TIME) and timeouts.connect_s < timeouts.total_s:
-            return Outcome(Kind.TIMEOUT, failure=Failure("ConnectTimeout", message), unsent=unsent)
-        return msgspec.structs.replace(timed_out(timeouts.total_s), unsent=unsent)
 
 
 def _reason(status: int, head: list[bytes]) -> str:

@@ -57,16 +57,14 @@ class FunctionTransport:
     def fetch(self, value: Json) -> Outcome:
         """Make one try."""
         try:
-            return self._with_pause(self._outcome(value))
+            outcome = self._outcome(value)
+            # What the server says of its limits holds, whatever the function makes of its answers.
+            asked_s = self._session.take_pause_s()
+            if asked_s is None or outcome.retry_after_s is not None:
+                return outcome
+            return replace(outcome, retry_after_s=asked_s)
         finally:
             self._session.close_streams()
-
-    def _with_pause(self, outcome: Outcome) -> Outcome:
-        # What the server says of its limits holds, whatever the function makes of its answers.
-        asked_s = self._session.take_pause_s()
-        if asked_s is None or outcome.retry_after_s is not None:
-            return outcome
-        return replace(outcome, retry_after_s=asked_s)
 
     def _outcome(self, value: Json) -> Outcome:
         args, kwargs = parameter.arguments(value)
@@ -87,15 +85,14 @@ class FunctionTransport:
         try:
             if isinstance(error, gevent.Timeout):
                 return Outcome(Kind.TIMEOUT, failure=Failure("Timeout", f"a time limit of the function's own: {error}"))
-            return self._without_secrets(outcome_of(error, author=self._file))
+            outcome = outcome_of(error, author=self._file)
+            if outcome.failure is None:
+                return outcome
+            # An author may put anything into an exception: the session's headers, say.
+            message = self._secrets.hide(outcome.failure.message)
+            return replace(outcome, failure=replace(outcome.failure, message=message))
         except BaseException:  # noqa: BLE001 - to look at an exception may run its author's code
             return Outcome(Kind.ERROR, failure=Failure("Exception", "the function's exception could not be read"))
-
-    def _without_secrets(self, outcome: Outcome) -> Outcome:
-        # An author may put anything into an exception: the session's headers, say.
-        if outcome.failure is None:
-            return outcome
-        return replace(outcome, failure=replace(outcome.failure, message=self._secrets.hide(outcome.failure.message)))
 
 
 def _outcome(result: object) -> Outcome:

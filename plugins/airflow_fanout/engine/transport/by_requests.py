@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import gevent
 import requests
@@ -35,7 +36,7 @@ class RequestsTransport:
 
     def fetch(self, parameter: Json) -> Outcome:
         """Make one try."""
-        return self._within(self._total_s, lambda: self._ask(parameter))
+        return self._sent(parameter, self._session.request, self._total_s)
 
     def follow(self, parameter: Json, status: int, head: list[bytes], left_s: float) -> Outcome:
         """Go where an answer leads that somebody else has received; the request itself isn't sent again.
@@ -45,12 +46,28 @@ class RequestsTransport:
         :param head: its status line and header lines, as they came.
         :param left_s: what is left of the try's time, in seconds.
         """
-        return self._within(left_s, lambda: self._go(parameter, status, head))
 
-    def _within(self, seconds: float, attempt: Callable[[], requests.Response]) -> Outcome:
+        def go(method: str, target: str, **options: Any) -> requests.Response:
+            pairs = pairs_of(head)
+            # What requests looks for when it takes the cookies of an answer.
+            original = SimpleNamespace(msg=message_of(pairs), isclosed=lambda: True, close=lambda: None)
+            raw = HTTPResponse(
+                io.BytesIO(),
+                HTTPHeaderDict(pairs),
+                status,
+                original_response=original,  # type: ignore[arg-type] # it needs no more of it
+                preload_content=False,
+                enforce_content_length=False,
+            )
+            return self._session.follow(method, target, raw, **options)
+
+        return self._sent(parameter, go, left_s)
+
+    def _sent(self, parameter: Json, send: Callable[..., requests.Response], within_s: float) -> Outcome:
         try:
-            with gevent.Timeout(seconds):
-                response = attempt()
+            with gevent.Timeout(within_s):
+                method, target, headers, body = self._compiled.message(parameter)
+                response = send(method, target, headers={**headers, **self._closing}, data=body)
                 return self._reading.outcome(
                     response.status_code, response.reason or "", response.content, response.headers
                 )
@@ -58,23 +75,3 @@ class RequestsTransport:
             return timed_out(self._total_s)
         except (requests.RequestException, ValueError) as error:
             return outcome_of(error)
-
-    def _ask(self, parameter: Json) -> requests.Response:
-        method, target, headers, body = self._compiled.message(parameter)
-        return self._session.request(method, target, headers={**headers, **self._closing}, data=body)
-
-    def _go(self, parameter: Json, status: int, head: list[bytes]) -> requests.Response:
-        method, target, headers, body = self._compiled.message(parameter)
-        pairs = pairs_of(head)
-        message = message_of(pairs)
-        # What requests looks for when it takes the cookies of an answer.
-        original = SimpleNamespace(msg=message, isclosed=lambda: True, close=lambda: None)
-        raw = HTTPResponse(
-            io.BytesIO(),
-            HTTPHeaderDict(pairs),
-            status,
-            original_response=original,  # type: ignore[arg-type] # it needs no more of it
-            preload_content=False,
-            enforce_content_length=False,
-        )
-        return self._session.follow(method, target, raw, headers={**headers, **self._closing}, data=body)

@@ -54,6 +54,8 @@ class Headers:
 
 def options_of(endpoint: Endpoint, request: Request, settings: FetchSettings) -> dict[int, Any]:
     """Return the options of a declarative request that are the same for each parameter."""
+    is_alone = request.own_connection or closes(CaseInsensitiveDict({**endpoint.headers, **request.headers}))
+    proxy = select_proxy(endpoint.base_url, dict(endpoint.proxies))
     return {
         **common_options(endpoint, settings.max_body_bytes),
         pycurl.USERAGENT: USER_AGENT,
@@ -62,9 +64,11 @@ def options_of(endpoint: Endpoint, request: Request, settings: FetchSettings) ->
         pycurl.CONNECTTIMEOUT_MS: ms(settings.timeouts.connect_s),
         pycurl.TIMEOUT_MS: ms(settings.timeouts.total_s),
         **_method_options(request),
-        **_connection_options(endpoint, request),
+        **(OWN_CONNECTION if is_alone else {}),
         **_auth_options(endpoint),
-        **_proxy_options(endpoint),
+        # An empty text says that there is none; left out, libcurl would look into the environment by itself.
+        pycurl.PROXY: prepend_scheme_if_needed(proxy, "http") if proxy else "",  # type: ignore[no-untyped-call] # requests leaves it without types
+        pycurl.NOPROXY: "",
     }
 
 
@@ -83,11 +87,6 @@ def _method_options(request: Request) -> dict[int, Any]:
     return options | {pycurl.POST: 1, pycurl.MAXAGE_CONN: _FRESH_S}
 
 
-def _connection_options(endpoint: Endpoint, request: Request) -> dict[int, Any]:
-    is_alone = request.own_connection or closes(CaseInsensitiveDict({**endpoint.headers, **request.headers}))
-    return OWN_CONNECTION if is_alone else {}
-
-
 def _auth_options(endpoint: Endpoint) -> dict[int, Any]:
     if endpoint.login is None or endpoint.auth == "bearer":
         return {}
@@ -104,13 +103,6 @@ def _as_sent(text: str) -> bytes:
         return text.encode("latin-1")
     except UnicodeEncodeError:
         return text.encode()
-
-
-def _proxy_options(endpoint: Endpoint) -> dict[int, Any]:
-    proxy = select_proxy(endpoint.base_url, dict(endpoint.proxies))
-    # An empty text says that there is none; left out, libcurl would look into the environment by itself.
-    address = prepend_scheme_if_needed(proxy, "http") if proxy else ""  # type: ignore[no-untyped-call] # requests leaves it without types
-    return {pycurl.PROXY: address, pycurl.NOPROXY: ""}
 
 
 def without_credentials(endpoint: Endpoint, request: Request) -> Endpoint:

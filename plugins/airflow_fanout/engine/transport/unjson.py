@@ -63,12 +63,9 @@ def _parts(place: str, value: dict[Any, Any] | list[Any] | tuple[Any, ...]) -> I
         return
     for name, part in value.items():
         yield f"a key of {place}", name
-        yield f"{place}[{name!r}]" if _is_plain_name(name) else f"{place}[…]", part
-
-
-def _is_plain_name(name: object) -> bool:
-    # The keys of an object may be personal data themselves: telephone numbers, say.
-    return isinstance(name, str) and name.isidentifier() and len(name) <= _LONGEST_NAME
+        # The keys of an object may be personal data themselves: telephone numbers, say.
+        is_plain = isinstance(name, str) and name.isidentifier() and len(name) <= _LONGEST_NAME
+        yield f"{place}[{name!r}]" if is_plain else f"{place}[…]", part
 
 
 def _fits(value: object) -> bool:
