@@ -78,7 +78,7 @@ class Meter:
     ) -> Progress:
         """Return the counts of this moment."""
         since, done = self._moments[0]
-        seconds = self._clock() - since
+        recent_s = self._clock() - since
         return Progress(
             total=self._total,
             kinds=self._kinds,
@@ -88,7 +88,7 @@ class Meter:
             waiting=waiting,
             begun=begun,
             seconds=self.seconds,
-            recent_per_s=(self._done - done) / seconds if seconds > 0 else 0.0,
+            recent_per_s=(self._done - done) / recent_s if recent_s > 0 else 0.0,
             wait=wait,
             latency=self._latency,
             limits=limits or {},

@@ -189,7 +189,7 @@ class Pump(Driver):
         return found
 
     def _follow(self, task: Task, begun_s: float, transfer: Transfer) -> None:
-        """Follow a redirect in a greenlet of its own, which keeps what it says: the handle is used for something else."""
+        """Follow a redirect in a greenlet, which keeps what it says: the handle is used for something else."""
         if not self._has_followed:
             self._has_followed = True
             self._note("The API answers with redirects, which the slower `requests` library follows.")
@@ -205,9 +205,6 @@ class Pump(Driver):
     def _followed(self, task: Task, begun_s: float, status: int, head: list[bytes]) -> None:
         total_s = self._settings.timeouts.total_s
         left_s = begun_s + total_s - time.monotonic()
-        if left_s > 0:
-            outcome = self._others.follow(task.parameter, status, head, left_s)
-        else:
-            outcome = timed_out(total_s)
+        outcome = self._others.follow(task.parameter, status, head, left_s) if left_s > 0 else timed_out(total_s)
         if not self._given_up:
             self._settlement.add(outcome, begun_s, [(task, outcome)])

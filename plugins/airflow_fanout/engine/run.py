@@ -17,7 +17,6 @@ from msgspec.structs import replace
 
 from airflow_fanout.api.session import FanoutSession
 from airflow_fanout.api.settled import settled
-from airflow_fanout.codec import Json
 from airflow_fanout.control.budget import LocalBudget
 from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.calls import Calls
@@ -53,11 +52,9 @@ from airflow_fanout.launch.messages import (
     Stopped,
 )
 from airflow_fanout.privacy.redaction import Secrets
-from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.folder import list_at
 from airflow_fanout.staging.frozen import read_manifest, read_parameters
 from airflow_fanout.staging.journal import JournalWriter
-from airflow_fanout.staging.reconcile import CompletedSet
 from airflow_fanout.staging.resume import resume
 
 TICK_S = 1.0
@@ -93,6 +90,17 @@ def _job(message: ParentMessage) -> Job:
             assert_never(message)
 
 
+def _calls(job: Job, board: Board) -> Calls:
+    """Return what makes calls of an author's function, after this process is ready for one."""
+    calls = Calls(board)
+    if job.function is not None:
+        import_the_same(job.digests)
+        refuse_all()
+        wait_for_processes()
+        calls.watch()
+    return calls
+
+
 class _Fetch:
     """The parts of one fetch, put together."""
 
@@ -110,24 +118,22 @@ class _Fetch:
         self._board = board
         for part in damaged:
             teller.tell(DamagedPart(str(part)))
-        calls = Calls(board)
-        if job.function is not None:
-            import_the_same(job.digests)
-            refuse_all()
-            wait_for_processes()
-            calls.watch()
+        calls = _calls(job, board)
         self._scribe = JournalThread(JournalWriter(self._try, part_numbers(self._try, job), list_id=manifest.id))
         self._budget = LocalBudget(job.settings.throttle.rate_per_s)
         self._traffic = Traffic(job.settings, self._budget, is_answered=finished.count > 0)
         meter = Meter(total=len(job.indexes), resumed=finished.count)
         if job.fatal:
             go_on(job, self._try, finished, meter, self._scribe.extend)
+        parameters = read_parameters(directory, job.indexes)
+        if finished.count:
+            parameters = ((index, value) for index, value in parameters if index not in finished)
         self._driver = driver_for(
             job,
             manifest.fields,
             lambda text: teller.tell(Remark(text)),
             calls.make,
-            work=Work(_to_do(directory, job.indexes, finished), room=self._traffic.room_for_new),
+            work=Work(parameters, room=self._traffic.room_for_new),
             traffic=self._traffic,
             settings=job.settings,
             meter=meter,
@@ -143,7 +149,7 @@ class _Fetch:
         # hundreds of objects, which by themselves are no reason to look for cycles.
         gc.freeze()
         gc.set_threshold(GARBAGE)
-        # Where PYTHONWARNINGS makes errors of them, pycurl's advice would end the fetch: see engine/multi.py.
+        # Where PYTHONWARNINGS makes errors of them, pycurl's advice would end the fetch: see engine/libcurl/multi.py.
         warnings.filterwarnings("ignore", "socket_all is deprecated", DeprecationWarning)
         running = [gevent.spawn(part) for part in (self._driver.run, self._tick, self._scribe.run, self._listen)]
         try:
@@ -154,9 +160,9 @@ class _Fetch:
         finally:
             gevent.killall(running)
             self._scribe.close()
-        return self._tell_end()
+        return self._end()
 
-    def _tell_end(self) -> int:
+    def _end(self) -> int:
         """End what functions have left behind, and tell how the fetch has ended; return the exit code."""
         if left := end_descendants(os.getpid(), but=trackers()):
             text = f"Functions of the report left {left} process(es) behind; they were ended."
@@ -188,11 +194,6 @@ class _Fetch:
                 # No grace: the newer try asks for all that is under way here.
                 self._driver.stop(Overtaken(), grace_s=0.0)
             self._teller.tell_if_heard(ProgressReport(self._driver.progress()))
-
-
-def _to_do(directory: ListDirectory, indexes: range, finished: CompletedSet) -> Iterator[tuple[int, Json]]:
-    parameters = read_parameters(directory, indexes)
-    return ((index, value) for index, value in parameters if index not in finished) if finished.count else parameters
 
 
 def driver_for(

@@ -151,7 +151,7 @@ class Settlement:
             self._work.again(task, decision.wait_s)
         elif decision is Verdict.HAND_BACK:
             self._work.again(task, 0.0, counts=False)
-            self._hand_back(outcome)
+            self._stop(LongPause(outcome.retry_after_s or 0.0))
         elif decision is Verdict.LATER and self._work.leave(task):
             # It has failed, whatever the last pass brings: the canary and the breaker don't wait for that.
             self._judge(outcome)
@@ -178,7 +178,7 @@ class Settlement:
         if not task.last:
             self._judge(outcome)
         if self._is_long(outcome):
-            self._hand_back(outcome)
+            self._stop(LongPause(outcome.retry_after_s or 0.0))
 
     def _refusal(self, outcome: Outcome) -> Cause | None:
         return cause_of(outcome) if self._traffic.startup.is_on else None
@@ -189,6 +189,3 @@ class Settlement:
     def _judge(self, outcome: Outcome, many: int = 1) -> None:
         if tripped := self._traffic.settle(outcome, many):
             self._stop(BreakerTripped(tripped))
-
-    def _hand_back(self, outcome: Outcome) -> None:
-        self._stop(LongPause(outcome.retry_after_s or 0.0))

@@ -49,9 +49,10 @@ class Transfer:
     :param over_tls: whether it goes over TLS, to the server or to a proxy.
 
     `told` are the request's own headers that the handle knows of. `moved` is how much of the bodies had gone out and
-    come in at the last look, and `heard_s` the moment of the last one at which it was more. `is_soiled` says whether something has come after the answer's chunks,
-    once these were taken apart. Over TLS, `is_early` says that what was taken for the answer came before the request,
-    and `refused` that the server has refused the request's stream.
+    come in at the last look, and `heard_s` the moment of the last look at which it was more than before. `is_soiled`
+    says whether something has come after the answer's chunks, once these were taken apart. Over TLS, `is_early` says
+    that what was taken for the answer came before the request, and `refused` that the server has refused the request's
+    stream.
     """
 
     __slots__ = (
@@ -185,13 +186,8 @@ class Transfer:
         found, self.is_early = self.is_early, False
         return found
 
-    def hear_refusals(self) -> None:
-        """Find out whether a stream was refused (HTTP/2), which only libcurl's own words say; they cost time."""
-        self.easy.setopt(pycurl.DEBUGFUNCTION, self.hear)
-        self.easy.setopt(pycurl.VERBOSE, 1)
-
     def hear(self, kind: int, text: bytes) -> None:
-        """Hear what libcurl says of its own doing (CURLOPT_DEBUGFUNCTION)."""
+        """Hear in libcurl's words on its own doing (CURLOPT_DEBUGFUNCTION) whether the stream was refused."""
         if kind == pycurl.INFOTYPE_TEXT:
             self.refused = self.refused or any(words in text for words in _REFUSED_STREAM)
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import pycurl
 
-from airflow_fanout.api.causes import is_no_name, is_tls_refused
+from airflow_fanout.api.causes import is_no_name
 from airflow_fanout.model.outcome import Cause, Failure, Kind, Outcome
 
-_CAUSES = {
+# What somebody has to change, by libcurl's code.
+CAUSES = {
     pycurl.E_COULDNT_RESOLVE_HOST: Cause.UNKNOWN_HOST,
     pycurl.E_COULDNT_RESOLVE_PROXY: Cause.UNKNOWN_PROXY,
     pycurl.E_PEER_FAILED_VERIFICATION: Cause.CERTIFICATE,
@@ -28,11 +29,6 @@ Resolve = Callable[[str, None], Any]
 def is_unsent(easy: Any) -> bool:
     """Return whether nothing of the request has left: no connection stood, or no tunnel through the proxy."""
     return not easy.getinfo(pycurl.REQUEST_SIZE)
-
-
-def cause_of_code(code: int, message: str) -> Cause | None:
-    """Return what somebody has to change, by libcurl's code and words; `None` if it may pass."""
-    return _CAUSES.get(code) or (Cause.TLS if is_tls_refused(message) else None)
 
 
 def refused_by_proxy(proxy: str, said: str) -> Outcome:

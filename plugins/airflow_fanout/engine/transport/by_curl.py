@@ -17,7 +17,7 @@ import pycurl
 from requests.structures import CaseInsensitiveDict
 from requests.utils import requote_uri
 
-from airflow_fanout.api.causes import shown
+from airflow_fanout.api.causes import is_tls_refused, shown
 from airflow_fanout.api.compiled import Compiled
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request
@@ -26,14 +26,7 @@ from airflow_fanout.engine.libcurl.address import URL, in_ascii
 from airflow_fanout.engine.libcurl.options import OWN_CONNECTION
 from airflow_fanout.engine.libcurl.silence import is_silent
 from airflow_fanout.engine.libcurl.transfer import TOO_LARGE, Transfer, Unreadable, is_bad_header, too_large_text
-from airflow_fanout.engine.libcurl.unanswered import (
-    GAVE_UP,
-    Resolve,
-    cause_of_code,
-    is_unknown,
-    is_unsent,
-    refused_by_proxy,
-)
+from airflow_fanout.engine.libcurl.unanswered import CAUSES, GAVE_UP, Resolve, is_unknown, is_unsent, refused_by_proxy
 from airflow_fanout.engine.transport import timed_out
 from airflow_fanout.engine.transport.answer import Reading
 from airflow_fanout.engine.transport.curl_failures import DIED, FAILURES, early, unreadable, words_of
@@ -94,7 +87,9 @@ class CurlTransport:
         for option, value in self._options.items():
             transfer.easy.setopt(option, value)
         if self._is_over_tls and not self.repeatable:
-            transfer.hear_refusals()
+            # Only libcurl's own words say whether a stream was refused (HTTP/2); they cost time.
+            transfer.easy.setopt(pycurl.DEBUGFUNCTION, transfer.hear)
+            transfer.easy.setopt(pycurl.VERBOSE, 1)
         return transfer
 
     def prepare(self, transfer: Transfer, parameter: Json) -> None:
@@ -226,7 +221,7 @@ class CurlTransport:
             unsent=is_unsent(transfer.easy),
             # What may be sent twice libcurl has sent again by itself.
             unprocessed=message.startswith(GAVE_UP) if self.repeatable else is_refused,
-            cause=cause_of_code(code, message),
+            cause=CAUSES.get(code) or (Cause.TLS if is_tls_refused(message) else None),
         )
 
 
