@@ -157,11 +157,13 @@ class Pump(Driver):
         outcome = self._transport.outcome(transfer, code, message)
         if outcome is None:
             self._follow(task, begun_s, transfer)
+            self._release(transfer)
+            return None
         self._release(transfer)
-        if code and outcome is not None and self._traffic.startup.is_on:
+        if code and self._traffic.startup.is_on:
             # Whether the fetch ends because of it is worth a question to the name service.
             outcome = self._transport.checked(outcome)
-        return None if outcome is None else Attempt(task, outcome, begun_s)
+        return Attempt(task, outcome, begun_s)
 
     def _release(self, transfer: Transfer) -> None:
         if transfer.is_soiled:
