@@ -135,11 +135,8 @@ class Connections:
             # PREREQFUNC_OK is 0.
             return self._unread[0] and ABORT
         except (KeyError, OSError):
-            return self._may_send(ends)
-
-    def _may_send(self, ends: Ends) -> int:
-        known = self.at(ends)
-        return OK if known is None or self.use(known) else ABORT
+            known = self.at(ends)
+            return OK if known is None or self.use(known) else ABORT
 
     def _learn(self) -> None:
         """Learn the ends of the connections that stand by now."""
