@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import tokenize
+from collections import Counter
 from collections.abc import Iterator
 from io import StringIO
 from itertools import pairwise
@@ -96,6 +97,17 @@ def retired_phrases(text: str) -> list[str]:
 def test_no_retired_name_is_defined() -> None:
     """No class, function, argument or field of the package has a retired name."""
     assert [f"{path}:{name}" for path, text in sources(PACKAGE) for name in retired_names(text)] == []
+
+
+def test_no_class_has_the_name_of_another() -> None:
+    """A word has one meaning: whoever finds it in a message or a traceback knows which file it leads to."""
+    named = Counter(
+        node.name
+        for _, text in sources(PACKAGE)
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert [name for name, classes in named.items() if classes > 1] == []
 
 
 def test_no_retired_phrase_is_written() -> None:

@@ -25,7 +25,7 @@ from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.pump import Pump
 from airflow_fanout.engine.transport.by_curl import CurlTransport
 from airflow_fanout.engine.transport.by_requests import RequestsTransport
-from airflow_fanout.engine.work import Work
+from airflow_fanout.engine.work import WorkQueue
 from airflow_fanout.model.settings import FetchSettings, Throttle
 from airflow_fanout.staging.frozen import read_parameters
 from airflow_fanout.staging.journal import JournalWriter
@@ -55,7 +55,7 @@ def pump(folder: Path, count: int) -> Pump:
         others=RequestsTransport(FanoutSession(endpoint, settings), REQUEST, ("tel",), 60.0),
         note=print,
         multi=partial(ScriptedMulti, kept),
-        work=Work(read_parameters(directory, range(count)), room=traffic.room_for_new),
+        work=WorkQueue(read_parameters(directory, range(count)), room=traffic.room_for_new),
         traffic=traffic,
         settings=settings,
         meter=Meter(total=count, resumed=0),

@@ -14,7 +14,7 @@ from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.pool import Pool
 from airflow_fanout.engine.transport.scripted import ScriptedTransport
-from airflow_fanout.engine.work import Work
+from airflow_fanout.engine.work import WorkQueue
 from airflow_fanout.launch.messages import (
     BreakerTripped,
     LongOutage,
@@ -50,7 +50,7 @@ class Fetched:
         self.records: list[Record] = []
         how = settings(concurrency, retry=retry, **more)
         traffic = Traffic(how)
-        self.work = Work(((index, index) for index in range(count)), room=traffic.room_for_new)
+        self.work = WorkQueue(((index, index) for index in range(count)), room=traffic.room_for_new)
         self.pool = Pool(
             work=self.work,
             traffic=traffic,
@@ -208,7 +208,7 @@ def test_journal_that_cannot_be_written_is_an_error() -> None:
         raise OSError("no space left on device")
 
     pool = Pool(
-        work=Work((index, index) for index in range(5)),
+        work=WorkQueue((index, index) for index in range(5)),
         traffic=Traffic(settings(2)),
         transport=ScriptedTransport(),
         settings=settings(2),
@@ -228,7 +228,7 @@ def test_list_that_breaks_is_an_error() -> None:
 
     records: list[Record] = []
     pool = Pool(
-        work=Work(source()),
+        work=WorkQueue(source()),
         traffic=Traffic(settings(1)),
         transport=ScriptedTransport(),
         settings=settings(1),

@@ -20,7 +20,7 @@ from airflow_fanout.engine.pump import Pump
 from airflow_fanout.engine.settlement import Write
 from airflow_fanout.engine.transport.by_curl import CurlTransport
 from airflow_fanout.engine.transport.by_requests import RequestsTransport
-from airflow_fanout.engine.work import Work
+from airflow_fanout.engine.work import WorkQueue
 from airflow_fanout.launch.messages import BreakerTripped, Overtaken, Stopped
 from airflow_fanout.model.outcome import Kind, Record
 from airflow_fanout.model.settings import Breaker, Retry
@@ -63,7 +63,7 @@ class Pumped:
             transport=CurlTransport(endpoint, ASK, ("0",), how),
             others=RequestsTransport(FanoutSession(endpoint, how), ASK, ("0",), 10),
             note=self.notes.append,
-            work=Work(iter(source or ((index, index) for index in range(count))), room=traffic.room_for_new),
+            work=WorkQueue(iter(source or ((index, index) for index in range(count))), room=traffic.room_for_new),
             traffic=traffic,
             settings=how,
             meter=Meter(total=count, resumed=0),

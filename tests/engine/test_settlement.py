@@ -6,8 +6,8 @@ import time
 
 from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.meter import Meter
-from airflow_fanout.engine.settlement import Rules, Settlement
-from airflow_fanout.engine.work import Work
+from airflow_fanout.engine.settlement import Settlement, SettlementRules
+from airflow_fanout.engine.work import WorkQueue
 from airflow_fanout.launch.messages import BreakerTripped, StopReason
 from airflow_fanout.model.outcome import Kind, Outcome, Record
 from airflow_fanout.model.settings import Breaker, FetchSettings, Retry
@@ -24,7 +24,7 @@ class Settled:
         settings = FetchSettings(
             retry=Retry(initial_delay_s=0.0), breaker=breaker or Breaker(canary=0, startup_attempts=0)
         )
-        self.work = Work(iter(enumerate("abcdefghij")))
+        self.work = WorkQueue(iter(enumerate("abcdefghij")))
         self.traffic = Traffic(settings)
         self.meter = Meter(total=10, resumed=0)
         self.records: list[Record] = []
@@ -32,7 +32,7 @@ class Settled:
         self.settlement = Settlement(
             work=self.work,
             traffic=self.traffic,
-            rules=Rules(settings=settings, repeatable=True),
+            rules=SettlementRules(settings=settings, repeatable=True),
             meter=self.meter,
             write=self.records.extend,
             stop=self.reasons.append,

@@ -7,8 +7,8 @@ import pytest
 from airflow_fanout.control.breaker import FIRST_FAILURES
 from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.meter import RECENT_S, Meter
-from airflow_fanout.engine.waiting import Waiting
-from airflow_fanout.engine.work import Work
+from airflow_fanout.engine.waiting import InFlightWatch
+from airflow_fanout.engine.work import WorkQueue
 from airflow_fanout.model.outcome import Failure, Kind, Outcome
 from airflow_fanout.model.settings import Breaker, FetchSettings, Throttle
 from airflow_fanout.model.waits import Reason
@@ -28,9 +28,9 @@ class Fetch:
         settings = FetchSettings(concurrency=50, breaker=breaker, throttle=Throttle(adaptive=False, **throttle))  # type: ignore[arg-type] # a rate
         self.traffic = Traffic(settings, is_answered=is_answered)
         numbers = ((index, index) for index in range(100))
-        self.work = Work(numbers, clock=lambda: self.now, room=self.traffic.room_for_new)
+        self.work = WorkQueue(numbers, clock=lambda: self.now, room=self.traffic.room_for_new)
         self.meter = Meter(total=100, resumed=0, clock=lambda: self.now)
-        self.waiting = Waiting(work=self.work, traffic=self.traffic, meter=self.meter, total_s=60.0)
+        self.waiting = InFlightWatch(work=self.work, traffic=self.traffic, meter=self.meter, total_s=60.0)
 
     def sends(self, many: int = 1) -> None:
         """Send requests for further parameters."""

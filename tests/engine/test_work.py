@@ -7,7 +7,7 @@ import gevent
 import pytest
 
 from airflow_fanout.engine import work as module
-from airflow_fanout.engine.work import Work
+from airflow_fanout.engine.work import WorkQueue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ def numbered(count: int) -> Iterator[tuple[int, str]]:
     return ((index, f"p{index}") for index in range(count))
 
 
-def taken(work: Work) -> Task:
+def taken(work: WorkQueue) -> Task:
     """Take a task that there has to be."""
     with gevent.Timeout(LONGEST_S):
         task = work.take()
@@ -32,7 +32,7 @@ def taken(work: Work) -> Task:
 
 def test_tasks_come_in_the_order_of_the_list() -> None:
     """Tasks are given out in the list's order, each at its first attempt."""
-    work = Work(numbered(3))
+    work = WorkQueue(numbered(3))
     tasks = [taken(work) for _ in range(3)]
     assert [(task.index, task.parameter, task.attempt) for task in tasks] == [
         (0, "p0", 1),
@@ -51,7 +51,7 @@ def test_source_is_read_as_tasks_are_taken() -> None:
             read.append(index)
             yield index, index
 
-    work = Work(source())
+    work = WorkQueue(source())
     taken(work)
     taken(work)
     assert read == [0, 1]
@@ -59,14 +59,14 @@ def test_source_is_read_as_tasks_are_taken() -> None:
 
 def test_empty_list_is_over_at_once() -> None:
     """An empty list has no task, for any number of takers."""
-    work = Work(numbered(0))
+    work = WorkQueue(numbered(0))
     with gevent.Timeout(LONGEST_S):
         assert [work.take(), work.take()] == [None, None]
 
 
 def test_takers_wait_for_what_is_in_flight() -> None:
     """A taker waits while a task is in flight, since that task may come back, and is let go when it has ended."""
-    work = Work(numbered(1))
+    work = WorkQueue(numbered(1))
     task = taken(work)
     waiting = gevent.spawn(work.take)
     gevent.sleep(0.01)
@@ -78,7 +78,7 @@ def test_takers_wait_for_what_is_in_flight() -> None:
 
 def test_task_that_came_back_is_given_to_a_waiting_taker() -> None:
     """A task to be tried again goes to whoever waits, when its wait is over, as its next attempt."""
-    work = Work(numbered(1))
+    work = WorkQueue(numbered(1))
     task = taken(work)
     waiting = gevent.spawn(work.take)
     gevent.sleep(0)
@@ -93,7 +93,7 @@ def test_task_that_came_back_is_given_to_a_waiting_taker() -> None:
 def test_new_tasks_go_on_while_others_wait() -> None:
     """A task that waits for its retry holds nobody up; once it is due it goes before new ones."""
     now = 100.0
-    work = Work(numbered(3), clock=lambda: now)
+    work = WorkQueue(numbered(3), clock=lambda: now)
     first = taken(work)
     work.again(first, 10)
     assert taken(work).index == 1
@@ -105,7 +105,7 @@ def test_new_tasks_go_on_while_others_wait() -> None:
 def test_tasks_come_back_in_the_order_in_which_they_are_due() -> None:
     """Of several that wait, the one that is due first comes first; of two due at once, the one that waits longer."""
     now = 0.0
-    work = Work(numbered(3), clock=lambda: now)
+    work = WorkQueue(numbered(3), clock=lambda: now)
     late, soon, as_soon = (taken(work) for _ in range(3))
     work.again(late, 9)
     work.again(soon, 5)
@@ -117,7 +117,7 @@ def test_tasks_come_back_in_the_order_in_which_they_are_due() -> None:
 def test_list_is_not_drained_into_memory() -> None:
     """With very many tasks waiting for a retry no new one is begun before one of them is due."""
     now = 0.0
-    work = Work(numbered(module.MOST_WAITING + 5), clock=lambda: now)
+    work = WorkQueue(numbered(module.MOST_WAITING + 5), clock=lambda: now)
     for _ in range(module.MOST_WAITING):
         work.again(taken(work), 50)
     blocked = gevent.spawn(work.take)
@@ -130,7 +130,7 @@ def test_list_is_not_drained_into_memory() -> None:
 
 def test_stop_gives_out_nothing_more() -> None:
     """After a stop nobody gets a task, neither a new one nor one that waited, and all who waited are let go."""
-    work = Work(numbered(2))
+    work = WorkQueue(numbered(2))
     first, second = taken(work), taken(work)
     work.again(first, 60)
     waiting = gevent.spawn(work.take)
@@ -143,7 +143,7 @@ def test_stop_gives_out_nothing_more() -> None:
 
 def test_stop_is_for_those_who_come_back_too() -> None:
     """Who asks for a task after the stop gets none at once, also while others are still under way."""
-    work = Work(numbered(2))
+    work = WorkQueue(numbered(2))
     taken(work)
     work.stop()
     with gevent.Timeout(LONGEST_S):
@@ -153,7 +153,7 @@ def test_stop_is_for_those_who_come_back_too() -> None:
 
 def test_stop_ends_retries() -> None:
     """A task that fails after the stop isn't tried again: it would keep the engine from ending."""
-    work = Work(numbered(2))
+    work = WorkQueue(numbered(2))
     task = taken(work)
     waiting = gevent.spawn(work.take)
     work.stop()
@@ -169,7 +169,7 @@ def test_source_that_breaks_is_heard_of() -> None:
         yield 0, 0
         raise OSError("the disk is gone")
 
-    work = Work(source())
+    work = WorkQueue(source())
     taken(work)
     with pytest.raises(OSError, match="the disk is gone"):
         work.take()
@@ -178,7 +178,7 @@ def test_source_that_breaks_is_heard_of() -> None:
 def test_last_pass_comes_when_all_else_is_done() -> None:
     """A task that was left comes once more after everything else, also after those that wait, as its next attempt."""
     now = 0.0
-    work = Work(numbered(3), clock=lambda: now)
+    work = WorkQueue(numbered(3), clock=lambda: now)
     left, again, plain = (taken(work) for _ in range(3))
     assert work.leave(left)
     work.again(again, 50)
@@ -196,7 +196,7 @@ def test_last_pass_comes_when_all_else_is_done() -> None:
 
 def test_last_pass_is_everybodys() -> None:
     """All who wait when the last pass begins take part in it, not only the one who noticed."""
-    work = Work(numbered(6))
+    work = WorkQueue(numbered(6))
     tasks = [taken(work) for _ in range(6)]
     takers = [gevent.spawn(work.take) for _ in range(5)]
     gevent.sleep(0)
@@ -208,7 +208,7 @@ def test_last_pass_is_everybodys() -> None:
 
 def test_last_pass_ends() -> None:
     """After it there is nothing more."""
-    work = Work(numbered(1))
+    work = WorkQueue(numbered(1))
     work.leave(taken(work))
     taken(work)
     work.finish()
@@ -218,7 +218,7 @@ def test_last_pass_ends() -> None:
 
 def test_last_pass_has_no_room_for_everything() -> None:
     """When very many have failed already, one more isn't kept: it has its outcome now."""
-    work = Work(numbered(module.MOST_WAITING + 1))
+    work = WorkQueue(numbered(module.MOST_WAITING + 1))
     assert all(work.leave(taken(work)) for _ in range(module.MOST_WAITING))
     task = taken(work)
     assert not work.leave(task)
@@ -227,7 +227,7 @@ def test_last_pass_has_no_room_for_everything() -> None:
 
 def test_after_a_stop_there_is_no_last_pass() -> None:
     """What has failed then is told so, and can have its record."""
-    work = Work(numbered(1))
+    work = WorkQueue(numbered(1))
     task = taken(work)
     work.stop()
     assert not work.leave(task)
@@ -236,7 +236,7 @@ def test_after_a_stop_there_is_no_last_pass() -> None:
 
 def test_attempt_that_does_not_count() -> None:
     """A task comes back as the same attempt when this one was none."""
-    work = Work(numbered(1))
+    work = WorkQueue(numbered(1))
     task = taken(work)
     work.again(task, 0.0, counts=False)
     assert taken(work) is task
@@ -246,7 +246,7 @@ def test_attempt_that_does_not_count() -> None:
 def test_new_tasks_are_held_back() -> None:
     """While no new one is admitted those who want one wait; a task that comes back is no new one."""
     admitted = 2
-    work = Work(numbered(4), room=lambda begun: admitted - begun)
+    work = WorkQueue(numbered(4), room=lambda begun: admitted - begun)
     first, second = taken(work), taken(work)
     waiting = gevent.spawn(work.take)
     gevent.sleep(0.01)
@@ -270,7 +270,7 @@ def test_waiting_is_sleeping() -> None:
         looks += 1
         return time.monotonic()
 
-    work = Work(numbered(1), clock=clock)
+    work = WorkQueue(numbered(1), clock=clock)
     work.again(taken(work), 0.3)
     takers = [gevent.spawn(work.take) for _ in range(100)]
     gevent.sleep(0.2)
@@ -285,7 +285,7 @@ def test_waiting_is_sleeping() -> None:
 def test_polling_is_not_waiting() -> None:
     """Who polls gets what there is at the moment, and learns when there will be more, and whether there will be."""
     now = [0.0]
-    work = Work(numbered(2), clock=lambda: now[0])
+    work = WorkQueue(numbered(2), clock=lambda: now[0])
     first, _ = work.poll(5)
     assert (work.poll(1), work.due_s(), work.is_over(), work.in_flight) == ([], float("inf"), False, 2)
     work.again(first, 3.0)
@@ -300,7 +300,7 @@ def test_polling_is_not_waiting() -> None:
 
 def test_polling_leads_to_the_last_pass() -> None:
     """When nothing else is left, asking whether all is over brings back what was left for later."""
-    work = Work(numbered(1))
+    work = WorkQueue(numbered(1))
     [task] = work.poll(1)
     assert work.leave(task)
     assert work.poll(1) == []
@@ -311,7 +311,7 @@ def test_polling_leads_to_the_last_pass() -> None:
 def test_many_are_taken_at_once() -> None:
     """Who polls for many gets those that are due first, then new ones, as many as are admitted and no more."""
     now = [0.0]
-    work = Work(numbered(10), clock=lambda: now[0], room=lambda begun: 6 - begun)
+    work = WorkQueue(numbered(10), clock=lambda: now[0], room=lambda begun: 6 - begun)
     early = work.poll(4)
     work.again(early[0], 1.0)
     work.again(early[1], 9.0)

@@ -12,9 +12,9 @@ import gevent
 
 from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.meter import Meter
-from airflow_fanout.engine.settlement import Rules, Settlement, Write
-from airflow_fanout.engine.waiting import Waiting
-from airflow_fanout.engine.work import Work
+from airflow_fanout.engine.settlement import Settlement, SettlementRules, Write
+from airflow_fanout.engine.waiting import InFlightWatch
+from airflow_fanout.engine.work import WorkQueue
 from airflow_fanout.launch.messages import StopReason
 from airflow_fanout.model.progress import Progress
 from airflow_fanout.model.settings import FetchSettings
@@ -38,7 +38,7 @@ class Parts(TypedDict):
     before retries.
     """
 
-    work: Work
+    work: WorkQueue
     traffic: Traffic
     settings: FetchSettings
     meter: Meter
@@ -58,7 +58,9 @@ class Driver(ABC):
         self._traffic = parts["traffic"]
         self._settings = parts["settings"]
         self._meter = parts["meter"]
-        rules = Rules(settings=self._settings, repeatable=repeatable, uniform=parts.get("uniform", random.uniform))
+        rules = SettlementRules(
+            settings=self._settings, repeatable=repeatable, uniform=parts.get("uniform", random.uniform)
+        )
         self._settlement = Settlement(
             work=self._work,
             traffic=self._traffic,
@@ -67,7 +69,7 @@ class Driver(ABC):
             write=parts["write"],
             stop=self.stop,
         )
-        self._waiting = Waiting(
+        self._waiting = InFlightWatch(
             work=self._work, traffic=self._traffic, meter=self._meter, total_s=self._settings.timeouts.total_s
         )
         self.stop_reason: StopReason | None = None

@@ -31,7 +31,7 @@ from airflow_fanout.engine.same_code import import_the_same
 from airflow_fanout.engine.transport.by_function import FunctionTransport
 from airflow_fanout.engine.transport.by_requests import RequestsTransport
 from airflow_fanout.engine.waits import wait_for_processes
-from airflow_fanout.engine.work import Work
+from airflow_fanout.engine.work import WorkQueue
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.launch.board import Board
 from airflow_fanout.launch.family import adopt_orphans, end_descendants, trackers
@@ -133,7 +133,7 @@ class _Fetch:
             manifest.fields,
             lambda text: teller.tell(Remark(text)),
             calls.make,
-            work=Work(parameters, room=self._traffic.room_for_new),
+            work=WorkQueue(parameters, room=self._traffic.room_for_new),
             traffic=self._traffic,
             settings=job.settings,
             meter=meter,

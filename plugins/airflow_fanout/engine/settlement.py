@@ -12,7 +12,7 @@ from airflow_fanout.control.retry import Again, RetryBudget, Verdict, bound_s, d
 from airflow_fanout.control.startup import GIVE_WAY_S, cause_of
 from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.meter import Meter
-from airflow_fanout.engine.work import Task, Work
+from airflow_fanout.engine.work import Task, WorkQueue
 from airflow_fanout.launch.messages import BreakerTripped, LongOutage, LongPause, StartupFailed, StopReason
 from airflow_fanout.model.outcome import Cause, Kind, Outcome, Record
 from airflow_fanout.model.reasons import reason_of
@@ -33,7 +33,7 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
     begun_s: float
 
 
-class Rules(msgspec.Struct, frozen=True, kw_only=True):
+class SettlementRules(msgspec.Struct, frozen=True, kw_only=True):
     """What a settlement decides by.
 
     :param settings: how to fetch.
@@ -60,9 +60,9 @@ class Settlement:
     def __init__(
         self,
         *,
-        work: Work,
+        work: WorkQueue,
         traffic: Traffic,
-        rules: Rules,
+        rules: SettlementRules,
         meter: Meter,
         write: Write,
         stop: Callable[[StopReason], None],

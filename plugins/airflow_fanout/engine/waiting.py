@@ -7,17 +7,17 @@ import time
 
 from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.meter import Meter
-from airflow_fanout.engine.work import Work
+from airflow_fanout.engine.work import WorkQueue
 from airflow_fanout.model.waits import SHORTEST_S, Reason, Wait
 
 
-class Waiting:
+class InFlightWatch:
     """Looks once a second at what is under way.
 
     :param total_s: a request is abandoned after this number of seconds.
     """
 
-    def __init__(self, *, work: Work, traffic: Traffic, meter: Meter, total_s: float) -> None:
+    def __init__(self, *, work: WorkQueue, traffic: Traffic, meter: Meter, total_s: float) -> None:
         self._work = work
         self._traffic = traffic
         self._meter = meter

@@ -43,7 +43,7 @@ class _Waiting:
     task: Task = field(compare=False)
 
 
-class Work:
+class WorkQueue:
     """Gives out tasks to any number of greenlets, each task to one of them: to those that wait for one, or poll.
 
     A parameter that waits for its retry occupies no greenlet: it stands in a heap until it is due. What has used up its

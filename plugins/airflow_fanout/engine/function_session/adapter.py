@@ -13,7 +13,7 @@ from requests.cookies import extract_cookies_to_jar
 from requests.utils import select_proxy
 
 from airflow_fanout.api.endpoint import Endpoint
-from airflow_fanout.engine.function_session.exchange import Ended, Exchanges
+from airflow_fanout.engine.function_session.exchange import Exchanges, TransferEnd
 from airflow_fanout.engine.function_session.failures import UNSENT, Broken, failure_of, refused
 from airflow_fanout.engine.function_session.message import Sending, sending_of
 from airflow_fanout.engine.function_session.response import CurlResponse, raw_of
@@ -127,7 +127,7 @@ class CurlAdapter(BoundedAdapter):
             transfer.clear()
             self._kept(sending).append(transfer)
 
-    def _ended(self, transfer: Transfer, sending: Sending) -> Ended:
+    def _ended(self, transfer: Transfer, sending: Sending) -> TransferEnd:
         """Send a handle's request; send it again if the answer was another request's and a repeat is allowed."""
         read_s = sending.read_s or FOREVER_S
         ended = self._exchanges.run(transfer, read_s=read_s)
@@ -165,7 +165,7 @@ class CurlAdapter(BoundedAdapter):
         return self._free.setdefault((sending.method, sending.body is None), [])
 
     def _failed(
-        self, ended: Ended, transfer: Transfer, sending: Sending, request: requests.PreparedRequest
+        self, ended: TransferEnd, transfer: Transfer, sending: Sending, request: requests.PreparedRequest
     ) -> requests.Response | None:
         if ended.code in TOO_LARGE:
             raise BodyTooLarge(too_large_text(self._most))

@@ -19,7 +19,7 @@ from airflow_fanout.engine.libcurl.silence import is_silent, look_every_s
 from airflow_fanout.engine.libcurl.transfer import Transfer, Unreadable
 
 
-class Ended(msgspec.Struct, frozen=True):
+class TransferEnd(msgspec.Struct, frozen=True):
     """How a transfer has ended: libcurl's code, 0 for an answer, and its words."""
 
     code: int
@@ -39,7 +39,7 @@ class Exchange:
         self.transfer = transfer
         self.read_s = read_s
         self.begun_s = time.monotonic()
-        self.ended: Ended | BaseException | None = None
+        self.ended: TransferEnd | BaseException | None = None
         self.waiting: Any = getcurrent()
 
     def wake(self) -> None:
@@ -68,7 +68,7 @@ class Exchanges:
         """Whether the caller runs in the thread that these belong to."""
         return get_hub() is self._hub
 
-    def run(self, transfer: Transfer, *, read_s: float) -> Ended:
+    def run(self, transfer: Transfer, *, read_s: float) -> TransferEnd:
         """Send a handle's request, and wait for its end.
 
         A greenlet that is killed while it waits takes its transfer and the connection with it.
@@ -102,7 +102,7 @@ class _Pump:
         self._next_look_s = math.inf
         self._greenlet = gevent.spawn(self._run)
 
-    def run(self, exchange: Exchange) -> Ended:
+    def run(self, exchange: Exchange) -> TransferEnd:
         """Make a transfer, and wait for its end."""
         self._begin(exchange)
         try:
@@ -112,7 +112,7 @@ class _Pump:
             exchange.waiting = None
             if exchange.ended is None:
                 self._leave(exchange)
-        if isinstance(exchange.ended, Ended):
+        if isinstance(exchange.ended, TransferEnd):
             return exchange.ended
         raise exchange.ended
 
@@ -171,9 +171,9 @@ class _Pump:
         for answered, failed in self._multi.ended():
             for easy in answered:
                 self._look_behind(self._under_way[easy].transfer)
-                self._end(self._under_way[easy], Ended(0))
+                self._end(self._under_way[easy], TransferEnd(0))
             for easy, code, message in failed:
-                self._end(self._under_way[easy], Ended(code, message))
+                self._end(self._under_way[easy], TransferEnd(code, message))
             ended += len(answered) + len(failed)
         return ended
 
@@ -193,9 +193,9 @@ class _Pump:
         self._multi.check()
         for exchange in tuple(self._under_way.values()):
             if is_silent(exchange.transfer, exchange.begun_s, now, exchange.read_s):
-                self._end(exchange, Ended(pycurl.E_OPERATION_TIMEDOUT))
+                self._end(exchange, TransferEnd(pycurl.E_OPERATION_TIMEDOUT))
 
-    def _end(self, exchange: Exchange, ended: Ended | BaseException) -> None:
+    def _end(self, exchange: Exchange, ended: TransferEnd | BaseException) -> None:
         self._leave(exchange)
         exchange.ended = ended
         # Not by a switch from here: what its greenlet does next is none of the pump's time.

@@ -18,7 +18,7 @@ Headers = Mapping[str, str]
 _OK, _NULL = Kind.OK, Kind.NULL
 
 
-class Reading:
+class AnswerReader:
     """Reads answers as a request wants them read.
 
     :param request: says which part is the result, and what counts as none.

@@ -28,7 +28,7 @@ from airflow_fanout.engine.libcurl.silence import is_silent
 from airflow_fanout.engine.libcurl.transfer import TOO_LARGE, Transfer, Unreadable, is_bad_header, too_large_text
 from airflow_fanout.engine.libcurl.unanswered import CAUSES, GAVE_UP, Resolve, is_unknown, is_unsent, refused_by_proxy
 from airflow_fanout.engine.transport import timed_out
-from airflow_fanout.engine.transport.answer import Reading
+from airflow_fanout.engine.transport.answer import AnswerReader
 from airflow_fanout.engine.transport.curl_failures import DIED, FAILURES, early, unreadable, words_of
 from airflow_fanout.engine.transport.options import Headers, options_of, without_credentials
 from airflow_fanout.model.outcome import Cause, Failure, Kind, Outcome
@@ -64,7 +64,7 @@ class CurlTransport:
         self._easy = easy
         self._endpoint = endpoint
         self._compiled = Compiled(request, known)
-        self._reading = Reading(request)
+        self._reading = AnswerReader(request)
         self._settings = settings
         self._too_large = too_large_text(settings.max_body_bytes)
         self._base = f"{in_ascii(endpoint.base_url)}/"

@@ -17,7 +17,7 @@ from airflow_fanout.api.request import Request
 from airflow_fanout.api.session import FanoutSession
 from airflow_fanout.codec import Json
 from airflow_fanout.engine.transport import timed_out
-from airflow_fanout.engine.transport.answer import Reading
+from airflow_fanout.engine.transport.answer import AnswerReader
 from airflow_fanout.model.outcome import Outcome
 from airflow_fanout.wire.head import message_of, pairs_of
 
@@ -28,7 +28,7 @@ class RequestsTransport:
     def __init__(self, session: FanoutSession, request: Request, known: tuple[str, ...], total_s: float) -> None:
         self._session = session
         self._compiled = Compiled(request, known)
-        self._reading = Reading(request)
+        self._reading = AnswerReader(request)
         self._total_s = total_s
         self.repeatable = request.is_repeatable
         # The session gives such a request a connection for itself.
