@@ -131,7 +131,7 @@ class Airflow:
         env = environment(self.home, port=self.site.port, execution_port=self.site.execution_port)
         command = (*COMMAND, *(self._servers | self._jobs)[name])
         self._running[name] = Kept.start(
-            command, env=env, cwd=self.home.directory, log=self.log(name), grace_s=ORPHANS_GRACE_S
+            command, env=env, cwd=self.home.directory, log=self.log(name), leftovers_grace_s=ORPHANS_GRACE_S
         )
 
     def stop(self, grace_s: float = STOP_GRACE_S) -> None:

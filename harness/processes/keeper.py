@@ -1,8 +1,9 @@
 """The keeper: whatever a kept command starts is gone soon after the one who wanted it is gone.
 
-``python -P keeper.py [--grace S] -- command …`` runs a command. When the keeper's stdin reaches its
-end (its parent closed it, or died, even of SIGKILL), when it gets SIGTERM or SIGINT, or when the command
-ends, all descendants are ended: SIGTERM, a grace, SIGKILL. It then exits with the command's code, or with
+``python -P keeper.py [--grace S] [--leftovers-grace S] -- command …`` runs a command. When the keeper's stdin
+reaches its end (its parent closed it, or died, even of SIGKILL), when it gets SIGTERM or SIGINT, or when the
+command ends, all descendants are ended: SIGTERM, a grace, SIGKILL. What a command that has ended leaves behind
+may have a longer grace, for as long as the caller waits. The keeper then exits with the command's code, or with
 128 + n if signal n ended it.
 
 On Linux the keeper is the reaper of every descendant, also of those which left for a session of their own
@@ -43,8 +44,9 @@ ENDINGS = (signal.SIGTERM, signal.SIGINT)
 class Keeper:
     """The keeper's own side: one command, and the duty to leave nothing of it behind."""
 
-    def __init__(self, *, grace_s: float) -> None:
+    def __init__(self, *, grace_s: float, leftovers_grace_s: float) -> None:
         self.grace_s = grace_s
+        self.leftovers_grace_s = leftovers_grace_s
         self.code: int | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._parent = os.getppid()
@@ -85,14 +87,18 @@ class Keeper:
         _let_go_of_output()
 
     def _watch(self) -> None:
-        """Wait for the first reason to end: the command's end, a signal, the end of stdin, another parent."""
-        while self.code is None and os.getppid() == self._parent:
-            ready, _, _ = select.select([0, self._wake_reader], [], [], PARENT_CHECK_S)
-            if self._wake_reader in ready and set(os.read(self._wake_reader, 4096)) & set(ENDINGS):
-                return
-            if 0 in ready and self._stdin_ended():
-                return
+        """Wait for the first reason to end: the command's end, or the caller's sign."""
+        while self.code is None and not self._is_asked_to_end(PARENT_CHECK_S):
             self._reap()
+
+    def _is_asked_to_end(self, wait_s: float) -> bool:
+        """Wait a moment; return whether the caller wants all to be gone: a signal, the end of stdin, another parent."""
+        ready, _, _ = select.select([0, self._wake_reader], [], [], wait_s)
+        if self._wake_reader in ready and set(os.read(self._wake_reader, 4096)) & set(ENDINGS):
+            return True
+        if 0 in ready and self._stdin_ended():
+            return True
+        return os.getppid() != self._parent
 
     def _stdin_ended(self) -> bool:
         """Read what the caller says: a grace in seconds before the end of stdin replaces the keeper's own."""
@@ -115,17 +121,21 @@ class Keeper:
                 self.code = code if code >= 0 else 128 - code
 
     def _end_all(self) -> None:
-        term_until = time.monotonic() + self.grace_s
-        kill_until = term_until + KILL_LIMIT_S
+        is_asked = self.code is None
+        term_until = time.monotonic() + (self.grace_s if is_asked else self.leftovers_grace_s)
         asked: set[psutil.Process] = set()
-        while self._reap() and (now := time.monotonic()) < kill_until:
+        while self._reap() and (now := time.monotonic()) < term_until + KILL_LIMIT_S:
             for process in self._descendants():
                 if now >= term_until:
                     _send(process, signal.SIGKILL)
                 elif process not in asked:
                     asked.add(process)
                     _send(process, signal.SIGTERM)
-            time.sleep(REAP_PAUSE_S)
+            if is_asked:
+                time.sleep(REAP_PAUSE_S)
+            elif self._is_asked_to_end(REAP_PAUSE_S):
+                is_asked = True
+                term_until = min(term_until, time.monotonic() + self.grace_s)
 
     def _descendants(self) -> Iterator[psutil.Process]:
         # A new look each time: a process may have forked between the look and the signal.
@@ -171,10 +181,13 @@ def main() -> int:
     """Keep the command named on the command line; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -P keeper.py", description="Keep a command's processes.")
     parser.add_argument("--grace", type=float, default=DEFAULT_GRACE_S, metavar="S", help="seconds before SIGKILL")
+    parser.add_argument("--leftovers-grace", type=float, metavar="S", help="the same for what an ended command left")
     parser.add_argument("--report-fd", type=int, help="an open descriptor to write the command's pid to")
     parser.add_argument("command", nargs="+")
     asked = parser.parse_args()
-    return Keeper(grace_s=asked.grace).run(asked.command, asked.report_fd)
+    leftovers_grace_s = asked.grace if asked.leftovers_grace is None else asked.leftovers_grace
+    keeper = Keeper(grace_s=asked.grace, leftovers_grace_s=leftovers_grace_s)
+    return keeper.run(asked.command, asked.report_fd)
 
 
 if __name__ == "__main__":

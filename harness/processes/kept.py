@@ -58,13 +58,13 @@ class Kept:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         log: Path | None = None,
-        grace_s: float = DEFAULT_GRACE_S,
+        leftovers_grace_s: float = DEFAULT_GRACE_S,
     ) -> Self:
         """Start a command with an empty stdin; its stdout and stderr are appended to ``log``, if given.
 
         Returns once the command runs; raises CommandNotStarted if it can't. ``pid`` is the command's, not
-        the keeper's. Both have a session of their own: Ctrl-C reaches only the caller, who decides. ``grace_s`` is for
-        what the command leaves behind when it ends by itself.
+        the keeper's. Both have a session of their own: Ctrl-C reaches only the caller, who decides. What the
+        command leaves behind when it ends by itself has ``leftovers_grace_s``, as long as the caller lives and waits.
         """
         with ExitStack() as closing:
             output = closing.enter_context(log.open("ab")) if log else None
@@ -73,7 +73,10 @@ class Kept:
             with os.fdopen(writer, "wb"):
                 keeper = subprocess.Popen(
                     # By its file: `env` may not lead to the harness. -P: the file's folder is no place to import from.
-                    [sys.executable, "-P", str(KEEPER), f"--grace={grace_s}", f"--report-fd={writer}", "--", *command],
+                    [
+                        *(sys.executable, "-P", str(KEEPER)),
+                        *(f"--leftovers-grace={leftovers_grace_s}", f"--report-fd={writer}", "--", *command),
+                    ],
                     stdin=subprocess.PIPE,
                     stdout=output,
                     stderr=subprocess.STDOUT if output else None,

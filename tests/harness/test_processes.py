@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from harness.processes import CommandNotStarted, Kept, StillRunning, free_port
+from harness.processes.keeper import DEFAULT_GRACE_S
 from harness.processes.kept import KEEPER
 
 if TYPE_CHECKING:
@@ -127,6 +128,45 @@ def test_end_of_the_command_takes_its_leftovers_along(mark: str) -> None:
     with Kept.start(python(code), env=environment(mark)) as kept:
         assert kept.wait(60) == 7
     assert not marked(mark)
+
+
+# Leaves a process behind that SIGTERM doesn't impress, as Airflow's scheduler does.
+LEAVING = f"""
+import subprocess, sys
+child = subprocess.Popen(
+    [sys.executable, "-c", {STUBBORN.replace("time.sleep", "print(flush=True); time.sleep")!r}], stdout=subprocess.PIPE
+)
+child.stdout.read(1)
+"""
+LONG_S = 1000.0
+
+
+def test_leftovers_have_their_own_grace_until_the_caller_wants_to_end(mark: str) -> None:
+    """A task may need time to say why it has failed; nobody who ends the test has to wait for it."""
+    with Kept.start(python(LEAVING), env=environment(mark), leftovers_grace_s=LONG_S) as kept:
+        # The keeper and what is left.
+        assert eventually(lambda: kept.pid not in {process.pid for process in marked(mark)})
+        with pytest.raises(StillRunning):
+            kept.wait(DEFAULT_GRACE_S + 1)
+        assert len(marked(mark)) == 2
+        assert kept.stop(grace_s=0.1) == 0
+        assert not marked(mark)
+
+
+def test_leftovers_do_not_survive_the_owners_sigkill(mark: str) -> None:
+    """However long their grace, it ends with who wanted the command."""
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER.replace("sys.argv[1]]", "sys.argv[1]], leftovers_grace_s=1000"), LEAVING],
+        env=environment(mark),
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+    )
+    with owner:
+        assert owner.stdout
+        command = int(owner.stdout.readline())
+        assert eventually(lambda: command not in {process.pid for process in marked(mark)})
+        owner.kill()
+    assert eventually(lambda: not marked(mark)), marked(mark)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
