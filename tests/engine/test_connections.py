@@ -46,6 +46,27 @@ def test_a_soiled_connection_is_not_sent_on(connections: Connections, pair: Pair
     assert connections.may_send(*pair.ends) == OK
 
 
+def test_the_end_of_an_old_connection_is_not_that_of_a_new_one_with_the_same_ends(connections: Connections) -> None:
+    """The system gives a port of ours out again; the old connection's number may be given out later still."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        old = socket.create_connection(listening.getsockname())
+        there, _ = listening.accept()
+        ends = old.getpeername()[0], old.getsockname()[0], old.getpeername()[1], old.getsockname()[1]
+        connections.opened(old.fileno())
+        connections.may_send(*ends)
+        # Another number for the same connection: libcurl has closed the old one without a word.
+        new, number = old.dup(), old.fileno()
+        connections.opened(new.fileno())
+        connections.may_send(*ends)
+        connections.opened(number)
+        there.send(b"x")
+        assert new.recv(1, socket.MSG_PEEK) == b"x"
+        old.close()
+        assert connections.may_send(*ends) == ABORT
+        new.close()
+        there.close()
+
+
 def test_a_connection_that_nobody_knows_is_libcurls_business(connections: Connections, pair: Pair) -> None:
     """A closed one, and a socket that isn't connected."""
     with socket.socket() as unconnected:

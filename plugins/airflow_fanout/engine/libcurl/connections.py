@@ -39,7 +39,7 @@ class Connection(socket):
         super().__init__(fileno=number)
         self.number = number
         # How many bytes wait, as FIONREAD writes it: with a buffer, the call takes half of the time.
-        self.unread = array("i", [0])
+        self._waiting = array("i", [0])
         self.is_new = True
         self.is_soiled = False
         self.is_one_by_one = False
@@ -52,8 +52,8 @@ class Connection(socket):
 
     def waiting(self) -> int:
         """Return how many bytes have come that libcurl hasn't read."""
-        ioctl(self.number, FIONREAD, self.unread)
-        return self.unread[0]
+        ioctl(self.number, FIONREAD, self._waiting)
+        return self._waiting[0]
 
     def received(self) -> int:
         """Return how many bytes have come, with the connection's end as one; 0 if the kernel doesn't count them."""
@@ -95,8 +95,10 @@ class Connections:
 
     def opened(self, number: int) -> None:
         """Hear that a number is a new connection's: all that is known of an old one's is out of date."""
-        if old := self._by_number.pop(number, None):
-            self._by_ends.pop(old.ends, None)
+        old = self._by_number.pop(number, None)
+        # A newer connection may have the same ends by now.
+        if old is not None and self._by_ends.get(old.ends) is old:
+            del self._by_ends[old.ends]
         self._opened.add(number)
         self.in_use.clear()
 
