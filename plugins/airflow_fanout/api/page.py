@@ -14,6 +14,7 @@ from airflow_fanout.api.result import PartMissing, Path, ResultPath, check_path,
 from airflow_fanout.api.template import text_of
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
+from airflow_fanout.model.declared import Declared
 
 Query = Mapping[str, Json]
 
@@ -21,7 +22,7 @@ Query = Mapping[str, Json]
 PAGE_STATUSES = frozenset({200, 203, 206})
 
 
-class Header(msgspec.Struct, frozen=True):
+class Header(Declared, frozen=True):
     """A header of each page's answer, where a field of its body could be named: `total=Header("X-Total-Count")`."""
 
     name: str

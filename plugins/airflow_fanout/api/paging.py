@@ -7,8 +7,6 @@ import re
 from collections.abc import Sequence
 from urllib.parse import urldefrag, urljoin
 
-import msgspec
-
 from airflow_fanout.api.address import BadAddress, check_text, origin_of
 from airflow_fanout.api.page import (
     PAGE_STATUSES,
@@ -24,6 +22,7 @@ from airflow_fanout.api.page import (
 from airflow_fanout.api.result import PartMissing, named
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
+from airflow_fanout.model.declared import Declared
 from airflow_fanout.model.settings import check_flag, check_statuses, check_whole
 
 # RFC 8288 has "next" in the registry beside these: a page that names one of them knows of pages.
@@ -32,7 +31,7 @@ _OF_PAGES = frozenset({"first", "last", "prev", "previous", "current", "start"})
 _OWN_HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
 
 
-class NextLink(msgspec.Struct, frozen=True, kw_only=True):
+class NextLink(Declared, frozen=True, kw_only=True):
     """Each page has the address of the next one: in a field, in a header, or in its `Link` header (RFC 8288).
 
     Null, an empty text, or, after the first page, nothing in that place is the end of the list.
@@ -67,7 +66,7 @@ class NextLink(msgspec.Struct, frozen=True, kw_only=True):
         return link if isinstance(link, End) else Step(_address(page, link), {})
 
 
-class PageNumber(msgspec.Struct, frozen=True, kw_only=True):
+class PageNumber(Declared, frozen=True, kw_only=True):
     """Pages are counted in the query; the first page without items is the end.
 
     :param name: the query's name for the number.
@@ -96,7 +95,7 @@ class PageNumber(msgspec.Struct, frozen=True, kw_only=True):
         return Step(page.target, {self.name: page.query[self.name] + 1})
 
 
-class Cursor(msgspec.Struct, frozen=True, kw_only=True):
+class Cursor(Declared, frozen=True, kw_only=True):
     """Each page tells the cursor of the next one.
 
     Null, an empty text, or, after the first page, nothing in that place is the end of the list; 0 and false are not.

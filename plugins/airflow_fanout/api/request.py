@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
-import msgspec
 from msgspec import structs
 
 from airflow_fanout.api.result import Path, check_path
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
+from airflow_fanout.model.declared import Declared
 from airflow_fanout.model.settings import check_flag, check_statuses
 
 METHODS = ("GET", "PUT", "DELETE", "POST", "PATCH")
@@ -19,7 +19,7 @@ METHODS = ("GET", "PUT", "DELETE", "POST", "PATCH")
 IDEMPOTENT = frozenset({"GET", "PUT", "DELETE"})
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One HTTP request per parameter; `{name}` is a field of the parameter, `{{ … }}` an Airflow template.
 
     :param endpoint: the path below the connection's address, such as `/calls/{tel}`; fields are percent-encoded.

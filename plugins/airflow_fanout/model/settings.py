@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable
 from typing import Literal, get_args
 
-import msgspec
 from msgspec.structs import replace
 
 from airflow_fanout.errors import BadSetting
+from airflow_fanout.model.declared import Declared
 
 MIB = 1 << 20
 
@@ -58,7 +58,7 @@ def check_kind(field: str, value: object, kind: type, example: str) -> None:
         raise BadSetting(field, value, f"{article} {kind.__name__}, such as {example}")
 
 
-class Timeouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Timeouts(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long one try of one request may take, in seconds.
 
     :param connect_s: until the connection stands.
@@ -78,7 +78,7 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             check_at_least(f"timeouts.{name}", getattr(self, name), 0.001, "seconds")
 
 
-class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Retry(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When a request is tried again within the run.
 
     :param max_attempts: the most requests for one parameter, the first one included.
@@ -111,7 +111,7 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         check_flag("retry.last_pass", self.last_pass)
 
 
-class Throttle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Throttle(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How fast requests follow each other, below the operator's `concurrency`.
 
     :param adaptive: whether the concurrency follows what the server can take; if not, it is always the ceiling.
@@ -133,7 +133,7 @@ class Throttle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             check_at_least("throttle.rate_per_s", self.rate_per_s, 0.001, "requests per second")
 
 
-class Breaker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Breaker(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When a run is stopped early, because the rest is doomed.
 
     :param canary: the parameters to request first; the others follow if few of these fail. 0 for none.
@@ -159,7 +159,7 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         check_whole("breaker.startup_attempts", self.startup_attempts, least=0)
 
 
-class FetchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class FetchSettings(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the engine fetches.
 
     :param concurrency: the most requests under way at once.

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
-import msgspec
 from msgspec.structs import replace
 
 from airflow_fanout.api.endpoint import Endpoint
@@ -14,6 +13,7 @@ from airflow_fanout.api.page import FieldOrHeader, Query, check_field_or_header
 from airflow_fanout.api.paging import Pages
 from airflow_fanout.api.result import Path, check_path
 from airflow_fanout.errors import BadSetting
+from airflow_fanout.model.declared import Declared
 from airflow_fanout.model.settings import MIB, Retry, Timeouts, check_whole
 from airflow_fanout.sources.source import Resource
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_fanout.sources.source import SourceContext
 
 
-class HttpList(msgspec.Struct, frozen=True, kw_only=True):
+class HttpList(Declared, frozen=True, kw_only=True):
     """A list of parameters that an HTTP API gives: a JSON array, or one under a field, in one page or in many.
 
     :param http_conn_id: the Airflow connection of the API.
@@ -42,7 +42,7 @@ class HttpList(msgspec.Struct, frozen=True, kw_only=True):
     http_conn_id: str
     endpoint: str
     items: Path | None = None
-    query: Query = {}
+    query: Query = {}  # noqa: RUF012 - msgspec gives each its own
     pages: Pages | None = None
     total: FieldOrHeader | None = None
     retry: Retry = Retry()

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
-import msgspec
+from airflow_fanout.model.declared import Declared
 
 if TYPE_CHECKING:
     # A DAG file that is parsed checks nothing.
     from airflow_fanout.validation.checks.running import CheckContext, RunningCheck
 
 
-class Check(msgspec.Struct, frozen=True):
+class Check(Declared, frozen=True):
     """What the results of a report must be, as its author has written it."""
 
     def own_function(self) -> Callable[..., Any] | None:
