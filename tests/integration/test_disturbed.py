@@ -31,9 +31,9 @@ from harness.numbers import number
 from harness.service import DemoService
 from harness.service.calls import calls_of
 from harness.service.options import Options
+from tests.forwarder import Forwarder
 from tests.integration.dags.subscribers import DAY
 from tests.integration.engines import engine_of
-from tests.integration.forwarder import Forwarder
 from tests.integration.own import own_service
 from tests.integration.receivers import Hook
 from tests.integration.runs import Run, until
