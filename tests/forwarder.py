@@ -20,6 +20,7 @@ class Forwarder:
         self._target = target
         self._lock = Lock()
         self._ends: set[socket.socket] = set()
+        self._resets_next = False
         self._listener = self._listen(0)
         self.port: int = self._listener.getsockname()[1]
 
@@ -40,6 +41,10 @@ class Forwarder:
         finally:
             self._listener = self._listen(self.port)
 
+    def reset_next(self) -> None:
+        """Reset the next connection as soon as it is opened."""
+        self._resets_next = True
+
     def _listen(self, port: int) -> socket.socket:
         listener = socket.create_server((HOST, port), backlog=100)
         Thread(target=self._accept, args=(listener,), daemon=True).start()
@@ -59,6 +64,10 @@ class Forwarder:
         with suppress(OSError):
             while True:
                 near, _ = listener.accept()
+                if self._resets_next:
+                    self._resets_next = False
+                    _reset(near)
+                    continue
                 far = socket.create_connection((HOST, self._target))
                 with self._lock:
                     self._ends |= {near, far}

@@ -7,17 +7,20 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import psutil
 import pytest
-from pymongo import MongoClient
+from pymongo import InsertOne, MongoClient
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 
 from airflow_fanout.mongo.errors import MongoUnreachable
+from airflow_fanout.mongo.retrying import Retrying
 from airflow_fanout.mongo.write import MODES
 from harness.mongod import Mongod, ReplicaSet
+from tests.forwarder import HOST, Forwarder
 from tests.load.loads import WRITES, Document, load, numbered, state, temporary
 
 if TYPE_CHECKING:
@@ -27,6 +30,8 @@ pytestmark = pytest.mark.slow
 # What waits without a limit takes longer; the limits are tested in a time of the test's own, in test_patience.py.
 HANG_S = 120.0
 COUNT = 8000
+# Only an operation opens a connection then: the driver looks at the server when it begins, and no more.
+NO_CONNECTIONS_OF_THE_DRIVERS_OWN = {"serverMonitoringMode": "poll", "heartbeatFrequencyMS": 600_000}
 MODE = pytest.mark.parametrize("mode", sorted(MODES))
 
 
@@ -182,6 +187,31 @@ def test_a_server_that_is_back_within_the_patience_is_waited_for(tmp_path: Path)
             assert collection.count_documents({}) == COUNT
     finally:
         servers[-1].stop()
+
+
+def test_a_connection_that_could_not_be_opened_is_no_failure(tmp_path: Path) -> None:
+    """PyMongo takes a single server for a replica set after that, once: the server refuses, and nothing is written."""
+    is_busy = Event()
+    listener = Nth({"find"}, {1}, is_busy.set)
+    with (
+        Mongod.start(tmp_path) as server,
+        Forwarder(server.port).open() as way,
+        MongoClient[Document](
+            f"mongodb://{HOST}:{way.port}", event_listeners=[listener], **NO_CONNECTIONS_OF_THE_DRIVERS_OWN
+        ) as client,
+    ):
+        collection = client.reports.calls
+        collection.insert_one({"tel": "asked"})
+        # The only open connection is in use, so that a write opens another.
+        asking = Thread(target=lambda: list(collection.find({"$where": "sleep(2000) || true"})))
+        asking.start()
+        assert is_busy.wait(HANG_S)
+        way.reset_next()
+        written = Retrying("reports.calls", 60).run(lambda: collection.bulk_write([InsertOne({"tel": "written"})]))
+        asking.join()
+        assert written.inserted_count == 1
+        assert sorted(found["tel"] for found in collection.find()) == ["asked", "written"]
+    assert listener.settle() == 1
 
 
 def test_a_server_that_hangs_is_given_up(tmp_path: Path) -> None:

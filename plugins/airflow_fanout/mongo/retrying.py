@@ -29,6 +29,10 @@ LONGEST_PAUSE_S = 2.0
 # The retryable errors of https://github.com/mongodb/specifications, retryable-writes, and those of a limit in time
 # (50, 64, 262): a primary that steps down, a member that shuts down or recovers, a majority that is late.
 PASSING = frozenset({6, 7, 50, 64, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436})
+# After a connection that could not be opened, PyMongo 4.20 sends its next write to a single server as if that were a
+# member of a replica set. The server refuses, nothing is written, and the driver knows better the next time.
+ILLEGAL_OPERATION = 20
+MISTAKEN = "Transaction numbers are only allowed on a replica set"
 
 
 class Retrying:
@@ -116,7 +120,10 @@ def passes(error: PyMongoError) -> bool:
         return bool(codes & PASSING) and codes <= PASSING | {DUPLICATE_KEY}
     if isinstance(error, ConnectionFailure) or error.has_error_label("RetryableWriteError"):
         return True
-    return isinstance(error, OperationFailure) and error.code in PASSING
+    if not isinstance(error, OperationFailure):
+        return False
+    is_mistaken = error.code == ILLEGAL_OPERATION and MISTAKEN in str((error.details or {}).get("errmsg"))
+    return is_mistaken or error.code in PASSING
 
 
 def codes_of(error: BulkWriteError) -> set[int]:
