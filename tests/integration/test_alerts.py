@@ -51,9 +51,10 @@ def _connections(own_reports: OwnReports, mailbox: Mailbox, hook: Hook) -> None:
     own_reports.connect("hook", "http", hook.port)
 
 
-def arrived(hook: Hook, count: int) -> list[str]:
-    """Wait for so many posts, and a while for one too many."""
+def arrived(hook: Hook, count: int, mailbox: Mailbox | None = None) -> list[str]:
+    """Wait for this number of posts, and of mails if there are any, and a while for one too many."""
     until(lambda: len(hook.texts) >= count, what=f"{count} posts")
+    until(lambda: mailbox is None or len(mailbox.mails) >= count, what=f"{count} mails")
     time.sleep(QUIET_S)
     return hook.texts
 
@@ -75,7 +76,7 @@ def test_three_failed_shards_are_one_message_and_their_completion_another(
     lose_all(service)
     run = Run.trigger(client, own_dag("alerted"), {"count": COUNT})
     assert run.ended() == "failed"
-    (text,) = arrived(hook, 1)
+    (text,) = arrived(hook, 1, mailbox)
     assert [run.states[f"fetch[{index}]"] for index in range(3)] == ["failed"] * 3
     assert mailbox.subjects == [text.splitlines()[0]]
     assert re.match(
@@ -91,14 +92,14 @@ def test_three_failed_shards_are_one_message_and_their_completion_another(
     service.restore_faults()
     run.clear("fetch")
     run.succeeded()
-    _, good = arrived(hook, 2)
+    _, good = arrived(hook, 2, mailbox)
     assert good.splitlines()[0].startswith(f"{run.dag_id} is good again: ")
     assert "It had been failing since 20" in good
     assert mailbox.subjects[1:] == [good.splitlines()[0]]
 
     run.clear("validate")
     run.succeeded()
-    assert len(arrived(hook, 2)) == len(mailbox.mails) == 2
+    assert len(arrived(hook, 2, mailbox)) == len(mailbox.mails) == 2
 
 
 def test_whatever_fails_is_one_message_and_the_next_good_run_the_recovery(
@@ -108,7 +109,7 @@ def test_whatever_fails_is_one_message_and_the_next_good_run_the_recovery(
     dag_id = own_dag("alerted")
     empty = [Run.trigger(client, dag_id, {"count": 0}) for _ in range(2)]
     assert [run.ended() for run in empty] == ["failed", "failed"]
-    first, second = arrived(hook, 2)
+    first, second = arrived(hook, 2, mailbox)
     assert ": extract" in first.splitlines()[0]
     assert "gave no parameter at all" in first
     assert link_of(first) != link_of(second)
@@ -119,12 +120,12 @@ def test_whatever_fails_is_one_message_and_the_next_good_run_the_recovery(
     os.kill(killed.task("fetch", 1)["pid"], signal.SIGKILL)
     service.restore_faults()
     assert killed.ended() == "failed"
-    silent = arrived(hook, 3)[2]
+    silent = arrived(hook, 3, mailbox)[2]
     assert "fetch, shard 1,:" in silent
     assert "ended without a word" in silent
 
     Run.trigger(client, dag_id, {"count": COUNT}).succeeded()
-    good = arrived(hook, 4)[3]
+    good = arrived(hook, 4, mailbox)[3]
     assert " is good again: " in good
     assert good.count(" is still missing. To load it, ") == 3
     assert len(mailbox.mails) == 4
@@ -158,9 +159,14 @@ def test_a_dead_mail_server_changes_nothing_else(
     assert runs[0].states == runs[1].states
     (text,) = arrived(hook, 1)
     assert text.startswith(f"{in_vain} has failed")
-    logs = "".join(file.read_text() for file in airflow.home.logs.glob("dag_processor/**/alerting_*.py.log"))
-    assert f"Channel(SmtpNotifier) could not be sent: {in_vain} has failed" in logs
+
+    def logs() -> str:
+        return "".join(file.read_text() for file in airflow.home.logs.glob("dag_processor/**/alerting_*.py.log"))
+
+    # Each channel and each DAG's callback takes its own time.
+    until(lambda: f"Channel(SmtpNotifier) could not be sent: {in_vain} has failed" in logs(), what="the failure's log")
     # A notifier by itself has the macro, too.
+    until(lambda: mailbox.mails, what="the mail of a notifier by itself")
     assert [subject.split(" for ")[0] for subject in mailbox.subjects] == [f"{plainly} has failed"]
 
 
