@@ -148,7 +148,7 @@ class Pump(Driver):
         ended = 0
         for answered, failed in self._multi.ended():
             attempts = [self._end(easy, 0, "") for easy in answered] + [self._end(*failure) for failure in failed]
-            self._settlement.add_all([attempt for attempt in attempts if attempt is not None])
+            self._settlement.add_all(list(filter(None, attempts)))
             ended += len(attempts)
         return ended
 

@@ -105,16 +105,14 @@ class Settlement:
 
     def add_all(self, attempts: Sequence[Attempt]) -> None:
         """Settle the outcomes of attempts that have ended together; good ones, most of them, cost next to nothing."""
-        good: list[Attempt] = []
-        others: list[Attempt] = []
-        for attempt in attempts:
-            # There is a result, and nothing else to say.
-            is_plain = attempt.outcome.kind is _OK and attempt.outcome.retry_after_s is None
-            (good if is_plain else others).append(attempt)
+        # There is a result, and nothing else to say.
+        good = [each for each in attempts if each.outcome.kind is _OK and each.outcome.retry_after_s is None]
         if good:
             self._add_good(good)
-        for attempt in others:
-            self.add(attempt.outcome, attempt.begun_s, [(attempt.task, attempt.outcome)])
+        if len(good) < len(attempts):
+            for attempt in attempts:
+                if attempt.outcome.kind is not _OK or attempt.outcome.retry_after_s is not None:
+                    self.add(attempt.outcome, attempt.begun_s, [(attempt.task, attempt.outcome)])
 
     def _add_good(self, attempts: Sequence[Attempt]) -> None:
         now = time.monotonic()
