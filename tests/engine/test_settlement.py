@@ -3,26 +3,54 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
+from airflow_fanout.api.compiled import Prepared
 from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.settlement import Settlement, SettlementRules
-from airflow_fanout.engine.work import WorkQueue
-from airflow_fanout.launch.messages import BreakerTripped, StopReason
-from airflow_fanout.model.outcome import Kind, Outcome, Record
+from airflow_fanout.engine.steps import More
+from airflow_fanout.engine.work import Task, WorkQueue
+from airflow_fanout.launch.messages import BreakerTripped, LongPause, StopReason
+from airflow_fanout.model.outcome import Failure, Kind, Outcome, Record
 from airflow_fanout.model.settings import Breaker, FetchSettings, Retry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 OK = Outcome(Kind.OK, result=[1])
 GONE = Outcome(Kind.HTTP_ERROR, status=404)
-BUSY = Outcome(Kind.HTTP_ERROR, status=503)
+BUSY = Outcome(Kind.HTTP_ERROR, status=503, failure=Failure("HTTPError", "HTTP 503"))
+MORE = More(Kind.NULL, status=200)
+
+
+class Second:
+    """The second of a parameter's requests."""
+
+    is_repeatable = True
+
+    def message(self) -> Prepared:
+        """Return a request that nobody sends."""
+        raise NotImplementedError
+
+    def take(self, outcome: Outcome, headers: Mapping[str, str], address: str) -> Outcome:
+        """Return what nobody receives."""
+        raise NotImplementedError
+
+    def failed(self, outcome: Outcome) -> Outcome:
+        """Say that it is the second."""
+        assert outcome.failure is not None
+        return replace(outcome, failure=Failure(outcome.failure.type, f"request 2: {outcome.failure.message}"))
 
 
 class Settled:
     """A settlement of ten parameters, and all that it has done."""
 
-    def __init__(self, breaker: Breaker | None = None) -> None:
+    def __init__(self, breaker: Breaker | None = None, **retry: Any) -> None:
         settings = FetchSettings(
-            retry=Retry(initial_delay_s=0.0), breaker=breaker or Breaker(canary=0, startup_attempts=0)
+            retry=Retry(initial_delay_s=0.0, **retry), breaker=breaker or Breaker(canary=0, startup_attempts=0)
         )
         self.work = WorkQueue(iter(enumerate("abcdefghij")))
         self.traffic = Traffic(settings)
@@ -43,6 +71,12 @@ class Settled:
         now = time.monotonic()
         self.traffic.begin(now)
         self.settlement.add(outcome, now, list(zip(self.work.poll(len(each)), each, strict=True)))
+
+    def finish(self, task: Task, outcome: Outcome) -> None:
+        """Send a request about a task that was taken."""
+        now = time.monotonic()
+        self.traffic.begin(now)
+        self.settlement.add(outcome, now, [(task, outcome)])
 
     def counts(self) -> tuple[int, int, int]:
         """Return how many requests were sent, how many parameters have ended, and how many tasks are under way."""
@@ -87,3 +121,62 @@ def test_the_breaker_counts_parameters() -> None:
     [reason] = settled.reasons
     assert isinstance(reason, BreakerTripped)
     assert (reason.finding.sample, reason.finding.failed) == (10, 10)
+
+
+def test_a_parameter_with_a_further_request_keeps_its_place_in_the_line() -> None:
+    """The answer counts as a request and ends nothing; the next request is due before any new parameter's."""
+    settled = Settled()
+    settled.send(MORE, MORE)
+    assert settled.records == []
+    assert settled.counts() == (1, 0, 0)
+    assert [(task.parameter, task.attempt) for task in settled.work.poll(2)] == [("a", 1), ("b", 1)]
+
+
+def test_attempts_are_those_of_one_request() -> None:
+    """What has failed before an answer isn't held against the next request: it has all of its attempts."""
+    settled = Settled(max_attempts=2, last_pass=False)
+    for outcome in (BUSY, MORE, BUSY, OK):
+        settled.send(outcome, outcome)
+    [record] = settled.records
+    assert (record.parameter, record.kind, record.attempts) == ("a", Kind.OK, 2)
+    assert settled.counts() == (4, 1, 0)
+
+
+def test_the_last_pass_goes_on_where_a_parameter_has_stopped() -> None:
+    """After the page that had failed, the next ones have all of their attempts, and the breaker counts it once."""
+    settled = Settled(Breaker(canary=2, startup_attempts=0), max_attempts=2)
+    settled.send(BUSY, BUSY)
+    [task] = settled.work.poll(1)
+    task.steps = Second()
+    settled.finish(task, BUSY)
+    assert [task.parameter for task in settled.work.poll(9)] == list("bcdefghij")
+    settled.work.finish(9)
+    assert settled.work.poll(1) == []
+    assert not settled.work.is_over()
+    for outcome in (MORE, BUSY, BUSY):
+        settled.send(outcome, outcome)
+    assert not settled.work.is_over()
+    settled.send(OK, OK)
+    [record] = settled.records
+    assert (record.parameter, record.kind, record.attempts) == ("a", Kind.OK, 3)
+    assert settled.reasons == []
+
+
+def test_a_failure_says_at_which_request() -> None:
+    """Whatever has failed, in whichever way, the outcome names the request."""
+    settled = Settled(max_attempts=1)
+    [task] = settled.work.poll(1)
+    task.steps = Second()
+    settled.finish(task, BUSY)
+    [record] = settled.records
+    assert record.failure == Failure("HTTPError", "request 2: HTTP 503")
+
+
+def test_a_page_may_ask_for_a_long_pause() -> None:
+    """Then all requests wait, and a pause that is too long for a worker slot ends the engine."""
+    settled = Settled()
+    settled.send(*[replace(MORE, retry_after_s=900.0)] * 2)
+    assert settled.reasons == [LongPause(900.0)]
+    settled = Settled()
+    settled.send(*[replace(MORE, retry_after_s=1e6)] * 2)
+    assert settled.reasons == []

@@ -11,6 +11,7 @@ import gevent
 from greenlet import settrace
 
 from airflow_fanout.codec import Json
+from airflow_fanout.engine.work import Task
 from airflow_fanout.launch.board import NOBODY, Board
 from airflow_fanout.model.outcome import Outcome
 
@@ -49,14 +50,14 @@ class Calls:
 
         settrace(switched)
 
-    def make(self, index: int, function: Callable[[Json], Outcome], parameter: Json) -> Outcome:
-        """Make a parameter's call, and return what it returns."""
+    def make(self, task: Task, function: Callable[[Json], Outcome]) -> Outcome:
+        """Make a task's call, and return what it returns."""
         # A dictionary of its own for each call: what an earlier one has spawned keeps that one's.
-        gevent.getcurrent().spawn_tree_locals = {_INDEX: index}
-        place = self._board.begin(index, time.monotonic())
-        self._board.run(index)
+        gevent.getcurrent().spawn_tree_locals = {_INDEX: task.index}
+        place = self._board.begin(task.index, time.monotonic())
+        self._board.run(task.index)
         try:
-            return function(parameter)
+            return function(task.parameter)
         finally:
             if os.getpid() != self._process:
                 _end_copy()

@@ -16,8 +16,8 @@ from airflow_fanout.engine.transport import Transport
 from airflow_fanout.engine.work import Task
 from airflow_fanout.model.outcome import Outcome
 
-# Makes the call of the parameter with an index.
-Make = Callable[[int, Callable[[Json], Outcome], Json], Outcome]
+# Makes a task's call.
+Make = Callable[[Task, Callable[[Json], Outcome]], Outcome]
 
 # How long the pool waits for workers that it has ended.
 KILL_S = 1.0
@@ -34,7 +34,7 @@ class Pool(Driver):
     def __init__(self, *, transport: Transport, make: Make | None = None, **parts: Unpack[Parts]) -> None:
         super().__init__(repeatable=transport.repeatable, **parts)
         self._fetch = transport.fetch
-        self._make: Make = make or (lambda _index, fetch, parameter: fetch(parameter))
+        self._make: Make = make or (lambda task, fetch: fetch(task.parameter))
         self._turn = BoundedSemaphore(1)
         self._moved = Event()
         self._workers: list[gevent.Greenlet] = []
@@ -64,7 +64,7 @@ class Pool(Driver):
     def _work_on(self) -> None:
         while task := self._take():
             begun = time.monotonic()
-            outcome = self._make(task.index, self._fetch, task.parameter)
+            outcome = self._make(task, self._fetch)
             if self._given_up:
                 # A function may have swallowed its own end and made something of it: that is no result.
                 return

@@ -134,7 +134,7 @@ class Pump(Driver):
             transfer = self._transport.new_transfer()
             self._multi.know(transfer)
         try:
-            self._transport.prepare(transfer, task.parameter)
+            self._transport.prepare(transfer, task)
         except ValueError as error:
             self._free.append(transfer)
             outcome = outcome_of(error)
@@ -207,6 +207,6 @@ class Pump(Driver):
     def _followed(self, task: Task, begun_s: float, status: int, head: list[bytes]) -> None:
         total_s = self._settings.timeouts.total_s
         left_s = begun_s + total_s - time.monotonic()
-        outcome = self._others.follow(task.parameter, status, head, left_s) if left_s > 0 else timed_out(total_s)
+        outcome = self._others.follow(task, status, head, left_s) if left_s > 0 else timed_out(total_s)
         if not self._given_up:
             self._settlement.add(outcome, begun_s, [(task, outcome)])

@@ -8,28 +8,23 @@ import resource
 import signal
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
-from typing import Unpack, assert_never
+from collections.abc import Iterator
+from typing import assert_never
 
-import cloudpickle
 import gevent
 from msgspec.structs import replace
 
-from airflow_fanout.api.session import FanoutSession
-from airflow_fanout.api.settled import settled
 from airflow_fanout.control.budget import LocalBudget
 from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.calls import Calls
-from airflow_fanout.engine.driver import Driver, PartEnded, Parts
+from airflow_fanout.engine.driver import PartEnded
+from airflow_fanout.engine.driving import driver_for
 from airflow_fanout.engine.journal_thread import JournalThread
 from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.parentage import MessageReader, MessageWriter
-from airflow_fanout.engine.pool import Make, Pool
 from airflow_fanout.engine.refusals import refuse_all
 from airflow_fanout.engine.restart import go_on, part_numbers
 from airflow_fanout.engine.same_code import import_the_same
-from airflow_fanout.engine.transport.by_function import FunctionTransport
-from airflow_fanout.engine.transport.by_requests import RequestsTransport
 from airflow_fanout.engine.waits import wait_for_processes
 from airflow_fanout.engine.work import WorkQueue
 from airflow_fanout.errors import FanoutError
@@ -51,7 +46,6 @@ from airflow_fanout.launch.messages import (
     Start,
     Stopped,
 )
-from airflow_fanout.privacy.redaction import Secrets
 from airflow_fanout.staging.folder import list_at
 from airflow_fanout.staging.frozen import read_manifest, read_parameters
 from airflow_fanout.staging.journal import JournalWriter
@@ -194,51 +188,3 @@ class _Fetch:
                 # No grace: the newer try asks for all that is under way here.
                 self._driver.stop(Overtaken(), grace_s=0.0)
             self._teller.tell_if_heard(ProgressReport(self._driver.progress()))
-
-
-def driver_for(
-    job: Job, known: tuple[str, ...], note: Callable[[str], None], make: Make | None = None, **parts: Unpack[Parts]
-) -> Driver:
-    """Return what sends the job's requests: libcurl if it is installed, else `requests` in a pool.
-
-    :param known: the fields that every parameter has.
-    :param note: called with a sentence if libcurl isn't installed.
-    :param make: makes the calls of an author's function.
-    """
-    total_s = job.settings.timeouts.total_s
-    if job.request is None:
-        session = session_for(job, note)
-        function = cloudpickle.loads(job.function)
-        secrets = Secrets(settled(job.endpoint).secrets)
-        return Pool(transport=FunctionTransport(session, function, total_s, secrets), make=make, **parts)
-    session = FanoutSession(job.endpoint, job.settings)
-    by_requests = RequestsTransport(session, job.request, known, total_s)
-    if job.settings.transport == "requests":
-        return Pool(transport=by_requests, **parts)
-    try:
-        from airflow_fanout.engine.pump import Pump
-        from airflow_fanout.engine.transport.by_curl import CurlTransport
-    except ImportError as error:
-        if job.settings.transport == "curl":
-            raise
-        note(f"libcurl isn't available here, so requests are sent by the slower `requests` library: {error}")
-        return Pool(transport=by_requests, **parts)
-    by_curl = CurlTransport(settled(job.endpoint), job.request, known, job.settings)
-    return Pump(transport=by_curl, others=by_requests, note=note, **parts)
-
-
-def session_for(job: Job, note: Callable[[str], None]) -> FanoutSession:
-    """Return the session for a function: it sends by libcurl if that is installed and not switched off.
-
-    :param note: called with a sentence if libcurl isn't installed.
-    """
-    if job.settings.transport == "requests":
-        return FanoutSession(job.endpoint, job.settings)
-    try:
-        from airflow_fanout.engine.function_session.session import CurlSession
-    except ImportError as error:
-        if job.settings.transport == "curl":
-            raise
-        note(f"libcurl isn't available here, so the session sends by the slower `requests` library: {error}")
-        return FanoutSession(job.endpoint, job.settings)
-    return CurlSession(job.endpoint, job.settings, note)

@@ -12,6 +12,7 @@ from airflow_fanout.control.retry import Again, RetryBudget, Verdict, bound_s, d
 from airflow_fanout.control.startup import GIVE_WAY_S, cause_of
 from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.meter import Meter
+from airflow_fanout.engine.steps import More
 from airflow_fanout.engine.work import Task, WorkQueue
 from airflow_fanout.launch.messages import BreakerTripped, LongOutage, LongPause, StartupFailed, StopReason
 from airflow_fanout.model.outcome import Cause, Kind, Outcome, Record
@@ -89,14 +90,18 @@ class Settlement:
         attempt = ended[0][0].attempt if ended else 1
         counts = self._traffic.end(bounded, attempt=attempt, ms=ms, now_s=now)
         for task, own in ended:
-            if own is outcome is not bounded:
-                self._end(task, bounded, ms)
+            if isinstance(own, More):
+                self._work.go_on(task, own.wait_s)
+                if self._is_long(bounded):
+                    self._stop(LongPause(bounded.retry_after_s or 0.0))
+            elif own is outcome is not bounded:
+                self._end(task, _noted(task, bounded), ms)
             elif own.unprocessed and task.resent < MOST_RESENT:
                 task.resent += 1
                 wait_s = self._rules.uniform(0.0, bound_s(task.resent, self._rules.settings.retry))
                 self._work.again(task, wait_s, counts=False)
             else:
-                self._settle(task, own, ms, counts=counts)
+                self._settle(task, _noted(task, own), ms, counts=counts)
         cause = self._refusal(outcome)
         if cause is not None and self._traffic.startup.is_hopeless(now):
             failure = outcome.failure
@@ -128,7 +133,7 @@ class Settlement:
         )
         self._work.finish(len(attempts))
         # What the last pass brings was judged before.
-        if first := [attempt for attempt in attempts if not attempt.task.last]:
+        if first := [attempt for attempt in attempts if not attempt.task.judged]:
             self._judge(attempts[0].outcome, len(first))
 
     def look(self) -> None:
@@ -144,7 +149,7 @@ class Settlement:
             # Before the first answer other parameters are tried first: this one may be refused for itself.
             self._work.again(task, 0.0 if self._refusal(outcome) is None else GIVE_WAY_S, counts=False)
             return
-        decision = self._decide(task, outcome)
+        decision, was_judged = self._decide(task, outcome), task.judged
         if isinstance(decision, Again):
             self._work.again(task, decision.wait_s)
         elif decision is Verdict.HAND_BACK:
@@ -152,7 +157,8 @@ class Settlement:
             self._stop(LongPause(outcome.retry_after_s or 0.0))
         elif decision is Verdict.LATER and self._work.leave(task):
             # It has failed, whatever the last pass brings: the canary and the breaker don't wait for that.
-            self._judge(outcome)
+            if not was_judged:
+                self._judge(outcome)
         else:
             self._end(task, outcome, ms)
 
@@ -161,7 +167,7 @@ class Settlement:
             outcome,
             attempt=task.attempt,
             policy=self._rules.settings.retry,
-            repeatable=self._rules.repeatable,
+            repeatable=self._rules.repeatable if task.steps is None else task.steps.is_repeatable,
             budget=self._budget,
             uniform=self._rules.uniform,
             was_garbled=task.was_garbled,
@@ -173,7 +179,7 @@ class Settlement:
         self._write([Record.of(task.index, task.parameter, outcome, task.attempt, ms)])
         self._meter.ended(outcome.kind)
         self._work.finish()
-        if not task.last:
+        if not task.judged:
             self._judge(outcome)
         if self._is_long(outcome):
             self._stop(LongPause(outcome.retry_after_s or 0.0))
@@ -187,3 +193,8 @@ class Settlement:
     def _judge(self, outcome: Outcome, many: int = 1) -> None:
         if tripped := self._traffic.settle(outcome, many):
             self._stop(BreakerTripped(tripped))
+
+
+def _noted(task: Task, outcome: Outcome) -> Outcome:
+    """Return an outcome that says at which of several requests the parameter has failed, if it has several."""
+    return outcome if task.steps is None or outcome.failure is None else task.steps.failed(outcome)

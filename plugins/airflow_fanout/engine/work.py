@@ -14,6 +14,7 @@ import msgspec
 from gevent.event import Event
 
 from airflow_fanout.codec import Json
+from airflow_fanout.engine.steps import Steps
 
 # If this number of parameters waits for another attempt, no new one begins; the last pass takes at most as many. A
 # server that is down for an hour must not bring the whole list into memory.
@@ -25,7 +26,8 @@ class Task(msgspec.Struct, gc=False):
 
     `attempt` is the number of its next or present attempt, counted from 1; `last` says that it is the last pass's;
     `resent` counts how often the server has said that it hasn't processed the request. `was_garbled`
-    says that an answer to it couldn't be read at all.
+    says that an answer to it couldn't be read at all. A parameter that needs several requests has `steps`; the
+    attempts are those of the present request. `judged` says that the breaker has counted the parameter already.
     """
 
     index: int
@@ -34,6 +36,8 @@ class Task(msgspec.Struct, gc=False):
     last: bool = False
     was_garbled: bool = False
     resent: int = 0
+    judged: bool = False
+    steps: Steps | None = None
 
 
 @dataclass(order=True, slots=True)
@@ -135,13 +139,21 @@ class WorkQueue:
             self._push(task, wait_s)
         self._wake()
 
+    def go_on(self, task: Task, wait_s: float) -> None:
+        """Give a task back for its next request, after a wait; what has failed before is forgotten."""
+        self.in_flight -= 1
+        if not self.stopped:
+            task.attempt, task.resent, task.last, task.was_garbled = 1, 0, False, False
+            self._push(task, wait_s)
+        self._wake()
+
     def leave(self, task: Task) -> bool:
         """Give a task back for the last pass; return whether there will be one, and room for it."""
         if self.stopped or len(self._later) >= MOST_WAITING:
             return False
         self.in_flight -= 1
         task.attempt += 1
-        task.last = True
+        task.last = task.judged = True
         self._later.append(task)
         self._wake()
         return True

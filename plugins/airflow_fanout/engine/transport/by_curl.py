@@ -21,7 +21,6 @@ from airflow_fanout.api.causes import is_tls_refused, shown
 from airflow_fanout.api.compiled import Compiled
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request
-from airflow_fanout.codec import Json
 from airflow_fanout.engine.libcurl.address import URL, in_ascii
 from airflow_fanout.engine.libcurl.options import OWN_CONNECTION
 from airflow_fanout.engine.libcurl.silence import is_silent
@@ -31,6 +30,7 @@ from airflow_fanout.engine.transport import timed_out
 from airflow_fanout.engine.transport.answer import AnswerReader
 from airflow_fanout.engine.transport.curl_failures import DIED, FAILURES, early, unreadable, words_of
 from airflow_fanout.engine.transport.options import Headers, options_of, without_credentials
+from airflow_fanout.engine.work import Task
 from airflow_fanout.model.outcome import Cause, Failure, Kind, Outcome
 from airflow_fanout.model.settings import FetchSettings
 from airflow_fanout.wire.coding import BadCoding, decoded
@@ -92,12 +92,12 @@ class CurlTransport:
             transfer.easy.setopt(pycurl.VERBOSE, 1)
         return transfer
 
-    def prepare(self, transfer: Transfer, parameter: Json) -> None:
-        """Tell a handle a parameter's request.
+    def prepare(self, transfer: Transfer, task: Task) -> None:
+        """Tell a handle a task's request.
 
         :raises ValueError: when the parameter's value can't stand where the request puts it.
         """
-        target, headers, body = self._compiled.parts(parameter)
+        target, headers, body = self._compiled.parts(task.parameter)
         url = self._base + target.removeprefix("/")
         if not self._is_right and not URL.fullmatch(url):
             url = requote_uri(url)

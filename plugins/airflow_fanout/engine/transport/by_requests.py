@@ -18,6 +18,7 @@ from airflow_fanout.api.session import FanoutSession
 from airflow_fanout.codec import Json
 from airflow_fanout.engine.transport import timed_out
 from airflow_fanout.engine.transport.answer import AnswerReader
+from airflow_fanout.engine.work import Task
 from airflow_fanout.model.outcome import Outcome
 from airflow_fanout.wire.head import message_of, pairs_of
 
@@ -38,10 +39,10 @@ class RequestsTransport:
         """Make one try."""
         return self._sent(parameter, self._session.request, self._total_s)
 
-    def follow(self, parameter: Json, status: int, head: list[bytes], left_s: float) -> Outcome:
+    def follow(self, task: Task, status: int, head: list[bytes], left_s: float) -> Outcome:
         """Go where an answer leads that somebody else has received; the request itself isn't sent again.
 
-        :param parameter: what was asked for.
+        :param task: what was asked for.
         :param status: the answer's status, that of a redirect.
         :param head: its status line and header lines, as they came.
         :param left_s: what is left of the try's time, in seconds.
@@ -61,7 +62,7 @@ class RequestsTransport:
             )
             return self._session.follow(method, target, raw, **options)
 
-        return self._sent(parameter, go, left_s)
+        return self._sent(task.parameter, go, left_s)
 
     def _sent(self, parameter: Json, send: Callable[..., requests.Response], within_s: float) -> Outcome:
         try:

@@ -1,0 +1,65 @@
+"""Which driver sends a job's requests, over which transport."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Unpack
+
+import cloudpickle
+
+from airflow_fanout.api.session import FanoutSession
+from airflow_fanout.api.settled import settled
+from airflow_fanout.engine.driver import Driver, Parts
+from airflow_fanout.engine.pool import Make, Pool
+from airflow_fanout.engine.transport.by_function import FunctionTransport
+from airflow_fanout.engine.transport.by_requests import RequestsTransport
+from airflow_fanout.launch.job import Job
+from airflow_fanout.privacy.redaction import Secrets
+
+
+def driver_for(
+    job: Job, known: tuple[str, ...], note: Callable[[str], None], make: Make | None = None, **parts: Unpack[Parts]
+) -> Driver:
+    """Return what sends the job's requests: libcurl if it is installed, else `requests` in a pool.
+
+    :param known: the fields that every parameter has.
+    :param note: called with a sentence if libcurl isn't installed.
+    :param make: makes the calls of an author's function.
+    """
+    total_s = job.settings.timeouts.total_s
+    if job.request is None:
+        session = session_for(job, note)
+        function = cloudpickle.loads(job.function)
+        secrets = Secrets(settled(job.endpoint).secrets)
+        return Pool(transport=FunctionTransport(session, function, total_s, secrets), make=make, **parts)
+    session = FanoutSession(job.endpoint, job.settings)
+    by_requests = RequestsTransport(session, job.request, known, total_s)
+    if job.settings.transport == "requests":
+        return Pool(transport=by_requests, **parts)
+    try:
+        from airflow_fanout.engine.pump import Pump
+        from airflow_fanout.engine.transport.by_curl import CurlTransport
+    except ImportError as error:
+        if job.settings.transport == "curl":
+            raise
+        note(f"libcurl isn't available here, so requests are sent by the slower `requests` library: {error}")
+        return Pool(transport=by_requests, **parts)
+    by_curl = CurlTransport(settled(job.endpoint), job.request, known, job.settings)
+    return Pump(transport=by_curl, others=by_requests, note=note, **parts)
+
+
+def session_for(job: Job, note: Callable[[str], None]) -> FanoutSession:
+    """Return the session for a function: it sends by libcurl if that is installed and not switched off.
+
+    :param note: called with a sentence if libcurl isn't installed.
+    """
+    if job.settings.transport == "requests":
+        return FanoutSession(job.endpoint, job.settings)
+    try:
+        from airflow_fanout.engine.function_session.session import CurlSession
+    except ImportError as error:
+        if job.settings.transport == "curl":
+            raise
+        note(f"libcurl isn't available here, so the session sends by the slower `requests` library: {error}")
+        return FanoutSession(job.endpoint, job.settings)
+    return CurlSession(job.endpoint, job.settings, note)
