@@ -23,6 +23,7 @@ from airflow_fanout.model.outcome import Cause, Failure, Kind, Outcome
 from airflow_fanout.model.settings import Breaker, FetchSettings, Retry, Timeouts
 from tests.engine.harness import Run, frozen, job, listened, run, settings
 from tests.http.servers import Crowded, Server, answer, as_json, authority, proxy
+from tests.http.socks import Socks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,6 +131,19 @@ def test_a_proxy_that_refuses_ends_the_fetch_at_once(tmp_path: Path, way: str, s
     assert f"the proxy http://{gateway.authority}" in message
     assert "407" in message
     assert "p4ssw0rd" not in message
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("credentials", ["", "eve:p4ssw0rd@"], ids=["none", "wrong"])
+def test_a_socks_proxy_that_refuses_ends_the_fetch_at_once(tmp_path: Path, way: str, credentials: str) -> None:
+    """A wrong password, or none, is refused the next time, too; nothing reaches the API."""
+    with Socks(("eve", "other")) as gateway:
+        address = f"socks5h://{credentials}{gateway.authority}"
+        endpoint = Endpoint(base_url="http://api.example", proxies={"http": address, "https": address})
+        message = not_started(tmp_path, way, endpoint)
+    assert "the proxy of the connection 'call_api' refused its credentials" in message
+    assert "p4ssw0rd" not in message
+    assert gateway.hosts == []
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -51,6 +51,8 @@ _UNSENT = (
 )
 # Python's own client: "Tunnel connection failed: 407 …"; the session of an http address: "HTTP 407 …".
 _PROXY_REFUSES = re.compile(r"^(?:Tunnel connection failed:|HTTP) 407\b")
+# PySocks, of a name and a password, or of none.
+_SOCKS_REFUSES = re.compile(r"SOCKS5 authentication (?:failed|methods were rejected)")
 
 # A message is for people; a page of HTML in it is not.
 LONGEST_TEXT = 1_000
@@ -92,6 +94,8 @@ def _cause(error: BaseException, inner: BaseException | None) -> Cause | None:
         return Cause.PROXY_CREDENTIALS if _PROXY_REFUSES.search(_words(at_proxy)) else None
     if isinstance(inner, urllib3.exceptions.NameResolutionError):
         return Cause.UNKNOWN_HOST if _is_no_name(inner) else None
+    if isinstance(inner, urllib3.exceptions.NewConnectionError) and _SOCKS_REFUSES.search(_words(inner)):
+        return Cause.PROXY_CREDENTIALS
     if isinstance(inner, urllib3.exceptions.SSLError):
         untrusted = any(isinstance(found, ssl.SSLCertVerificationError) for found in inner.args)
         return Cause.CERTIFICATE if untrusted else Cause.TLS if is_tls_refused(_words(inner)) else None

@@ -20,6 +20,10 @@ CAUSES = {
     pycurl.E_SSL_CACERT_BADFILE: Cause.TLS_FILE,
     pycurl.E_SSL_CIPHER: Cause.TLS,
 }
+# CURLE_PROXY, and what CURLINFO_PROXY_ERROR says of a SOCKS5 proxy that lets nobody in without other credentials
+# (CURLPX_NO_AUTH, CURLPX_USER_REJECTED); pycurl has no names for them.
+PROXY_FAILED = 97
+_SOCKS_REFUSES = frozenset({12, 33})
 # libcurl sends again by itself what a server of HTTP/2 has refused (REFUSED_STREAM, GOAWAY), five times. Then it says:
 GAVE_UP = "Connection died, tried"
 
@@ -29,6 +33,13 @@ Resolve = Callable[[str, None], Any]
 def is_unsent(easy: Any) -> bool:
     """Return whether nothing of the request has left: no connection stood, or no tunnel through the proxy."""
     return not easy.getinfo(pycurl.REQUEST_SIZE)
+
+
+def cause_of(easy: Any, code: int) -> Cause | None:
+    """Return what somebody has to change after a transfer that ended with a code of libcurl's; `None` if it may pass."""
+    if code == PROXY_FAILED and easy.getinfo(pycurl.PROXY_ERROR) in _SOCKS_REFUSES:
+        return Cause.PROXY_CREDENTIALS
+    return CAUSES.get(code)
 
 
 def refused_by_proxy(proxy: str, said: str) -> Outcome:

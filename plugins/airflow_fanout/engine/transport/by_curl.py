@@ -25,7 +25,7 @@ from airflow_fanout.engine.libcurl.address import URL, in_ascii
 from airflow_fanout.engine.libcurl.options import OWN_CONNECTION
 from airflow_fanout.engine.libcurl.silence import is_silent
 from airflow_fanout.engine.libcurl.transfer import TOO_LARGE, Transfer, Unreadable, is_bad_header, too_large_text
-from airflow_fanout.engine.libcurl.unanswered import CAUSES, GAVE_UP, Resolve, is_unknown, is_unsent, refused_by_proxy
+from airflow_fanout.engine.libcurl.unanswered import GAVE_UP, Resolve, cause_of, is_unknown, is_unsent, refused_by_proxy
 from airflow_fanout.engine.transport import timed_out
 from airflow_fanout.engine.transport.answer import AnswerReader
 from airflow_fanout.engine.transport.curl_failures import DIED, FAILURES, early, unreadable, words_of
@@ -221,7 +221,7 @@ class CurlTransport:
             unsent=is_unsent(transfer.easy),
             # What may be sent twice libcurl has sent again by itself.
             unprocessed=message.startswith(GAVE_UP) if self.repeatable else is_refused,
-            cause=CAUSES.get(code) or (Cause.TLS if is_tls_refused(message) else None),
+            cause=cause_of(transfer.easy, code) or (Cause.TLS if is_tls_refused(message) else None),
         )
 
 

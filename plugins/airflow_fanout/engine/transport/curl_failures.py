@@ -7,17 +7,16 @@ import os
 import pycurl
 
 from airflow_fanout.engine.libcurl.transfer import EARLY, Transfer
+from airflow_fanout.engine.libcurl.unanswered import PROXY_FAILED
 from airflow_fanout.model.outcome import Failure, Kind, Outcome
 
-# CURLE_PROXY, for which pycurl has no name.
-_PROXY_FAILED = 97
 # The names are those that the same failures have in requests. What isn't here is a broken connection.
 FAILURES = {
     pycurl.E_URL_MALFORMAT: (Kind.ERROR, "InvalidURL"),
     pycurl.E_BAD_CONTENT_ENCODING: (Kind.INVALID, "ContentDecodingError"),
     pycurl.E_PARTIAL_FILE: (Kind.CONNECTION_ERROR, "ChunkedEncodingError"),
     pycurl.E_COULDNT_RESOLVE_PROXY: (Kind.CONNECTION_ERROR, "ProxyError"),
-    _PROXY_FAILED: (Kind.CONNECTION_ERROR, "ProxyError"),
+    PROXY_FAILED: (Kind.CONNECTION_ERROR, "ProxyError"),
     pycurl.E_SSL_CONNECT_ERROR: (Kind.CONNECTION_ERROR, "SSLError"),
     pycurl.E_PEER_FAILED_VERIFICATION: (Kind.CONNECTION_ERROR, "SSLError"),
     pycurl.E_SSL_CERTPROBLEM: (Kind.CONNECTION_ERROR, "SSLError"),
