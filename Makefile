@@ -79,7 +79,7 @@ format: $(READY) ## put the code into its form, and repair what can be repaired
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
 	--custom-compile-command 'make lock' $(ARGS) pyproject.toml
 
-lock: $(BIN)/uv ## pin the requirements anew from pyproject.toml (newest: make lock ARGS=--upgrade)
+lock: $(BIN)/uv ## pin the requirements from pyproject.toml (newest: make lock ARGS=--upgrade)
 	$(COMPILE) --extra deploy --output-file requirements-deploy.txt
 	$(COMPILE) --constraints requirements-deploy.txt --output-file requirements.txt
 	$(COMPILE) --constraints requirements-deploy.txt --group dev --output-file requirements-dev.txt

@@ -50,24 +50,24 @@ def airflow_errors() -> Iterator[None]:
 
 def staging_problem(error: OSError) -> FanoutError:
     """Return what an error of the operating system says of the staging area; it names a file there."""
-    path, said = str(error.filename), error.strerror or str(error)
+    path, reason = str(error.filename), error.strerror or str(error)
     if error.errno in (errno.EACCES, errno.EPERM):
         return StagingDenied(path, os.geteuid(), _owner(Path(path)))
     if error.errno == errno.ENOENT:
         return StagingLost(path, "isn't there")
     if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.ELOOP):
-        return StagingChanged(path, f"isn't what should be there ({said})")
-    return StagingFailed(path, said)
+        return StagingChanged(path, f"isn't what should be there ({reason})")
+    return StagingFailed(path, reason)
 
 
 def _owner(path: Path) -> str:
     """Return whose a file is; of one in a closed folder that is what can be seen of the folder."""
     for place in (path, *path.parents):
         try:
-            found = place.stat()
+            status = place.stat()
         except OSError:
             continue
-        return f": {place} belongs to uid {found.st_uid}, mode {found.st_mode & 0o7777:04o}"
+        return f": {place} belongs to uid {status.st_uid}, mode {status.st_mode & 0o7777:04o}"
     return ""
 
 
@@ -120,9 +120,9 @@ def list_directory(reference: Reference | XComArg) -> ListDirectory:
 
 
 def _one(reference: Reference | XComArg) -> Mapping[str, Any]:
-    one: Any = reference
+    first: Any = reference
     if isinstance(reference, list | tuple) and reference:
-        one = reference[0]
+        first = reference[0]
         lists = {
             str(each["directory"]) if isinstance(each, Mapping) and "directory" in each else None for each in reference
         }
@@ -130,8 +130,8 @@ def _one(reference: Reference | XComArg) -> Mapping[str, Any]:
         if len(lists) > 1:
             expected = "one list: in a mapped task group, that of the group's own ExtractOperator"
             raise BadSetting("parameters", f"{len(reference)} lists", expected)
-    if isinstance(one, Mapping) and isinstance(one.get("directory"), str):
-        return one
+    if isinstance(first, Mapping) and isinstance(first.get("directory"), str):
+        return first
     if not reference:
         raise NoList
     raise BadSetting("parameters", KindOf(reference), OUTPUT)

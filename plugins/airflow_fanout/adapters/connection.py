@@ -41,10 +41,10 @@ def _verify(value: Any) -> bool | str:
 
 
 def _proxies(value: Any) -> dict[str, str | None]:
-    found = dict(value)
-    if not all(address is None or isinstance(address, str) for address in found.values()):
+    proxies = dict(value)
+    if not all(address is None or isinstance(address, str) for address in proxies.values()):
         raise TypeError
-    return found
+    return proxies
 
 
 # The extra's name, the endpoint's field, and how the value is read.
@@ -149,9 +149,9 @@ def _header(conn_id: str, name: str, value: Any) -> str:
 
 def _unsendable(text: str) -> str | None:
     """Return what can't stand in a header, in words that don't show the text."""
-    if found := _CONTROL.search(text):
-        what = "a line break" if found[0] in "\r\n" else "a control character"
-        return f"{what} at the end" if found.start() >= len(text.rstrip("\r\n")) else what
+    if control := _CONTROL.search(text):
+        what = "a line break" if control[0] in "\r\n" else "a control character"
+        return f"{what} at the end" if control.start() >= len(text.rstrip("\r\n")) else what
     try:
         text.encode("latin-1")
     except UnicodeEncodeError:
@@ -162,8 +162,8 @@ def _unsendable(text: str) -> str | None:
 def _check_credentials(conn_id: str, login: str | None, password: str | None, auth: str | None) -> None:
     """Refuse credentials that would be sent wrongly, or not at all."""
     for field, text in (("login", login), ("password", password)):
-        found = _CONTROL.search(text or "")
-        if found or (auth == "bearer" and _unsendable(text or "")):
+        control = _CONTROL.search(text or "")
+        if control or (auth == "bearer" and _unsendable(text or "")):
             raise BadConnection(conn_id, f"has {_unsendable(text or '')} in its {field}; remove it")
     if auth is None and password and login is None:
         raise BadConnection(

@@ -66,8 +66,8 @@ class Metrics:
     def tell(self, measured: Iterable[Measured]) -> None:
         """Send values to whatever Airflow is configured for; without that, nothing happens."""
         try:
-            for one in measured:
-                _send(METRICS[one.name].type, one, {**self._tags, **one.tags})
+            for measure in measured:
+                _send(METRICS[measure.name].type, measure, {**self._tags, **measure.tags})
         except Exception as error:  # noqa: BLE001 - a picture of the work is not worth the work
             if not self._has_warned:
                 self._task.log.warning("The metrics could not be sent: %s: %s", type(error).__name__, error)

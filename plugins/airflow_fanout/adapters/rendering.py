@@ -38,7 +38,9 @@ class Rendering:
         elif theirs := of_its_task(value):
             self._findings.skip(task_id, f"{name}: its template uses {', '.join(theirs)}, which only {task_id} has")
         elif unknown := unknown_names(value, self._known):
-            self._findings.add(task_id, [unknown_text(name, one, self._extract.names) for one in unknown])
+            self._findings.add(
+                task_id, [unknown_text(name, unknown_name, self._extract.names) for unknown_name in unknown]
+            )
         else:
             try:
                 return self._extract.render_template(value, self._context)

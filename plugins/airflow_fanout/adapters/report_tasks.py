@@ -38,8 +38,8 @@ class ReportTask(msgspec.Struct, frozen=True, kw_only=True):
 def tasks_of(extract: BaseOperator, dag: DAG, kind: type[BaseOperator]) -> Iterator[ReportTask]:
     """Yield the tasks of a kind that take the extract's list, mapped ones too."""
     for task, listed in _of_kind(dag, kind):
-        references = (found for value in listed for found, _ in XComArg.iter_xcom_references(value))
-        if any(operator.task_id == extract.task_id for operator in references):
+        references = (referenced for value in listed for referenced, _ in XComArg.iter_xcom_references(value))
+        if any(referenced.task_id == extract.task_id for referenced in references):
             yield _report_task(task, extract)
 
 
@@ -61,8 +61,8 @@ def _of_kind(dag: DAG, kind: type[BaseOperator]) -> Iterator[tuple[Any, list[Any
 
 def _expanded(task: Any) -> dict[str, Any]:
     # `expand` has a value for each argument; `expand_kwargs` has one that gives all of them.
-    found = task.expand_input.value
-    return found if isinstance(found, dict) else {"expand_kwargs": found}
+    expanded = task.expand_input.value
+    return expanded if isinstance(expanded, dict) else {"expand_kwargs": expanded}
 
 
 def _report_task(task: Any, extract: BaseOperator) -> ReportTask:

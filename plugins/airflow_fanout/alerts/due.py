@@ -11,12 +11,12 @@ from airflow_fanout.errors import BadSetting
 def to_time(field: str, value: str | time) -> time:
     """Return a time of the day, which may be written as "08:00"."""
     try:
-        found = value if isinstance(value, time) else time.fromisoformat(value)
+        moment = value if isinstance(value, time) else time.fromisoformat(value)
     except ValueError:
         raise BadSetting(field, value, 'a time of the day, such as "08:00"') from None
-    if found.tzinfo is not None:
+    if moment.tzinfo is not None:
         raise BadSetting(field, value, "a time of the day without a zone; the zone is `timezone`")
-    return found
+    return moment
 
 
 def to_zone(field: str, name: str) -> ZoneInfo:

@@ -71,22 +71,22 @@ class FailedRun(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def groups(self) -> list[list[FailedTask]]:
         """The failed tasks, those with the same failure together."""
-        found: dict[tuple[str, str], list[FailedTask]] = {}
+        groups: dict[tuple[str, str], list[FailedTask]] = {}
         for task in self.tasks:
             # People call failures of a task the same that differ in the message's numbers only.
-            found.setdefault((task.task_id, re.sub(r"\d[\d,.]*", "#", task.message)), []).append(task)
-        return list(found.values())
+            groups.setdefault((task.task_id, re.sub(r"\d[\d,.]*", "#", task.message)), []).append(task)
+        return list(groups.values())
 
     @property
     def counts(self) -> Counts | None:
         """How many parameters are missing: the sum over the shards."""
-        told = [task.note.counts for task in self.tasks if task.note and task.note.counts]
-        if not told:
+        known = [task.note.counts for task in self.tasks if task.note and task.note.counts]
+        if not known:
             return None
         causes: Counter[str] = Counter()
-        for counts in told:
+        for counts in known:
             causes.update(counts.causes)
-        return Counts(total=max(counts.total for counts in told), causes=dict(causes.most_common()))
+        return Counts(total=max(counts.total for counts in known), causes=dict(causes.most_common()))
 
 
 def failed(run: FailedRun, pages: Pages) -> Alert:

@@ -63,12 +63,12 @@ def describe(error: BaseException) -> tuple[str, str]:
     This plugin masks its own messages where it makes them. Other messages may hold anything: of these, only the type
     and the place are shown.
     """
-    own = next((found for found in (error, error.__cause__) if isinstance(found, FanoutError)), None)
+    own = next((candidate for candidate in (error, error.__cause__) if isinstance(candidate, FanoutError)), None)
     if own is None:
         frames = extract_tb(error.__traceback__)
         place = f" in {frames[-1].name}, {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-        said = f"{type(error).__name__}{place}. The log has its text, which may hold personal data."
-        return type(error).__name__, said
+        text = f"{type(error).__name__}{place}. The log has its text, which may hold personal data."
+        return type(error).__name__, text
     # Its forms of secrets take a while to compile: not in a DAG file that is parsed.
     from airflow_fanout.privacy.redaction import redact, without_secrets
 

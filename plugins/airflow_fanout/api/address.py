@@ -47,10 +47,10 @@ def origin_of(address: str) -> Origin:
     :raises BadAddress: when it isn't one of HTTP, or could be read in several ways.
     """
     check_text(address)
-    found = _WHOLE.fullmatch(address)
-    if found is None:
+    match = _WHOLE.fullmatch(address)
+    if match is None:
         raise BadAddress(_problem(address))
-    scheme, host, port = found["scheme"].lower(), found["host"].lower(), found["port"]
+    scheme, host, port = match["scheme"].lower(), match["host"].lower(), match["port"]
     if port is not None and int(port) > 65_535:
         raise BadAddress(f"the address has the port {port}, and ports end at 65535")
     return Origin(scheme, host, int(port or _PORTS[scheme]))

@@ -130,8 +130,8 @@ def _total(page: Page, place: FieldOrHeader) -> int | None:
         raise NotPaged(f"total: {missing}") from missing
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(place, Header) and (found := _RANGE.search(str(value))):
-        value = found[1]
+    if isinstance(place, Header) and (match := _RANGE.search(str(value))):
+        value = match[1]
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= MOST_DIGITS:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:

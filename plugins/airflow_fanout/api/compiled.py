@@ -106,7 +106,7 @@ def _piece(prefix: str, tree: Tree) -> Fill:
     def written(values: Mapping[str, Json]) -> str:
         value = tree.fill(values)
         several = value if isinstance(value, list | tuple) else (value,)
-        texts = [text_of(one) for one in several if one is not None]
+        texts = [text_of(element) for element in several if element is not None]
         # A third of the time that `quote` takes, and nearly all values are ASCII.
         quoted = [_RESERVED.sub(_encoded, text) if text.isascii() else quote(text, safe="") for text in texts]
         return "&".join([prefix + text.replace("%20", "+") for text in quoted])

@@ -97,7 +97,7 @@ def _cause(error: BaseException, inner: BaseException | None) -> Cause | None:
     if isinstance(inner, urllib3.exceptions.NewConnectionError) and _SOCKS_REFUSES.search(_words(inner)):
         return Cause.PROXY_CREDENTIALS
     if isinstance(inner, urllib3.exceptions.SSLError):
-        untrusted = any(isinstance(found, ssl.SSLCertVerificationError) for found in inner.args)
+        untrusted = any(isinstance(argument, ssl.SSLCertVerificationError) for argument in inner.args)
         return Cause.CERTIFICATE if untrusted else Cause.TLS if is_tls_refused(_words(inner)) else None
     return None
 

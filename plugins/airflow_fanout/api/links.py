@@ -73,5 +73,5 @@ def _quoted(text: str) -> tuple[str, str]:
 
 
 def _end(pattern: re.Pattern[str], text: str) -> int:
-    found = pattern.search(text)
-    return found.start() if found else len(text)
+    match = pattern.search(text)
+    return match.start() if match else len(text)

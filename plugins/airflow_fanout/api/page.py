@@ -61,7 +61,7 @@ def pairs_of(query: Query) -> list[tuple[str, str]]:
     pairs: list[tuple[str, str]] = []
     for name, value in query.items():
         several = value if isinstance(value, list | tuple) else (value,)
-        pairs.extend((name, text_of(one)) for one in several if one is not None)
+        pairs.extend((name, text_of(element)) for element in several if element is not None)
     return pairs
 
 

@@ -114,10 +114,10 @@ def _single(page: Page) -> End:
     links, _ = parse(page.headers.get("Link", ""))
     if any("next" in link.relations and link.anchor is None for link in links):
         raise NotPaged("its Link header names a next page, and the list has no `pages`: write pages=NextLink()")
-    found = _RANGE.search(page.headers.get("Content-Range", ""))
-    if found and int(found[2]) - int(found[1]) + 1 < int(found[3]):
+    part = _RANGE.search(page.headers.get("Content-Range", ""))
+    if part and int(part[2]) - int(part[1]) + 1 < int(part[3]):
         raise NotPaged(
-            f"it has a part of the list only ({found[0]}, says its Content-Range), and the list has no `pages`"
+            f"it has a part of the list only ({part[0]}, says its Content-Range), and the list has no `pages`"
         )
     if page.status == 206:
         log.warning("The answer is HTTP 206, a part of something; if it isn't the whole list, set `pages`.")

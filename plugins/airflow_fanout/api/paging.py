@@ -173,11 +173,11 @@ def _linked(page: Page, *, optional: bool) -> Json | End:
     relations = sorted({relation for link in links for relation in link.relations})
     if page.number > 1 or optional or _OF_PAGES.intersection(relations):
         return End(f"the Link header of page {page.number} names no next page")
-    found = f"the answer has no header 'Link'; it has: {named(list(page.headers))}"
+    absence = f"the answer has no header 'Link'; it has: {named(list(page.headers))}"
     if "Link" in page.headers:
-        found = f"its Link header names no page; its relations are: {', '.join(relations) or 'none'}"
+        absence = f"its Link header names no page; its relations are: {', '.join(relations) or 'none'}"
     raise NotPaged(
-        f"{found}. If the API leaves it out when everything fits on one page, write NextLink(optional=True); if the "
+        f"{absence}. If the API leaves it out when everything fits on one page, write NextLink(optional=True); if the "
         "address of the next page is in a field, write NextLink(field=…)"
     )
 

@@ -32,8 +32,8 @@ def pause_s(headers: Mapping[str, str], now: datetime) -> float | None:
     :param headers: the answer's headers; their names in any case.
     :param now: the time here, for an answer without a `Date`.
     """
-    asked = [found for found in (retry_after_s(headers, now), reset_s(headers, now)) if found is not None]
-    return max(asked, default=None)
+    pauses = [pause for pause in (retry_after_s(headers, now), reset_s(headers, now)) if pause is not None]
+    return max(pauses, default=None)
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
@@ -55,7 +55,7 @@ def reset_s(headers: Mapping[str, str], now: datetime) -> float | None:
     quotas += [(headers.get(f"{prefix}-Remaining"), headers.get(f"{prefix}-Reset")) for prefix in _PREFIXES]
     numbers = [_number(reset) for remaining, reset in quotas if _number(remaining) == 0]
     resets = [_from_now(number, headers, now) for number in numbers if number is not None]
-    return max((found for found in resets if found is not None), default=None)
+    return max((reset for reset in resets if reset is not None), default=None)
 
 
 def _from_now(number: int, headers: Mapping[str, str], now: datetime) -> float | None:
@@ -71,10 +71,10 @@ def _server_time(headers: Mapping[str, str], now: datetime) -> datetime:
 
 def _moment(text: str) -> datetime | None:
     try:
-        found = parsedate_to_datetime(text.strip())
+        moment = parsedate_to_datetime(text.strip())
     except (ValueError, OverflowError):
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _sensible(seconds: float) -> float | None:

@@ -79,27 +79,27 @@ class Absence:
 
     def look(self, answer: Json) -> None:
         """Look at an answer."""
-        found = answer
+        part = answer
         for step in self._steps:
-            if isinstance(found, dict) and step in found:
-                found = found[step]
-            elif found is None or found in ([], {}, ""):
+            if isinstance(part, dict) and step in part:
+                part = part[step]
+            elif part is None or part in ([], {}, ""):
                 return
-            elif isinstance(found, list) and step.isdecimal():
-                if int(step) >= len(found):
+            elif isinstance(part, list) and step.isdecimal():
+                if int(step) >= len(part):
                     return
-                found = found[int(step)]
+                part = part[int(step)]
             else:
-                self._note(answer, found)
+                self._note(answer, part)
                 return
         self.is_known = True
 
-    def _note(self, answer: Json, found: Json) -> None:
+    def _note(self, answer: Json, part: Json) -> None:
         self._count += 1
-        if not isinstance(found, dict):
-            self._types.add(type(found).__name__)
+        if not isinstance(part, dict):
+            self._types.add(type(part).__name__)
         elif len(self._fields) < _MOST_KEPT:
-            self._fields.update(found)
+            self._fields.update(part)
             if names := _undotted(answer, self._steps):
                 self._hint = f". A name with a dot in it is written as a tuple: {names!r}"
 

@@ -153,9 +153,9 @@ class FanoutSession(requests.Session):
         """
         if not self._is_own(address):
             return
-        given = options.get("headers") or {}
-        options["headers"] = {**self._endpoint.headers, **given}
-        if options.get("auth") is None and not any(is_authorization(name) for name in given):
+        own = options.get("headers") or {}
+        options["headers"] = {**self._endpoint.headers, **own}
+        if options.get("auth") is None and not any(is_authorization(name) for name in own):
             options["auth"] = self._own_auth
 
     def _is_own(self, address: str) -> bool:
@@ -217,8 +217,8 @@ class FanoutSession(requests.Session):
             streams.pop().close()
 
     def _streams(self) -> list[requests.Response]:
-        found: list[requests.Response] = self._local.__dict__.setdefault("streams", [])
-        return found
+        streams: list[requests.Response] = self._local.__dict__.setdefault("streams", [])
+        return streams
 
     def rebuild_auth(self, prepared: requests.PreparedRequest, response: requests.Response) -> None:
         """Drop headers and credentials when a redirect leads to another origin.

@@ -27,8 +27,8 @@ def settled(endpoint: Endpoint) -> Endpoint:
     known = replace(endpoint, verify=verify, proxies=proxies, trust_env=False)
     if endpoint.login is not None or endpoint.auth == "bearer" or any(map(is_authorization, endpoint.headers)):
         return known
-    found = get_netrc_auth(endpoint.base_url)
-    return replace(known, login=found[0], password=found[1], auth="basic") if found else known
+    credentials = get_netrc_auth(endpoint.base_url)
+    return replace(known, login=credentials[0], password=credentials[1], auth="basic") if credentials else known
 
 
 def own_origin(base_url: str) -> Origin:

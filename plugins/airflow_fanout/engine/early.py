@@ -30,8 +30,8 @@ def complaint(too_early: list[str]) -> str:
     """Return what to say of modules that were loaded too early."""
     shown = ", ".join(too_early[:5])
     # The files that Python runs before any program, as monitoring agents have them.
-    found = (sys.modules.get(name) for name in ("sitecustomize", "usercustomize"))
-    by = [str(module.__file__) for module in found if module is not None and module.__file__]
+    modules = (sys.modules.get(name) for name in ("sitecustomize", "usercustomize"))
+    by = [str(module.__file__) for module in modules if module is not None and module.__file__]
     culprit = f"Loaded by {' and '.join(by)}" if by else "Loaded by a .pth file among Python's packages"
     return (
         f"The engine can't make requests over TLS: {shown} had been loaded before gevent could patch it. {culprit}, "

@@ -181,14 +181,14 @@ class Pump(Driver):
             return 0
         self._next_look_s = now + self._look_s
         self._multi.check()
-        found = 0
+        silent = 0
         for easy, (task, transfer, begun_s) in tuple(self._sent.items()):
             if outcome := self._transport.silent(transfer, begun_s, now):
                 del self._sent[easy]
                 self._release(transfer)
                 self._settlement.add(outcome, begun_s, [(task, outcome)])
-                found += 1
-        return found
+                silent += 1
+        return silent
 
     def _follow(self, task: Task, begun_s: float, transfer: Transfer) -> None:
         """Follow a redirect in a greenlet, which keeps what it says: the handle is used for something else."""

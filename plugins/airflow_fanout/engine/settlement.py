@@ -105,8 +105,8 @@ class Settlement:
         cause = self._refusal(outcome)
         if cause is not None and self._traffic.startup.is_hopeless(now):
             failure = outcome.failure
-            said = words_of(failure, kind=outcome.kind, status=outcome.status) if failure else ""
-            self._stop(StartupFailed(self._traffic.startup.failed, cause, said))
+            words = words_of(failure, kind=outcome.kind, status=outcome.status) if failure else ""
+            self._stop(StartupFailed(self._traffic.startup.failed, cause, words))
 
     def add_all(self, attempts: Sequence[Attempt]) -> None:
         """Settle the outcomes of attempts that have ended together; good ones, most of them, cost next to nothing."""
@@ -127,8 +127,8 @@ class Settlement:
         self._traffic.answered(latencies, now)
         self._write(
             [
-                Record.of(one.task.index, one.task.parameter, one.outcome, one.task.attempt, ms)
-                for one, ms in zip(attempts, latencies, strict=True)
+                Record.of(attempt.task.index, attempt.task.parameter, attempt.outcome, attempt.task.attempt, ms)
+                for attempt, ms in zip(attempts, latencies, strict=True)
             ]
         )
         self._work.finish(len(attempts))

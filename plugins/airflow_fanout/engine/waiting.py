@@ -29,11 +29,11 @@ class InFlightWatch:
     def look(self, now_s: float) -> None:
         """Note what is waited for at this moment of the monotonic clock."""
         self.wait = None
-        found = self._found(now_s)
-        if found is None:
+        wait = self._found(now_s)
+        if wait is None:
             self._reason = None
             return
-        reason, why, since_s, until_s = found
+        reason, why, since_s, until_s = wait
         if reason is not self._reason:
             self._reason, self._since_s = reason, now_s if math.isnan(since_s) else since_s
         if reason is Reason.OUTAGE or (until_s or now_s) - self._since_s >= SHORTEST_S:
@@ -42,8 +42,8 @@ class InFlightWatch:
             self.wait = Wait(reason, why, wall + self._since_s, None if until_s is None else wall + until_s)
 
     def _found(self, now_s: float) -> tuple[Reason, str, float, float | None] | None:
-        if found := self._traffic.waits(now_s, self._work.begun):
-            return found
+        if wait := self._traffic.waits(now_s, self._work.begun):
+            return wait
         in_flight, waiting = self._traffic.in_flight, self._work.waiting
         if waiting and not in_flight:
             why = f"{waiting:,} parameters are tried again after a pause"

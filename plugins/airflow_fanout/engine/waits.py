@@ -36,17 +36,17 @@ class _Processes:
     def waitpid(self, pid: int, options: int) -> tuple[int, int]:
         """Wait for a process as `os.waitpid` does."""
         if pid <= 0 or options & ~os.WNOHANG or pid in gevent.os._watched_children:
-            found: tuple[int, int] = self._gevents(pid, options)
-            return found
-        while (found := self._look(pid)) == (0, 0) and not options:
+            status: tuple[int, int] = self._gevents(pid, options)
+            return status
+        while (status := self._look(pid)) == (0, 0) and not options:
             gevent.sleep(_LOOK_S)
-        return found
+        return status
 
     def _look(self, pid: int) -> tuple[int, int]:
         try:
             if pid not in self._ended:
-                found: tuple[int, int] = self._gevents(pid, os.WNOHANG)
-                return found
+                status: tuple[int, int] = self._gevents(pid, os.WNOHANG)
+                return status
         except ChildProcessError:
             # The loop has waited for it already, and will tell in its next turn, if it was a child.
             gevent.sleep(_LOOK_S)

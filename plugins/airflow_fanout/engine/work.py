@@ -86,8 +86,8 @@ class WorkQueue:
     def take(self) -> Task | None:
         """Return the next task, waiting for it if need be; `None` when all is done."""
         while not self.stopped:
-            if found := self.poll(1):
-                return found[0]
+            if tasks := self.poll(1):
+                return tasks[0]
             if self.is_over():
                 self._changed.set()
                 return None

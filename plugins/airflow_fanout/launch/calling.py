@@ -41,7 +41,7 @@ def check_function(function: Callable[..., Any], names: Sequence[str]) -> None:
         _check(function, [None], {}, ("session", "…the parameter…"))
 
 
-def _check(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], given: tuple[str, ...]) -> None:
+def _check(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], fields: tuple[str, ...]) -> None:
     signature = _signature(function)
     if signature is None:
         return
@@ -50,7 +50,7 @@ def _check(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
     except TypeError as error:
         from airflow_fanout.launch.errors import FunctionMisfits
 
-        raise FunctionMisfits(f"{describe(function)}{signature}", given, str(error)) from error
+        raise FunctionMisfits(f"{describe(function)}{signature}", fields, str(error)) from error
 
 
 def _signature(function: Callable[..., Any]) -> inspect.Signature | None:

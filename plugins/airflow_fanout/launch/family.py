@@ -62,10 +62,10 @@ def _descendants(pid: int) -> list[int]:
         fields = _stat(child)
         if len(fields) > 1 and fields[0] != "Z":
             children.setdefault(int(fields[1]), []).append(child)
-    found = [pid]
-    for known in found:
-        found += children.get(known, [])
-    return found[1:]
+    pids = [pid]
+    for known in pids:
+        pids += children.get(known, [])
+    return pids[1:]
 
 
 def _stat(pid: int) -> list[str]:

@@ -77,10 +77,10 @@ def together(worst: Finished | StopReason, reasons: Sequence[Finished | StopReas
 def _sum_of(findings: Sequence[Trip]) -> Trip:
     first = findings[0]
     # The others may have failed for another cause: only the first one's is reported.
-    alike = [one for one in findings if (one.cause, one.status) == (first.cause, first.status)]
+    alike = [finding for finding in findings if (finding.cause, finding.status) == (first.cause, first.status)]
     return replace(
         first,
-        sample=sum(one.sample for one in findings),
-        failed=sum(one.failed for one in findings),
-        of_cause=sum(one.of_cause for one in alike),
+        sample=sum(finding.sample for finding in findings),
+        failed=sum(finding.failed for finding in findings),
+        of_cause=sum(finding.of_cause for finding in alike),
     )

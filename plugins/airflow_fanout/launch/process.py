@@ -158,7 +158,7 @@ class EngineProcess:
 
     def listen(self) -> Iterator[Heard]:
         """Yield what the engine says until it has ended."""
-        return (said for _, said in heard([self]) if said is not None)
+        return (message for _, message in heard([self]) if message is not None)
 
     @property
     def output(self) -> int:

@@ -91,18 +91,18 @@ def _moment(run: RunDates) -> tuple[datetime, Source]:
     return run.run_after, "run_after"
 
 
-def _day(run: RunDates, asked: object, zone: tzinfo) -> tuple[date, Source]:
-    if asked is None:
+def _day(run: RunDates, requested: object, zone: tzinfo) -> tuple[date, Source]:
+    if requested is None:
         source: Source = "data_interval" if run.data_interval_end else "run_after"
         return _last_ended(run.data_interval_end or run.run_after, zone), source
     for kind in OWN_DAY:
         if run.run_type == kind:
             # One value for all days of a backfill would load them all into one.
-            raise BadSetting("params.day", asked, f"null in a {kind} run, which is about a day of its own")
-    day = _parsed(asked)
+            raise BadSetting("params.day", requested, f"null in a {kind} run, which is about a day of its own")
+    day = _parsed(requested)
     last = _last_ended(run.run_after, zone)
     if day > last:
-        raise BadSetting("params.day", asked, f"a day that has ended in {zone}, the last of which is {last}")
+        raise BadSetting("params.day", requested, f"a day that has ended in {zone}, the last of which is {last}")
     return day, "params.day"
 
 
@@ -113,10 +113,10 @@ def _last_ended(moment: datetime, zone: tzinfo) -> date:
 
 def _parsed(text: object) -> date:
     try:
-        found = date.fromisoformat(str(text))
+        day = date.fromisoformat(str(text))
     except ValueError:
-        found = None
+        day = None
     # fromisoformat also reads 20261122 and 2026-W47-7.
-    if found is None or found.isoformat() != text:
+    if day is None or day.isoformat() != text:
         raise BadSetting("params.day", text, "a date such as 2026-11-22, or null")
-    return found
+    return day

@@ -26,13 +26,13 @@ class Declared(msgspec.Struct, frozen=True, metaclass=_Named):
     """
 
 
-def _problem(declared: type[Any], values: tuple[Any, ...], given: dict[str, Any]) -> str | None:
+def _problem(declared: type[Any], values: tuple[Any, ...], named: dict[str, Any]) -> str | None:
     """Return what is wrong with the names that the fields are given by, if anything is."""
     name, fields = declared.__name__, msgspec.structs.fields(declared)
-    unknown = [field for field in given if field not in {field.name for field in fields}]
+    unknown = [field for field in named if field not in {field.name for field in fields}]
     if unknown:
         return f"{name} has no field {unknown[0]!r}. Its fields are: {', '.join(field.name for field in fields)}."
     if values:
         return f"{name} has too many values without a name. Name them: {name}({fields[0].name}=…)."
-    missing = [field.name for field in fields if field.required and field.name not in given]
+    missing = [field.name for field in fields if field.required and field.name not in named]
     return f"{name} needs the field {missing[0]!r}." if missing else None

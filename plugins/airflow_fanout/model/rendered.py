@@ -37,11 +37,11 @@ def is_nothing(value: object) -> bool:
 def json_list(field: str, text: str) -> list[Any]:
     """Return the list that a text holds as JSON; raise `BadSetting`, which shows no value, for anything else."""
     try:
-        found = codec.decode(text) if text.strip() else []
+        listed = codec.decode(text) if text.strip() else []
     except codec.NotJson as error:
         raise BadSetting(field, "a text that isn't JSON", f"a JSON list ({error})") from error
-    if found is None:
+    if listed is None:
         return []
-    if not isinstance(found, list):
-        raise BadSetting(field, type(found).__name__, "a JSON list")
-    return found
+    if not isinstance(listed, list):
+        raise BadSetting(field, type(listed).__name__, "a JSON list")
+    return listed

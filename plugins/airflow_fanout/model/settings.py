@@ -34,7 +34,7 @@ def check_statuses(field: str, value: object) -> None:
     if (
         isinstance(value, str)
         or not isinstance(value, Iterable)
-        or not all(isinstance(one, int) and not isinstance(one, bool) and 100 <= one <= 599 for one in value)
+        or not all(isinstance(each, int) and not isinstance(each, bool) and 100 <= each <= 599 for each in value)
     ):
         raise BadSetting(field, value, "HTTP statuses from 100 to 599, such as (404,)")
 

@@ -47,9 +47,9 @@ def of_all(waits: Sequence[Wait | None]) -> Wait | None:
     An outage, or a pause that the API has asked for, is worth telling when one of them waits; anything else when
     nothing moves at all.
     """
-    found = [wait for wait in waits if wait is not None]
-    first = min(found, key=lambda wait: (wait.reason, wait.since), default=None)
-    if first is None or (len(found) < len(waits) and first.reason > Reason.PAUSE):
+    known = [wait for wait in waits if wait is not None]
+    first = min(known, key=lambda wait: (wait.reason, wait.since), default=None)
+    if first is None or (len(known) < len(waits) and first.reason > Reason.PAUSE):
         return None
     return first
 

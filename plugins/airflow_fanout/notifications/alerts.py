@@ -64,11 +64,11 @@ class Alerts:
         from airflow.sdk.definitions.callback import AsyncCallback
         from airflow.sdk.definitions.deadline import DeadlineAlert
 
-        told = {"channels": [structs.asdict(channel.written()) for channel in self.channels], "timezone": timezone}
+        arguments = {"channels": [structs.asdict(channel.written()) for channel in self.channels], "timezone": timezone}
         return DeadlineAlert(
             reference=LoadedBy(at, timezone),
             interval=timedelta(0),
-            callback=AsyncCallback(send_late, kwargs=told),
+            callback=AsyncCallback(send_late, kwargs=arguments),
             name=f"not loaded by {at} ({timezone})",
         )
 

@@ -21,8 +21,8 @@ def alert(context: Mapping[str, Any]) -> Alert:
     The one that a channel sends; in a plain notifier's template, the message of a run that has failed.
     """
     if (held := context.get(HELD)) is not None:
-        found: Alert = held
-        return found
+        held_alert: Alert = held
+        return held_alert
     from airflow_fanout.notifications.run import failed_alert
 
     return failed_alert(context)

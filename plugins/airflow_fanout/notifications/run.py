@@ -51,8 +51,8 @@ def failed_alert(context: Mapping[str, Any]) -> Alert:
     try:
         from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-        found = RuntimeTaskInstance.get_task_states(dag.dag_id, run_ids=[context["run_id"]])
-        states: Mapping[str, str] = found.get(context["run_id"], {})
+        by_run = RuntimeTaskInstance.get_task_states(dag.dag_id, run_ids=[context["run_id"]])
+        states: Mapping[str, str] = by_run.get(context["run_id"], {})
         tasks = tuple(_failed_tasks(context, states))
         waiting = tuple(name for name in dag.task_ids if states.get(name) == "upstream_failed")
     except Exception as error:

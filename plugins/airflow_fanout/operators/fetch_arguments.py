@@ -64,11 +64,11 @@ def fetch_settings(concurrency: object, processes: int | None, **others: Any) ->
 
 def check_mapped_fetch(arguments: Mapping[str, Any]) -> None:
     """Raise what is wrong with the arguments of a fetch's `partial`, which lack those that it is mapped over."""
-    given = {name: arguments[name] for name in FetchSettings.__struct_fields__ if name in arguments}
-    if "concurrency" in given:
-        check_number("concurrency", given.pop("concurrency"))
-        given.pop("processes", None)
-    FetchSettings(**given)
+    settings = {name: arguments[name] for name in FetchSettings.__struct_fields__ if name in arguments}
+    if "concurrency" in settings:
+        check_number("concurrency", settings.pop("concurrency"))
+        settings.pop("processes", None)
+    FetchSettings(**settings)
     if "request" in arguments:
         check_request(arguments["request"], names_of(arguments.get("parameters")))
     if "http_conn_id" in arguments:

@@ -37,8 +37,8 @@ def names_of(value: object) -> tuple[str, ...]:
     """Return the `names` of the extract whose output this is; none if it has none, or isn't known."""
     if not isinstance(value, XComArg):
         return ()
-    found = {tuple(getattr(operator, "names", ())) for operator, _ in value.iter_references()}
-    return found.pop() if len(found) == 1 else ()
+    names = {tuple(getattr(operator, "names", ())) for operator, _ in value.iter_references()}
+    return names.pop() if len(names) == 1 else ()
 
 
 def check_templates(field: str, value: object, names: Collection[str] = (), task: BaseOperator | None = None) -> None:

@@ -29,28 +29,28 @@ class Expected(msgspec.Struct, kw_only=True):
     def problems(self, first: Json) -> list[tuple[str, str]]:
         """Return by task what a parameter doesn't have."""
         known = tuple(parameter.fields(first))
-        found = [(task, text) for task, request in self.requests for text in rendered_problems(request, known)]
+        problems = [(task, text) for task, request in self.requests for text in rendered_problems(request, known)]
         for task, function in self.functions:
             try:
                 check_call(function, first)
             except FanoutError as error:
-                found.append((task, str(error)))
+                problems.append((task, str(error)))
         for task, key, as_of_field in self.keys:
-            found.extend((task, text) for text in unnamed_key(key, first, as_of_field))
-        return found
+            problems.extend((task, text) for text in unnamed_key(key, first, as_of_field))
+        return problems
 
 
 def rendered_problems(request: Request, known: Sequence[str]) -> list[str]:
     """Return what is wrong with a request whose templates are rendered, for parameters with these fields."""
-    found: list[str] = []
+    problems: list[str] = []
     for where, text in texts_of(request):
         try:
             fields = Template(text).fields
         except BadTemplate as error:
-            found.append(str(error))
+            problems.append(str(error))
             continue
-        found.extend(str(UnknownField(where, name, tuple(known))) for name in fields if name not in known)
-    return found
+        problems.extend(str(UnknownField(where, name, tuple(known))) for name in fields if name not in known)
+    return problems
 
 
 def watched(raw: Iterable[Any], expected: Expected, names: Sequence[str], findings: Findings) -> Iterator[Any]:

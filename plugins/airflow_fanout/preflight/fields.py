@@ -20,18 +20,18 @@ def written_problems(request: Request, known: Sequence[str]) -> list[FanoutError
 
     :param known: the names of the parameters' fields; without any, the fields aren't looked at.
     """
-    found: list[FanoutError] = []
+    problems: list[FanoutError] = []
     for where, text in texts_of(request):
         try:
             fields = Template(without_templates(text)).fields
         except BadTemplate as error:
             # What stands inside of a template has braces of its own, and may be cut wrongly here.
             if not is_template(text):
-                found.append(error)
+                problems.append(error)
             continue
         if known:
-            found.extend(UnknownField(where, name, tuple(known)) for name in fields if name not in known)
-    return found
+            problems.extend(UnknownField(where, name, tuple(known)) for name in fields if name not in known)
+    return problems
 
 
 def texts_of(request: Request) -> Iterator[tuple[str, str]]:
@@ -43,10 +43,10 @@ def texts_of(request: Request) -> Iterator[tuple[str, str]]:
 
 def unnamed_key(key: Collection[str], first: Json, as_of_field: str) -> list[str]:
     """Return what is wrong with the key of a load that has no `document` function, for a list that begins like this."""
-    made = {*(first if isinstance(first, dict) else {"parameter": first}), "result", as_of_field}
-    has = {**parameter.fields(first), **dict.fromkeys(made)}
+    fields = {*(first if isinstance(first, dict) else {"parameter": first}), "result", as_of_field}
+    has = {**parameter.fields(first), **dict.fromkeys(fields)}
     return [
-        f"key has {name!r}, but without a `document` function a document has: {', '.join(sorted(made))}"
+        f"key has {name!r}, but without a `document` function a document has: {', '.join(sorted(fields))}"
         for name in key
         if name not in has
     ]

@@ -31,10 +31,10 @@ def order_problems(
 
 
 def _after(task: str, downstream: Mapping[str, Collection[str]]) -> set[str]:
-    found: set[str] = set()
+    later: set[str] = set()
     ahead = list(downstream.get(task, ()))
     while ahead:
-        if (name := ahead.pop()) not in found:
-            found.add(name)
+        if (name := ahead.pop()) not in later:
+            later.add(name)
             ahead.extend(downstream.get(name, ()))
-    return found
+    return later

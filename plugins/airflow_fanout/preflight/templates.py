@@ -50,11 +50,11 @@ def texts(value: Any) -> Iterator[str]:
 
 def unknown_names(value: Any, known: Collection[str]) -> list[str]:
     """Return the names that stand alone in a template and that nobody knows: Jinja makes an empty text of them."""
-    found: list[str] = []
+    names: list[str] = []
     for text in texts(value):
-        found += [name for name in _NAME.findall(text) if not re.search(rf"{_MADE}{re.escape(name)}\b", text)]
+        names += [name for name in _NAME.findall(text) if not re.search(rf"{_MADE}{re.escape(name)}\b", text)]
     everybodys = {*known, *_JINJAS, *_JINJAS_TOO}
-    return list(dict.fromkeys(name for name in found if name not in everybodys))
+    return list(dict.fromkeys(name for name in names if name not in everybodys))
 
 
 def of_its_task(value: Any) -> list[str]:

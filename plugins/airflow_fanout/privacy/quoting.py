@@ -25,8 +25,8 @@ def quoted(text: str, values: Iterable[Any]) -> str:
     """
     hidden = {word.lower() for value in values for leaf in leaves(value) for word in WORD.findall(leaf)}
 
-    def shown(found: re.Match[str]) -> str:
-        word = found[0]
+    def shown(match: re.Match[str]) -> str:
+        word = match[0]
         return HIDDEN if word.lower() in hidden or LONG_NUMBER.search(word) else word
 
     text = WORD.sub(shown, text[: 4 * LONGEST])

@@ -84,7 +84,7 @@ class Secrets:
         lines = [line for secret in secrets for line in secret.splitlines() if len(line.strip()) >= SHORTEST_SECRET]
         plain = {*secrets, *(secret.strip() for secret in secrets), *lines}
         # As they are, and in the forms in which programs write them.
-        written = {text for one in plain for text in (*_escaped(one), *_encoded(one.encode()))}
+        written = {text for secret in plain for text in (*_escaped(secret), *_encoded(secret.encode()))}
         # The longest first, so that no rest of one remains.
         ordered = sorted((text for text in written if len(text) >= SHORTEST_SECRET), key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, ordered)), re.IGNORECASE) if ordered else None
@@ -107,9 +107,9 @@ def without_secrets(text: str) -> str:
 def redact(text: str) -> str:
     """Return a text without secrets, mail addresses, and numbers that may be somebody's telephone or account."""
 
-    def shown(found: re.Match[str]) -> str:
-        is_date = DATE.match(found[0]) and not re.search(r"\d{7,}", found[0])
-        return found[0] if is_date else mask(found[0])
+    def shown(match: re.Match[str]) -> str:
+        is_date = DATE.match(match[0]) and not re.search(r"\d{7,}", match[0])
+        return match[0] if is_date else mask(match[0])
 
     return NUMBER.sub(shown, MAIL.sub(HIDDEN, without_secrets(text)))
 

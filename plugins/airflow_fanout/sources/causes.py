@@ -45,4 +45,4 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         inner = [cause.__cause__, cause.__context__, *cause.args, getattr(cause, "reason", None)]
         if isinstance(cause, urllib3.exceptions.ProxyError):
             inner.append(cause.original_error)
-        left.extend(one for one in inner if isinstance(one, BaseException))
+        left.extend(error for error in inner if isinstance(error, BaseException))

@@ -41,10 +41,10 @@ def make_folder(path: Path, mode: int | None = None) -> None:
 def make_new_folder(path: Path, mode: int | None = None) -> None:
     """Make a folder that isn't there yet; raise `FileExistsError` if it is."""
     path.mkdir(PRIVATE)
-    made = path.stat().st_mode
+    first_mode = path.stat().st_mode
     # The bit that hands the group on comes from the folder above, and would be lost.
-    wanted = (mode_of(path.parent) if mode is None else mode) | (made & stat.S_ISGID)
-    if stat.S_IMODE(made) != wanted:
+    wanted = (mode_of(path.parent) if mode is None else mode) | (first_mode & stat.S_ISGID)
+    if stat.S_IMODE(first_mode) != wanted:
         with _modes_kept():
             path.chmod(wanted)
 

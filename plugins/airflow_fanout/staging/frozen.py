@@ -155,12 +155,12 @@ def _chosen(
     except BadParameter as error:
         problem = f"parameters as the source gives them, but this one {error.problem}"
         raise BadSetting(f"only[{error.index}]", error.shown, problem) from error
-    found = set()
+    seen = set()
     for index, value in items:
         if (identity := codec.canonical(value)) in wanted:
-            found.add(identity)
+            seen.add(identity)
             yield index, value
-    if missing := [value for identity, value in wanted.items() if identity not in found]:
+    if missing := [value for identity, value in wanted.items() if identity not in seen]:
         raise UnknownSelection(len(missing), mask(missing[0]))
 
 

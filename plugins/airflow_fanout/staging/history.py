@@ -48,9 +48,9 @@ class History(msgspec.Struct, frozen=True):
 
     def _runs(self) -> list[GoodRun]:
         # A line that holds no run is no reason to fail: there is a run less to compare with.
-        found = [run for line in self._texts() if (run := _run(line))]
+        good = [run for line in self._texts() if (run := _run(line))]
         # A run that was repeated has several lines: the last one counts.
-        runs = {run.as_of: run for run in found}
+        runs = {run.as_of: run for run in good}
         return [runs[as_of] for as_of in sorted(runs)]
 
     def unreadable(self) -> int:

@@ -23,7 +23,7 @@ def is_reference(value: object) -> bool:
         isinstance(listed, Sequence)
         and bool(listed)
         and not isinstance(listed, str)
-        and all(isinstance(one, Mapping) and "directory" in one for one in listed)
+        and all(isinstance(reference, Mapping) and "directory" in reference for reference in listed)
     )
 
 

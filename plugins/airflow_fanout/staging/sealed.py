@@ -32,13 +32,13 @@ def read_sealed(location: Location, form: type[Form]) -> Form | None:
     :raises StagingChanged: when it isn't what was sealed, or was written by another version.
     """
     missing: dict[str, str] = {}
-    found = read_json(location, missing=missing)
-    if found is missing:
+    sealed = read_json(location, missing=missing)
+    if sealed is missing:
         return None
-    if not isinstance(found, dict) or found.pop(SEAL, None) != seal_of(found):
+    if not isinstance(sealed, dict) or sealed.pop(SEAL, None) != seal_of(sealed):
         raise StagingChanged(str(location), "was changed after it was written")
     try:
-        return msgspec.convert(found, form)
+        return msgspec.convert(sealed, form)
     except msgspec.ValidationError as error:
         raise StagingChanged(str(location), f"was written by another version ({error})") from error
 

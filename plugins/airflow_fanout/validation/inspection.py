@@ -37,5 +37,5 @@ class Inspection:
 
     def findings(self, now: GoodRun) -> list[Finding]:
         """Return the checks that fail, once all records were shown."""
-        found = [(check, watch.problem(now)) for check, watch in self._watches]
-        return [Finding(check, problem) for check, problem in found if problem]
+        problems = [(check, watch.problem(now)) for check, watch in self._watches]
+        return [Finding(check, problem) for check, problem in problems if problem]

@@ -48,8 +48,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
     def refused(self, tally: Tally) -> dict[SampleGroup, int]:
         """Return the causes that are no part of a good report, with their counts, the most frequent first."""
-        found = {cause: count for cause, count in tally.causes.items() if cause.kind not in self.allow}
-        return dict(sorted(found.items(), key=lambda item: -item[1]))
+        refused = {cause: count for cause, count in tally.causes.items() if cause.kind not in self.allow}
+        return dict(sorted(refused.items(), key=lambda item: -item[1]))
 
 
 def to_kinds(names: Sequence[str]) -> frozenset[Kind]:

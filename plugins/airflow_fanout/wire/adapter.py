@@ -108,8 +108,8 @@ class BoundedAdapter(HTTPAdapter):
 def closes(headers: Mapping[str, Any]) -> bool:
     """Return whether a request's headers ask for the end of its connection."""
     text = headers.get("Connection")
-    said = text.decode("latin-1") if isinstance(text, bytes) else text or ""
-    return "close" in [option.strip().lower() for option in said.split(",")]
+    header = text.decode("latin-1") if isinstance(text, bytes) else text or ""
+    return "close" in [option.strip().lower() for option in header.split(",")]
 
 
 class Coded(HTTPResponse):
@@ -159,15 +159,15 @@ class _Decompressor:
         """Return the next bytes, decompressed: at most `max_length` of them."""
         if data:
             self._pieces = chain(self._pieces, self._coding.pieces(data))
-        found = []
+        pieces = []
         size = 0
         while piece := self._left or self._next():
             self._left = b""
-            found.append(piece)
+            pieces.append(piece)
             size += len(piece)
             if 0 < max_length <= size:
                 break
-        whole = b"".join(found)
+        whole = b"".join(pieces)
         if 0 < max_length < size:
             whole, self._left = whole[:max_length], whole[max_length:]
         return whole

@@ -39,8 +39,8 @@ _REASONS = (
 
 def charset_of(content_type: str | None) -> str | None:
     """Return the charset that a `Content-Type` names; `None` if it names none, or UTF-8, which JSON is anyway."""
-    found = _CHARSET.search(content_type or "")
-    return None if found is None or found[1].lower() in ("utf-8", "utf8") else found[1]
+    match = _CHARSET.search(content_type or "")
+    return None if match is None or match[1].lower() in ("utf-8", "utf8") else match[1]
 
 
 def read_json(body: bytes, charset: str | None = None) -> Json:

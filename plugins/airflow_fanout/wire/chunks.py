@@ -48,8 +48,8 @@ class ChunkReader:
 
     def _begin(self) -> None:
         """Read a chunk's size; after that of the last one, which is 0, read the trailers."""
-        found = _SIZE.fullmatch(self._line())
-        size = int(found[1], 16) if found else LARGEST + 1
+        match = _SIZE.fullmatch(self._line())
+        size = int(match[1], 16) if match else LARGEST + 1
         if size > LARGEST:
             raise BadChunk("Illegal or missing hexadecimal sequence in chunked-encoding")
         self._left = size

@@ -104,7 +104,7 @@ def codings_of(text: str) -> list[str]:
 
     :raises BadCoding: when there are too many.
     """
-    known = [coding for coding in (one.strip(" \t").lower() for one in text.split(",")) if coding in _STAGES]
+    known = [coding for coding in (name.strip(" \t").lower() for name in text.split(",")) if coding in _STAGES]
     if len(known) > MOST_CODINGS:
         raise BadCoding(f"the answer has {len(known)} content codings, more than {MOST_CODINGS}")
     return known
@@ -154,12 +154,12 @@ def decoded(text: str, body: bytes, most: int) -> bytes | None:
     :raises BadCoding: when it isn't what that says.
     """
     decoder = Decoder(text)
-    found = []
+    pieces = []
     size = 0
     for piece in decoder.pieces(body):
         size += len(piece)
         if size > most:
             return None
-        found.append(piece)
+        pieces.append(piece)
     decoder.end()
-    return b"".join(found)
+    return b"".join(pieces)

@@ -25,9 +25,9 @@ class Established(HTTPResponse):
 
     def _read_status(self) -> tuple[str, int, str]:
         while True:
-            found: tuple[str, int, str] = super()._read_status()  # type: ignore[misc] # http.client's own seam, without types
-            if not 100 <= found[1] < 200:
-                return found
+            status_line: tuple[str, int, str] = super()._read_status()  # type: ignore[misc] # http.client's own seam, without types
+            if not 100 <= status_line[1] < 200:
+                return status_line
             while self.fp.readline().strip():
                 pass
 

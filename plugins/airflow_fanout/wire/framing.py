@@ -36,9 +36,9 @@ def framing_of(method: str, version: str, status: int, pairs: Pairs) -> Framing:
     :param version: the answer's, such as `HTTP/1.1`.
     :raises InvalidHeader: when its length contradicts itself or is none.
     """
-    said = [text.lower() for name, text in pairs if name.lower() == "connection"]
-    is_kept = version != "HTTP/1.0" or any("keep-alive" in text for text in said)
-    closes = any("close" in text for text in said) or not is_kept
+    options = [text.lower() for name, text in pairs if name.lower() == "connection"]
+    is_kept = version != "HTTP/1.0" or any("keep-alive" in text for text in options)
+    closes = any("close" in text for text in options) or not is_kept
     if status == SWITCHING_PROTOCOLS:
         # What comes now isn't HTTP.
         return Framing(0, chunked=False, closes=True)
@@ -67,12 +67,12 @@ def is_readable(codings: list[str]) -> bool:
 
 
 def _length(pairs: Pairs) -> int | None:
-    found: set[int] = set()
+    lengths: set[int] = set()
     for text in [text for name, text in pairs if name.lower() == "content-length"]:
         if not _LENGTHS.fullmatch(text):
             raise InvalidHeader("Invalid Content-Length: value")
         # A number of five thousand digits is an error of Python's.
-        found |= {int(number) if len(number) < 20 else _LARGEST for number in re.findall("[0-9]+", text)}
-    if len(found) > 1:
+        lengths |= {int(number) if len(number) < 20 else _LARGEST for number in re.findall("[0-9]+", text)}
+    if len(lengths) > 1:
         raise InvalidHeader("Invalid Content-Length: value")
-    return min(found.pop(), _LARGEST) if found else None
+    return min(lengths.pop(), _LARGEST) if lengths else None

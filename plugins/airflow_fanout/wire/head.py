@@ -86,13 +86,13 @@ def message_of(pairs: list[tuple[str, str]]) -> HTTPMessage:
 
 def pairs_of(lines: list[bytes]) -> list[tuple[str, str]]:
     """Return the names and values of a head's headers, in order."""
-    found = []
+    pairs = []
     for line in lines[1:]:
         if line[:1] in b"\r\n":
             break
         name, _, text = line.decode("latin-1").partition(":")
-        found.append((name, text.lstrip(" \t").rstrip("\r\n")))
-    return found
+        pairs.append((name, text.lstrip(" \t").rstrip("\r\n")))
+    return pairs
 
 
 def _one_head(file: IO[bytes], left: int) -> list[bytes]:

@@ -88,10 +88,10 @@ def _request(method: str, url: str, headers: CaseInsensitiveDict[str], options: 
     return request
 
 
-def _headers(usual: Mapping[str, Any], given: Mapping[str, Any] | None) -> CaseInsensitiveDict[str] | None:
-    if not isinstance(given, dict | None):
+def _headers(usual: Mapping[str, Any], own: Mapping[str, Any] | None) -> CaseInsensitiveDict[str] | None:
+    if not isinstance(own, dict | None):
         return None
-    ours, theirs = tuple(usual.items()), tuple((given or {}).items())
+    ours, theirs = tuple(usual.items()), tuple((own or {}).items())
     if not all(type(name) is type(text) is str for name, text in (*ours, *theirs)):
         return None
     return _merged(ours, theirs).copy()

@@ -43,8 +43,8 @@ class CurlSession(FanoutSession):
         self._own_auth_is_plain = not isinstance(self._own_auth, HTTPDigestAuth)
 
     def _ask(self, method: str, address: str, options: dict[str, Any]) -> Response:
-        given = self.auth or self.params or self.stream or self.trust_env or any(self.hooks.values())
-        has_own_settings = given or next(iter(self.cookies), None) is not None
+        has_settings = self.auth or self.params or self.stream or self.trust_env or any(self.hooks.values())
+        has_own_settings = has_settings or next(iter(self.cookies), None) is not None
         auth = options.get("auth")
         has_own_auth = auth is not None and not (auth is self._own_auth and self._own_auth_is_plain)
         request = None

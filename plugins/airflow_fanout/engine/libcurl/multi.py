@@ -128,7 +128,7 @@ class Multi:
                 for easy in unsent:
                     self.remove(easy)
                     self.add(easy)
-                failed = [one for one in failed if one[0] not in unsent]
+                failed = [failure for failure in failed if failure[0] not in unsent]
             yield answered, failed
 
     def timeout_s(self) -> float:

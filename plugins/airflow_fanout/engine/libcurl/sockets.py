@@ -70,10 +70,10 @@ class Sockets:
 
     def ready(self, most: int) -> list[tuple[int, int]]:
         """Return at most `most` of the wanted sockets that are ready, with the kernel's events; forget any others."""
-        found: list[tuple[int, int]] = self._epoll.poll(0, most)
-        wanted = [pair for pair in found if pair[0] in self._wanted]
-        if len(wanted) < len(found):
-            for socket, events in set(found).difference(wanted):
+        polled: list[tuple[int, int]] = self._epoll.poll(0, most)
+        wanted = [pair for pair in polled if pair[0] in self._wanted]
+        if len(wanted) < len(polled):
+            for socket, events in set(polled).difference(wanted):
                 self._registered.pop(socket, None)
                 # One that was to be written to can be, and that is no news.
                 if events & (_IN | _BROKEN):
@@ -105,6 +105,6 @@ def bits_of(events: int) -> int:
     """Return the kernel's events as libcurl's bits (curl_multi_socket_action)."""
     if events == _IN:
         return int(pycurl.CSELECT_IN)
-    found = pycurl.CSELECT_IN if events & _IN else 0
-    found |= pycurl.CSELECT_OUT if events & _OUT else 0
-    return int(found | (pycurl.CSELECT_ERR if events & _BROKEN else 0))
+    bits = pycurl.CSELECT_IN if events & _IN else 0
+    bits |= pycurl.CSELECT_OUT if events & _OUT else 0
+    return int(bits | (pycurl.CSELECT_ERR if events & _BROKEN else 0))

@@ -183,8 +183,8 @@ class Transfer:
 
     def forget_early(self) -> bool:
         """Return `is_early`, and forget it: the handle's next request may fail before it is sent."""
-        found, self.is_early = self.is_early, False
-        return found
+        was_early, self.is_early = self.is_early, False
+        return was_early
 
     def hear(self, kind: int, text: bytes) -> None:
         """Hear in libcurl's words on its own doing (CURLOPT_DEBUGFUNCTION) whether the stream was refused."""

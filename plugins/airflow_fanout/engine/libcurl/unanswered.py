@@ -36,15 +36,15 @@ def is_unsent(easy: Any) -> bool:
 
 
 def cause_of(easy: Any, code: int) -> Cause | None:
-    """Return what somebody has to change after a transfer that ended with a code of libcurl's; `None` if it may pass."""
+    """Return what somebody has to change after a transfer ended with this code; `None` if the failure may pass."""
     if code == PROXY_FAILED and easy.getinfo(pycurl.PROXY_ERROR) in _SOCKS_REFUSES:
         return Cause.PROXY_CREDENTIALS
     return CAUSES.get(code)
 
 
-def refused_by_proxy(proxy: str, said: str) -> Outcome:
+def refused_by_proxy(proxy: str, reason: str) -> Outcome:
     """Return the outcome of a request that a proxy hasn't passed on, for want of credentials (RFC 9110, 15.5.8)."""
-    failure = Failure("ProxyError", f"the proxy {proxy} refused our credentials: HTTP 407 {said}".rstrip())
+    failure = Failure("ProxyError", f"the proxy {proxy} refused our credentials: HTTP 407 {reason}".rstrip())
     return Outcome(Kind.CONNECTION_ERROR, failure=failure, unsent=True, cause=Cause.PROXY_CREDENTIALS)
 
 

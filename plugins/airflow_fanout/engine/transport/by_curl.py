@@ -141,8 +141,8 @@ class CurlTransport:
 
     def _looked_at(self, transfer: Transfer) -> Outcome | None:
         """Return what came of any answer, `None` for one that is to be followed."""
-        if found := early(transfer, repeatable=self.repeatable):
-            return found
+        if outcome := early(transfer, repeatable=self.repeatable):
+            return outcome
         transfer.refused = False
         try:
             head = transfer.checked_head()
@@ -188,8 +188,8 @@ class CurlTransport:
         )
 
     def _failed(self, transfer: Transfer, code: int, message: str) -> Outcome:
-        if found := early(transfer, repeatable=self.repeatable) or unreadable(transfer):
-            return found
+        if outcome := early(transfer, repeatable=self.repeatable) or unreadable(transfer):
+            return outcome
         if code == pycurl.E_OPERATION_TIMEDOUT:
             timeouts, unsent = self._settings.timeouts, is_unsent(transfer.easy)
             if not transfer.easy.getinfo(pycurl.PRETRANSFER_TIME) and timeouts.connect_s < timeouts.total_s:

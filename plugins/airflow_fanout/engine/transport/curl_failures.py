@@ -49,6 +49,6 @@ def words_of(transfer: Transfer, code: int, message: str) -> str:
     if code == pycurl.E_COULDNT_CONNECT and (number := transfer.easy.getinfo(pycurl.OS_ERRNO)):
         return f"{message} ({os.strerror(number)})"
     if code == pycurl.E_BAD_CONTENT_ENCODING:
-        found = [line for line in transfer.head if line.lower().startswith(b"content-encoding:")]
-        return f"{message} ({b''.join(found).decode('latin-1').strip()})"
+        lines = [line for line in transfer.head if line.lower().startswith(b"content-encoding:")]
+        return f"{message} ({b''.join(lines).decode('latin-1').strip()})"
     return message

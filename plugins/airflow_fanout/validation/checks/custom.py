@@ -66,14 +66,14 @@ class _OverWatch(RunningCheck):
     def problem(self, now: GoodRun) -> str | None:  # noqa: ARG002 - other checks compare
         stream = _Stream(self._case.records())
         try:
-            said = self._function(stream)
+            verdict = self._function(stream)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - an author's function may raise anything
             stream.reraise()
             return self._raised(error, stream.last)
         stream.reraise()
-        if said is None or isinstance(said, str):
-            return _printable(cut(said, LONGEST_SAYING)) if said else None
-        return f"it returned {type(said).__name__}: expected a text that says what is wrong, or None"
+        if verdict is None or isinstance(verdict, str):
+            return _printable(cut(verdict, LONGEST_SAYING)) if verdict else None
+        return f"it returned {type(verdict).__name__}: expected a text that says what is wrong, or None"
 
     def _raised(self, error: BaseException, last: Record | None) -> str:
         try:

@@ -59,17 +59,17 @@ class _DriftWatch(RunningCheck):
         past = self._history.before(now.as_of)[-self._check.runs :]
         if len(past) < self._check.at_least:
             return None
-        found = []
+        drifts = []
         rows = Fraction(median(run.rows for run in past))
         if share_of(abs(now.rows - rows), rows) > self._check.rows:
-            found.append(f"{now.rows:,} rows, usually {float(rows):,.0f}")
+            drifts.append(f"{now.rows:,} rows, usually {float(rows):,.0f}")
         nulls = median(run.null_share for run in past)
         # Rounded, since a difference of floats is a little beside the one that is meant.
         if round(now.null_share - nulls, 9) > self._check.nulls:
-            found.append(f"{100 * now.null_share:.1f} % of the outcomes are null, usually {100 * nulls:.1f} %")
-        if not found:
+            drifts.append(f"{100 * now.null_share:.1f} % of the outcomes are null, usually {100 * nulls:.1f} %")
+        if not drifts:
             return None
         return (
-            f"{'; '.join(found)} (the median of {len(past)} good runs). "
+            f"{'; '.join(drifts)} (the median of {len(past)} good runs). "
             f"If this is the new normal, remove {self._history.location}: the next runs start a new comparison."
         )

@@ -56,8 +56,8 @@ class Samples:
         """Count a record; `say` gives what is wrong with it, and is called for those that are kept only."""
         self.count += 1
         if len(self._kept) < self._most:
-            said = f": {cut(say())}" if say else ""
-            self._kept.append(f"#{record.index} {show(record.parameter, shown=self._shown)}{said}")
+            detail = f": {cut(say())}" if say else ""
+            self._kept.append(f"#{record.index} {show(record.parameter, shown=self._shown)}{detail}")
 
     def __str__(self) -> str:
         return f": {'; '.join(self._kept)}" if self._kept else ""
