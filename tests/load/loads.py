@@ -35,6 +35,7 @@ def load(
     run: str = "report scheduled-1 load",
     timeout_s: float = 60.0,
     key: tuple[str, ...] = ("tel",),
+    as_of_field: str | None = "as_of",
     work: LoadWork | None = None,
 ) -> Written:
     """Load documents as one run does."""
@@ -47,7 +48,7 @@ def load(
             documents[:] = [document]
             yield record
 
-    shape = Shape(key=key, as_of=as_of, document=lambda _parameter, _result: documents[0])
+    shape = Shape(key=key, as_of=as_of, as_of_field=as_of_field, document=lambda _parameter, _result: documents[0])
     with encoded(listed(), shape) as made:
         return write(collection, made, mode=mode, run=run, timeout_s=timeout_s, work=work)
 

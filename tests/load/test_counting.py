@@ -197,7 +197,7 @@ def test_a_number_without_the_keys_is_not_enough(collection: Collection[dict[str
         target = look(collection, lambda step: step())
         retrying = Retrying(collection.full_name, 60)
         loading = Loading(
-            collection=collection, target=target, made=made, run="r", retrying=retrying, work=retrying.work
+            collection=collection, target=target, documents=made, run="r", retrying=retrying, work=retrying.work
         )
         assert counting.count(loading, collection, "as_of_1_tel_1") == 1199
         collection.update_one({"tel": "in its place"}, {"$set": {"tel": "000007"}})

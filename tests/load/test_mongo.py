@@ -337,7 +337,7 @@ def test_what_is_new_and_what_is_replaced_is_both_progress(collection: Collectio
     records = [Record(0, {"tel": f"{number:06d}"}, Kind.OK, 1, 1.0, result=1) for number in range(4)]
     with encoded(records, Shape(key=("tel",), as_of=AS_OF, document=documents.parameter_and_result)) as made:
         loading = Loading(
-            collection=collection, target=target, made=made, run="r", retrying=retrying, work=retrying.work
+            collection=collection, target=target, documents=made, run="r", retrying=retrying, work=retrying.work
         )
         assert write_all(loading, collection) == Written(inserted=1, replaced=3)
     assert (retrying.work.done, retrying.work.total) == (4, 4)

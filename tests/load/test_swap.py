@@ -135,7 +135,7 @@ def test_a_live_load_of_another_run_is_left_alone(mongo_uri: str, collection: Co
     assert len(temporary(collection)) == 1
     out, err = child.communicate(timeout=60)
     assert child.returncode == 0, err
-    assert json.loads(out.splitlines()[-1]) == {"inserted": 60_000, "replaced": 0, "removed": 10}, err
+    assert json.loads(out.splitlines()[-1]) == {"inserted": 60_000, "replaced": 0, "removed": 10, "kept": 0}, err
     assert collection.count_documents({"v": 1}) == 60_000
     assert temporary(collection) == leases(collection) == []
 

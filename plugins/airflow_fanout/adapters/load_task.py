@@ -44,7 +44,7 @@ class Documents(NamedTuple):
     """What the documents are, and what tells them apart."""
 
     key: tuple[str, ...]
-    as_of_field: str
+    as_of_field: str | None
     document: DocumentOf | None
 
 
@@ -92,6 +92,12 @@ class LoadTask:
             "rate_per_s": round(count / seconds, 1) if seconds else 0.0,
         }
         self._operator.log.info("Loaded %s", summary)
+        if written.kept:
+            self._operator.log.warning(
+                "%s documents were left as they are, because a run of a later date than %s has written them.",
+                f"{written.kept:,}",
+                manifest.as_of,
+            )
         Metrics(self._operator).tell(of_load(summary))
         return summary
 

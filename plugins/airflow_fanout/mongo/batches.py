@@ -1,5 +1,7 @@
 """Documents in batches, each over the one with the same key.
 
+Of a key without the run's date, what a later run has written isn't replaced.
+
 The first load of a date finds none of its documents. It inserts them, which takes MongoDB half as long; what is there
 after all, because a batch was broken off or another load was as fast, is replaced as in any other load.
 """
@@ -9,17 +11,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import bson
 from pymongo import InsertOne, ReplaceOne
 from pymongo.errors import BulkWriteError
 
 from airflow_fanout.mongo.counting import verify
+from airflow_fanout.mongo.documents import Encoded
 from airflow_fanout.mongo.errors import CountMismatch
 from airflow_fanout.mongo.explain import DUPLICATE_KEY
 from airflow_fanout.mongo.index import make_index
 from airflow_fanout.mongo.loading import Loading
 from airflow_fanout.mongo.retrying import codes_of, passes
 from airflow_fanout.mongo.side_by_side import side_by_side
-from airflow_fanout.mongo.spool import Stored
+from airflow_fanout.mongo.spool import Stored, joined
 from airflow_fanout.mongo.written import Written
 
 if TYPE_CHECKING:
@@ -34,15 +38,20 @@ Batch = list[Pair]
 
 
 class BatchCounts(NamedTuple):
-    """How many documents of a batch are new, and how many were there."""
+    """How many documents of a batch are new, how many were there, and how many of a later run were kept."""
 
     new: int
     old: int
+    kept: int = 0
+
+    def plus(self, other: BatchCounts) -> BatchCounts:
+        """Return the sums of both."""
+        return BatchCounts(*(mine + more for mine, more in zip(self, other, strict=True)))
 
 
 def upsert(loading: Loading) -> Written:
     """Write the documents, and leave all others as they are."""
-    index = make_index(loading.collection, loading.target, loading.made.key, loading.retrying)
+    index = make_index(loading.collection, loading.target, loading.documents.key, loading.retrying)
     written = write_all(loading, loading.collection)
     verify(loading, loading.collection, index)
     return written
@@ -57,21 +66,20 @@ def write_all(
     :param before_each: called before each batch, in the caller's thread.
     :raises CountMismatch: when MongoDB confirms another number.
     """
-    made, retrying = loading.made, loading.retrying
-    step = _replace if retrying.run(lambda: collection.find_one(made.date, {"_id": True})) else _insert
-    loading.work.begin("Writing", made.count)
+    documents, retrying = loading.documents, loading.retrying
+    step = _replace if retrying.run(lambda: collection.find_one(documents.date, {"_id": True})) else _insert
+    loading.work.begin("Writing", documents.count)
 
     def send(batch: Batch) -> BatchCounts:
-        return retrying.run(lambda: step(collection, batch))
+        return retrying.run(lambda: step(collection, batch, documents))
 
-    inserted = replaced = 0
-    for counts in side_by_side(batches(made.pairs()), send, before_each):
-        inserted += counts.new
-        replaced += counts.old
-        loading.work.add(counts.new + counts.old)
-    written = Written(inserted, replaced)
-    if written.confirmed != made.count:
-        raise CountMismatch(loading.collection.full_name, made.count, written.confirmed)
+    counts = BatchCounts(0, 0)
+    for batch_counts in side_by_side(batches(documents.pairs()), send, before_each):
+        counts = counts.plus(batch_counts)
+        loading.work.add(sum(batch_counts))
+    written = Written(counts.new, counts.old, kept=counts.kept)
+    if written.confirmed != documents.count:
+        raise CountMismatch(loading.collection.full_name, documents.count, written.confirmed)
     return written
 
 
@@ -89,29 +97,44 @@ def batches(pairs: Iterator[Pair]) -> Iterator[Batch]:
         yield batch
 
 
-def _insert(collection: Collection[Any], batch: Batch) -> BatchCounts:
+def _insert(collection: Collection[Any], batch: Batch, documents: Encoded) -> BatchCounts:
     try:
         counts, there = _written(collection, [InsertOne(document) for _, document in batch])
     except BulkWriteError as error:
         if passes(error) or DUPLICATE_KEY not in codes_of(error):
             raise
         # What is there already isn't refused: replacing it tells what is.
-        return _replace(collection, batch)
+        return _replace(collection, batch, documents)
     if not there:
         return counts
-    old = _replace(collection, [batch[place] for place in there])
-    return BatchCounts(counts.new + old.new, counts.old + old.old)
+    return counts.plus(_replace(collection, [batch[place] for place in there], documents))
 
 
-def _replace(collection: Collection[Any], batch: Batch) -> BatchCounts:
-    writes: list[ReplaceOne[Any]] = [ReplaceOne(key, document, upsert=True) for key, document in batch]
+def _replace(collection: Collection[Any], batch: Batch, documents: Encoded) -> BatchCounts:
+    if documents.newer is None:
+        filtered = batch
+    else:
+        # A document without a date, or with something else in its place, is none of a later run.
+        not_newer = bson.encode({name: {"$not": later} for name, later in documents.newer.items()})
+        filtered = [(Stored(joined(key.raw, not_newer)), document) for key, document in batch]
+    writes: list[ReplaceOne[Any]] = [ReplaceOne(key, document, upsert=True) for key, document in filtered]
     counts, late = _written(collection, writes)
     if not late:
         return counts
     # Of two upserts that both found nothing, one comes second: now it finds the other's document.
-    again = collection.bulk_write([writes[place] for place in late], ordered=False)
-    second = _counts(again.bulk_api_result)
-    return BatchCounts(counts.new + second.new, counts.old + second.old)
+    return counts.plus(_written_late(collection, [writes[place] for place in late], documents))
+
+
+def _written_late(collection: Collection[Any], writes: Sequence[Any], documents: Encoded) -> BatchCounts:
+    """Send writes once more that met another document; with a key without a date, that may be a later run's."""
+    try:
+        return _counts(collection.bulk_write(writes, ordered=False).bulk_api_result)
+    except BulkWriteError as error:
+        details: Mapping[str, Any] = error.details or {}
+        met = [list(refused.get("keyPattern", ())) for refused in details.get("writeErrors", ())]
+        if documents.newer is None or codes_of(error) != {DUPLICATE_KEY} or met != [list(documents.key)] * len(met):
+            raise
+        return _counts(details)._replace(kept=len(met))
 
 
 def _written(collection: Collection[Any], writes: Sequence[Any]) -> tuple[BatchCounts, list[int]]:

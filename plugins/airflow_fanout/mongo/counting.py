@@ -49,9 +49,9 @@ def verify(
         if look:
             time.sleep(LOOK_AGAIN_S)
         found = count(loading, collection, index, before_each=before_each)
-        if found == loading.made.count:
+        if found == loading.documents.count:
             return
-    raise CountMismatch(loading.collection.full_name, loading.made.count, found)
+    raise CountMismatch(loading.collection.full_name, loading.documents.count, found)
 
 
 def count(
@@ -60,15 +60,15 @@ def count(
     """Return how many of the run's documents a collection holds."""
     majority = collection.with_options(RAW, read_concern=ReadConcern("majority"))
     if loading.retrying.run(lambda: _holds_no_others(loading, majority, index, before_each), timed=False):
-        return loading.made.count
-    names = loading.made.key
-    loading.work.begin("Counting the documents in MongoDB", loading.made.count)
+        return loading.documents.count
+    names = loading.documents.key
+    loading.work.begin("Counting the documents in MongoDB", loading.documents.count)
 
     def ask(keys: Keys) -> int:
         return loading.retrying.run(lambda: _present(majority, names, index, keys))
 
     total = 0
-    keys = loading.made.keys()
+    keys = loading.documents.keys()
     batches = iter(lambda: list(islice(keys, BATCH)), [])
     for found in side_by_side(batches, ask, before_each):
         loading.work.add(BATCH)
@@ -84,11 +84,11 @@ def _holds_no_others(
     That is so unless other runs write documents of the same date, and takes a fifth of the time. The keys come in
     the bytes in which they were sent; of two sets of equal size, their hashes have the same sum by a chance of 2⁻⁶⁴.
     """
-    made = loading.made
-    loading.work.begin("Counting the documents in MongoDB", made.count)
-    projection = {"_id": False, **dict.fromkeys(made.key, True)}
+    documents = loading.documents
+    loading.work.begin("Counting the documents in MongoDB", documents.count)
+    projection = {"_id": False, **dict.fromkeys(documents.key, True)}
     found = collection.find_raw_batches(
-        made.date, projection, hint=index, limit=made.count + 1, batch_size=KEYS_AT_ONCE
+        documents.date, projection, hint=index, limit=documents.count + 1, batch_size=KEYS_AT_ONCE
     )
     count = fingerprint = 0
     for batch in found:
@@ -101,7 +101,7 @@ def _holds_no_others(
             begin = end
             count += 1
         loading.work.add(count - loading.work.done)
-    return count == made.count and fingerprint == made.fingerprint
+    return count == documents.count and fingerprint == documents.fingerprint
 
 
 def _present(collection: Collection[Any], names: Sequence[str], index: str, keys: Keys) -> int:

@@ -22,6 +22,7 @@ from airflow_fanout.model import parameter
 from airflow_fanout.model.outcome import Kind, Record
 from airflow_fanout.mongo.errors import BadDocument
 from airflow_fanout.mongo.identity import PLAIN_KEYS, identity
+from airflow_fanout.mongo.modes import DATE_FIELD, whole_key
 from airflow_fanout.mongo.spool import Stored, next_of
 from airflow_fanout.mongo.storable import Unstorable, bson_of
 from airflow_fanout.privacy.quoting import HIDDEN, field_name, quoted
@@ -48,24 +49,29 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
 
     :param key: the fields that tell one document of a run from another.
     :param as_of: the run's one date, which each document gets.
-    :param as_of_field: the name of the field for it.
+    :param as_of_field: the name of the field for it, which is part of the key; `None` if the date isn't part of it.
     :param document: makes zero, one or several documents of a parameter and its result.
     """
 
     key: tuple[str, ...]
     as_of: datetime
-    as_of_field: str = "as_of"
+    as_of_field: str | None = "as_of"
     document: DocumentOf
 
     def __post_init__(self) -> None:
-        for field, name in (("as_of_field", self.as_of_field), *(("key", name) for name in self.key)):
+        for field, name in (("as_of_field", self.date_field), *(("key", name) for name in self.key)):
             if name == "_id" or not name.isidentifier():
                 raise BadSetting(field, name, "a field's name, such as 'tel'; `_id` is MongoDB's own")
 
     @property
     def whole_key(self) -> tuple[str, ...]:
-        """The fields that find one document of the collection, the date first."""
-        return (self.as_of_field, *self.key)
+        """The fields that find one document of the collection: the date first, if it is part of the key."""
+        return whole_key(self.as_of_field, self.key)
+
+    @property
+    def date_field(self) -> str:
+        """The field for the run's date, be it part of the key or not."""
+        return DATE_FIELD if self.as_of_field is None else self.as_of_field
 
 
 class Encoded(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,13 +89,18 @@ class Encoded(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> tuple[str, ...]:
-        """The fields that find one document of the collection, the date first."""
+        """The fields that find one document of the collection: the date first, if it is part of the key."""
         return self.shape.whole_key
 
     @property
     def date(self) -> dict[str, datetime]:
-        """The filter that finds all documents of the run's date."""
-        return {self.shape.as_of_field: self.shape.as_of}
+        """The filter for all documents of the run's date; for all documents at all, if the key has no date."""
+        return {} if self.shape.as_of_field is None else {self.shape.as_of_field: self.shape.as_of}
+
+    @property
+    def newer(self) -> dict[str, Any] | None:
+        """The filter for documents of later runs, which these must not replace; `None` if the key has the date."""
+        return {self.shape.date_field: {"$gt": self.shape.as_of}} if self.shape.as_of_field is None else None
 
     def pairs(self) -> Iterator[tuple[Stored, Stored]]:
         """Yield filter and document of each document, without decoding them."""
@@ -185,8 +196,9 @@ def _raised(error: Exception, record: Record) -> str:
 
 
 def _with_key(record: Record, document: dict[str, Any], shape: Shape) -> dict[str, Any]:
-    if document.setdefault(shape.as_of_field, shape.as_of) != shape.as_of:
-        raise _bad(record, f"its field {shape.as_of_field!r} isn't the run's date; name another by `as_of_field`")
+    if document.setdefault(shape.date_field, shape.as_of) != shape.as_of:
+        way_out = "name another by `as_of_field`" if shape.as_of_field else "load keeps that date there: rename yours"
+        raise _bad(record, f"its field {shape.date_field!r} isn't the run's date; {way_out}")
     if "_id" in document:
         raise _bad(record, "it has an `_id`, and documents are found by their key; leave it out")
     for name in document:

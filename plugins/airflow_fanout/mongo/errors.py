@@ -152,6 +152,22 @@ class TargetChanged(FanoutError):
 
 
 @dataclass(eq=False)
+class NewerThere(FanoutError):
+    """A swap without a date in the key would put an older run in the place of a newer one."""
+
+    collection: str
+    newest: str
+    as_of: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.collection} holds documents of a run of {self.newest}, and this run is of {self.as_of}: it would "
+            "replace newer documents by older ones. Nothing was replaced. To go back to the older date on purpose, "
+            "drop the collection, then clear load."
+        )
+
+
+@dataclass(eq=False)
 class BadTarget(FanoutError):
     """The collection is one that load can't write to as the report asks; found before the first write."""
 

@@ -38,11 +38,11 @@ def load(
     :raises BadDocument: for the first document that can't be written; nothing was written.
     :raises FanoutError: for whatever keeps MongoDB from taking all of them; see `write`.
     """
-    with encoded(_counted(records, work), shape) as made:
-        written = write(collection, made, run=run, mode=mode, timeout_s=timeout_s, login=login, work=work)
-        work.begin("Loaded", made.count)
-        work.add(made.count)
-        return made.count, written
+    with encoded(_counted(records, work), shape) as documents:
+        written = write(collection, documents, run=run, mode=mode, timeout_s=timeout_s, login=login, work=work)
+        work.begin("Loaded", documents.count)
+        work.add(documents.count)
+        return documents.count, written
 
 
 def _counted(records: Iterable[Record], work: LoadWork) -> Iterator[Record]:

@@ -20,14 +20,14 @@ class Loading:
 
     :param collection: the target, written and read by a majority.
     :param target: what MongoDB has said of it.
-    :param made: the run's documents.
+    :param documents: the run's documents.
     :param run: the run's own name, the same for each try of it.
     :param work: where the load says how far it is.
     """
 
     collection: Collection[Any]
     target: Target
-    made: Encoded
+    documents: Encoded
     run: str
     retrying: Retrying
     work: LoadWork

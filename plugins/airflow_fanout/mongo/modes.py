@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 from airflow_fanout.errors import BadSetting
 
 Mode = Literal["upsert", "replace_run", "swap"]
+# The field for the run's date in a document whose key has no date: by it, an older run is kept from replacing what a
+# newer one has written.
+DATE_FIELD = "as_of"
 # The modes that remove what the load itself hasn't written.
 EXCLUSIVE = ("replace_run", "swap")
 WAY_OUT = (
@@ -19,6 +23,22 @@ def check_mode(mode: object) -> None:
     """Raise `BadSetting` for what is no mode."""
     if mode not in get_args(Mode):
         raise BadSetting("mode", mode, '"upsert", "replace_run" or "swap"')
+
+
+def check_undated_mode(mode: object) -> None:
+    """Raise `BadSetting` for a mode that needs the run's date in the key, for a load without it."""
+    if mode == "replace_run":
+        raise BadSetting(
+            "mode",
+            mode,
+            '"upsert" or "swap" with as_of_field=None: "replace_run" removes the other documents of the run\'s date, '
+            "and without a date in the key these are documents that other runs have updated",
+        )
+
+
+def whole_key(as_of_field: str | None, key: Sequence[str]) -> tuple[str, ...]:
+    """Return the fields that find one document of a collection: the date first, if it is part of the key."""
+    return tuple(key) if as_of_field is None else (as_of_field, *key)
 
 
 def check_mapped_mode(mode: object, database: object, collection: object) -> None:

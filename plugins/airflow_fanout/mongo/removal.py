@@ -31,43 +31,43 @@ def replace_run(loading: Loading) -> Written:
 
     :raises CountMismatch: when the date then has another number of documents: another load removed some of these.
     """
-    collection, made, retrying = loading.collection, loading.made, loading.retrying
-    index = make_index(collection, loading.target, made.key, retrying)
+    collection, documents, retrying = loading.collection, loading.documents, loading.retrying
+    index = make_index(collection, loading.target, documents.key, retrying)
     written = write_all(loading, collection)
     loading.work.begin("Removing what the run doesn't have")
     removed = 0
-    for page in _pages(collection, index, made, retrying):
-        others = [document["_id"] for document in page if not made.holds(document)]
+    for page in _pages(collection, index, documents, retrying):
+        others = [document["_id"] for document in page if not documents.holds(document)]
         loading.work.add(len(page))
         if others:
             # The date, too: whatever has become of a document since it was read, another day's is never removed.
-            these = {"_id": {"$in": others}, **made.date}
+            these = {"_id": {"$in": others}, **documents.date}
             retrying.run(partial(collection.delete_many, these))
             removed += len(others)
     verify(loading, collection, index)
     majority = collection.with_options(read_concern=ReadConcern("majority"))
-    kept = retrying.run(lambda: majority.count_documents(made.date), timed=False)
-    if kept != made.count:
-        raise CountMismatch(collection.full_name, made.count, kept)
+    kept = retrying.run(lambda: majority.count_documents(documents.date), timed=False)
+    if kept != documents.count:
+        raise CountMismatch(collection.full_name, documents.count, kept)
     return written._replace(removed=removed)
 
 
-def _pages(collection: Collection[Any], index: str, made: Encoded, retrying: Retrying) -> Iterator[Page]:
+def _pages(collection: Collection[Any], index: str, documents: Encoded, retrying: Retrying) -> Iterator[Page]:
     # Each page begins where the one before ended, by the unique index: a cursor wouldn't outlive a primary.
     after: Mapping[str, Any] | None = None
     while True:
-        page = retrying.run(partial(_page, collection, index, made, after))
+        page = retrying.run(partial(_page, collection, index, documents, after))
         yield page if after is None else page[1:] if page and page[0]["_id"] == after["_id"] else page
         if len(page) <= PAGE:
             return
         after = page[-1]
 
 
-def _page(collection: Collection[Any], index: str, made: Encoded, after: Mapping[str, Any] | None) -> Page:
+def _page(collection: Collection[Any], index: str, documents: Encoded, after: Mapping[str, Any] | None) -> Page:
     """Return the keys of one document more than a page, in their order, beginning with the one named."""
-    order = [(name, ASCENDING) for name in made.key]
-    found = collection.find(made.date, dict.fromkeys(made.key, True), limit=PAGE + 1, batch_size=PAGE + 2)
+    order = [(name, ASCENDING) for name in documents.key]
+    found = collection.find(documents.date, dict.fromkeys(documents.key, True), limit=PAGE + 1, batch_size=PAGE + 2)
     if after is not None:
-        begin: list[Any] = [(name, after.get(name)) for name in made.key]
+        begin: list[Any] = [(name, after.get(name)) for name in documents.key]
         found = found.min(begin)
     return list(found.hint(index).sort(order))

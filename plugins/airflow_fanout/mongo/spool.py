@@ -17,6 +17,13 @@ class Stored(RawBSONDocument):
         return True
 
 
+def joined(first: bytes | memoryview, second: bytes | memoryview) -> bytes:
+    """Return the BSON document that has the fields of two, without decoding them."""
+    # https://bsonspec.org: the length of it all, then the elements, then a zero.
+    elements = bytes(first[4:-1]) + bytes(second[4:-1])
+    return (len(elements) + 5).to_bytes(4, "little") + elements + b"\0"
+
+
 def next_of(spool: IO[bytes]) -> bytes:
     """Return the next filter or document in a spool; nothing at its end."""
     # https://bsonspec.org: a document begins with its length, itself included.

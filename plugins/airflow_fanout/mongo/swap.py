@@ -7,12 +7,13 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pymongo import DESCENDING
 from pymongo.errors import OperationFailure, PyMongoError
 
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.mongo.batches import write_all
 from airflow_fanout.mongo.counting import verify
-from airflow_fanout.mongo.errors import TargetChanged
+from airflow_fanout.mongo.errors import NewerThere, TargetChanged
 from airflow_fanout.mongo.explain import cause_of
 from airflow_fanout.mongo.index import make_index
 from airflow_fanout.mongo.lease import Lease
@@ -43,12 +44,14 @@ def swap(loading: Loading) -> Written:
     Readers see all of the old or all of the new. The old one's indexes and options are carried over; what else
     it held is gone, whatever its date.
 
+    :raises NewerThere: when the old one holds documents of a later run, and the key has no date.
     :raises TargetChanged: when somebody gave the old one other options meanwhile.
     """
     target, retrying = loading.target, loading.retrying
+    _refuse_newer(loading)
     with temporary_collection(loading) as (temporary, lease):
         create(temporary, target.options, target.indexes, retrying)
-        index = make_index(temporary, target, loading.made.key, retrying)
+        index = make_index(temporary, target, loading.documents.key, retrying)
         written = write_all(loading, temporary, before_each=lease.keep)
         lease.renew()
         verify(loading, temporary, index, before_each=lease.keep)
@@ -69,6 +72,8 @@ def _rename(loading: Loading, temporary: Collection[Any], lease: Lease) -> None:
     while True:
         lease.renew()
         known = _follow(loading, temporary, known)
+        # Another run may have swapped since.
+        _refuse_newer(loading)
         lease.renew()
         loading.work.begin("Putting the new collection in place")
         if not retrying.run(partial(_rename_once, temporary, loading.collection)):
@@ -80,6 +85,19 @@ def _rename(loading: Loading, temporary: Collection[Any], lease: Lease) -> None:
         lease.renew()
         if not retrying.run(partial(_exists, temporary)):
             return
+
+
+def _refuse_newer(loading: Loading) -> None:
+    """Raise `NewerThere` if the target, whose key has no date, holds documents of a later run than this one."""
+    documents = loading.documents
+    if (newer := documents.newer) is None:
+        return
+    field = documents.shape.date_field
+    find_newest = partial(loading.collection.find_one, newer, {field: True}, sort=[(field, DESCENDING)])
+    # No index serves it: it takes as long as it takes.
+    newest = loading.retrying.run(find_newest, timed=False)
+    if newest is not None:
+        raise NewerThere(loading.collection.full_name, str(newest[field]), str(documents.shape.as_of))
 
 
 def _rename_once(temporary: Collection[Any], collection: Collection[Any]) -> bool:

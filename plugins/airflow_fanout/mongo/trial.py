@@ -24,7 +24,7 @@ from airflow_fanout.mongo.index import make_index
 from airflow_fanout.mongo.loading import Loading
 from airflow_fanout.mongo.retrying import passes
 from airflow_fanout.mongo.side_by_side import side_by_side
-from airflow_fanout.mongo.spool import Stored
+from airflow_fanout.mongo.spool import Stored, joined
 from airflow_fanout.mongo.target import UNAUTHORIZED, Index, Target, collation_of, keys_of
 from airflow_fanout.mongo.temporary import create, is_own, temporary
 from airflow_fanout.privacy.quoting import field_name
@@ -53,7 +53,7 @@ def try_out(loading: Loading, *, replaces: bool) -> None:
     :raises KeysMeet: when two of them are one to the collection's collation or to one of its unique indexes.
     :raises DocumentRefused: when its validator or an index wouldn't take one.
     """
-    target, key = loading.target, loading.made.key
+    target, key = loading.target, loading.documents.key
     whole = _needs_whole_documents(target, key)
     # To a collation, or to another unique index, two different keys may be one.
     may_meet = target.collation is not None or any(True for _ in _refusing(target, key))
@@ -98,16 +98,16 @@ def _refusing(target: Target, key: Sequence[str]) -> Iterator[Index]:
 
 
 def _try(loading: Loading, made: Collection[Any], keep: Callable[[], None], *, whole: bool, replaces: bool) -> None:
-    rules = _rules(loading.target, made.name, loading.made.key, whole=whole)
+    rules = _rules(loading.target, made.name, loading.documents.key, whole=whole)
     create(made, rules.options, rules.indexes, loading.retrying)
-    make_index(made, rules, loading.made.key, loading.retrying)
-    loading.work.begin("Trying the documents out", loading.made.count)
+    make_index(made, rules, loading.documents.key, loading.retrying)
+    loading.work.begin("Trying the documents out", loading.documents.count)
 
     def send(numbered: tuple[int, Batch]) -> tuple[int, Batch, list[Refusal]]:
         first, batch = numbered
         return first, batch, loading.retrying.run(lambda: _refused(made, first, batch, whole=whole))
 
-    for first, batch, refused in side_by_side(_numbered(batches(loading.made.pairs())), send, keep):
+    for first, batch, refused in side_by_side(_numbered(batches(loading.documents.pairs())), send, keep):
         if refused := [error for error in refused if not (replaces and _is_let_through(loading, batch, error))]:
             raise _told(loading, made, first, batch, refused)
         loading.work.add(len(batch))
@@ -154,10 +154,7 @@ def _refused(made: Collection[Any], first: int, batch: Batch, *, whole: bool) ->
 
 def _with_id(document: Stored, number: int) -> Stored:
     """Put an ObjectId that is a number before the other fields: what MongoDB would do with one of its own."""
-    # https://bsonspec.org: the length of it all, then type, name and value of each element.
-    element = b"\x07_id\0" + number.to_bytes(12, "big")
-    raw = document.raw
-    return Stored((len(raw) + len(element)).to_bytes(4, "little") + element + raw[4:])
+    return Stored(joined(b"\0\0\0\0\x07_id\0" + number.to_bytes(12, "big") + b"\0", document.raw))
 
 
 def _is_let_through(loading: Loading, batch: Batch, error: Refusal) -> bool:
@@ -180,7 +177,7 @@ def _told(loading: Loading, made: Collection[Any], first: int, batch: Batch, ref
         loading.collection.full_name,
         len(refused),
         first + len(batch),
-        loading.made.origin(number),
+        loading.documents.origin(number),
         refusal(error, document),
     )
 
@@ -195,9 +192,9 @@ def _keys_meet(
     other = _other(made, index, document)
     # Two batches are under way at once: which of the two documents was refused is by chance.
     numbers = sorted({number, number if other is None else other})
-    names = [*(loading.made.origin(one) for one in numbers), "another one"]
+    names = [*(loading.documents.origin(one) for one in numbers), "another one"]
     fields = [name for name, _ in keys_of(index)]
-    is_key = fields == list(loading.made.key)
+    is_key = fields == list(loading.documents.key)
     what = "keys" if is_key else f"values of {' + '.join(map(field_name, fields))}"
     rule = collation_of(index)
     by = f" by its collation (locale {rule['locale']}, strength {rule['strength']})" if rule else ""

@@ -47,7 +47,7 @@ MODES: Mapping[Mode, Callable[[Loading], Written]] = {"upsert": upsert, "replace
 
 def write(
     collection: Collection[Any],
-    made: Encoded,
+    documents: Encoded,
     *,
     run: str,
     mode: Mode = "upsert",
@@ -70,6 +70,7 @@ def write(
     :raises WriteRefused: when it refuses a document for something that wasn't so before the first write.
     :raises CountMismatch: when it holds another number of the run's documents than were given.
     :raises TargetChanged: when somebody has changed the collection that `swap` is about to replace.
+    :raises NewerThere: when `swap` would replace documents of a later date, and the key has no date.
     :raises SwapLost: when a newer try of the same run has taken over.
     :raises MongoDenied: when the login is refused, or lacks a right.
     :raises MongoUnreachable: when no server answers.
@@ -78,7 +79,7 @@ def write(
     failure: FanoutError
     try:
         with _SETTLED, _unlogged():
-            return _write(collection, made, run, mode, timeout_s, login, work or LoadWork())
+            return _write(collection, documents, run, mode, timeout_s, login, work or LoadWork())
     except FanoutError as error:
         failure = error
     except PyMongoError as error:
@@ -89,7 +90,13 @@ def write(
 
 
 def _write(
-    collection: Collection[Any], made: Encoded, run: str, mode: Mode, timeout_s: float, login: Login, work: LoadWork
+    collection: Collection[Any],
+    documents: Encoded,
+    run: str,
+    mode: Mode,
+    timeout_s: float,
+    login: Login,
+    work: LoadWork,
 ) -> Written:
     safe = collection.with_options(PLAIN, ReadPreference.PRIMARY, SAFE)
     client = collection.database.client
@@ -104,12 +111,12 @@ def _write(
     work.begin("Looking at the collection")
     access = retrying.run(lambda: access_of(client, collection.database.name))
     target = look(safe, retrying.run)
-    if found := problems(target, mode=mode, key=made.key):
+    if found := problems(target, mode=mode, key=documents.key):
         raise BadTarget(collection.full_name, tuple(found))
-    needs_index = serving(target, made.key) is None
+    needs_index = serving(target, documents.key) is None
     for lack in access.problems(target.database, target.name, mode, needs_index=needs_index):
         raise MongoDenied(login.conn_id, lack)
-    loading = Loading(collection=safe, target=target, made=made, run=run, retrying=retrying, work=work)
+    loading = Loading(collection=safe, target=target, documents=documents, run=run, retrying=retrying, work=work)
     try_out(loading, replaces=mode != "swap")
     return MODES[mode](loading)
 

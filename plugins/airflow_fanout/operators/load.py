@@ -9,7 +9,7 @@ from airflow_fanout.adapters.assets import collection_asset
 from airflow_fanout.adapters.bound import bind, resolved
 from airflow_fanout.adapters.operator import FanoutOperator
 from airflow_fanout.model.settings import check_at_least
-from airflow_fanout.mongo.modes import Mode, check_mapped_mode, check_mode
+from airflow_fanout.mongo.modes import Mode, check_mapped_mode, check_mode, check_undated_mode
 from airflow_fanout.operators.parsed import check_list, check_target, names_of
 from airflow_fanout.preflight.arguments import check_key, check_text, check_written_key
 from airflow_fanout.preflight.signatures import check_document
@@ -37,7 +37,8 @@ class MongoLoadOperator(FanoutOperator):
         parameter.
     :param document: a function `document(parameter, result)` that returns a dict, several of them, or `None`;
         without it, a document has the parameter's fields and `result`.
-    :param as_of_field: the field for the run's one date, which is part of the unique key.
+    :param as_of_field: the field for the run's one date, which is part of the unique key; `None` for a key without
+        the date, by which a run replaces the documents of earlier ones.
     :param mongo_conn_id: the Airflow connection of the MongoDB.
     :param mode: "upsert" leaves all other documents as they are; "replace_run" removes those of the same date that
         the run doesn't have; "swap" puts a collection of this run alone in the place of the old one.
@@ -58,7 +59,7 @@ class MongoLoadOperator(FanoutOperator):
         collection: str,
         key: Sequence[str],
         document: DocumentOf | None = None,
-        as_of_field: str = "as_of",
+        as_of_field: str | None = "as_of",
         mongo_conn_id: str = "mongo_default",
         mode: Mode = "upsert",
         timeout_s: float = 60.0,
@@ -72,6 +73,8 @@ class MongoLoadOperator(FanoutOperator):
         check_list("parameters", parameters)
         check_target(database, collection, self)
         check_mode(mode)
+        if as_of_field is None:
+            check_undated_mode(mode)
         check_at_least("timeout_s", timeout_s, 0.001, "seconds")
         if self.get_closest_mapped_task_group() is not None:
             check_mapped_mode(mode, database, collection)

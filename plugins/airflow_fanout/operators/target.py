@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from airflow_fanout.adapters.mongo import login_problems, target_problems
+from airflow_fanout.mongo.modes import whole_key
 from airflow_fanout.preflight.findings import Findings
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def _problems(load: MongoLoadOperator, names: Names | None) -> list[str]:
         database=names.database,
         collection=names.collection,
         mode=load.mode,
-        key=(load.as_of_field, *load.key),
+        key=whole_key(load.as_of_field, load.key),
         within_s=within_s,
     )
 

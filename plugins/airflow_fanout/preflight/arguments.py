@@ -11,6 +11,7 @@ from airflow_fanout.errors import BadSetting
 from airflow_fanout.masking import KindOf
 from airflow_fanout.model.parameter import check_names
 from airflow_fanout.model.rendered import is_nothing, is_yes, whole_number
+from airflow_fanout.mongo.modes import DATE_FIELD
 from airflow_fanout.preflight.templates import is_template
 
 
@@ -74,17 +75,20 @@ def check_key(key: object, as_of_field: object) -> tuple[str, ...]:
     names = check_names(key, "key")  # type: ignore[arg-type] # what it is, is what is checked
     if not names:
         raise BadSetting("key", key, 'the fields that identify a document, such as ("tel",)')
-    if not isinstance(as_of_field, str) or not as_of_field.isidentifier():
-        raise BadSetting("as_of_field", as_of_field, "a field's name, such as 'as_of'")
+    if as_of_field is not None and not (isinstance(as_of_field, str) and as_of_field.isidentifier()):
+        raise BadSetting("as_of_field", as_of_field, "a field's name, such as 'as_of', or None")
     for field, name in (("as_of_field", as_of_field), *(("key", name) for name in names)):
         if name == "_id":
             raise BadSetting(field, name, "another field: `_id` is MongoDB's own")
     if as_of_field in names:
         raise BadSetting("key", names, f"a key without {as_of_field!r}, which is part of it anyway")
+    if as_of_field is None and DATE_FIELD in names:
+        dated = f"a key without {DATE_FIELD!r}, or as_of_field={DATE_FIELD!r}, which puts the run's date into the key"
+        raise BadSetting("key", names, dated)
     return names
 
 
-def check_written_key(key: Sequence[str], names: Sequence[str], as_of_field: str) -> None:
+def check_written_key(key: Sequence[str], names: Sequence[str], as_of_field: str | None) -> None:
     """Raise `WrongArgument` for a key that isn't among the parameters' names; for a load without a `document`."""
     from airflow_fanout.preflight.fields import unnamed_key
 

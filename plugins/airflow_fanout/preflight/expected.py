@@ -24,7 +24,7 @@ class Expected(msgspec.Struct, kw_only=True):
 
     requests: list[tuple[str, Request]] = []
     functions: list[tuple[str, Any]] = []
-    keys: list[tuple[str, tuple[str, ...], str]] = []
+    keys: list[tuple[str, tuple[str, ...], str | None]] = []
 
     def problems(self, first: Json) -> list[tuple[str, str]]:
         """Return by task what a parameter doesn't have."""

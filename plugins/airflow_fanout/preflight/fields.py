@@ -10,6 +10,7 @@ from airflow_fanout.api.template import Template
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.model import parameter
+from airflow_fanout.mongo.modes import DATE_FIELD
 from airflow_fanout.preflight.templates import is_template, texts, without_templates
 
 _PARTS = ("endpoint", "query", "headers", "json", "form")
@@ -41,9 +42,9 @@ def texts_of(request: Request) -> Iterator[tuple[str, str]]:
             yield part, text
 
 
-def unnamed_key(key: Collection[str], first: Json, as_of_field: str) -> list[str]:
+def unnamed_key(key: Collection[str], first: Json, as_of_field: str | None) -> list[str]:
     """Return what is wrong with the key of a load that has no `document` function, for a list that begins like this."""
-    fields = {*(first if isinstance(first, dict) else {"parameter": first}), "result", as_of_field}
+    fields = {*(first if isinstance(first, dict) else {"parameter": first}), "result", as_of_field or DATE_FIELD}
     has = {**parameter.fields(first), **dict.fromkeys(fields)}
     return [
         f"key has {name!r}, but without a `document` function a document has: {', '.join(sorted(fields))}"
