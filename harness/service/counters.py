@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from harness.service.faults import Turn
+from harness.service.ledger import PageLedger
 from harness.service.pace import Pace
+from harness.service.tokens import TokenCounts
 
 if TYPE_CHECKING:
     import asyncio
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from harness.service.faults import Fault
 
 CALLS = "/calls"
+INVOICES = "/invoices"
+# What a quota is about, and whose pace is counted.
+PACED = frozenset({CALLS, INVOICES})
 MOST_NAMED = 10
 UNANSWERED = "unanswered"
 
@@ -40,6 +45,8 @@ class Counters:
     by_status: Counter[str] = field(default_factory=Counter)
     by_fault: Counter[str] = field(default_factory=Counter)
     asked: Counter[str] = field(default_factory=Counter)
+    pages: PageLedger = field(default_factory=PageLedger)
+    tokens: TokenCounts = field(default_factory=TokenCounts)
     _observing: WeakSet[asyncio.BaseTransport] = field(default_factory=WeakSet)
     _carrying: WeakSet[asyncio.BaseTransport] = field(default_factory=WeakSet)
 
@@ -54,10 +61,10 @@ class Counters:
             self.observers += 1
 
     def request_arrived(self, path: str, transport: asyncio.BaseTransport | None, now: float) -> None:
-        """Count a request by the path's pattern; one for calls by its second, too."""
+        """Count a request by the path's pattern; one for calls or invoices by its second, too."""
         self.requests += 1
         self.by_path[path] += 1
-        if path == CALLS:
+        if path in PACED:
             self.pace.arrived(now)
         if transport is None:
             return
@@ -104,6 +111,8 @@ class Counters:
         self._observing.clear()
         for counts in (self.by_path, self.by_status, self.by_fault, self.asked):
             counts.clear()
+        self.pages.reset()
+        self.tokens = TokenCounts()
         self.pace = Pace(now)
 
     def as_json(self, now: float) -> dict[str, object]:
@@ -120,6 +129,8 @@ class Counters:
             "by_status": dict(self.by_status),
             "by_fault": dict(self.by_fault),
             "by_second": self.pace.by_second(now),
+            "pages": self.pages.as_json(),
+            "tokens": self.tokens.as_json(),
             "asked": {
                 "distinct": len(self.asked),
                 "most": most[0][1] if most else 0,

@@ -59,7 +59,7 @@ class Turn(NamedTuple):
 class Faults:
     """The faults' settings: a rate is a share of requests, a set holds numbers that always meet the fault.
 
-    Each is about /calls alone, unless it says otherwise:
+    Each is about /calls and the pages of invoices alone, unless it says otherwise:
 
     - ``throttle_burst``: 429s come in bursts. ``throttle_rate`` is drawn once for 50 requests in a row: all or none.
     - ``limit_per_s``: a quota for each second of the clock; what is beyond it gets 429 at once. 0 is no quota.
@@ -68,6 +68,8 @@ class Faults:
     - ``knee``: a request that brings what is in flight above this many takes twice as long. 0 is no knee.
     - ``queue``: this many are served at once, each for its latency, the others wait in line. 0 is no line.
     - ``down``: a request loses its connection at once; the subscribers' lists are down, too.
+    - ``token_…``: about the token endpoint: how long a token is good; whether it resets connections, refuses, answers
+      HTML, doesn't say when a token ends, gives another refresh token at each use.
     """
 
     latency_ms: float = 0.0
@@ -86,6 +88,12 @@ class Faults:
     knee: int = 0
     queue: int = 0
     down: bool = False
+    token_lifetime_s: float = 3600.0
+    token_down: bool = False
+    token_refused: bool = False
+    token_html: bool = False
+    token_endless: bool = False
+    token_rotates: bool = False
     fail: frozenset[str] = frozenset()
     hang: frozenset[str] = frozenset()
     invalid: frozenset[str] = frozenset()

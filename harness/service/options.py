@@ -25,6 +25,12 @@ class Options:
     seed: int = 7
     subscribers: int = 2000
     token: str | None = None
+    customers: int = 100
+    client_id: str | None = None
+    client_secret: str | None = None
+    username: str | None = None
+    password: str | None = None
+    refresh_token: str | None = None
     certfile: str | None = None
     keyfile: str | None = None
     faults: Faults = field(default_factory=Faults)

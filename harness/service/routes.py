@@ -9,8 +9,9 @@ from aiohttp import web
 from harness.service.answers import abort, hang, json_answer, throttled
 from harness.service.asked import Refused
 from harness.service.auth import allows
+from harness.service.billing import Billing
 from harness.service.company import Company
-from harness.service.counters import CALLS
+from harness.service.counters import CALLS, INVOICES, PACED
 from harness.service.observers import Observers
 from harness.service.quota import RESET_S
 from harness.service.state import State
@@ -21,10 +22,15 @@ if TYPE_CHECKING:
     from harness.service.options import Options
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+    # Takes the Authorization header, and raises Refused.
+    Guard = Callable[[str | None], None]
 
 # The call log and the observers' paths stay up.
-FALLING = frozenset({CALLS, "/subscribers", "/subscribers.json"})
+FALLING = frozenset({*PACED, "/subscribers", "/subscribers.json", "/customers"})
+TOKENS = "/oauth/token"
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
+# RFC 6750, 3.1.
+EXPIRED = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 
 
 class Service:
@@ -35,7 +41,7 @@ class Service:
 
     def application(self) -> web.Application:
         """Return the web application with all routes."""
-        company, observers = Company(self.state), Observers(self.state)
+        company, billing, observers = Company(self.state), Billing(self.state), Observers(self.state)
         app = web.Application()
         app.add_routes(
             [
@@ -43,6 +49,9 @@ class Service:
                 web.get("/subscribers.json", self._counted("/subscribers.json", company.all_subscribers)),
                 web.get("/calls/{tel}", self._counted(CALLS, company.calls)),
                 web.get("/call-log", self._counted("/call-log", company.call_log)),
+                web.post("/oauth/token", self._counted(TOKENS, billing.token)),
+                web.get("/customers", self._counted("/customers", billing.customers)),
+                web.get("/customers/{id}/invoices", self._counted(INVOICES, billing.invoices)),
                 web.get("/healthz", self._observed(observers.health, needs_token=False)),
                 web.get("/stats", self._observed(observers.stats)),
                 web.delete("/stats", self._observed(observers.reset_stats)),
@@ -57,7 +66,8 @@ class Service:
 
     def _counted(self, path: str, handler: Handler) -> Handler:
         state, counters = self.state, self.state.counters
-        falls, has_quota = path in FALLING, path == CALLS
+        falls, has_quota = path in FALLING, path in PACED
+        guard = _let_pass if path == TOKENS else self._check_customer
 
         async def answer(request: web.Request) -> web.StreamResponse:
             # Read once, so that the counts and the quota agree on the second.
@@ -70,9 +80,9 @@ class Service:
             status = None
             try:
                 if has_quota and state.faults.limit_per_s:
-                    response = await self._limited(handler, request, now)
+                    response = await self._limited(handler, request, now, guard)
                 else:
-                    response = await self._guarded(handler, request)
+                    response = await self._guarded(handler, request, guard)
                 status = response.status
                 return response
             finally:
@@ -80,28 +90,40 @@ class Service:
 
         return answer
 
-    async def _limited(self, handler: Handler, request: web.Request, now: float) -> web.StreamResponse:
+    async def _limited(self, handler: Handler, request: web.Request, now: float, guard: Guard) -> web.StreamResponse:
         faults = self.state.faults
         standing = self.state.quota.ask(now, faults.limit_per_s)
         headers = standing.headers() if faults.quota_headers else {}
-        response = await self._guarded(handler, request) if standing.within else throttled(RESET_S, faults)
+        response = await self._guarded(handler, request, guard) if standing.within else throttled(RESET_S, faults)
         response.headers.update(headers)
         return response
 
     def _observed(self, handler: Handler, *, needs_token: bool = True) -> Handler:
         async def answer(request: web.Request) -> web.StreamResponse:
             self.state.counters.observed(request.transport)
-            return await (self._guarded(handler, request) if needs_token else handler(request))
+            if needs_token:
+                return await self._guarded(handler, request, self._check_observer)
+            return await handler(request)
 
         return answer
 
-    async def _guarded(self, handler: Handler, request: web.Request) -> web.StreamResponse:
+    async def _guarded(self, handler: Handler, request: web.Request, guard: Guard) -> web.StreamResponse:
         try:
-            self._check_token(request)
+            guard(request.headers.get("Authorization"))
             return await handler(request)
         except Refused as refused:
             return json_answer({"error": refused.sentence}, status=refused.status, headers=refused.headers)
 
-    def _check_token(self, request: web.Request) -> None:
-        if not allows(self.state.options.token, request.headers.get("Authorization")):
+    def _check_observer(self, authorization: str | None) -> None:
+        if not allows(self.state.options.token, authorization):
             raise Refused(401, "The service wants its token: as bearer, or as basic's password.", CHALLENGE)
+
+    def _check_customer(self, authorization: str | None) -> None:
+        if not self.state.issuer.is_on:
+            self._check_observer(authorization)
+        elif not self.state.issuer.is_good(authorization, self.state.clock()):
+            raise Refused(401, f"The service wants a token of {TOKENS} that hasn't ended.", EXPIRED)
+
+
+def _let_pass(_authorization: str | None) -> None:
+    """Let everybody pass."""

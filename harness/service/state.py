@@ -6,10 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from harness.service.counters import Counters
+from harness.service.invoices import customers
 from harness.service.line import Line
 from harness.service.pace import Pace
 from harness.service.quota import Quota
 from harness.service.subscribers import roster
+from harness.service.tokens import Issuer
 
 if TYPE_CHECKING:
     from harness.service.faults import Faults
@@ -28,6 +30,9 @@ class State:
         self.line = Line(options.faults.queue)
         self.everyone = roster(options.seed, options.subscribers)
         self.known = frozenset(subscriber.tel for subscriber in self.everyone)
+        self.issuer = Issuer(options)
+        self.customers = customers(options.customers)
+        self.active = frozenset(customer.id for customer in self.customers if customer.active)
 
     def take(self, faults: Faults) -> None:
         """Put other faults in force, from the next request on."""
