@@ -58,7 +58,7 @@ def bare(stage: Stage) -> Cost:
     """Write the documents as one would without anything of ours."""
     from pymongo import MongoClient, ReplaceOne, WriteConcern
 
-    from airflow_fanout.mongo.documents import parameter_and_result
+    from airflow_fanout.mongo.shape import parameter_and_result
     from airflow_fanout.staging.frozen import read_manifest
     from airflow_fanout.staging.results import Results
 

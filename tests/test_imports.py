@@ -57,8 +57,11 @@ MAY_LOAD = {
     # What MongoDB's names are is known without its driver, and while a DAG file is parsed.
     "mongo/namespaces.py": set[str](),
     "mongo/errors.py": set[str](),
+    "mongo/types.py": set[str](),
+    "mongo/modes.py": set[str](),
     # What BSON can hold.
     "mongo/documents.py": {"bson"},
+    "mongo/conversion.py": {"bson"},
     "mongo/identity.py": {"bson"},
     "mongo/spool.py": {"bson"},
     "mongo/storable.py": {"bson"},

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from airflow_fanout.model.settings import Retry as Retry
     from airflow_fanout.model.settings import Throttle as Throttle
     from airflow_fanout.model.settings import Timeouts as Timeouts
+    from airflow_fanout.mongo.types import Date as Date
     from airflow_fanout.notifications.alerts import Alerts as Alerts
     from airflow_fanout.notifications.channel import Channel as Channel
     from airflow_fanout.operators.clean import CleanStagingOperator as CleanStagingOperator
@@ -40,6 +41,7 @@ _HOMES = {
     "Channel": "airflow_fanout.notifications.channel",
     "CleanStagingOperator": "airflow_fanout.operators.clean",
     "Cursor": "airflow_fanout.api.paging",
+    "Date": "airflow_fanout.mongo.types",
     "Drift": "airflow_fanout.validation.checks.drift",
     "ExtractOperator": "airflow_fanout.operators.extract",
     "FanoutTaskGroup": "airflow_fanout.operators.group",

@@ -21,7 +21,8 @@ from airflow_fanout.launch.messages import Ended, Failed
 from airflow_fanout.launch.plan import Shard, plan
 from airflow_fanout.model.progress import Progress
 from airflow_fanout.model.settings import FetchSettings
-from airflow_fanout.mongo.documents import Shape, encoded, parameter_and_result
+from airflow_fanout.mongo.documents import encoded
+from airflow_fanout.mongo.shape import Shape, parameter_and_result
 from airflow_fanout.staging.frozen import Manifest, read_manifest
 from airflow_fanout.staging.results import Results
 from airflow_fanout.validation.checks.max_empty import MaxEmpty

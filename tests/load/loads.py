@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from pymongo import ASCENDING, MongoClient
 
 from airflow_fanout.model.outcome import Kind, Outcome, Record
-from airflow_fanout.mongo.documents import Shape, encoded
+from airflow_fanout.mongo.documents import encoded
+from airflow_fanout.mongo.shape import Shape
 from airflow_fanout.mongo.write import LoadWork, Written, write
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ from pymongo.monitoring import CommandListener, CommandStartedEvent
 
 from airflow_fanout.model.outcome import Kind, Record
 from airflow_fanout.mongo import counting
-from airflow_fanout.mongo.documents import Shape, encoded, parameter_and_result
+from airflow_fanout.mongo.documents import encoded
 from airflow_fanout.mongo.errors import CountMismatch
 from airflow_fanout.mongo.loading import Loading
+from airflow_fanout.mongo.shape import Shape, parameter_and_result
 from airflow_fanout.mongo.target import look
 from airflow_fanout.mongo.write import MODES, Retrying, Written, write
 from tests.load.loads import AS_OF, WRITES, load, numbered

@@ -21,8 +21,8 @@ from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.outcome import Kind, Outcome, Record
 from airflow_fanout.mongo import documents
-from airflow_fanout.mongo.documents import DocumentOf, Shape, parameter_and_result
 from airflow_fanout.mongo.errors import BadDocument
+from airflow_fanout.mongo.shape import DocumentOf, Shape, parameter_and_result
 from airflow_fanout.mongo.spool import Stored
 from airflow_fanout.mongo.storable import DEEPEST, LARGEST_BYTES
 

@@ -15,12 +15,12 @@ from pymongo.monitoring import CommandListener, CommandStartedEvent, CommandSucc
 
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.model.outcome import Kind, Record
-from airflow_fanout.mongo import documents
 from airflow_fanout.mongo.batches import BATCH, BATCH_BYTES, Pair, batches, write_all
-from airflow_fanout.mongo.documents import Shape, encoded
+from airflow_fanout.mongo.documents import encoded
 from airflow_fanout.mongo.errors import CountMismatch, MongoUnreachable, NoUniqueIndex, WriteRefused
 from airflow_fanout.mongo.loading import Loading
 from airflow_fanout.mongo.retrying import Retrying
+from airflow_fanout.mongo.shape import Shape, parameter_and_result
 from airflow_fanout.mongo.side_by_side import AT_ONCE
 from airflow_fanout.mongo.spool import Stored
 from airflow_fanout.mongo.storable import DEEPEST, LARGEST_BYTES
@@ -174,7 +174,7 @@ def test_a_refused_document_is_told_without_its_values(collection: Collection[di
 def test_counts_in_are_counts_out(collection: Collection[dict[str, Any]]) -> None:
     """A number that MongoDB doesn't confirm is an error with both numbers."""
     records = [Record(0, {"tel": "a"}, Kind.OK, 1, 1.0), Record(1, {"tel": "b"}, Kind.OK, 1, 1.0)]
-    shape = Shape(key=("tel",), as_of=AS_OF, document=documents.parameter_and_result)
+    shape = Shape(key=("tel",), as_of=AS_OF, document=parameter_and_result)
     for given in (1, 3):
         with encoded(records, shape) as made, pytest.raises(CountMismatch) as caught:
             write(collection, replace(made, count=given), run="r")
@@ -335,7 +335,7 @@ def test_what_is_new_and_what_is_replaced_is_both_progress(collection: Collectio
     retrying = Retrying(collection.full_name, 60)
     target = look(collection, lambda step: step())
     records = [Record(0, {"tel": f"{number:06d}"}, Kind.OK, 1, 1.0, result=1) for number in range(4)]
-    with encoded(records, Shape(key=("tel",), as_of=AS_OF, document=documents.parameter_and_result)) as made:
+    with encoded(records, Shape(key=("tel",), as_of=AS_OF, document=parameter_and_result)) as made:
         loading = Loading(
             collection=collection, target=target, documents=made, run="r", retrying=retrying, work=retrying.work
         )
@@ -434,5 +434,5 @@ def test_an_encoded_document_is_not_decoded_again() -> None:
 def _large(number: int) -> Iterator[Pair]:
     """Yield so many documents of a mebibyte."""
     records = (Record(index, {"tel": str(index)}, Kind.OK, 1, 1.0, result="x" * (1 << 20)) for index in range(number))
-    with encoded(records, Shape(key=("tel",), as_of=AS_OF, document=documents.parameter_and_result)) as made:
+    with encoded(records, Shape(key=("tel",), as_of=AS_OF, document=parameter_and_result)) as made:
         yield from made.pairs()

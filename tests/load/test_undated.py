@@ -13,8 +13,8 @@ import pytest
 from airflow_fanout import MongoLoadOperator
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.mongo.batches import BATCH
-from airflow_fanout.mongo.documents import Shape
 from airflow_fanout.mongo.errors import BadDocument, NewerThere, NoUniqueIndex, WriteRefused
+from airflow_fanout.mongo.shape import Shape
 from airflow_fanout.mongo.written import Written
 from tests.load.loads import AS_OF, Document, load, numbered, stored, temporary
 from tests.load.test_documents import TEL, encoded, good

@@ -23,6 +23,7 @@ from airflow_fanout import (
 from airflow_fanout.adapters.border import list_directory
 from airflow_fanout.adapters.errors import NoList
 from airflow_fanout.errors import FanoutError
+from airflow_fanout.preflight.expected import Expected
 
 CALLS = Request(endpoint="/calls/{tel}")
 SECRET = "+12025550100"
@@ -305,3 +306,20 @@ def test_the_groups_arguments_are_dicts(name: str) -> None:
     good: dict[str, Any] = {"extract": {}, "fetch": {}, "load": {}}
     with DAG("calls", schedule=None), pytest.raises(FanoutError, match=f"{name} is of type list"):
         FanoutTaskGroup("report", **{**good, name: [SECRET]})
+
+
+def test_a_type_of_a_field_that_no_document_has_is_an_import_error() -> None:
+    """Without a `document` function, what a document has is known: the answer is below `result`."""
+    assert "types has 'issued', but without a `document` function a document has: as_of, result, tel" in mistake(
+        load={"types": {"issued": "date"}}
+    )
+    chain(load={"types": {"result.issued": "date", "tel": "long"}})
+    chain(load={"types": {"issued": "date"}, "document": lambda parameter, result: {**parameter, **result}})
+
+
+def test_a_type_of_a_field_that_the_first_parameter_lacks_is_found_by_the_preflight() -> None:
+    """If the names of the parameters' fields aren't written, the first parameter has them."""
+    expected = Expected(types=[("load", ("result", "issued", "tel"))])
+    assert expected.problems({"tel": "a"}) == [
+        ("load", "types has 'issued', but without a `document` function a document has: as_of, result, tel")
+    ]

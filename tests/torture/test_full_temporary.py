@@ -13,7 +13,8 @@ import pytest
 
 from airflow_fanout.adapters.border import airflow_errors
 from airflow_fanout.model.outcome import Kind, Outcome, Record
-from airflow_fanout.mongo.documents import Shape, encoded, parameter_and_result
+from airflow_fanout.mongo.documents import encoded
+from airflow_fanout.mongo.shape import Shape, parameter_and_result
 from airflow_fanout.staging.errors import TemporaryFailed
 from airflow_fanout.staging.seen import Seen
 from airflow_fanout.staging.temporary import temporary_file

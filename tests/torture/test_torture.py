@@ -21,7 +21,8 @@ from airflow_fanout.launch.messages import Finished
 from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import FetchSettings, Throttle, Timeouts
-from airflow_fanout.mongo.documents import Shape, encoded, parameter_and_result
+from airflow_fanout.mongo.documents import encoded
+from airflow_fanout.mongo.shape import Shape, parameter_and_result
 from airflow_fanout.mongo.write import write
 from airflow_fanout.staging.folder import list_at
 from airflow_fanout.staging.frozen import read_manifest

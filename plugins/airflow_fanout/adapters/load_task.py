@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,7 +27,8 @@ from airflow_fanout.validation.passed import passed_results
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context, XComArg
 
-    from airflow_fanout.mongo.documents import DocumentOf
+    from airflow_fanout.mongo.shape import DocumentOf
+    from airflow_fanout.mongo.types import Date, TypeName
     from airflow_fanout.mongo.written import Written
 
 
@@ -46,6 +47,7 @@ class Documents(NamedTuple):
     key: tuple[str, ...]
     as_of_field: str | None
     document: DocumentOf | None
+    types: Mapping[tuple[str, ...], TypeName | Date]
 
 
 @contextmanager
@@ -117,8 +119,8 @@ class LoadTask:
         self, results: Results, manifest: Manifest, to: Destination, documents: Documents, timeout_s: float
     ) -> tuple[int, Written]:
         # MongoDB's driver.
-        from airflow_fanout.mongo.documents import Shape, parameter_and_result
         from airflow_fanout.mongo.load import load
+        from airflow_fanout.mongo.shape import Shape, parameter_and_result
         from airflow_fanout.mongo.write import LoadWork, Login
 
         shape = Shape(
@@ -126,6 +128,7 @@ class LoadTask:
             as_of=manifest.moment,
             as_of_field=documents.as_of_field,
             document=documents.document or parameter_and_result,
+            types=documents.types,
         )
         task, work = self._context["ti"], LoadWork()
         store = TaskState(self._context, self._operator.log)

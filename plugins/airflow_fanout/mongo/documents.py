@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
@@ -15,63 +16,25 @@ from typing import IO, Any
 import bson
 import msgspec
 
-from airflow_fanout.codec import Json
-from airflow_fanout.errors import BadSetting
 from airflow_fanout.masking import mask
 from airflow_fanout.model import parameter
 from airflow_fanout.model.outcome import Kind, Record
+from airflow_fanout.mongo.conversion import Conversion, NotConverted
 from airflow_fanout.mongo.errors import BadDocument
 from airflow_fanout.mongo.identity import PLAIN_KEYS, identity
-from airflow_fanout.mongo.modes import DATE_FIELD, whole_key
+from airflow_fanout.mongo.shape import Shape
 from airflow_fanout.mongo.spool import Stored, next_of
 from airflow_fanout.mongo.storable import Unstorable, bson_of
 from airflow_fanout.privacy.quoting import HIDDEN, field_name, quoted
 from airflow_fanout.staging.seen import Seen
 from airflow_fanout.staging.temporary import temporary_file
 
+log = logging.getLogger(__name__)
 ORIGIN_BYTES = 8
 
 # As a key's value, MongoDB reads these as a query or as several keys.
 _NO_KEYS = (Mapping, list, tuple, re.Pattern, bson.Regex)
 _NAMELESS = '; with names=("tel",) in ExtractOperator, a parameter is a dict'
-
-DocumentOf = Callable[[Json, Json], Mapping[str, Any] | Iterable[Mapping[str, Any]] | None]
-
-
-def parameter_and_result(value: Json, result: Json) -> dict[str, Any]:
-    """Return the document that a report gets without a function of its own: the parameter's fields, and `result`."""
-    fields = value if isinstance(value, dict) else {"parameter": value}
-    return {**fields, "result": result}
-
-
-class Shape(msgspec.Struct, frozen=True, kw_only=True):
-    """How a report's documents are made and told apart.
-
-    :param key: the fields that tell one document of a run from another.
-    :param as_of: the run's one date, which each document gets.
-    :param as_of_field: the name of the field for it, which is part of the key; `None` if the date isn't part of it.
-    :param document: makes zero, one or several documents of a parameter and its result.
-    """
-
-    key: tuple[str, ...]
-    as_of: datetime
-    as_of_field: str | None = "as_of"
-    document: DocumentOf
-
-    def __post_init__(self) -> None:
-        for field, name in (("as_of_field", self.date_field), *(("key", name) for name in self.key)):
-            if name == "_id" or not name.isidentifier():
-                raise BadSetting(field, name, "a field's name, such as 'tel'; `_id` is MongoDB's own")
-
-    @property
-    def whole_key(self) -> tuple[str, ...]:
-        """The fields that find one document of the collection: the date first, if it is part of the key."""
-        return whole_key(self.as_of_field, self.key)
-
-    @property
-    def date_field(self) -> str:
-        """The field for the run's date, be it part of the key or not."""
-        return DATE_FIELD if self.as_of_field is None else self.as_of_field
 
 
 class Encoded(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,12 +108,15 @@ def _encode(
 
     Return the number of documents and the fingerprint of their keys.
     """
+    convert = Conversion(shape.types) if shape.types else None
     count = fingerprint = 0
     for record in records:
         if record.kind is not Kind.OK:
             continue
         for found in _made(record, shape):
             document = _with_key(record, dict(found), shape)
+            if convert is not None:
+                document = _converted(record, document, convert)
             key = {name: document[name] for name in shape.whole_key}
             raw, filtered = _bson(record, document), _bson(record, key)
             if not seen.add(identity(key, filtered)):
@@ -160,6 +126,9 @@ def _encode(
             origins.write(record.index.to_bytes(ORIGIN_BYTES, "little"))
             count += 1
             fingerprint += hash(filtered)
+    if convert is not None and convert.unseen and count:
+        names = ", ".join(map(".".join, convert.unseen))
+        log.warning("`types` names %s, and none of the %s documents has it: is the name right?", names, f"{count:,}")
     spool.flush()
     origins.flush()
     return count, fingerprint
@@ -218,6 +187,15 @@ def _with_key(record: Record, document: dict[str, Any], shape: Shape) -> dict[st
             raise _bad(record, f"its key field {name!r} is a {kind}; a key is a text, a number or a date")
         document[name] = value
     return document
+
+
+def _converted(record: Record, document: dict[str, Any], convert: Conversion) -> dict[str, Any]:
+    try:
+        return convert(document)
+    except NotConverted as error:
+        why = error.problem
+    # Outside of `except`, so that nothing of what was raised is logged with it.
+    raise _bad(record, why)
 
 
 def _bson(record: Record, document: dict[str, Any]) -> bytes:

@@ -19,7 +19,8 @@ class BadDocument(FanoutError):
     def __str__(self) -> str:
         return (
             f"The result of parameter {self.index} ({self.shown}) can't be loaded: {self.problem}. "
-            "No document of this run was written. Fix the report's `document` function or its key, then clear load."
+            "No document of this run was written. Fix the report's `document` function, its key or its types, then "
+            "clear load."
         )
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_fanout.model.outcome import Record
 from airflow_fanout.mongo.access import Login
-from airflow_fanout.mongo.documents import Shape, encoded
+from airflow_fanout.mongo.documents import encoded
 from airflow_fanout.mongo.modes import Mode
+from airflow_fanout.mongo.shape import Shape
 from airflow_fanout.mongo.work import LoadWork
 from airflow_fanout.mongo.write import write
 from airflow_fanout.mongo.written import Written

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_fanout.adapters.assets import collection_asset
 from airflow_fanout.adapters.bound import bind, resolved
 from airflow_fanout.adapters.operator import FanoutOperator
 from airflow_fanout.model.settings import check_at_least
-from airflow_fanout.mongo.modes import Mode, check_mapped_mode, check_mode, check_undated_mode
+from airflow_fanout.mongo.modes import DATE_FIELD, Mode, check_mapped_mode, check_mode, check_undated_mode
 from airflow_fanout.operators.parsed import check_list, check_target, names_of
-from airflow_fanout.preflight.arguments import check_key, check_text, check_written_key
+from airflow_fanout.preflight.arguments import check_key, check_text, check_written_fields, check_written_key
 from airflow_fanout.preflight.signatures import check_document
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     # A DAG file that is parsed loads nothing.
     from airflow_fanout.adapters.lineage import Lineage
-    from airflow_fanout.mongo.documents import DocumentOf
+    from airflow_fanout.mongo.shape import DocumentOf
+    from airflow_fanout.mongo.types import Date, TypeName, Types
     from airflow_fanout.staging.reference import Reference
 
 
@@ -39,6 +40,8 @@ class MongoLoadOperator(FanoutOperator):
         without it, a document has the parameter's fields and `result`.
     :param as_of_field: the field for the run's one date, which is part of the unique key; `None` for a key without
         the date, by which a run replaces the documents of earlier ones.
+    :param types: what texts and numbers of the documents become, by their paths, such as
+        `{"issued": "date", "lines.amount": "decimal"}`: "date", "decimal", "long", "double" or `Date(…)`.
     :param mongo_conn_id: the Airflow connection of the MongoDB.
     :param mode: "upsert" leaves all other documents as they are; "replace_run" removes those of the same date that
         the run doesn't have; "swap" puts a collection of this run alone in the place of the old one.
@@ -60,6 +63,7 @@ class MongoLoadOperator(FanoutOperator):
         key: Sequence[str],
         document: DocumentOf | None = None,
         as_of_field: str | None = "as_of",
+        types: Types = {},  # noqa: B006 - it is read, and copied
         mongo_conn_id: str = "mongo_default",
         mode: Mode = "upsert",
         timeout_s: float = 60.0,
@@ -89,10 +93,22 @@ class MongoLoadOperator(FanoutOperator):
         bind(self, "document", document)
         self.document = document
         self.as_of_field = as_of_field
+        self.types = self._typed(types)
         self.mongo_conn_id = mongo_conn_id
         self.mode = mode
         self.timeout_s = timeout_s
         self._documents: int | None = None
+
+    def _typed(self, types: Types) -> Mapping[tuple[str, ...], TypeName | Date]:
+        if not types and isinstance(types, dict):
+            return {}
+        # A load without types doesn't load it.
+        from airflow_fanout.mongo.types import check_types
+
+        steps = check_types(types, self.as_of_field or DATE_FIELD)
+        if self.document is None:
+            check_written_fields("types", [path[0] for path in steps], names_of(self.parameters))
+        return steps
 
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
@@ -107,7 +123,7 @@ class MongoLoadOperator(FanoutOperator):
         with load_task(self, context) as task:
             self.document = resolved(self.document, context)
             to = Destination(self.mongo_conn_id, self.database, self.collection, self.mode)
-            documents = Documents(self.key, self.as_of_field, self.document)
+            documents = Documents(self.key, self.as_of_field, self.document, self.types)
             summary = task.load(self.parameters, to, documents, timeout_s=self.timeout_s)
             context["outlet_events"][self.asset].extra = summary
             self._documents = summary["documents"]

@@ -82,6 +82,7 @@ class Preflight:
     def _check_load(self, task_id: str, load: Any, elsewhere: str | None) -> None:
         if load.document is None:
             self.expected.keys.append((task_id, load.key, load.as_of_field))
+            self.expected.types.append((task_id, tuple(path[0] for path in load.types)))
         database, collection = (
             self._rendering.value(task_id, name, getattr(load, name)) for name in ("database", "collection")
         )

@@ -96,6 +96,14 @@ def check_written_key(key: Sequence[str], names: Sequence[str], as_of_field: str
         raise wrong("key", key, problem)
 
 
+def check_written_fields(field: str, fields: Sequence[str], names: Sequence[str]) -> None:
+    """Raise `WrongArgument` for a document's field that isn't among the parameters' names; without a `document`."""
+    from airflow_fanout.preflight.fields import unnamed_fields
+
+    for problem in unnamed_fields(field, fields, dict.fromkeys(names)) if names else ():
+        raise wrong(field, fields, problem)
+
+
 def wrong(field: str, value: object, problem: str) -> BadSetting:
     """Return the error of an argument that can't work, for a reason that takes a sentence."""
     # A DAG file whose arguments are right doesn't load it.

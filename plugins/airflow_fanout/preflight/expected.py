@@ -15,7 +15,7 @@ from airflow_fanout.errors import FanoutError
 from airflow_fanout.launch.calling import check_call
 from airflow_fanout.model import parameter
 from airflow_fanout.model.errors import BadParameter
-from airflow_fanout.preflight.fields import texts_of, unnamed_key
+from airflow_fanout.preflight.fields import texts_of, unnamed_fields, unnamed_key
 from airflow_fanout.preflight.findings import Findings
 
 
@@ -25,6 +25,8 @@ class Expected(msgspec.Struct, kw_only=True):
     requests: list[tuple[str, Request]] = []
     functions: list[tuple[str, Any]] = []
     keys: list[tuple[str, tuple[str, ...], str | None]] = []
+
+    types: list[tuple[str, tuple[str, ...]]] = []
 
     def problems(self, first: Json) -> list[tuple[str, str]]:
         """Return by task what a parameter doesn't have."""
@@ -37,6 +39,8 @@ class Expected(msgspec.Struct, kw_only=True):
                 problems.append((task, str(error)))
         for task, key, as_of_field in self.keys:
             problems.extend((task, text) for text in unnamed_key(key, first, as_of_field))
+        for task, fields in self.types:
+            problems.extend((task, text) for text in unnamed_fields("types", fields, first))
         return problems
 
 

@@ -44,10 +44,21 @@ def texts_of(request: Request) -> Iterator[tuple[str, str]]:
 
 def unnamed_key(key: Collection[str], first: Json, as_of_field: str | None) -> list[str]:
     """Return what is wrong with the key of a load that has no `document` function, for a list that begins like this."""
-    fields = {*(first if isinstance(first, dict) else {"parameter": first}), "result", as_of_field or DATE_FIELD}
-    has = {**parameter.fields(first), **dict.fromkeys(fields)}
-    return [
-        f"key has {name!r}, but without a `document` function a document has: {', '.join(sorted(fields))}"
-        for name in key
-        if name not in has
-    ]
+    written = _written_fields(first, as_of_field)
+    has = {**parameter.fields(first), **dict.fromkeys(written)}
+    return [_unnamed("key", name, written) for name in key if name not in has]
+
+
+def unnamed_fields(argument: str, fields: Collection[str], first: Json) -> list[str]:
+    """Return which fields the documents of a load without a `document` function won't have, as `unnamed_key` does."""
+    written = _written_fields(first)
+    return [_unnamed(argument, name, written) for name in fields if name not in written]
+
+
+def _written_fields(first: Json, as_of_field: str | None = None) -> set[str]:
+    return {*(first if isinstance(first, dict) else {"parameter": first}), "result", as_of_field or DATE_FIELD}
+
+
+def _unnamed(argument: str, name: str, written: Collection[str]) -> str:
+    fields = ", ".join(sorted(written))
+    return f"{argument} has {name!r}, but without a `document` function a document has: {fields}"
