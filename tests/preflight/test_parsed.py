@@ -49,6 +49,13 @@ def chain(dag: dict[str, Any] | None = None, **parts: dict[str, Any]) -> None:
         MongoLoadOperator(task_id="load", **{**listed, **target, **parts.get("load", {})})
 
 
+def report_of_shards(fetch: dict[str, Any]) -> None:
+    """Write a report whose fetch is mapped over shards."""
+    target = {"database": "reports", "collection": "calls", "key": ("tel",)}
+    with DAG("calls", schedule=None):
+        FanoutTaskGroup("calls", extract={"source": numbers, "names": ("tel",), "shards": 2}, fetch=fetch, load=target)
+
+
 def mistake(dag: dict[str, Any] | None = None, **parts: dict[str, Any]) -> str:
     """Return the import error of a report."""
     with pytest.raises(FanoutError) as caught:
@@ -197,6 +204,45 @@ def test_a_mistake_in_validate_is_an_import_error(field: str, value: Any, says: 
 def test_a_mistake_in_load_is_an_import_error(field: str, value: Any, says: str) -> None:
     """With what was written, and what to write."""
     assert says in mistake(load={field: value})
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"failed_if": 5}, "failed_if is 5: expected a path to a field"),
+        ({"failed_if": ""}, "failed_if is ''"),
+        ({"failed_if": {}}, "failed_if is {}"),
+        ({"retry_if": {"status": {"code": 1}}}, "retry_if is {'status': {'code': 1}}: expected a path to a field"),
+        ({"retry_if": {"status": []}}, "retry_if is {'status': []}"),
+        ({"failed_if": lambda: True}, "it is called with (answer)"),
+        ({"failed_if": lambda answer, status: True}, "Write it as def failed_if(answer)"),  # noqa: ARG005
+        ({"retry_if": awaited}, "is async"),
+        ({"retry_if": functools.partial(max, "{{ ds }}")}, "Airflow renders no template inside a function"),
+    ],
+    ids=str,
+)
+def test_a_mistake_in_a_request_is_an_import_error(fields: dict[str, Any], says: str, mapped: bool) -> None:
+    """What a request's fields can't be is known when they are written, also of a fetch that is mapped."""
+    write = report_of_shards if mapped else lambda fetch: chain(fetch=fetch)
+    if mapped and "template" in says:
+        pytest.skip("the operator of a mapped fetch is made when its task runs")
+    with pytest.raises(FanoutError) as caught:
+        write({"request": Request(endpoint="/{tel}", **fields), "http_conn_id": "api"})
+    assert says in str(caught.value)
+
+
+def test_functions_of_a_request_are_in_no_template_and_leave_the_dags_version_alone() -> None:
+    """Airflow renders and stores the rest; of a mapped fetch it stores a text, which has no address in memory."""
+    request = Request(endpoint="/{tel}", failed_if=lambda answer: answer["error"], retry_if="busy")
+    with DAG("calls", schedule=None):
+        extract = ExtractOperator(task_id="extract", source=numbers, names=("tel",))
+        fetch = GeventFetchOperator(task_id="fetch", request=request, http_conn_id="api", parameters=extract.output)
+    assert "failed_if" not in (fetch.request_template or {})
+    assert (fetch.request_template or {})["retry_if"] == "busy"
+    assert fetch.request_functions == {"failed_if": request.failed_if}
+    assert " at 0x" not in repr(request)
+    assert "failed_if=<function test_functions_of_a_request" in repr(request)
 
 
 @pytest.mark.parametrize("task", ["fetch", "validate", "load"])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from airflow_fanout import codec
 from airflow_fanout.model.outcome import Failure, Kind, Outcome, Record, RecordKey
 
-NAMES = ["ok", "null", "http_error", "timeout", "connection_error", "invalid", "error", "not_tried"]
+NAMES = ["ok", "null", "http_error", "api_error", "timeout", "connection_error", "invalid", "error", "not_tried"]
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 FAILURES = st.builds(Failure, TEXTS, TEXTS, st.none() | TEXTS)
 BAD = st.builds(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
 from msgspec import structs
 
+from airflow_fanout.api.condition import Condition, check_condition
 from airflow_fanout.api.result import Path, check_path
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.declared import Declared
+from airflow_fanout.model.functions import describe
 from airflow_fanout.model.settings import check_flag, check_statuses
 
 METHODS = ("GET", "PUT", "DELETE", "POST", "PATCH")
@@ -31,6 +33,9 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
     :param result: which part of the answer is the result, as a dotted path (`data.calls`), or a tuple where a name has
         a dot; all of it if not given.
     :param empty_is_null: whether an empty list, object or text counts as no result.
+    :param failed_if: which answers with a status of 2xx say that the request has failed: a path to a field that isn't
+        null, false, 0 or empty, the values of fields (`{"status": "error"}`), or a function of the decoded body.
+    :param retry_if: which of these answers say that it is worth another attempt; written as `failed_if` is.
     :param null_statuses: HTTP statuses that say "there is nothing", such as 404; they give the outcome `null`.
     :param repeatable: whether sending it twice does no harm; by the method if not given (RFC 9110, 9.2.2).
     :param own_connection: whether each request has a fresh connection, closed after its answer; for a server that sends
@@ -45,6 +50,8 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
     form: Mapping[str, Json] | None = None
     result: Path | None = None
     empty_is_null: bool = False
+    failed_if: Condition | None = None
+    retry_if: Condition | None = None
     null_statuses: Sequence[int] = ()
     repeatable: bool | None = None
     own_connection: bool = False
@@ -60,19 +67,44 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
         check_flag("empty_is_null", self.empty_is_null)
         check_flag("repeatable", self.repeatable is None or self.repeatable)
         check_flag("own_connection", self.own_connection)
+        check_condition("failed_if", self.failed_if)
+        check_condition("retry_if", self.retry_if)
         if self.result:
             check_path("result", self.result)
         for name, value in self.headers.items():
             if not isinstance(value, str) or any(sign in name + value for sign in "\r\n\0"):
                 raise BadSetting(f"headers[{name!r}]", value, "a text without line breaks")
 
-    def template(self) -> dict[str, Any]:
-        """Return a copy of the fields, in which Airflow renders the templates; `Request(**fields)` is its inverse.
+    def __repr__(self) -> str:
+        """Return the request as it is written, with a function's name and place.
 
-        XComs of other tasks stay in it as they are: Airflow resolves them.
+        Airflow stores this text of a mapped fetch: an address in memory would make a new version of the DAG each time.
         """
-        result = self.result if isinstance(self.result, str | None) else list(self.result)
-        return {**deepcopy(structs.asdict(self)), "result": result, "null_statuses": list(self.null_statuses)}
+        written = [f"{name}={value!r}" for name, value in structs.asdict(self.without_functions()).items()]
+        functions = [f"{name}=<function {describe(function)}>" for name, function in self.functions().items()]
+        return f"Request({', '.join((*written, *functions))})"
+
+    def template(self) -> dict[str, Any]:
+        """Return a copy of the fields, in which Airflow renders the templates.
+
+        `Request(**fields, **request.functions())` is its inverse. XComs of other tasks stay in it as they are: Airflow
+        resolves them.
+        """
+        functions = self.functions()
+        fields = {name: value for name, value in structs.asdict(self).items() if name not in functions}
+        # JSON, in which Airflow stores them, has no tuples.
+        paths = {name: list(path) for name, path in fields.items() if isinstance(path, tuple)}
+        return {**deepcopy(fields), **paths, "null_statuses": list(self.null_statuses)}
+
+    def functions(self) -> dict[str, Callable[..., Any]]:
+        """Return the fields that are functions of the author's, by their names: these travel pickled."""
+        fields = structs.asdict(self)
+        return {name: value for name, value in fields.items() if callable(value)}
+
+    def without_functions(self) -> Request:
+        """Return the request as it is without its functions, which JSON and templates can't hold."""
+        defaults = {field.name: field.default for field in structs.fields(self)}
+        return structs.replace(self, **{name: defaults[name] for name in self.functions()})
 
     @property
     def has_body(self) -> bool:

@@ -13,7 +13,7 @@ from airflow_fanout.model.outcome import Kind, Outcome
 from airflow_fanout.model.settings import Breaker
 
 # A result that is missing is validate's business; these say that asking itself doesn't work.
-FAILURES = frozenset({Kind.HTTP_ERROR, Kind.TIMEOUT, Kind.CONNECTION_ERROR, Kind.INVALID, Kind.ERROR})
+FAILURES = frozenset({Kind.HTTP_ERROR, Kind.API_ERROR, Kind.TIMEOUT, Kind.CONNECTION_ERROR, Kind.INVALID, Kind.ERROR})
 _UNANSWERED = frozenset({Kind.TIMEOUT, Kind.CONNECTION_ERROR})
 _DOWN = frozenset({502, 503, 504})
 # What another time may be answered; wrong credentials are not among them.

@@ -117,6 +117,9 @@ def _helps(outcome: Outcome, policy: Retry, *, repeatable: bool) -> bool:
     if outcome.unsent or outcome.unprocessed:
         # Sending it again is sending it once.
         return True
+    if outcome.kind is Kind.API_ERROR:
+        # The author says what such an answer means, also to a request that isn't repeatable otherwise.
+        return outcome.is_passing
     if outcome.kind is Kind.HTTP_ERROR:
         # A server that says when to come again expects it, whatever the status (RFC 9110, 10.2.3).
         if outcome.retry_after_s is not None and repeatable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import gevent
 from greenlet import settrace
@@ -14,6 +14,8 @@ from airflow_fanout.codec import Json
 from airflow_fanout.engine.work import Task
 from airflow_fanout.launch.board import NOBODY, Board
 from airflow_fanout.model.outcome import Outcome
+
+Returned = TypeVar("Returned")
 
 # Greenlets inherit gevent's `spawn_tree_locals` from the one that spawns them: this is whose call they belong to.
 _INDEX = "airflow_fanout.index"
@@ -52,12 +54,16 @@ class Calls:
 
     def make(self, task: Task, function: Callable[[Json], Outcome]) -> Outcome:
         """Make a task's call, and return what it returns."""
+        return self.make_within(task.index, lambda: function(task.parameter))
+
+    def make_within(self, index: int, step: Callable[[], Returned]) -> Returned:
+        """Return what a step of the engine's own returns in which functions of a parameter's may be called."""
         # A dictionary of its own for each call: what an earlier one has spawned keeps that one's.
-        gevent.getcurrent().spawn_tree_locals = {_INDEX: task.index}
-        place = self._board.begin(task.index, time.monotonic())
-        self._board.run(task.index)
+        gevent.getcurrent().spawn_tree_locals = {_INDEX: index}
+        place = self._board.begin(index, time.monotonic())
+        self._board.run(index)
         try:
-            return function(task.parameter)
+            return step()
         finally:
             if os.getpid() != self._process:
                 _end_copy()

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Unpack
 
 import cloudpickle
+from msgspec.structs import replace
 
 from airflow_fanout.api.session import FanoutSession
 from airflow_fanout.api.settled import settled
+from airflow_fanout.engine.calls import Calls
 from airflow_fanout.engine.driver import Driver, Parts
-from airflow_fanout.engine.pool import Make, Pool
+from airflow_fanout.engine.pool import Pool
 from airflow_fanout.engine.transport.by_function import FunctionTransport
 from airflow_fanout.engine.transport.by_requests import RequestsTransport
 from airflow_fanout.launch.job import Job
@@ -18,33 +20,38 @@ from airflow_fanout.privacy.redaction import Secrets
 
 
 def driver_for(
-    job: Job, known: tuple[str, ...], note: Callable[[str], None], make: Make | None = None, **parts: Unpack[Parts]
+    job: Job, known: tuple[str, ...], note: Callable[[str], None], calls: Calls, **parts: Unpack[Parts]
 ) -> Driver:
     """Return what sends the job's requests: libcurl if it is installed, else `requests` in a pool.
 
     :param known: the fields that every parameter has.
     :param note: called with a sentence if libcurl isn't installed.
-    :param make: makes the calls of an author's function.
+    :param calls: makes the calls of the author's functions.
     """
     total_s = job.settings.timeouts.total_s
+    secrets = Secrets(settled(job.endpoint).secrets)
     if job.request is None:
         session = session_for(job, note)
         function = cloudpickle.loads(job.function)
-        secrets = Secrets(settled(job.endpoint).secrets)
-        return Pool(transport=FunctionTransport(session, function, total_s, secrets), make=make, **parts)
+        return Pool(transport=FunctionTransport(session, function, total_s, secrets), make=calls.make, **parts)
+    request = replace(job.request, **{name: cloudpickle.loads(each) for name, each in job.request_functions.items()})
     session = FanoutSession(job.endpoint, job.settings)
-    by_requests = RequestsTransport(session, job.request, known, total_s)
+    by_requests = RequestsTransport(session, request, known, total_s, secrets)
+    make = calls.make if job.has_functions else None
     if job.settings.transport == "requests":
-        return Pool(transport=by_requests, **parts)
+        return Pool(transport=by_requests, make=make, **parts)
     try:
+        from airflow_fanout.engine.calling_pump import CallingPump
         from airflow_fanout.engine.pump import Pump
         from airflow_fanout.engine.transport.by_curl import CurlTransport
     except ImportError as error:
         if job.settings.transport == "curl":
             raise
         note(f"libcurl isn't available here, so requests are sent by the slower `requests` library: {error}")
-        return Pool(transport=by_requests, **parts)
-    by_curl = CurlTransport(settled(job.endpoint), job.request, known, job.settings)
+        return Pool(transport=by_requests, make=make, **parts)
+    by_curl = CurlTransport(settled(job.endpoint), request, known, job.settings, secrets=secrets)
+    if job.has_functions:
+        return CallingPump(transport=by_curl, others=by_requests, note=note, calls=calls, **parts)
     return Pump(transport=by_curl, others=by_requests, note=note, **parts)
 
 

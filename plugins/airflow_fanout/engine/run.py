@@ -85,9 +85,9 @@ def _job(message: ParentMessage) -> Job:
 
 
 def _calls(job: Job, board: Board) -> Calls:
-    """Return what makes calls of an author's function, after this process is ready for one."""
+    """Return what makes calls of an author's functions, after this process is ready for one."""
     calls = Calls(board)
-    if job.function is not None:
+    if job.has_functions:
         import_the_same(job.digests)
         refuse_all()
         wait_for_processes()
@@ -126,7 +126,7 @@ class _Fetch:
             job,
             manifest.fields,
             lambda text: teller.tell(Remark(text)),
-            calls.make,
+            calls,
             work=WorkQueue(parameters, room=self._traffic.room_for_new),
             traffic=self._traffic,
             settings=job.settings,

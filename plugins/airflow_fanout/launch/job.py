@@ -21,8 +21,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     :param shard: the shard's number.
     :param generation: the number of the generation to write.
     :param endpoint: where the requests go.
-    :param request: a declarative request, or
+    :param request: a declarative request without its functions, or
     :param function: the author's function, pickled.
+    :param request_functions: the request's fields that are functions, pickled, by their names.
     :param settings: how to fetch.
     :param path: the parent's `sys.path`, so that the function's modules are found.
     :param digests: the SHA-256 of the files of the modules that the parent has loaded, by their names.
@@ -44,6 +45,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     settings: FetchSettings
     path: tuple[str, ...]
     digests: Mapping[str, str] = {}
+    request_functions: Mapping[str, bytes] = {}
     attempt: int | None = None
     process: int = 0
     processes: int = 1
@@ -52,6 +54,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     def __repr__(self) -> str:
         name = PurePath(self.directory).name
         return f"Job({name}[{self.start}:{self.stop}], shard {self.shard}, generation {self.generation})"
+
+    @property
+    def has_functions(self) -> bool:
+        """Whether the engine runs functions of the author's."""
+        return self.function is not None or bool(self.request_functions)
 
     @property
     def indexes(self) -> range:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -30,12 +30,12 @@ class LoadedCode(msgspec.Struct, frozen=True, kw_only=True):
     digests: Mapping[str, str] = {}
 
     @classmethod
-    def needed(cls, function: object) -> LoadedCode:
-        """Return what the engine needs to run a function; without one, only where the installed modules lie.
+    def needed(cls, functions: Collection[object]) -> LoadedCode:
+        """Return what the engine needs to run functions; without any, only where the installed modules lie.
 
         The DAG file has just been loaded, and the modules that it imports: this is what the engine has to run.
         """
-        return cls(path=tuple(sys.path)) if function is None else cls.now()
+        return cls.now() if functions else cls(path=tuple(sys.path))
 
     @classmethod
     def now(cls) -> LoadedCode:

@@ -100,6 +100,7 @@ def plan(
     elif part.manifest.count:
         # An empty list has no fields, and nothing will be sent.
         Compiled(request, part.manifest.fields)
+    functions = request.functions() if isinstance(request, Request) else {}
     return Job(
         directory=str(part.directory),
         start=part.indexes.start,
@@ -107,8 +108,9 @@ def plan(
         shard=part.shard,
         generation=part.generation(refetch=refetch),
         endpoint=endpoint,
-        request=request if isinstance(request, Request) else None,
+        request=request.without_functions() if isinstance(request, Request) else None,
         function=packed,
+        request_functions={name: pack(function) for name, function in functions.items()},
         settings=settings,
         path=code.path,
         digests=code.digests,

@@ -16,6 +16,7 @@ class Kind(StrEnum):
     OK = "ok"
     NULL = "null"
     HTTP_ERROR = "http_error"
+    API_ERROR = "api_error"
     TIMEOUT = "timeout"
     CONNECTION_ERROR = "connection_error"
     INVALID = "invalid"
@@ -50,7 +51,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     `retry_after_s` is for how long the server wants no requests, in seconds from now. `garbled` says that the answer is
     no JSON at all: torn, or a page of something between here and the server; asked again, it may well be right.
     `unsent` says that no connection stood, so that nothing of the request has left; `unprocessed`, that the server has
-    said that it hasn't processed the request (RFC 9113, 8.7). `cause` is what somebody has to change, if it is known.
+    said that it hasn't processed the request (RFC 9113, 8.7). `is_passing` says that, by the author's
+    `retry_if`, another attempt may be answered better. `cause` is what somebody has to change, if it is known.
     """
 
     kind: Kind
@@ -62,6 +64,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     unsent: bool = False
     unprocessed: bool = False
     cause: Cause | None = None
+    is_passing: bool = False
 
 
 class Record(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename={"failure": "error"}):

@@ -24,6 +24,7 @@ _KNOWN = (
     "certificate",
 )
 _FAILURES = {
+    Kind.API_ERROR: "answers that say they have failed",
     Kind.TIMEOUT: "timeouts",
     Kind.CONNECTION_ERROR: "connection errors",
     Kind.INVALID: "unreadable answers",
@@ -33,7 +34,7 @@ _FAILURES = {
 
 def reason_of(outcome: Outcome) -> str:
     """Return why there was no answer, in a few words: "HTTP 503", "connection refused", "read timeout"."""
-    if outcome.status is not None:
+    if outcome.status is not None and outcome.kind is not Kind.API_ERROR:
         return f"HTTP {outcome.status}"
     if outcome.failure is None:
         return outcome.kind.replace("_", " ")
@@ -43,7 +44,8 @@ def reason_of(outcome: Outcome) -> str:
 
 def failures(kind: Kind, status: int | None) -> str:
     """Return the name of a failure that many parameters share: "HTTP 404", "timeouts"."""
-    return f"HTTP {status}" if status is not None else _FAILURES.get(kind, kind.value)
+    has_refused = status is not None and kind is not Kind.API_ERROR
+    return f"HTTP {status}" if has_refused else _FAILURES.get(kind, kind.value)
 
 
 def fix_of(kind: Kind, status: int | None, connection: str, *, transient: bool) -> str:
@@ -52,6 +54,8 @@ def fix_of(kind: Kind, status: int | None, connection: str, *, transient: bool) 
         return f"Check the state of the API of {connection}"
     if status in (401, 403, 407):
         return f"Correct the credentials of {connection}"
+    if kind is Kind.API_ERROR:
+        return "Read the answers' own messages in the journal, and fix the request or its `failed_if`"
     if kind is Kind.ERROR:
         return "Fix the report's request or function"
     return "Fix the request's `result`, or the endpoint" if kind is Kind.INVALID else "Fix the endpoint"

@@ -77,8 +77,12 @@ class GeventFetchOperator(EngineOperator):
         super().__init__(**kwargs)
         check_fetch(self, request, parameters, shard, http_conn_id, concurrency, refetch)
         self.function = None if isinstance(request, Request) else request
-        bind(self, "request", self.function)
         self.request_template = request.template() if isinstance(request, Request) else None
+        # They are in no template field: Airflow neither renders nor stores them.
+        self.request_functions = request.functions() if isinstance(request, Request) else {}
+        functions = {"request": self.function} if self.function else self.request_functions
+        for name, function in functions.items():
+            bind(self, name, function)
         self.endpoint = request.endpoint if isinstance(request, Request) else ""
         self.http_conn_id = http_conn_id
         self.parameters = parameters
@@ -88,7 +92,7 @@ class GeventFetchOperator(EngineOperator):
         self.refetch = refetch
         parts = {"timeouts": timeouts, "retry": retry, "throttle": throttle, "breaker": breaker, "transport": transport}
         self.settings = fetch_settings(concurrency, processes, **parts, max_body_bytes=max_body_bytes)
-        self._code = LoadedCode.needed(self.function)
+        self._code = LoadedCode.needed(functions.values())
 
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
@@ -102,10 +106,11 @@ class GeventFetchOperator(EngineOperator):
 
         with fetch_task(self, context) as self._task:
             self.function = resolved(self.function, context)
+            functions = {name: resolved(function, context) for name, function in self.request_functions.items()}
             concurrency = whole_number("concurrency", self.concurrency)
             return self._task.fetch(
                 self._task.part(self.shard or self.parameters or {}, self.shard),
-                self.function or Request(**self.request_template or {}),
+                self.function or Request(**{**(self.request_template or {}), **functions}),
                 http_conn_id=self.http_conn_id,
                 settings=replace(self.settings, concurrency=concurrency, processes=self.processes),
                 code=self._code,

@@ -13,6 +13,7 @@ from airflow_fanout.model.settings import FetchSettings, check_whole
 from airflow_fanout.operators.parsed import check_list, check_templates, names_of
 from airflow_fanout.preflight.arguments import check_number, check_switch, check_text
 from airflow_fanout.preflight.fields import written_problems
+from airflow_fanout.preflight.signatures import check_request_function
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -49,6 +50,8 @@ def check_request(request: object, names: Sequence[str], task: BaseOperator | No
         check_function(request, names)
         return
     check_templates("request", request.template(), names, task)
+    for field, function in request.functions().items():
+        check_request_function(field, function)
     for problem in written_problems(request, names):
         raise problem
 

@@ -62,18 +62,22 @@ class Preflight:
             self.findings.add(task_id, missing_files(fetch.http_conn_id, endpoint))
         self._check_rendered(task_id, "concurrency", fetch.concurrency, whole_number)
         self._check_rendered(task_id, "refetch", fetch.refetch, is_yes)
-        function = fetch.function
-        if function is not None:
-            self.expected.functions.append((task_id, function))
-            if waits_for_tasks(function):
-                unknown = "whether its function can be sent to the engine: it holds another task's XCom"
-                self.findings.skip(task_id, unknown)
-            else:
-                self._attempt(task_id, lambda: pack(resolved(function, self._context)))
-        elif request := self._check_rendered(
-            task_id, "request", fetch.request_template, lambda _, request: Request(**request)
+        if fetch.function is not None:
+            self.expected.functions.append((task_id, fetch.function))
+            self._check_sent(task_id, "its function", fetch.function)
+            return
+        for name, function in fetch.request_functions.items():
+            self._check_sent(task_id, f"the function {name}", function)
+        if request := self._check_rendered(
+            task_id, "request", fetch.request_template, lambda _, fields: Request(**fields, **fetch.request_functions)
         ):
             self.expected.requests.append((task_id, request))
+
+    def _check_sent(self, task_id: str, what: str, function: Any) -> None:
+        if waits_for_tasks(function):
+            self.findings.skip(task_id, f"whether {what} can be sent to the engine: it holds another task's XCom")
+        else:
+            self._attempt(task_id, lambda: pack(resolved(function, self._context)))
 
     def _check_rendered(self, task_id: str, name: str, value: Any, read: Callable[[str, Any], Any]) -> Any:
         rendered = self._rendering.value(task_id, name, value)

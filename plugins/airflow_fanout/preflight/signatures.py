@@ -17,6 +17,16 @@ def check_over(function: object) -> None:
     _check("CustomCheck", function, ("pairs",), "def check(pairs)")
 
 
+# What each field of a request that is a function is called with.
+_OF_REQUESTS = {"failed_if": "answer", "retry_if": "answer"}
+
+
+def check_request_function(field: str, function: object) -> None:
+    """Raise `WrongFunction` unless the function of a request's field can be called as the engine does."""
+    value = _OF_REQUESTS[field]
+    _check(field, function, (value,), f"def {field}({value})")
+
+
 def _check(argument: str, function: object, places: tuple[str, ...], example: str) -> None:
     if problem := _problem(function, places, example):
         # A DAG file whose functions are right doesn't load the error.

@@ -23,6 +23,8 @@ def words_of(failure: Failure, *, kind: Kind, status: int | None, parameter: Jso
         _, pause, rest = failure.message.partition(PAUSE)
         # A status has its own phrase (RFC 9110, section 15), whatever the server has written there.
         return f"HTTP {status} {responses.get(status or 0, '')}".rstrip() + pause + rest
+    if kind is Kind.API_ERROR:
+        return "the answer's body says that the request has failed (the journal has its text)"
     if kind is Kind.ERROR and failure.where and failure.type not in OUR_FAILURES:
         return f"at {failure.where} (the journal has its text)"
     return scrub(failure.message, parameter)

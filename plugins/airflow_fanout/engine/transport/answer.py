@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 
+from msgspec.structs import replace
+
 from airflow_fanout import codec
 from airflow_fanout.api.ratelimit import pause_s
 from airflow_fanout.api.request import Request
 from airflow_fanout.api.result import PartMissing, ResultPath
+from airflow_fanout.engine.transport.authors import CallFailed
+from airflow_fanout.engine.transport.judging import AnswerJudge
 from airflow_fanout.model.outcome import Failure, Kind, Outcome
+from airflow_fanout.privacy.redaction import Secrets
 from airflow_fanout.wire.body import charset_of, read_json
 
 Headers = Mapping[str, str]
@@ -57,9 +62,7 @@ class AnswerReader:
         try:
             result = self._part.of(read_json(body, charset_of(headers.get("Content-Type"))))
         except (codec.NotJson, PartMissing) as error:
-            failure = Failure(type(error).__name__, str(error))
-            garbled = isinstance(error, codec.NotJson)
-            return Outcome(Kind.INVALID, status=status, failure=failure, garbled=garbled, retry_after_s=pause)
+            return _unreadable(error, status, pause)
         return Outcome(_NULL if result is None else _OK, result, status, None, pause)
 
     def bad(self, status: int, reason: str, headers: Headers) -> Outcome:
@@ -69,3 +72,50 @@ class AnswerReader:
             return Outcome(Kind.NULL, status=status, retry_after_s=pause)
         failure = Failure("HTTPError", f"HTTP {status} {reason}".rstrip())
         return Outcome(Kind.HTTP_ERROR, status=status, failure=failure, retry_after_s=pause)
+
+
+class JudgingReader(AnswerReader):
+    """Reads answers whose bodies may say that the request has failed.
+
+    :param secrets: what is taken out of the messages of the author's exceptions.
+    """
+
+    def __init__(self, request: Request, secrets: Secrets) -> None:
+        super().__init__(request)
+        self._judge = AnswerJudge(request, secrets)
+
+    def plain(self, body: bytes) -> Outcome:
+        """Return the outcome of an answer with the status 200 and nothing special in its head."""
+        return self.good(200, body, {})
+
+    def good(self, status: int, body: bytes, headers: Headers) -> Outcome:
+        """Return the outcome of an answer with a status of 2xx."""
+        pause = pause_s(headers, datetime.now(UTC)) if headers else None
+        if status in self._null_statuses:
+            return Outcome(Kind.NULL, status=status, retry_after_s=pause)
+        try:
+            answer = read_json(body, charset_of(headers.get("Content-Type")))
+            if failed := self._judge.outcome(answer, status, pause):
+                return failed
+            result = self._part.of(answer)
+        except CallFailed as error:
+            return replace(error.outcome, retry_after_s=pause)
+        except (codec.NotJson, PartMissing) as error:
+            return _unreadable(error, status, pause)
+        return Outcome(_NULL if result is None else _OK, result, status, None, pause)
+
+
+def reader_of(request: Request, secrets: Secrets) -> AnswerReader:
+    """Return what reads the answers to a request.
+
+    :param secrets: what is taken out of the messages of the author's exceptions.
+    """
+    # What most requests need costs nothing for the others' sake.
+    is_judged = request.failed_if is not None or request.retry_if is not None
+    return JudgingReader(request, secrets) if is_judged else AnswerReader(request)
+
+
+def _unreadable(error: ValueError, status: int, pause_s: float | None) -> Outcome:
+    failure = Failure(type(error).__name__, str(error))
+    garbled = isinstance(error, codec.NotJson)
+    return Outcome(Kind.INVALID, status=status, failure=failure, garbled=garbled, retry_after_s=pause_s)

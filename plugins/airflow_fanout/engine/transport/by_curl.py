@@ -27,12 +27,14 @@ from airflow_fanout.engine.libcurl.silence import is_silent
 from airflow_fanout.engine.libcurl.transfer import TOO_LARGE, Transfer, Unreadable, is_bad_header, too_large_text
 from airflow_fanout.engine.libcurl.unanswered import GAVE_UP, Resolve, cause_of, is_unknown, is_unsent, refused_by_proxy
 from airflow_fanout.engine.transport import timed_out
-from airflow_fanout.engine.transport.answer import AnswerReader
+from airflow_fanout.engine.transport.answer import reader_of
+from airflow_fanout.engine.transport.authors import NO_SECRETS
 from airflow_fanout.engine.transport.curl_failures import DIED, FAILURES, early, unreadable, words_of
 from airflow_fanout.engine.transport.options import Headers, options_of, without_credentials
 from airflow_fanout.engine.work import Task
 from airflow_fanout.model.outcome import Cause, Failure, Kind, Outcome
 from airflow_fanout.model.settings import FetchSettings
+from airflow_fanout.privacy.redaction import Secrets
 from airflow_fanout.wire.coding import BadCoding, decoded
 from airflow_fanout.wire.head import MOST_HEADERS, read_head
 
@@ -51,6 +53,7 @@ class CurlTransport:
     :param known: the fields that every parameter has.
     :param settings: time limits and the largest answer.
     :param easy: makes a handle.
+    :param secrets: what is taken out of the messages of the author's exceptions.
     """
 
     def __init__(
@@ -60,11 +63,12 @@ class CurlTransport:
         known: tuple[str, ...],
         settings: FetchSettings,
         easy: Callable[[], Any] = pycurl.Curl,
+        secrets: Secrets = NO_SECRETS,
     ) -> None:
         self._easy = easy
         self._endpoint = endpoint
         self._compiled = Compiled(request, known)
-        self._reading = AnswerReader(request)
+        self._reading = reader_of(request, secrets)
         self._settings = settings
         self._too_large = too_large_text(settings.max_body_bytes)
         self._base = f"{in_ascii(endpoint.base_url)}/"

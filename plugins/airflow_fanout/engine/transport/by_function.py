@@ -10,9 +10,9 @@ import gevent
 from msgspec.structs import replace
 
 from airflow_fanout import codec
-from airflow_fanout.api.failures import outcome_of
 from airflow_fanout.codec import Json
 from airflow_fanout.engine.transport import timed_out
+from airflow_fanout.engine.transport.authors import NO_SECRETS, file_of, outcome_of_call
 from airflow_fanout.engine.transport.unjson import hint
 from airflow_fanout.model import parameter
 from airflow_fanout.model.outcome import Failure, Kind, Outcome
@@ -20,9 +20,6 @@ from airflow_fanout.privacy.redaction import Secrets
 
 if TYPE_CHECKING:
     from airflow_fanout.api.session import FanoutSession
-
-
-NO_SECRETS = Secrets(())
 
 
 class _Limit(gevent.Timeout):  # type: ignore[misc] # gevent has no type hints
@@ -51,8 +48,7 @@ class FunctionTransport:
         self._session = session
         self._function = function
         self._total_s = total_s
-        code = getattr(inspect.unwrap(getattr(function, "func", function)), "__code__", None)
-        self._file = code.co_filename if code else None
+        self._file = file_of(function)
 
     def fetch(self, value: Json) -> Outcome:
         """Make one try."""
@@ -77,22 +73,9 @@ class FunctionTransport:
             return timed_out(self._total_s) if limit.has_struck else outcome
         except BaseException as error:  # noqa: BLE001 - an author's function may raise anything, GreenletExit, say
             # Whatever it has made of the timeout, there was none of its time left.
-            return timed_out(self._total_s) if limit.has_struck else self._failed(error)
+            return timed_out(self._total_s) if limit.has_struck else outcome_of_call(error, self._file, self._secrets)
         finally:
             limit.close()
-
-    def _failed(self, error: BaseException) -> Outcome:
-        try:
-            if isinstance(error, gevent.Timeout):
-                return Outcome(Kind.TIMEOUT, failure=Failure("Timeout", f"a time limit of the function's own: {error}"))
-            outcome = outcome_of(error, author=self._file)
-            if outcome.failure is None:
-                return outcome
-            # An author may put anything into an exception: the session's headers, say.
-            message = self._secrets.hide(outcome.failure.message)
-            return replace(outcome, failure=replace(outcome.failure, message=message))
-        except BaseException:  # noqa: BLE001 - to look at an exception may run its author's code
-            return Outcome(Kind.ERROR, failure=Failure("Exception", "the function's exception could not be read"))
 
 
 def _outcome(result: object) -> Outcome:

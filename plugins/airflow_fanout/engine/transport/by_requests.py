@@ -17,19 +17,31 @@ from airflow_fanout.api.request import Request
 from airflow_fanout.api.session import FanoutSession
 from airflow_fanout.codec import Json
 from airflow_fanout.engine.transport import timed_out
-from airflow_fanout.engine.transport.answer import AnswerReader
+from airflow_fanout.engine.transport.answer import reader_of
+from airflow_fanout.engine.transport.authors import NO_SECRETS
 from airflow_fanout.engine.work import Task
 from airflow_fanout.model.outcome import Outcome
+from airflow_fanout.privacy.redaction import Secrets
 from airflow_fanout.wire.head import message_of, pairs_of
 
 
 class RequestsTransport:
-    """Sends what a declarative request says, and takes the result out of the answer."""
+    """Sends what a declarative request says, and takes the result out of the answer.
 
-    def __init__(self, session: FanoutSession, request: Request, known: tuple[str, ...], total_s: float) -> None:
+    :param secrets: what is taken out of the messages of the author's exceptions.
+    """
+
+    def __init__(
+        self,
+        session: FanoutSession,
+        request: Request,
+        known: tuple[str, ...],
+        total_s: float,
+        secrets: Secrets = NO_SECRETS,
+    ) -> None:
         self._session = session
         self._compiled = Compiled(request, known)
-        self._reading = AnswerReader(request)
+        self._reading = reader_of(request, secrets)
         self._total_s = total_s
         self.repeatable = request.is_repeatable
         # The session gives such a request a connection for itself.
@@ -69,9 +81,9 @@ class RequestsTransport:
             with gevent.Timeout(within_s):
                 method, target, headers, body = self._compiled.message(parameter)
                 response = send(method, target, headers={**headers, **self._closing}, data=body)
-                return self._reading.outcome(
-                    response.status_code, response.reason or "", response.content, response.headers
-                )
+                # Nothing of it is left to wait for: the time limit isn't that of the author's functions.
+                content = response.content
+            return self._reading.outcome(response.status_code, response.reason or "", content, response.headers)
         except gevent.Timeout:
             return timed_out(self._total_s)
         except (requests.RequestException, ValueError) as error:
