@@ -47,6 +47,7 @@ MAY_LOAD = {
     "engine/pump.py": {"cloudpickle", "gevent", "pycurl", "requests", "urllib3"},
     "engine/transport/by_curl.py": {"gevent", "pycurl", "requests", "urllib3"},
     "engine/transport/curl_failures.py": {"gevent", "pycurl", "requests", "urllib3"},
+    "engine/transport/steps_by_curl.py": {"gevent", "pycurl", "requests", "urllib3"},
     "engine/transport/options.py": {"gevent", "pycurl", "requests", "urllib3"},
     # Whether a function can be sent to the engine.
     "launch/fetch.py": {"cloudpickle"},

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from airflow_fanout.api.page import Header as Header
     from airflow_fanout.api.paging import Cursor as Cursor
     from airflow_fanout.api.paging import NextLink as NextLink
+    from airflow_fanout.api.paging import Offset as Offset
     from airflow_fanout.api.paging import PageNumber as PageNumber
     from airflow_fanout.api.request import Request as Request
     from airflow_fanout.model.settings import Breaker as Breaker
@@ -51,6 +52,7 @@ _HOMES = {
     "MaxEmpty": "airflow_fanout.validation.checks.max_empty",
     "MongoLoadOperator": "airflow_fanout.operators.load",
     "NextLink": "airflow_fanout.api.paging",
+    "Offset": "airflow_fanout.api.paging",
     "CustomCheck": "airflow_fanout.validation.checks.custom",
     "PageNumber": "airflow_fanout.api.paging",
     "Request": "airflow_fanout.api.request",

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
+import msgspec
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 from airflow_fanout import codec
 from airflow_fanout.api.compiled import Compiled, Prepared
 from airflow_fanout.api.errors import UnknownField
+from airflow_fanout.api.page import Header
+from airflow_fanout.api.paging import Cursor, NextLink, Offset, PageNumber
 from airflow_fanout.api.request import METHODS, Request
 from airflow_fanout.api.result import ResultPath
 from airflow_fanout.errors import BadSetting
@@ -208,3 +211,43 @@ def test_a_result_that_is_no_path_is_refused(result: Any) -> None:
     """While the DAG file is parsed."""
     with pytest.raises(BadSetting, match="result is"):
         Request(endpoint="/", result=result)
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        Cursor(name="after", field=("paging.v1", "next"), end=(0, False), end_empty=True),
+        NextLink(field=Header("X-Next"), optional=True),
+        PageNumber(end_statuses=range(404, 411)),
+        Offset(start=1, end_null=True),
+    ],
+)
+def test_pages_travel_as_json(pages: Any) -> None:
+    """To the engine, and through a rendered request, which is plain JSON: what comes back reads pages alike."""
+    request = Request(endpoint="/", pages=pages, total=Header("X-Total"), result="rows")
+    # As the pipe's messages are written: statuses may be a range.
+    there = codec.decoder(Request)(msgspec.json.encode(request, enc_hook=list))
+    rendered = Request(**codec.decode(codec.encode(request.template())))
+    texts = {codec.encode(each.template()) for each in (request, there, rendered)}
+    assert len(texts) == 1
+    assert type(there.pages) is type(rendered.pages) is type(pages)
+    assert there.total == rendered.total == Header("X-Total")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"pages": "cursor"}, r"pages is 'cursor': expected NextLink\(…\), PageNumber\(…\), Offset\(…\) or Cursor"),
+        ({"total": "count"}, "total is 'count': expected nothing without `pages`"),
+        ({"pages": Cursor(), "query": {"cursor": "{id}"}}, "query is .*no 'cursor', because `pages` adds it"),
+        ({"pages": PageNumber(), "endpoint": "/x?page=1"}, "query is .*no 'page', because `pages` adds it"),
+        ({"pages": Cursor(), "null_statuses": (206,)}, "null_statuses is .*no status that a page has"),
+        ({"pages": Cursor(), "total": 7}, "total is 7: expected a dotted path"),
+        ({"pages": Cursor(), "max_pages": 0}, "max_pages is 0"),
+        ({"pages": Cursor(), "max_empty_pages": True}, "max_empty_pages is True"),
+    ],
+)
+def test_pages_that_cannot_be_read_are_refused(settings: dict[str, Any], message: str) -> None:
+    """While the DAG file is parsed."""
+    with pytest.raises(BadSetting, match=message):
+        Request(**{"endpoint": "/", **settings})

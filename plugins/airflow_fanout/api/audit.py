@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from airflow_fanout import codec
 from airflow_fanout.api.page import FieldOrHeader, Header, NotPaged, Page, field_text
-from airflow_fanout.api.paging import PageNumber, Pages
+from airflow_fanout.api.paging import Counted, Pages
 from airflow_fanout.api.result import PartMissing, Path
 from airflow_fanout.codec import Json
 
@@ -79,7 +79,7 @@ class Audit:
     def _note_content(self, page: Page) -> None:
         content = _content(page.items, self._names)
         is_new = bool(page.items) and content not in self._contents
-        if page.items and content == self._last and isinstance(self._paged.pages, PageNumber):
+        if page.items and content == self._last and isinstance(self._paged.pages, Counted):
             # Some servers answer every number beyond the last page with the last page.
             raise NotPaged("it is the same as the one before it; check `pages`")
         self._last = content

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urldefrag, urljoin
 
 import msgspec
@@ -42,6 +42,11 @@ def check_field_or_header(field: str, place: object) -> None:
     """Raise `BadSetting` unless a value is a path or a `Header`."""
     if not isinstance(place, Header):
         check_path(field, place)
+
+
+def place_of(value: Any) -> Any:
+    """Return a place that may have travelled as JSON, where a `Header` is an object."""
+    return Header(**value) if isinstance(value, dict) else value
 
 
 def field_text(place: FieldOrHeader) -> str:

@@ -14,7 +14,7 @@ from airflow_fanout.api.audit import Audit, Paged
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.links import parse
 from airflow_fanout.api.page import Answer, End, NotPaged, Page, Step, pairs_of
-from airflow_fanout.api.paging import PageNumber
+from airflow_fanout.api.paging import Counted
 from airflow_fanout.api.result import PartMissing, ResultPath, shown
 from airflow_fanout.codec import Json
 
@@ -33,10 +33,12 @@ class PageWalk:
     :param names: the fields by which an item is known, if it has more.
 
     `number` is that of the page that is asked for, or at the end, that was read last; they are counted from 1.
+    `address` is the whole address of the page that is asked for.
     """
 
     def __init__(self, paged: Paged, first: Step, endpoint: Endpoint, names: Sequence[str] = ()) -> None:
         self.number = 0
+        self.address = ""
         self._paged = paged
         self._first = first
         self._endpoint = endpoint
@@ -47,12 +49,12 @@ class PageWalk:
     def end_statuses(self) -> Collection[int]:
         """HTTP statuses which say that there is no such page as the one that is asked for."""
         pages = self._paged.pages
-        return pages.end_statuses if isinstance(pages, PageNumber) and self.number > 1 else ()
+        return pages.end_statuses if isinstance(pages, Counted) and self.number > 1 else ()
 
     def begin(self) -> Step:
         """Return the first request."""
         pages = self._paged.pages
-        counted = {pages.name: pages.start} if isinstance(pages, PageNumber) else {}
+        counted = {pages.name: pages.start} if isinstance(pages, Counted) else {}
         return self._ask(Step(self._first.target, {**self._first.query, **counted}))
 
     def take(self, answer: Answer) -> Page | End:
@@ -80,7 +82,8 @@ class PageWalk:
         self.number += 1
         # The whole address tells one page from another.
         address, pairs = self._endpoint.url(step.target), urlencode(pairs_of(step.query))
-        self._audit.ask(self.number, f"{address}{'&' if '?' in address else '?'}{pairs}" if pairs else address)
+        self.address = f"{address}{'&' if '?' in address else '?'}{pairs}" if pairs else address
+        self._audit.ask(self.number, self.address)
         return step
 
     def _end(self, end: End, *, read: int) -> End:
@@ -98,11 +101,12 @@ class PageWalk:
             raise NotPaged(f"{missing} (HTTP {answer.status} from {where})") from missing
         if isinstance(items, list):
             return items
-        may_end = items is None and isinstance(pages, PageNumber) and self.number > 1
-        if may_end and isinstance(pages, PageNumber) and pages.end_null:
+        may_end = items is None and isinstance(pages, Counted) and self.number > 1
+        if may_end and isinstance(pages, Counted) and pages.end_null:
             return None
         what = f"the field {shown(path)}" if path else "the answer"
-        hint = "; if null is how the API says that there is no such page, write PageNumber(…, end_null=True)"
+        kind = type(pages).__name__
+        hint = f"; if null is how the API says that there is no such page, write {kind}(…, end_null=True)"
         raise NotPaged(f"{what} is of type {type(items).__name__}, not an array{hint if may_end else ''}")
 
 

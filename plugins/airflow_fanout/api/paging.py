@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import cast, get_args
 from urllib.parse import urldefrag, urljoin
+
+from msgspec import convert
 
 from airflow_fanout.api.address import BadAddress, check_text, origin_of
 from airflow_fanout.api.page import (
@@ -31,7 +34,7 @@ _OF_PAGES = frozenset({"first", "last", "prev", "previous", "current", "start"})
 _OWN_HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
 
 
-class NextLink(Declared, frozen=True, kw_only=True):
+class NextLink(Declared, frozen=True, kw_only=True, tag=True):
     """Each page has the address of the next one: in a field, in a header, or in its `Link` header (RFC 8288).
 
     Null, an empty text, or, after the first page, nothing in that place is the end of the list.
@@ -66,7 +69,25 @@ class NextLink(Declared, frozen=True, kw_only=True):
         return link if isinstance(link, End) else Step(_address(page, link), {})
 
 
-class PageNumber(Declared, frozen=True, kw_only=True):
+class Counted(Declared, frozen=True, kw_only=True):
+    """Pages that are found by a number in the query; what is the same for all of these."""
+
+    name: str
+    start: int
+    end_statuses: Sequence[int] = ()
+    end_null: bool = False
+
+    def __post_init__(self) -> None:
+        kind = type(self).__name__
+        check_whole(f"{kind}.start", self.start, least=0)
+        check_statuses(f"{kind}.end_statuses", self.end_statuses)
+        if PAGE_STATUSES & {*self.end_statuses}:
+            raise BadSetting(f"{kind}.end_statuses", self.end_statuses, "no status that a page has (200, 203, 206)")
+        _check_name(f"{kind}.name", self.name)
+        check_flag(f"{kind}.end_null", self.end_null)
+
+
+class PageNumber(Counted, frozen=True, kw_only=True, tag=True):
     """Pages are counted in the query; the first page without items is the end.
 
     :param name: the query's name for the number.
@@ -77,16 +98,6 @@ class PageNumber(Declared, frozen=True, kw_only=True):
 
     name: str = "page"
     start: int = 1
-    end_statuses: Sequence[int] = ()
-    end_null: bool = False
-
-    def __post_init__(self) -> None:
-        check_whole("PageNumber.start", self.start, least=0)
-        check_statuses("PageNumber.end_statuses", self.end_statuses)
-        if PAGE_STATUSES & {*self.end_statuses}:
-            raise BadSetting("PageNumber.end_statuses", self.end_statuses, "no status that a page has (200, 203, 206)")
-        _check_name("PageNumber.name", self.name)
-        check_flag("PageNumber.end_null", self.end_null)
 
     def following(self, page: Page) -> Step | End:
         """Return the next page, or why there is none."""
@@ -95,7 +106,27 @@ class PageNumber(Declared, frozen=True, kw_only=True):
         return Step(page.target, {self.name: page.query[self.name] + 1})
 
 
-class Cursor(Declared, frozen=True, kw_only=True):
+class Offset(Counted, frozen=True, kw_only=True, tag=True):
+    """The query says how many items are before the page; the first page without items is the end.
+
+    :param name: the query's name for the number of items before the page.
+    :param start: that of the first page.
+    :param end_statuses: HTTP statuses that are the end after the first page, such as `(404,)`.
+    :param end_null: whether null instead of the items is the end, too, after the first page.
+    """
+
+    name: str = "offset"
+    start: int = 0
+
+    def following(self, page: Page) -> Step | End:
+        """Return the next page, or why there is none."""
+        if not page.items:
+            return _empty(page)
+        # As many as there were: a server may give fewer than it was asked for.
+        return Step(page.target, {self.name: page.query[self.name] + len(page.items)})
+
+
+class Cursor(Declared, frozen=True, kw_only=True, tag=True):
     """Each page tells the cursor of the next one.
 
     Null, an empty text, or, after the first page, nothing in that place is the end of the list; 0 and false are not.
@@ -134,7 +165,19 @@ class Cursor(Declared, frozen=True, kw_only=True):
         return Step(page.target, {self.name: cursor})
 
 
-Pages = NextLink | PageNumber | Cursor
+Pages = NextLink | PageNumber | Offset | Cursor
+
+
+def checked_pages(field: str, pages: object) -> Pages:
+    """Return a setting that says how pages follow each other, which may have travelled as JSON.
+
+    :raises BadSetting: for anything else.
+    """
+    if isinstance(pages, get_args(Pages)):
+        return cast("Pages", pages)
+    if isinstance(pages, Mapping) and "type" in pages:
+        return cast("Pages", convert(pages, Pages))
+    raise BadSetting(field, pages, "NextLink(…), PageNumber(…), Offset(…) or Cursor(…)")
 
 
 def _empty(page: Page) -> End:

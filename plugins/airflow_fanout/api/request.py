@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
-from msgspec import structs
+from msgspec import structs, to_builtins
 
 from airflow_fanout.api.condition import Condition, check_condition
+from airflow_fanout.api.page import PAGE_STATUSES, FieldOrHeader, check_field_or_header, place_of
+from airflow_fanout.api.paging import NextLink, Pages, checked_pages
 from airflow_fanout.api.result import Path, check_path
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.declared import Declared
 from airflow_fanout.model.functions import describe
-from airflow_fanout.model.settings import check_flag, check_statuses
+from airflow_fanout.model.settings import check_flag, check_statuses, check_whole
 
 METHODS = ("GET", "PUT", "DELETE", "POST", "PATCH")
 # RFC 9110, section 9.2.2: sending one of these twice has the effect of sending it once.
@@ -32,6 +35,11 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
     :param form: a form as the body (application/x-www-form-urlencoded), written as `query` is; instead of `json`.
     :param result: which part of the answer is the result, as a dotted path (`data.calls`), or a tuple where a name has
         a dot; all of it if not given.
+    :param pages: how the next page of a parameter's answer is found. The items of all pages, in order, are the result;
+        `result` is where a page has them. Each page is a request of its own.
+    :param total: where a page has the number of all items, a dotted path or a `Header`; as many must have come.
+    :param max_pages: how many pages a parameter may have.
+    :param max_empty_pages: how many pages in a row may bring no item, or only the items of pages before them.
     :param empty_is_null: whether an empty list, object or text counts as no result.
     :param failed_if: which answers with a status of 2xx say that the request has failed: a path to a field that isn't
         null, false, 0 or empty, the values of fields (`{"status": "error"}`), or a function of the decoded body.
@@ -49,6 +57,10 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
     json: Json = None
     form: Mapping[str, Json] | None = None
     result: Path | None = None
+    pages: Pages | None = None
+    total: FieldOrHeader | None = None
+    max_pages: int = 1_000
+    max_empty_pages: int = 20
     empty_is_null: bool = False
     failed_if: Condition | None = None
     retry_if: Condition | None = None
@@ -74,6 +86,7 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
         for name, value in self.headers.items():
             if not isinstance(value, str) or any(sign in name + value for sign in "\r\n\0"):
                 raise BadSetting(f"headers[{name!r}]", value, "a text without line breaks")
+        self._check_pages()
 
     def __repr__(self) -> str:
         """Return the request as it is written, with a function's name and place.
@@ -94,7 +107,8 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
         fields = {name: value for name, value in structs.asdict(self).items() if name not in functions}
         # JSON, in which Airflow stores them, has no tuples.
         paths = {name: list(path) for name, path in fields.items() if isinstance(path, tuple)}
-        return {**deepcopy(fields), **paths, "null_statuses": list(self.null_statuses)}
+        plain = {name: to_builtins(fields[name], enc_hook=list) for name in ("pages", "total")}
+        return {**deepcopy(fields), **paths, **plain, "null_statuses": list(self.null_statuses)}
 
     def functions(self) -> dict[str, Callable[..., Any]]:
         """Return the fields that are functions of the author's, by their names: these travel pickled."""
@@ -105,6 +119,25 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Return the request as it is without its functions, which JSON and templates can't hold."""
         defaults = {field.name: field.default for field in structs.fields(self)}
         return structs.replace(self, **{name: defaults[name] for name in self.functions()})
+
+    def _check_pages(self) -> None:
+        for name in ("max_pages", "max_empty_pages"):
+            check_whole(name, getattr(self, name))
+        if self.pages is None:
+            if self.total is not None:
+                raise BadSetting("total", self.total, "nothing without `pages`")
+            return
+        # In a rendered request they are plain JSON.
+        structs.force_setattr(self, "pages", checked_pages("pages", self.pages))
+        structs.force_setattr(self, "total", place_of(self.total))
+        if self.total is not None:
+            check_field_or_header("total", self.total)
+        if PAGE_STATUSES & {*self.null_statuses}:
+            raise BadSetting("null_statuses", self.null_statuses, "no status that a page has (200, 203, 206)")
+        own = None if isinstance(self.pages, NextLink) else self.pages.name
+        written = {*self.query, *dict(parse_qsl(urlsplit(self.endpoint).query, keep_blank_values=True))}
+        if own in written:
+            raise BadSetting("query", sorted(written), f"no {own!r}, because `pages` adds it to each page's query")
 
     @property
     def has_body(self) -> bool:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Unpack
 
 import cloudpickle
 from msgspec.structs import replace
 
+from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.request import Request
 from airflow_fanout.api.session import FanoutSession
 from airflow_fanout.api.settled import settled
 from airflow_fanout.engine.calls import Calls
 from airflow_fanout.engine.driver import Driver, Parts
+from airflow_fanout.engine.page_steps import PagedRequest
 from airflow_fanout.engine.pool import Pool
 from airflow_fanout.engine.transport.by_function import FunctionTransport
 from airflow_fanout.engine.transport.by_requests import RequestsTransport
+from airflow_fanout.engine.transport.steps import Begin, StepsByRequests
+from airflow_fanout.engine.work import Task
 from airflow_fanout.launch.job import Job
+from airflow_fanout.model.outcome import Outcome
 from airflow_fanout.privacy.redaction import Secrets
 
 
@@ -36,23 +43,44 @@ def driver_for(
         return Pool(transport=FunctionTransport(session, function, total_s, secrets), make=calls.make, **parts)
     request = replace(job.request, **{name: cloudpickle.loads(each) for name, each in job.request_functions.items()})
     session = FanoutSession(job.endpoint, job.settings)
-    by_requests = RequestsTransport(session, request, known, total_s, secrets)
-    make = calls.make if job.has_functions else None
+    begin = _begin(request, job.endpoint, known)
+    by_requests = (
+        StepsByRequests(session, request, known, total_s, secrets, begin=begin)
+        if begin
+        else RequestsTransport(session, request, known, total_s, secrets)
+    )
+
+    def send(task: Task, _fetch: object) -> Outcome:
+        if job.has_functions:
+            return calls.make_within(task.index, partial(by_requests.send, task))
+        return by_requests.send(task)
+
     if job.settings.transport == "requests":
-        return Pool(transport=by_requests, make=make, **parts)
+        return Pool(transport=by_requests, make=send, **parts)
     try:
         from airflow_fanout.engine.calling_pump import CallingPump
         from airflow_fanout.engine.pump import Pump
         from airflow_fanout.engine.transport.by_curl import CurlTransport
+        from airflow_fanout.engine.transport.steps_by_curl import StepsByCurl
     except ImportError as error:
         if job.settings.transport == "curl":
             raise
         note(f"libcurl isn't available here, so requests are sent by the slower `requests` library: {error}")
-        return Pool(transport=by_requests, make=make, **parts)
-    by_curl = CurlTransport(settled(job.endpoint), request, known, job.settings, secrets=secrets)
+        return Pool(transport=by_requests, make=send, **parts)
+    endpoint = settled(job.endpoint)
+    by_curl = (
+        StepsByCurl(endpoint, request, known, job.settings, secrets=secrets, begin=begin)
+        if begin
+        else CurlTransport(endpoint, request, known, job.settings, secrets=secrets)
+    )
     if job.has_functions:
         return CallingPump(transport=by_curl, others=by_requests, note=note, calls=calls, **parts)
     return Pump(transport=by_curl, others=by_requests, note=note, **parts)
+
+
+def _begin(request: Request, endpoint: Endpoint, known: tuple[str, ...]) -> Begin | None:
+    """Return what makes the steps of a task; `None` if each parameter has one request."""
+    return PagedRequest(request, endpoint, known).begin if request.pages is not None else None
 
 
 def session_for(job: Job, note: Callable[[str], None]) -> FanoutSession:

@@ -15,7 +15,7 @@ from airflow_fanout import codec
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.failures import outcome_of, outcome_of_status
 from airflow_fanout.api.page import PAGE_STATUSES, Answer, Step, pairs_of
-from airflow_fanout.api.paging import PageNumber
+from airflow_fanout.api.paging import Counted
 from airflow_fanout.api.session import FanoutSession
 from airflow_fanout.control.retry import Again, RetryBudget, decide
 from airflow_fanout.model.outcome import Failure, Kind, Outcome
@@ -143,8 +143,9 @@ class Asker:
     def _error(self, failed: _Failed, number: int, attempt: int) -> BadSource:
         outcome, policy = failed.outcome, self._source.retry
         text = f"page {number}: {failed.text} after {attempt} attempt(s)"
-        if number > 1 and isinstance(self._source.pages, PageNumber) and 200 < (outcome.status or 0) < 500:
-            text = f"{text}; if that is the end of the list, write PageNumber(…, end_statuses=({outcome.status},))"
+        if number > 1 and isinstance(self._source.pages, Counted) and 200 < (outcome.status or 0) < 500:
+            kind = type(self._source.pages).__name__
+            text = f"{text}; if that is the end of the list, write {kind}(…, end_statuses=({outcome.status},))"
         if outcome.status in ADVICE:
             text = f"{text}. {ADVICE[outcome.status]} (connection {self._source.http_conn_id!r}){failed.elsewhere}"
         if (asked_s := outcome.retry_after_s or 0.0) > policy.max_retry_after_s:
@@ -157,8 +158,8 @@ class Asker:
             or outcome.garbled
         )
         passing = passing or outcome.status in policy.statuses
-        kind = BadSource if passing and not failed.lasting else UnusableList
-        return kind(str(self._source), text)
+        error = BadSource if passing and not failed.lasting else UnusableList
+        return error(str(self._source), text)
 
 
 def _words(outcome: Outcome) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.page import FieldOrHeader, Query, check_field_or_header
-from airflow_fanout.api.paging import Pages
+from airflow_fanout.api.paging import Pages, checked_pages
 from airflow_fanout.api.result import Path, check_path
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.declared import Declared
@@ -52,8 +52,8 @@ class HttpList(Declared, frozen=True, kw_only=True):
     max_pages: int = 100_000
 
     def __post_init__(self) -> None:
-        if self.pages is not None and not isinstance(self.pages, get_args(Pages)):
-            raise BadSetting("pages", self.pages, "NextLink(…), PageNumber(…) or Cursor(…)")
+        if self.pages is not None:
+            checked_pages("pages", self.pages)
         if not isinstance(self.query, Mapping):
             raise BadSetting("query", self.query, "a dict of the query's names and values")
         if self.items is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pycurl
 
@@ -12,6 +12,9 @@ from airflow_fanout.model.outcome import Kind
 from airflow_fanout.wire.chunks import ChunkReader
 from airflow_fanout.wire.framing import BODYLESS, is_readable, transfer_codings
 from airflow_fanout.wire.head import MOST_HEADERS, is_status_line, pairs_of
+
+if TYPE_CHECKING:
+    from airflow_fanout.engine.steps import Steps
 
 
 class Unreadable(Exception):
@@ -52,10 +55,11 @@ class Transfer:
     come in at the last look, and `heard_s` the moment of the last look at which it was more than before. `is_soiled`
     says whether something has come after the answer's chunks, once these were taken apart. Over TLS, `is_early` says
     that what was taken for the answer came before the request, and `refused` that the server has refused the request's
-    stream.
+    stream. Of a parameter with several requests, `steps` says which is under way, and `address` where it has gone.
     """
 
     __slots__ = (
+        "address",
         "body",
         "easy",
         "heard_s",
@@ -67,6 +71,7 @@ class Transfer:
         "over_tls",
         "refused",
         "size",
+        "steps",
         "told",
     )
 
@@ -83,6 +88,8 @@ class Transfer:
         self.is_early = False
         self.told: Mapping[str, str] | None = None
         self.refused = False
+        self.steps: Steps | None = None
+        self.address = ""
         self.easy.setopt(pycurl.WRITEFUNCTION, self._receive)
         self.easy.setopt(pycurl.HEADERFUNCTION, self.lines.append)
 

@@ -109,8 +109,11 @@ class CurlTransport:
             transfer.easy.setopt(pycurl.HTTPHEADER, self._headers.lines(headers))
             transfer.told = headers
         transfer.easy.setopt(pycurl.URL, url.encode("ascii"))
-        if body is None:
-            return
+        if body is not None:
+            self.tell_body(transfer, body)
+
+    def tell_body(self, transfer: Transfer, body: bytes) -> None:
+        """Tell a handle the body of its next request."""
         if self.repeatable:
             transfer.easy.setopt(pycurl.POSTFIELDS, body)
             return

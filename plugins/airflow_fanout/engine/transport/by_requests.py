@@ -11,7 +11,7 @@ import gevent
 import requests
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
-from airflow_fanout.api.compiled import Compiled
+from airflow_fanout.api.compiled import Compiled, Prepared
 from airflow_fanout.api.failures import outcome_of
 from airflow_fanout.api.request import Request
 from airflow_fanout.api.session import FanoutSession
@@ -49,7 +49,22 @@ class RequestsTransport:
 
     def fetch(self, parameter: Json) -> Outcome:
         """Make one try."""
-        return self._sent(parameter, self._session.request, self._total_s)
+        return self.send(Task(0, parameter))
+
+    def send(self, task: Task) -> Outcome:
+        """Make one try of a task."""
+        return self._sent(task, self._session.request, self._total_s)
+
+    def message(self, task: Task) -> Prepared:
+        """Return the request of a task.
+
+        :raises ValueError: when it can't be sent.
+        """
+        return self._compiled.message(task.parameter)
+
+    def outcome(self, task: Task, response: requests.Response) -> Outcome:  # noqa: ARG002 - steps are the task's
+        """Return what an answer is to a task."""
+        return self._reading.outcome(response.status_code, response.reason or "", response.content, response.headers)
 
     def follow(self, task: Task, status: int, head: list[bytes], left_s: float) -> Outcome:
         """Go where an answer leads that somebody else has received; the request itself isn't sent again.
@@ -74,16 +89,16 @@ class RequestsTransport:
             )
             return self._session.follow(method, target, raw, **options)
 
-        return self._sent(task.parameter, go, left_s)
+        return self._sent(task, go, left_s)
 
-    def _sent(self, parameter: Json, send: Callable[..., requests.Response], within_s: float) -> Outcome:
+    def _sent(self, task: Task, send: Callable[..., requests.Response], within_s: float) -> Outcome:
         try:
             with gevent.Timeout(within_s):
-                method, target, headers, body = self._compiled.message(parameter)
+                method, target, headers, body = self.message(task)
                 response = send(method, target, headers={**headers, **self._closing}, data=body)
                 # Nothing of it is left to wait for: the time limit isn't that of the author's functions.
-                content = response.content
-            return self._reading.outcome(response.status_code, response.reason or "", content, response.headers)
+                _ = response.content
+            return self.outcome(task, response)
         except gevent.Timeout:
             return timed_out(self._total_s)
         except (requests.RequestException, ValueError) as error:

@@ -1,0 +1,72 @@
+"""The requests of a task's steps over libcurl."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pycurl
+from requests.structures import CaseInsensitiveDict
+from requests.utils import requote_uri
+
+from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.request import Request
+from airflow_fanout.engine.libcurl.address import URL
+from airflow_fanout.engine.libcurl.transfer import Transfer
+from airflow_fanout.engine.transport.authors import NO_SECRETS
+from airflow_fanout.engine.transport.by_curl import CurlTransport
+from airflow_fanout.engine.transport.steps import Begin, whole_answers
+from airflow_fanout.engine.work import Task
+from airflow_fanout.model.outcome import Outcome
+from airflow_fanout.model.settings import FetchSettings
+from airflow_fanout.privacy.redaction import Secrets
+from airflow_fanout.wire.head import read_head
+
+
+class StepsByCurl(CurlTransport):
+    """Tells handles the present request of a task's steps, and these what the answer is.
+
+    :param begin: makes a task's steps.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        request: Request,
+        known: tuple[str, ...],
+        settings: FetchSettings,
+        easy: Callable[[], Any] = pycurl.Curl,
+        secrets: Secrets = NO_SECRETS,
+        *,
+        begin: Begin,
+    ) -> None:
+        super().__init__(endpoint, whole_answers(request), known, settings, easy, secrets)
+        self._begin = begin
+
+    def prepare(self, transfer: Transfer, task: Task) -> None:
+        """Tell a handle the present request of a task.
+
+        :raises ValueError: when it can't be sent.
+        """
+        if task.steps is None:
+            task.steps = self._begin(task)
+        _, address, headers, body = task.steps.message()
+        if headers is not transfer.told:
+            transfer.easy.setopt(pycurl.HTTPHEADER, self._headers.lines(headers))
+            transfer.told = headers
+        url = address if URL.fullmatch(address) else requote_uri(address)
+        transfer.easy.setopt(pycurl.URL, url.encode("ascii"))
+        transfer.steps, transfer.address = task.steps, url
+        if body is not None:
+            self.tell_body(transfer, body)
+
+    def outcome(self, transfer: Transfer, code: int, message: str) -> Outcome | None:
+        """Return what came of a transfer to its task: an outcome, or that there is more to request.
+
+        `None` for an answer that leads to another address, and is to be followed.
+        """
+        outcome = super().outcome(transfer, code, message)
+        if outcome is None or outcome.status is None or transfer.steps is None:
+            return outcome
+        headers = CaseInsensitiveDict(read_head(transfer.checked_head()).headers)
+        return transfer.steps.take(outcome, headers, transfer.address)
