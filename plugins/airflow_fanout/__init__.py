@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_fanout.adapters.assets import collection_asset as collection_asset
+    from airflow_fanout.api.graphql import GraphQL as GraphQL
     from airflow_fanout.api.page import Header as Header
     from airflow_fanout.api.paging import Cursor as Cursor
     from airflow_fanout.api.paging import NextLink as NextLink
@@ -47,6 +48,7 @@ _HOMES = {
     "ExtractOperator": "airflow_fanout.operators.extract",
     "FanoutTaskGroup": "airflow_fanout.operators.group",
     "GeventFetchOperator": "airflow_fanout.operators.fetch",
+    "GraphQL": "airflow_fanout.api.graphql",
     "Header": "airflow_fanout.api.page",
     "HttpList": "airflow_fanout.sources.http_list",
     "MaxEmpty": "airflow_fanout.validation.checks.max_empty",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from airflow_fanout import codec
 from airflow_fanout.api.compiled import Compiled, Prepared
-from airflow_fanout.api.errors import UnknownField
+from airflow_fanout.api.errors import BadTemplate, UnknownField
 from airflow_fanout.api.page import Header
 from airflow_fanout.api.paging import Cursor, NextLink, Offset, PageNumber
 from airflow_fanout.api.request import METHODS, Request
@@ -251,3 +251,25 @@ def test_pages_that_cannot_be_read_are_refused(settings: dict[str, Any], message
     """While the DAG file is parsed."""
     with pytest.raises(BadSetting, match=message):
         Request(**{"endpoint": "/", **settings})
+
+
+def test_literal_braces_in_every_text_of_a_request() -> None:
+    r"""`\{` and `\}` stand for braces in path, query, headers and bodies, with a field in the text and without."""
+    texts = {r"\{{a}\}": "{7}", r"\{a\}": "{a}"}
+    for text, filled in texts.items():
+        request = Request(
+            endpoint=f"/x/{text}", method="POST", query={"q": text}, headers={"X": text}, json={"j": [text]}
+        )
+        sent = message(request, {"a": "7"})
+        assert sent.target == f"/x/{filled}?q={quote_plus(filled)}"
+        assert (sent.headers["X"], sent.body) == (filled, codec.encode({"j": [filled]}))
+        form = message(Request(endpoint="/x", method="POST", form={"f": text}), {"a": "7"})
+        assert form.body == f"f={quote_plus(filled)}".encode()
+
+
+def test_a_misread_field_says_how_braces_are_written() -> None:
+    """A brace of the text's own is taken for a field's; both messages say how to write it."""
+    with pytest.raises(UnknownField, match=r"If the text has braces of its own, write \\\{name\\\}"):
+        Compiled(Request(endpoint="/", query={"q": "user{name}"}), ("tel",))
+    with pytest.raises(BadTemplate, match="write a backslash before each of them"):
+        Compiled(Request(endpoint="/", query={"q": "{ user }"}), ("tel",))

@@ -3,16 +3,17 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote, unquote
 
+import jinja2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_fanout.api.errors import BadTemplate, UnknownField
-from airflow_fanout.api.template import Template, Tree, check_fields
+from airflow_fanout.api.template import Template, Tree, check_fields, escaped
 from airflow_fanout.codec import Json
 
 VALUES = st.text(st.characters(exclude_categories=["Cs"]))
-LITERALS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="{}"))
+LITERALS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="{}\\"))
 
 
 @given(st.lists(st.tuples(LITERALS, VALUES), max_size=5), LITERALS)
@@ -33,9 +34,38 @@ def test_a_quoted_value_can_be_read_back(value: str) -> None:
     assert (calls, unquote(middle), day) == ("calls", value, "day")
 
 
+@given(st.text("{}\\a ").map(lambda text: text.replace("a", "{name}")))
+def test_a_text_with_escaped_braces_is_sent_as_it_is(text: str) -> None:
+    """Whatever the backslashes and braces in it, and also after Airflow has rendered it."""
+    assert Template(escaped(text)).parts == (text,)
+    assert jinja2.Template(escaped(text)).render() == escaped(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "filled"),
+    [
+        (r'\{"tel": "{tel}"\}', '{"tel": "7"}'),
+        (r"\{tel\}{tel}", "{tel}7"),
+        (r"C:\calls\\{tel}.txt", r"C:\calls\7.txt"),
+        (r"\\server\share", r"\\server\share"),
+        (r"\\\{tel\}", r"\{tel}"),
+        (r"\{", "{"),
+    ],
+)
+def test_a_backslash_makes_a_brace_one_of_the_texts_own(text: str, filled: str) -> None:
+    """It means something before a brace only; two of them there are one, before a field."""
+    values = {"tel": "7"}
+    assert Template(text).filler()(values) == filled
+    assert Tree(text).fill(values) == filled
+    assert Tree({"a": [text]}).fill(values) == {"a": [filled]}
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        r"\{tel}",
+        r"{tel\}",
+        r"\\{",
         "{",
         "}",
         "{}",

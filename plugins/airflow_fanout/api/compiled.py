@@ -126,7 +126,7 @@ def _body(request: Request) -> _Part:
     tree = Tree(request.json)
     if tree.fields:
         return _Part("json", tree.fields, lambda values: codec.encode(tree.fill(values)), "application/json")
-    always = codec.encode(request.json)
+    always = codec.encode(tree.fill({}))
     return _Part("json", (), lambda _values: always, "application/json")
 
 

@@ -17,8 +17,8 @@ class BadTemplate(FanoutError):
     def __str__(self) -> str:
         return (
             f"{self.text!r} {self.problem}. Write a field as {{name}}, or as {{0}}, {{1}} if the values have no names. "
-            "If the text has braces of its own (GraphQL, JSON), put it into a field of the parameter, or send it from "
-            "a function."
+            r"If the text has braces of its own, write a backslash before each of them: r'\{...\}'. "
+            "For a GraphQL query use GraphQL(query=…), which does so itself."
         )
 
 
@@ -55,7 +55,7 @@ class UnknownField(FanoutError):
             return f" For Airflow's value write {{{{ {self.field} }}}}."
         if self.known and all(name.isdecimal() for name in self.known) and not self.field.isdecimal():
             return f' Name them: ExtractOperator(names=("{self.field}",)).'
-        return ""
+        return rf" If the text has braces of its own, write \{{{self.field}\}}."
 
 
 @dataclass(eq=False)

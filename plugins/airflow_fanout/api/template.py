@@ -1,6 +1,7 @@
 """Texts with `{name}` fields, filled from a parameter: the small language of declarative requests.
 
-`str.format` is more than is wanted here: it reads attributes and items of what it is given.
+`str.format` is more than is wanted here: it reads attributes and items of what it is given. And its escape for a
+brace, two of them, begins a template of Airflow's, so here it is a backslash.
 """
 
 from __future__ import annotations
@@ -18,19 +19,34 @@ from airflow_fanout.codec import Json
 
 # A Python identifier, as `names` has them, or a place.
 _FIELD = re.compile(r"\{([^\W\d]\w*|[0-9]+)\}")
+# A backslash means something before a brace only: elsewhere it is what it is, in a path of Windows, say.
+_BRACE = re.compile(r"(\\*)([{}])")
 
 
 class Template(msgspec.Struct, frozen=True):
-    """A text cut at its fields: literals and field names take turns, beginning and ending with a literal."""
+    r"""A text cut at its fields: literals and field names take turns, beginning and ending with a literal.
+
+    `\{` and `\}` are braces of the text's own, and `\\` before a brace is a backslash.
+
+    :raises BadTemplate: for any other brace that isn't part of a field.
+    """
 
     text: str
     parts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        parts = tuple(_FIELD.split(self.text))
-        if any(brace in literal for literal in parts[::2] for brace in "{}"):
-            raise BadTemplate(self.text, "has a brace that isn't part of a field")
-        force_setattr(self, "parts", parts)
+        parts, literal, end = [], "", 0
+        while brace := _BRACE.search(self.text, end):
+            backslashes = len(brace[1])
+            literal += self.text[end : brace.start()] + "\\" * (backslashes // 2)
+            if backslashes % 2:
+                literal, end = literal + brace[2], brace.end()
+            elif field := _FIELD.match(self.text, brace.start(2)):
+                parts += [literal, field[1]]
+                literal, end = "", field.end()
+            else:
+                raise BadTemplate(self.text, "has a brace that isn't part of a field")
+        force_setattr(self, "parts", (*parts, literal + self.text[end:]))
 
     def __repr__(self) -> str:
         return f"Template(text={self.text!r})"
@@ -64,6 +80,12 @@ class Template(msgspec.Struct, frozen=True):
         return fill
 
 
+def escaped(text: str) -> str:
+    """Return a text in which no brace begins a field, nor a comment of Airflow's templates."""
+    # A brace and a # together would begin such a comment, with a backslash before them, too.
+    return _BRACE.sub(lambda brace: f"{brace[1] * 2}\\{brace[2]}", text).replace("{#", "{ #")
+
+
 def text_of(value: Json) -> str:
     """Return a value as text, as JSON writes it: Python's own `True` is no API's word."""
     return value if isinstance(value, str) else codec.encode(value).decode()
@@ -93,7 +115,8 @@ def _templates(value: Json) -> list[Template]:
 
 def _filler(value: Json) -> Fill:
     if not any(template.fields for template in _templates(value)):
-        return lambda _values: value
+        always = _literal(value)
+        return lambda _values: always
     if isinstance(value, str):
         template = Template(value)
         return itemgetter(*template.fields) if template.literals == ("", "") else template.filler()
@@ -102,6 +125,15 @@ def _filler(value: Json) -> Fill:
         return lambda values: {name: fill(values) for name, fill in named}
     branches = [_filler(branch) for branch in value]
     return lambda values: [fill(values) for fill in branches]
+
+
+def _literal(value: Json) -> Json:
+    """Return a value without fields as it is sent: its texts may have escaped braces."""
+    if isinstance(value, str):
+        return "".join(Template(value).literals)
+    if isinstance(value, Mapping):
+        return {name: _literal(branch) for name, branch in value.items()}
+    return [_literal(branch) for branch in value] if isinstance(value, list | tuple) else value
 
 
 def check_fields(where: str, used: tuple[str, ...], known: tuple[str, ...]) -> None:
