@@ -85,15 +85,15 @@ def access_of(client: MongoClient[Any], database: str) -> Access:
     :raises PyMongoError: when it doesn't answer, or refuses the login.
     """
     try:
-        told = client.admin.command("connectionStatus", showPrivileges=True)["authInfo"]
+        status = client.admin.command("connectionStatus", showPrivileges=True)["authInfo"]
     except OperationFailure as error:
         if error.code == AUTHENTICATION_FAILED:
             raise
         # Servers that only speak MongoDB's protocol needn't know this; what they refuse, they refuse later.
         return Access()
-    users = told["authenticatedUsers"]
+    users = status["authenticatedUsers"]
     if users:
-        return Access(user=(users[0]["user"], users[0]["db"]), privileges=told.get("authenticatedUserPrivileges"))
+        return Access(user=(users[0]["user"], users[0]["db"]), privileges=status.get("authenticatedUserPrivileges"))
     # Anybody is answered this. Where a login is needed, the next question isn't answered without.
     client.get_database(database).list_collection_names(authorizedCollections=True, nameOnly=True)
     return Access()

@@ -145,8 +145,8 @@ def _written(collection: Collection[Any], writes: Sequence[Any]) -> tuple[BatchC
         if codes_of(error) != {DUPLICATE_KEY}:
             raise
         details: Mapping[str, Any] = error.details or {}
-        return _counts(details), [int(found["index"]) for found in details["writeErrors"]]
+        return _counts(details), [int(refusal["index"]) for refusal in details["writeErrors"]]
 
 
-def _counts(told: Mapping[str, Any]) -> BatchCounts:
-    return BatchCounts(int(told["nInserted"]) + int(told["nUpserted"]), int(told["nMatched"]))
+def _counts(answer: Mapping[str, Any]) -> BatchCounts:
+    return BatchCounts(int(answer["nInserted"]) + int(answer["nUpserted"]), int(answer["nMatched"]))

@@ -44,14 +44,14 @@ def verify(
     :param before_each: called before each batch, in the caller's thread.
     :raises CountMismatch: when there are others than the run's, whatever else the collection holds.
     """
-    found = 0
+    present = 0
     for look in range(LOOKS):
         if look:
             time.sleep(LOOK_AGAIN_S)
-        found = count(loading, collection, index, before_each=before_each)
-        if found == loading.documents.count:
+        present = count(loading, collection, index, before_each=before_each)
+        if present == loading.documents.count:
             return
-    raise CountMismatch(loading.collection.full_name, loading.documents.count, found)
+    raise CountMismatch(loading.collection.full_name, loading.documents.count, present)
 
 
 def count(
@@ -70,9 +70,9 @@ def count(
     total = 0
     keys = loading.documents.keys()
     batches = iter(lambda: list(islice(keys, BATCH)), [])
-    for found in side_by_side(batches, ask, before_each):
+    for present in side_by_side(batches, ask, before_each):
         loading.work.add(BATCH)
-        total += found
+        total += present
     return total
 
 
@@ -87,11 +87,11 @@ def _holds_no_others(
     documents = loading.documents
     loading.work.begin("Counting the documents in MongoDB", documents.count)
     projection = {"_id": False, **dict.fromkeys(documents.key, True)}
-    found = collection.find_raw_batches(
+    batches = collection.find_raw_batches(
         documents.date, projection, hint=index, limit=documents.count + 1, batch_size=KEYS_AT_ONCE
     )
     count = fingerprint = 0
-    for batch in found:
+    for batch in batches:
         before_each()
         begin = 0
         while begin < len(batch):
@@ -112,17 +112,19 @@ def _present(collection: Collection[Any], names: Sequence[str], index: str, keys
     for name in names:
         values = [key[name] for key in decoded]
         # To Python, 1 and True are the same value; to MongoDB they aren't.
-        distinct = {(type(one), one.bid if isinstance(one, bson.Decimal128) else one): one for one in values}
+        distinct = {
+            (type(value), value.bid if isinstance(value, bson.Decimal128) else value): value for value in values
+        }
         # Of the date there is a single one.
         possible[name] = {"$in": [*distinct.values()]} if len(distinct) > 1 else values[0]
     most = TOO_MANY * len(keys)
     projection = {"_id": False, **dict.fromkeys(names, True)}
     find = partial(collection.find, projection=projection, hint=index, limit=most, batch_size=most + 1)
-    found = list(find(possible))
-    if len(found) >= most:
+    documents = list(find(possible))
+    if len(documents) >= most:
         parts = (decoded[begin : begin + ONE_BY_ONE] for begin in range(0, len(decoded), ONE_BY_ONE))
-        found = [document for part in parts for document in find({"$or": part})]
-    return sum(_is_one(document, names, wanted) for document in found)
+        documents = [document for part in parts for document in find({"$or": part})]
+    return sum(_is_one(document, names, wanted) for document in documents)
 
 
 def _is_one(document: RawBSONDocument, names: Sequence[str], wanted: set[bytes]) -> bool:

@@ -67,12 +67,12 @@ def unmet(details: Mapping[str, Any], field: str = "") -> Iterator[str]:
     https://www.mongodb.com/docs/manual/core/schema-validation/ has its form: a tree of operators.
     """
     inner = list(_inner(details, field))
-    found = [rule for part, path in inner for rule in unmet(part, path)]
+    inner_rules = [rule for part, path in inner for rule in unmet(part, path)]
     if own := _own_rule(details, field):
         yield own
-    yield from found
+    yield from inner_rules
     name = str(details.get("operatorName", ""))
-    if not own and not found and name not in WHOLE:
+    if not own and not inner_rules and name not in WHOLE:
         yield f"{_place(field)}: {name}" if name else ""
 
 
@@ -80,12 +80,12 @@ def _inner(details: Mapping[str, Any], field: str) -> Iterator[tuple[Mapping[str
     """Yield the operators inside of one, each with the property that it is about."""
     for rule in details.get("schemaRulesNotSatisfied", ()):
         yield rule, field
-    for one in details.get("propertiesNotSatisfied", ()):
-        name = field_name(one["propertyName"])
-        yield from ((rule, f"{field}.{name}" if field else name) for rule in one.get("details", ()))
-    for one in (*details.get("clausesNotSatisfied", ()), *details.get("schemasNotSatisfied", ()), details):
-        found = one.get("details")
-        rules = found if isinstance(found, list) else [found]
+    for clause in details.get("propertiesNotSatisfied", ()):
+        name = field_name(clause["propertyName"])
+        yield from ((rule, f"{field}.{name}" if field else name) for rule in clause.get("details", ()))
+    for clause in (*details.get("clausesNotSatisfied", ()), *details.get("schemasNotSatisfied", ()), details):
+        nested = clause.get("details")
+        rules = nested if isinstance(nested, list) else [nested]
         yield from ((rule, field) for rule in rules if isinstance(rule, Mapping))
 
 
@@ -100,7 +100,7 @@ def _own_rule(details: Mapping[str, Any], field: str) -> str | None:
         return None
     name, rule = str(details.get("operatorName", "")), details.get("specifiedAs", {})
     if not field and isinstance(rule, Mapping):
-        field = next((field_name(one) for one in rule if not str(one).startswith("$")), "")
+        field = next((field_name(key) for key in rule if not str(key).startswith("$")), "")
     kind = f" (it is: {details['consideredType']})" if "consideredType" in details else ""
     # What a rule says is shown if that is short, such as a type or a least value.
     while isinstance(rule, Mapping) and len(rule) == 1:

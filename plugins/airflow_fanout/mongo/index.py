@@ -64,7 +64,7 @@ def _of_documents(collection: Collection[Any], key: Sequence[str]) -> str:
             {"$match": {"n": {"$gt": 1}}},
             {"$group": {"_id": None, "keys": {"$sum": 1}, "documents": {"$sum": "$n"}}},
         ]
-        [found] = collection.aggregate(several, allowDiskUse=True, maxTimeMS=int(1000 * LOOK_LIMIT_S))
-        return f"it holds several documents with the same key: {found['documents']:,} share {found['keys']:,} keys"
+        [shared] = collection.aggregate(several, allowDiskUse=True, maxTimeMS=int(1000 * LOOK_LIMIT_S))
+        return f"it holds several documents with the same key: {shared['documents']:,} share {shared['keys']:,} keys"
     except (PyMongoError, ValueError):
         return "it holds several documents with the same key"

@@ -33,7 +33,7 @@ class Leases:
 
     def names(self) -> list[str]:
         """Return the temporary collections that have a lease."""
-        return [found["_id"] for found in self.retrying.run(lambda: list(self.collection.find(self._mine, {})))]
+        return [lease["_id"] for lease in self.retrying.run(lambda: list(self.collection.find(self._mine, {})))]
 
     def take(self, name: str, run: str) -> Lease:
         """Write down that a run is about to fill a collection."""
@@ -47,8 +47,8 @@ class Leases:
         """End a lease that is over or is an older try's of the same run; return whether nobody has the collection."""
         over = [{"run": run}, {"ended": True}, {"$expr": {"$lt": ["$expires", "$$NOW"]}}]
         self.retrying.run(lambda: self.collection.update_one({"_id": name, "$or": over}, {"$set": {"ended": True}}))
-        found = self.retrying.run(lambda: self.collection.find_one({"_id": name}))
-        return found is None or bool(found.get("ended"))
+        lease = self.retrying.run(lambda: self.collection.find_one({"_id": name}))
+        return lease is None or bool(lease.get("ended"))
 
     def renew(self, name: str) -> bool:
         """Let a lease last from now on; return whether there still was one."""

@@ -67,7 +67,7 @@ def namespace_problem(database: str, collection: str, *, temporary: bool) -> str
 
 def name_problems(database: object, collection: object) -> list[str]:
     """Return all that is wrong with the names of a database and a collection."""
-    found = [database_problem(database), collection_problem(collection)]
-    if not any(found):
-        found.append(namespace_problem(str(database), str(collection), temporary=False))
-    return [problem for problem in found if problem]
+    problems = [database_problem(database), collection_problem(collection)]
+    if not any(problems):
+        problems.append(namespace_problem(str(database), str(collection), temporary=False))
+    return [problem for problem in problems if problem]

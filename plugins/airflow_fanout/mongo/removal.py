@@ -66,8 +66,8 @@ def _pages(collection: Collection[Any], index: str, documents: Encoded, retrying
 def _page(collection: Collection[Any], index: str, documents: Encoded, after: Mapping[str, Any] | None) -> Page:
     """Return the keys of one document more than a page, in their order, beginning with the one named."""
     order = [(name, ASCENDING) for name in documents.key]
-    found = collection.find(documents.date, dict.fromkeys(documents.key, True), limit=PAGE + 1, batch_size=PAGE + 2)
+    page = collection.find(documents.date, dict.fromkeys(documents.key, True), limit=PAGE + 1, batch_size=PAGE + 2)
     if after is not None:
         begin: list[Any] = [(name, after.get(name)) for name in documents.key]
-        found = found.min(begin)
-    return list(found.hint(index).sort(order))
+        page = page.min(begin)
+    return list(page.hint(index).sort(order))

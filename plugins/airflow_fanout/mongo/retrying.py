@@ -129,4 +129,4 @@ def passes(error: PyMongoError) -> bool:
 def codes_of(error: BulkWriteError) -> set[int]:
     """Return the codes of everything that went wrong in a batch."""
     details: Mapping[str, Any] = error.details or {}
-    return {int(found["code"]) for part in ("writeErrors", "writeConcernErrors") for found in details.get(part, ())}
+    return {int(refusal["code"]) for part in ("writeErrors", "writeConcernErrors") for refusal in details.get(part, ())}

@@ -15,7 +15,7 @@ Answer = TypeVar("Answer")
 
 
 def side_by_side(
-    given: Iterable[Batch], send: Callable[[Batch], Answer], before_each: Callable[[], None] = lambda: None
+    batches: Iterable[Batch], send: Callable[[Batch], Answer], before_each: Callable[[], None] = lambda: None
 ) -> Iterator[Answer]:
     """Send batches from threads, and yield the answers in order; at its end, however that comes, none is under way.
 
@@ -23,7 +23,7 @@ def side_by_side(
     """
     under_way: deque[Future[Answer]] = deque()
     with ThreadPoolExecutor(AT_ONCE, "fanout-load") as threads:
-        for batch in given:
+        for batch in batches:
             if len(under_way) == AT_ONCE:
                 yield under_way.popleft().result()
             before_each()

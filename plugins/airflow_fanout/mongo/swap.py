@@ -176,8 +176,8 @@ def _verify_in_place(loading: Loading, index: str, identity: Any, lease: Lease) 
 
 def _identity(loading: Loading, collection: Collection[Any]) -> Any:
     """Return what a collection keeps when it is renamed, and no other has."""
-    found = loading.retrying.run(partial(described, collection)) or {}
-    return found.get("info", {}).get("uuid")
+    description = loading.retrying.run(partial(described, collection)) or {}
+    return description.get("info", {}).get("uuid")
 
 
 def _exists(collection: Collection[Any]) -> bool:

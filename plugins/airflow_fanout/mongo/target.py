@@ -59,15 +59,15 @@ def look(collection: Collection[Any], run_step: RunStep) -> Target:
     :param run_step: runs a step, and repeats it while a retry can help.
     """
     target = Target(database=collection.database.name, name=collection.name)
-    found = run_step(partial(described, collection))
-    if found is None:
+    description = run_step(partial(described, collection))
+    if description is None:
         return replace(target, twin=run_step(partial(_twin, collection)))
-    if found["type"] != "collection":
-        return replace(target, kind=found["type"])
+    if description["type"] != "collection":
+        return replace(target, kind=description["type"])
     return replace(
         target,
         kind="collection",
-        options=found.get("options", {}),
+        options=description.get("options", {}),
         indexes=run_step(lambda: [dict(index) for index in collection.list_indexes()]),
         shard_key=run_step(partial(_shard_key, collection)),
     )
@@ -77,20 +77,20 @@ def described(collection: Collection[Any]) -> Mapping[str, Any] | None:
     """Return what `listCollections` says of a collection; `None` if it isn't there."""
     mine = {"name": collection.name}
     try:
-        found = list(collection.database.list_collections(filter=mine))
+        listed = list(collection.database.list_collections(filter=mine))
     except OperationFailure as error:
         if error.code != UNAUTHORIZED:
             raise
         # A user of this collection alone may know its name and its kind.
         named: dict[str, Any] = {"nameOnly": True, "authorizedCollections": True}
-        found = [one for one in collection.database.list_collections(**named) if one["name"] == collection.name]
-    return found[0] if found else None
+        listed = [each for each in collection.database.list_collections(**named) if each["name"] == collection.name]
+    return listed[0] if listed else None
 
 
 def _twin(collection: Collection[Any]) -> str | None:
     with suppress(OperationFailure):
         wanted = collection.database.name
-        names = (str(found["name"]) for found in collection.database.client.list_databases(nameOnly=True))
+        names = (str(database["name"]) for database in collection.database.client.list_databases(nameOnly=True))
         return next((name for name in names if name != wanted and name.lower() == wanted.lower()), None)
     return None
 
@@ -99,8 +99,8 @@ def _shard_key(collection: Collection[Any]) -> tuple[str, ...] | None:
     client = collection.database.client
     with suppress(OperationFailure):
         if client.admin.command("hello").get("msg") == "isdbgrid":
-            found = client.config.collections.find_one({"_id": collection.full_name, "dropped": {"$ne": True}})
-            return tuple(found["key"]) if found and "key" in found else None
+            sharded = client.config.collections.find_one({"_id": collection.full_name, "dropped": {"$ne": True}})
+            return tuple(sharded["key"]) if sharded and "key" in sharded else None
     return None
 
 
@@ -130,7 +130,7 @@ def _of_name_and_kind(target: Target, mode: str) -> Iterator[str]:
 
 
 def _of_options(target: Target, mode: str, key: Sequence[str]) -> Iterator[str]:
-    encrypted = {str(one["path"]) for one in target.options.get("encryptedFields", {}).get("fields", ())}
+    encrypted = {str(field["path"]) for field in target.options.get("encryptedFields", {}).get("fields", ())}
     if locked := sorted(encrypted.intersection(key)):
         yield f"its field {locked[0]!r} is encrypted and can't be part of the key"
     if encrypted and mode == "swap":

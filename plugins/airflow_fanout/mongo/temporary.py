@@ -38,32 +38,32 @@ def temporary(loading: Loading) -> Iterator[tuple[Collection[Any], Lease]]:
     # The end is different for each try: an older one that still runs fills a collection of its own.
     of_run = hashlib.sha256(loading.run.encode()).hexdigest()[:12]
     name = f"{collection.name}.fanout-{of_run}-{secrets.token_hex(4)}"
-    made = collection.database.get_collection(
+    created = collection.database.get_collection(
         name, collection.codec_options, collection.read_preference, collection.write_concern, collection.read_concern
     )
     lease = leases.take(name, loading.run)
     try:
-        yield made, lease
-        retrying.run(made.drop)
+        yield created, lease
+        retrying.run(created.drop)
         leases.forget(name)
     except BaseException as error:
         # Whatever it looked like: who has lost the lease has failed because of that.
-        if not _give_up(loading, made) or not isinstance(error, Exception):
+        if not _give_up(loading, created) or not isinstance(error, Exception):
             raise
     else:
         return
     raise SwapLost(collection.full_name)
 
 
-def _give_up(loading: Loading, made: Collection[Any]) -> bool:
+def _give_up(loading: Loading, created: Collection[Any]) -> bool:
     """Remove what there is, or leave it to the next load; return whether the lease was lost."""
     hasty = Retrying(loading.retrying.collection, HASTY_S)
     leases = Leases(loading.collection, hasty)
     lost = False
     with suppress(PyMongoError, FanoutError):
-        lost = not leases.renew(made.name)
-        hasty.run(made.drop)
-        leases.forget(made.name)
+        lost = not leases.renew(created.name)
+        hasty.run(created.drop)
+        leases.forget(created.name)
     return lost
 
 
@@ -72,26 +72,28 @@ def _clear_away(loading: Loading, leases: Leases) -> None:
     collection, retrying = loading.collection, loading.retrying
     ours = {"name": {"$regex": rf"^{re.escape(collection.name)}\.fanout-[0-9a-f]{{12}}-[0-9a-f]{{8}}$"}}
     # Collections before leases: a load has its lease before its collection, so one that is found without is dead.
-    found = retrying.run(lambda: collection.database.list_collection_names(filter=ours))
-    for name in sorted({*found, *leases.names()}):
+    names = retrying.run(lambda: collection.database.list_collection_names(filter=ours))
+    for name in sorted({*names, *leases.names()}):
         if leases.end(name, loading.run):
             retrying.run(partial(collection.database.drop_collection, name))
             leases.forget(name)
 
 
-def create(made: Collection[Any], options: Mapping[str, Any], indexes: Sequence[Index], retrying: Retrying) -> None:
+def create(
+    collection: Collection[Any], options: Mapping[str, Any], indexes: Sequence[Index], retrying: Retrying
+) -> None:
     """Make a collection with these options and indexes; made before already, it stays as it is."""
-    concern = made.write_concern.document
+    concern = collection.write_concern.document
     try:
-        retrying.run(lambda: made.database.command("create", made.name, **options, writeConcern=concern))
+        retrying.run(lambda: collection.database.command("create", collection.name, **options, writeConcern=concern))
     except OperationFailure as error:
         # Its name is nobody else's: an earlier attempt made it, and its answer was lost.
         if error.code != NAMESPACE_EXISTS:
             raise
-    add_indexes(made, indexes, retrying)
+    add_indexes(collection, indexes, retrying)
 
 
-def add_indexes(made: Collection[Any], indexes: Sequence[Index], retrying: Retrying) -> None:
+def add_indexes(collection: Collection[Any], indexes: Sequence[Index], retrying: Retrying) -> None:
     """Make indexes, but for that on `_id`, which is there by itself."""
     # One without a collation would get the collection's, which it doesn't have.
     default = {"collation": {"locale": "simple"}}
@@ -100,10 +102,10 @@ def add_indexes(made: Collection[Any], indexes: Sequence[Index], retrying: Retry
         for index in indexes
         if not is_own(index)
     ]
-    concern = made.write_concern.document
+    concern = collection.write_concern.document
     if wanted:
         retrying.run(
-            lambda: made.database.command("createIndexes", made.name, indexes=wanted, writeConcern=concern),
+            lambda: collection.database.command("createIndexes", collection.name, indexes=wanted, writeConcern=concern),
             timed=False,
         )
 

@@ -60,8 +60,8 @@ def try_out(loading: Loading, *, replaces: bool) -> None:
     if not whole and not may_meet:
         return
     try:
-        with temporary(loading) as (made, lease):
-            _try(loading, made.with_options(write_concern=FAST), lease.keep, whole=whole, replaces=replaces)
+        with temporary(loading) as (scratch, lease):
+            _try(loading, scratch.with_options(write_concern=FAST), lease.keep, whole=whole, replaces=replaces)
     except OperationFailure as error:
         if error.code != UNAUTHORIZED:
             raise
@@ -97,19 +97,19 @@ def _refusing(target: Target, key: Sequence[str]) -> Iterator[Index]:
             yield index
 
 
-def _try(loading: Loading, made: Collection[Any], keep: Callable[[], None], *, whole: bool, replaces: bool) -> None:
-    rules = _rules(loading.target, made.name, loading.documents.key, whole=whole)
-    create(made, rules.options, rules.indexes, loading.retrying)
-    make_index(made, rules, loading.documents.key, loading.retrying)
+def _try(loading: Loading, scratch: Collection[Any], keep: Callable[[], None], *, whole: bool, replaces: bool) -> None:
+    rules = _rules(loading.target, scratch.name, loading.documents.key, whole=whole)
+    create(scratch, rules.options, rules.indexes, loading.retrying)
+    make_index(scratch, rules, loading.documents.key, loading.retrying)
     loading.work.begin("Trying the documents out", loading.documents.count)
 
     def send(numbered: tuple[int, Batch]) -> tuple[int, Batch, list[Refusal]]:
         first, batch = numbered
-        return first, batch, loading.retrying.run(lambda: _refused(made, first, batch, whole=whole))
+        return first, batch, loading.retrying.run(lambda: _refused(scratch, first, batch, whole=whole))
 
     for first, batch, refused in side_by_side(_numbered(batches(loading.documents.pairs())), send, keep):
         if refused := [error for error in refused if not (replaces and _is_let_through(loading, batch, error))]:
-            raise _told(loading, made, first, batch, refused)
+            raise _told(loading, scratch, first, batch, refused)
         loading.work.add(len(batch))
 
 
@@ -127,14 +127,14 @@ def _rules(target: Target, name: str, key: Sequence[str], *, whole: bool) -> Tar
     )
 
 
-def _numbered(given: Iterable[Batch]) -> Iterator[tuple[int, Batch]]:
+def _numbered(batches: Iterable[Batch]) -> Iterator[tuple[int, Batch]]:
     first = 0
-    for batch in given:
+    for batch in batches:
         yield first, batch
         first += len(batch)
 
 
-def _refused(made: Collection[Any], first: int, batch: Batch, *, whole: bool) -> list[Refusal]:
+def _refused(scratch: Collection[Any], first: int, batch: Batch, *, whole: bool) -> list[Refusal]:
     """Return what MongoDB says of the documents that it doesn't take.
 
     Each has its number as its `_id`: what an earlier attempt has inserted, whose answer was lost, is known by that.
@@ -143,12 +143,12 @@ def _refused(made: Collection[Any], first: int, batch: Batch, *, whole: bool) ->
         InsertOne(_with_id(document if whole else key, number)) for number, (key, document) in enumerate(batch, first)
     ]
     try:
-        made.bulk_write(writes, ordered=False)
+        scratch.bulk_write(writes, ordered=False)
     except BulkWriteError as error:
         if passes(error):
             raise
         errors: list[Refusal] = (error.details or {}).get("writeErrors", [])
-        return [one for one in errors if list(one.get("keyPattern", ())) != ["_id"]]
+        return [error for error in errors if list(error.get("keyPattern", ())) != ["_id"]]
     return []
 
 
@@ -167,12 +167,12 @@ def _is_let_through(loading: Loading, batch: Batch, error: Refusal) -> bool:
     return loading.retrying.run(lambda: loading.collection.find_one(old, {"_id": True})) is not None
 
 
-def _told(loading: Loading, made: Collection[Any], first: int, batch: Batch, refused: list[Refusal]) -> FanoutError:
+def _told(loading: Loading, scratch: Collection[Any], first: int, batch: Batch, refused: list[Refusal]) -> FanoutError:
     error = refused[0]
     number = first + error["index"]
     document = bson.decode(batch[error["index"]][1].raw)
     if error["code"] == DUPLICATE_KEY:
-        return _keys_meet(loading, made, error, number, document)
+        return _keys_meet(loading, scratch, error, number, document)
     return DocumentRefused(
         loading.collection.full_name,
         len(refused),
@@ -183,16 +183,16 @@ def _told(loading: Loading, made: Collection[Any], first: int, batch: Batch, ref
 
 
 def _keys_meet(
-    loading: Loading, made: Collection[Any], error: Refusal, number: int, document: Mapping[str, Any]
+    loading: Loading, scratch: Collection[Any], error: Refusal, number: int, document: Mapping[str, Any]
 ) -> KeysMeet:
     """Return the error of a document that has met another one at a unique index: which two, and by what."""
-    there: list[Index] = loading.retrying.run(lambda: [dict(index) for index in made.list_indexes()])
+    there: list[Index] = loading.retrying.run(lambda: [dict(index) for index in scratch.list_indexes()])
     unnamed: Index = {"name": "", "key": dict(error.get("keyPattern", {}))}
     index = next((index for index in there if f" index: {index['name']} " in str(error["errmsg"])), unnamed)
-    other = _other(made, index, document)
+    other = _other(scratch, index, document)
     # Two batches are under way at once: which of the two documents was refused is by chance.
     numbers = sorted({number, number if other is None else other})
-    names = [*(loading.documents.origin(one) for one in numbers), "another one"]
+    names = [*(loading.documents.origin(number) for number in numbers), "another one"]
     fields = [name for name, _ in keys_of(index)]
     is_key = fields == list(loading.documents.key)
     what = "keys" if is_key else f"values of {' + '.join(map(field_name, fields))}"
@@ -202,12 +202,12 @@ def _keys_meet(
     return KeysMeet(loading.collection.full_name, names[0], names[1], why)
 
 
-def _other(made: Collection[Any], index: Index, document: Mapping[str, Any]) -> int | None:
+def _other(scratch: Collection[Any], index: Index, document: Mapping[str, Any]) -> int | None:
     """Return the number of the document that has the same values in an index; `None` if it isn't found by these."""
     values = {name: document.get(name) for name, _ in keys_of(index)}
     rule = collation_of(index) or {"locale": "simple"}
     try:
-        found = made.find_one(values, {"_id": True}, collation=Collation(**rule), max_time_ms=LOOK_LIMIT_MS)
+        held = scratch.find_one(values, {"_id": True}, collation=Collation(**rule), max_time_ms=LOOK_LIMIT_MS)
     except (PyMongoError, TypeError):
         return None
-    return int.from_bytes(found["_id"].binary, "big") if found is not None else None
+    return int.from_bytes(held["_id"].binary, "big") if held is not None else None

@@ -89,12 +89,14 @@ class LoadWork:
         """Return one line for the log: how far the step is, or what it waits for."""
         if waits := self._wait():
             return waits
-        told = self.snapshot()
-        if not told["total"]:
-            return f"{self.step}: {told['done']:,} documents so far" if told["done"] else self.step
-        left = "" if told["left_s"] is None else f", {told['left_s']:,} s left"
-        done = f"{told['done']:,} of {told['total']:,} documents ({100 * told['done'] // told['total']} %)"
-        return f"{self.step}: {done}, {told['rate_per_s']:,.0f}/s{left}"
+        snapshot = self.snapshot()
+        if not snapshot["total"]:
+            return f"{self.step}: {snapshot['done']:,} documents so far" if snapshot["done"] else self.step
+        left = "" if snapshot["left_s"] is None else f", {snapshot['left_s']:,} s left"
+        done = (
+            f"{snapshot['done']:,} of {snapshot['total']:,} documents ({100 * snapshot['done'] // snapshot['total']} %)"
+        )
+        return f"{self.step}: {done}, {snapshot['rate_per_s']:,.0f}/s{left}"
 
     def _wait(self) -> str | None:
         with self._lock:

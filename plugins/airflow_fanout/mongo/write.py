@@ -111,8 +111,8 @@ def _write(
     work.begin("Looking at the collection")
     access = retrying.run(lambda: access_of(client, collection.database.name))
     target = look(safe, retrying.run)
-    if found := problems(target, mode=mode, key=documents.key):
-        raise BadTarget(collection.full_name, tuple(found))
+    if refused := problems(target, mode=mode, key=documents.key):
+        raise BadTarget(collection.full_name, tuple(refused))
     needs_index = serving(target, documents.key) is None
     for lack in access.problems(target.database, target.name, mode, needs_index=needs_index):
         raise MongoDenied(login.conn_id, lack)
@@ -175,7 +175,7 @@ def _told(collection: Collection[Any], error: PyMongoError, login: Login) -> Fan
         denied = login_refusal(error, collection.database.client, login.conn_id, login.auth_source)
         return denied or MongoFailed(name, type(error).__name__, cause_of(error))
     details: Mapping[str, Any] = error.details or {}
-    found = [*details.get("writeErrors", []), *details.get("writeConcernErrors", [])]
-    if not found:
+    errors = [*details.get("writeErrors", []), *details.get("writeConcernErrors", [])]
+    if not errors:
         return WriteRefused(name, 0, error.code or 0, cause_of(error))
-    return WriteRefused(name, len(found), int(found[0]["code"]), refusal(found[0], found[0].get("op")))
+    return WriteRefused(name, len(errors), int(errors[0]["code"]), refusal(errors[0], errors[0].get("op")))
