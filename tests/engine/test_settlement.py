@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -11,14 +11,11 @@ from airflow_fanout.api.compiled import Prepared
 from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.settlement import Settlement, SettlementRules
-from airflow_fanout.engine.steps import More
+from airflow_fanout.engine.steps import More, RawAnswer
 from airflow_fanout.engine.work import Task, WorkQueue
 from airflow_fanout.launch.messages import BreakerTripped, LongPause, StopReason
 from airflow_fanout.model.outcome import Failure, Kind, Outcome, Record
 from airflow_fanout.model.settings import Breaker, FetchSettings, Retry
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 OK = Outcome(Kind.OK, result=[1])
 GONE = Outcome(Kind.HTTP_ERROR, status=404)
@@ -30,12 +27,13 @@ class Second:
     """The second of a parameter's requests."""
 
     is_repeatable = True
+    is_elsewhere = False
 
     def message(self) -> Prepared:
         """Return a request that nobody sends."""
         raise NotImplementedError
 
-    def take(self, outcome: Outcome, headers: Mapping[str, str], address: str) -> Outcome:
+    def take(self, answer: RawAnswer, address: str) -> Outcome:
         """Return what nobody receives."""
         raise NotImplementedError
 

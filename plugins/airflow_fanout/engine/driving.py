@@ -43,7 +43,7 @@ def driver_for(
         return Pool(transport=FunctionTransport(session, function, total_s, secrets), make=calls.make, **parts)
     request = replace(job.request, **{name: cloudpickle.loads(each) for name, each in job.request_functions.items()})
     session = FanoutSession(job.endpoint, job.settings)
-    begin = _begin(request, job.endpoint, known)
+    begin = _begin(request, job.endpoint, known, secrets)
     by_requests = (
         StepsByRequests(session, request, known, total_s, secrets, begin=begin)
         if begin
@@ -78,9 +78,9 @@ def driver_for(
     return Pump(transport=by_curl, others=by_requests, note=note, **parts)
 
 
-def _begin(request: Request, endpoint: Endpoint, known: tuple[str, ...]) -> Begin | None:
+def _begin(request: Request, endpoint: Endpoint, known: tuple[str, ...], secrets: Secrets) -> Begin | None:
     """Return what makes the steps of a task; `None` if each parameter has one request."""
-    return PagedRequest(request, endpoint, known).begin if request.pages is not None else None
+    return PagedRequest(request, endpoint, known, secrets).begin if request.pages is not None else None
 
 
 def session_for(job: Job, note: Callable[[str], None]) -> FanoutSession:

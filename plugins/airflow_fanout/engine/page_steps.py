@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from http import HTTPStatus
 
 from msgspec.structs import replace
@@ -19,18 +18,21 @@ from airflow_fanout.api.result import PartMissing, ResultPath
 from airflow_fanout.api.settled import own_origin
 from airflow_fanout.codec import Json
 from airflow_fanout.engine.libcurl.address import in_ascii
-from airflow_fanout.engine.steps import More
+from airflow_fanout.engine.steps import More, RawAnswer
+from airflow_fanout.engine.transport.answer import reader_of
 from airflow_fanout.engine.work import Task
 from airflow_fanout.model.outcome import Failure, Kind, Outcome
+from airflow_fanout.privacy.redaction import Secrets
 
 
 class PagedRequest:
     """What is the same for all parameters of a request with `pages`.
 
     :param known: the fields that every parameter has.
+    :param secrets: what is taken out of the messages of the author's exceptions.
     """
 
-    def __init__(self, request: Request, endpoint: Endpoint, known: tuple[str, ...]) -> None:
+    def __init__(self, request: Request, endpoint: Endpoint, known: tuple[str, ...], secrets: Secrets) -> None:
         self.endpoint = replace(endpoint, base_url=in_ascii(endpoint.base_url))
         self.origin = own_origin(self.endpoint.base_url)
         self.paged = Paged(request.pages, request.result, request.total, request.max_pages, request.max_empty_pages)
@@ -38,6 +40,8 @@ class PagedRequest:
         self.empty_is_null = request.empty_is_null
         self.null_statuses = frozenset({HTTPStatus.NO_CONTENT, *request.null_statuses})
         self.is_repeatable = request.is_repeatable
+        # What is the result of all pages is said when all of them are there.
+        self.reader = reader_of(replace(request, result=None, empty_is_null=False), secrets)
         self._compiled = Compiled(request, known)
 
     def begin(self, task: Task) -> PageSteps:
@@ -71,19 +75,25 @@ class PageSteps:
         """Return the request for the next page."""
         return self._first._replace(target=self._walk.address)
 
-    def take(self, outcome: Outcome, headers: Mapping[str, str], address: str) -> Outcome:
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether a page is at another origin: it is no page then."""
+        return False
+
+    def take(self, answer: RawAnswer, address: str) -> Outcome:
         """Return the outcome of all pages after the last one, `More` after another, or why it is no page."""
+        outcome = self._rules.reader.outcome(*answer)
         is_end = outcome.status in self._walk.end_statuses
         if not is_end and outcome.status in self._rules.null_statuses:
             return outcome if self._walk.number == 1 else self._nothing(outcome)
         if not is_end and outcome.failure is not None:
             return outcome
-        answer = Answer(outcome.status or 0, address, headers, None if is_end else outcome.result)
+        received = Answer(answer.status, address, answer.headers, None if is_end else outcome.result)
         try:
             # A missing field is an error of the walk's, too, but one with the answer's address: the parameter is in it.
-            if not is_end and self._rules.items.of(answer.answer) is None and self._walk.number == 1:
+            if not is_end and self._rules.items.of(received.answer) is None and self._walk.number == 1:
                 return replace(outcome, kind=Kind.NULL, result=None)
-            step = self._read(answer)
+            step = self._read(received)
         except (NotPaged, PartMissing) as error:
             failure = Failure(type(error).__name__, str(error))
             return replace(outcome, kind=Kind.INVALID, result=None, failure=failure)

@@ -7,10 +7,23 @@ and gives the task back to the work until the next one is due, so that a wait ho
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from airflow_fanout.api.compiled import Prepared
 from airflow_fanout.model.outcome import Outcome
+
+
+class RawAnswer(NamedTuple):
+    """An answer that nobody has read: which of a parameter's requests it belongs to says what it means.
+
+    :param body: decompressed.
+    :param headers: their names in any case.
+    """
+
+    status: int
+    reason: str
+    body: bytes
+    headers: Mapping[str, str]
 
 
 class More(Outcome, frozen=True, gc=False):
@@ -30,6 +43,11 @@ class Steps(Protocol):
         """Whether sending the present request twice does no harm."""
         ...
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the present request goes to another origin than the connection's, without its credentials."""
+        ...
+
     def message(self) -> Prepared:
         """Return the present request, with a whole address: the same one until an answer leads to another.
 
@@ -37,11 +55,9 @@ class Steps(Protocol):
         """
         ...
 
-    def take(self, outcome: Outcome, headers: Mapping[str, str], address: str) -> Outcome:
+    def take(self, answer: RawAnswer, address: str) -> Outcome:
         """Return what an answer is to the parameter: its outcome, or `More`.
 
-        :param outcome: the answer by itself; its result is the whole body.
-        :param headers: its headers; their names in any case.
         :param address: where it came from in the end, redirects followed.
         """
         ...

@@ -12,6 +12,7 @@ from airflow_fanout import codec
 from airflow_fanout.api.ratelimit import pause_s
 from airflow_fanout.api.request import Request
 from airflow_fanout.api.result import PartMissing, ResultPath
+from airflow_fanout.engine.steps import RawAnswer
 from airflow_fanout.engine.transport.authors import CallFailed
 from airflow_fanout.engine.transport.judging import AnswerJudge
 from airflow_fanout.model.outcome import Failure, Kind, Outcome
@@ -72,6 +73,14 @@ class AnswerReader:
             return Outcome(Kind.NULL, status=status, retry_after_s=pause)
         failure = Failure("HTTPError", f"HTTP {status} {reason}".rstrip())
         return Outcome(Kind.HTTP_ERROR, status=status, failure=failure, retry_after_s=pause)
+
+
+class UnreadAnswers(AnswerReader):
+    """Leaves answers as they are, for a task's steps to read."""
+
+    def outcome(self, status: int, reason: str, body: bytes, headers: Headers) -> Outcome:
+        """Return the answer, whatever its status, as a result."""
+        return Outcome(Kind.OK, RawAnswer(status, reason, body, headers), status)
 
 
 class JudgingReader(AnswerReader):

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
 from airflow_fanout.api.compiled import Prepared
 from airflow_fanout.api.request import Request
 from airflow_fanout.api.session import FanoutSession
-from airflow_fanout.engine.steps import Steps
+from airflow_fanout.engine.steps import RawAnswer, Steps
+from airflow_fanout.engine.transport.answer import UnreadAnswers
 from airflow_fanout.engine.transport.authors import NO_SECRETS
 from airflow_fanout.engine.transport.by_requests import RequestsTransport
 from airflow_fanout.engine.work import Task
@@ -22,11 +21,6 @@ if TYPE_CHECKING:
 
 # Returns a task's steps, before the first.
 Begin = Callable[[Task], Steps]
-
-
-def whole_answers(request: Request) -> Request:
-    """Return a request whose result is all of an answer: what it means is for the steps to say."""
-    return replace(request, result=None, pages=None, total=None, empty_is_null=False)
 
 
 class StepsByRequests(RequestsTransport):
@@ -45,7 +39,8 @@ class StepsByRequests(RequestsTransport):
         *,
         begin: Begin,
     ) -> None:
-        super().__init__(session, whole_answers(request), known, total_s, secrets)
+        super().__init__(session, request, known, total_s, secrets)
+        self._reading = UnreadAnswers(request)
         self._begin = begin
 
     def message(self, task: Task) -> Prepared:
@@ -57,6 +52,6 @@ class StepsByRequests(RequestsTransport):
     def outcome(self, task: Task, response: requests.Response) -> Outcome:
         """Return what an answer is to a task: its outcome, or that there is more to request."""
         outcome = super().outcome(task, response)
-        if task.steps is None or outcome.status is None:
+        if task.steps is None or not isinstance(outcome.result, RawAnswer):
             return outcome
-        return task.steps.take(outcome, response.headers, response.url)
+        return task.steps.take(outcome.result, response.url)

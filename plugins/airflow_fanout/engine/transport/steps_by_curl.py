@@ -6,21 +6,21 @@ from collections.abc import Callable
 from typing import Any
 
 import pycurl
-from requests.structures import CaseInsensitiveDict
 from requests.utils import requote_uri
 
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request
 from airflow_fanout.engine.libcurl.address import URL
 from airflow_fanout.engine.libcurl.transfer import Transfer
+from airflow_fanout.engine.steps import RawAnswer
+from airflow_fanout.engine.transport.answer import UnreadAnswers
 from airflow_fanout.engine.transport.authors import NO_SECRETS
 from airflow_fanout.engine.transport.by_curl import CurlTransport
-from airflow_fanout.engine.transport.steps import Begin, whole_answers
+from airflow_fanout.engine.transport.steps import Begin
 from airflow_fanout.engine.work import Task
 from airflow_fanout.model.outcome import Outcome
 from airflow_fanout.model.settings import FetchSettings
 from airflow_fanout.privacy.redaction import Secrets
-from airflow_fanout.wire.head import read_head
 
 
 class StepsByCurl(CurlTransport):
@@ -40,7 +40,10 @@ class StepsByCurl(CurlTransport):
         *,
         begin: Begin,
     ) -> None:
-        super().__init__(endpoint, whole_answers(request), known, settings, easy, secrets)
+        super().__init__(endpoint, request, known, settings, easy, secrets)
+        self._reading = UnreadAnswers(request)
+        # Each answer is looked at, since any of its headers may matter.
+        self._usual = b""
         self._begin = begin
 
     def prepare(self, transfer: Transfer, task: Task) -> None:
@@ -66,7 +69,6 @@ class StepsByCurl(CurlTransport):
         `None` for an answer that leads to another address, and is to be followed.
         """
         outcome = super().outcome(transfer, code, message)
-        if outcome is None or outcome.status is None or transfer.steps is None:
+        if outcome is None or transfer.steps is None or not isinstance(outcome.result, RawAnswer):
             return outcome
-        headers = CaseInsensitiveDict(read_head(transfer.checked_head()).headers)
-        return transfer.steps.take(outcome, headers, transfer.address)
+        return transfer.steps.take(outcome.result, transfer.address)
