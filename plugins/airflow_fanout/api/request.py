@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
@@ -22,6 +23,8 @@ from airflow_fanout.model.settings import check_flag, check_statuses, check_whol
 METHODS = ("GET", "PUT", "DELETE", "POST", "PATCH")
 # RFC 9110, section 9.2.2: sending one of these twice has the effect of sending it once.
 IDEMPOTENT = frozenset({"GET", "PUT", "DELETE"})
+# RFC 9110, 5.6.2: what the name of a header may be.
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,6 +49,8 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
     :param retry_if: which of these answers say that it is worth another attempt; written as `failed_if` is.
     :param null_statuses: HTTP statuses that say "there is nothing", such as 404; they give the outcome `null`.
     :param repeatable: whether sending it twice does no harm; by the method if not given (RFC 9110, 9.2.2).
+    :param idempotency_header: the header in which a POST or PATCH carries a key of its own, such as `Idempotency-Key`:
+        the same key in each attempt at a parameter, also in later tries of the task. It makes the request repeatable.
     :param own_connection: whether each request has a fresh connection, closed after its answer; for a server that sends
         answers which nobody has asked for.
     """
@@ -66,6 +71,7 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
     retry_if: Condition | None = None
     null_statuses: Sequence[int] = ()
     repeatable: bool | None = None
+    idempotency_header: str | None = None
     own_connection: bool = False
 
     def __post_init__(self) -> None:
@@ -87,6 +93,8 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
             if not isinstance(value, str) or any(sign in name + value for sign in "\r\n\0"):
                 raise BadSetting(f"headers[{name!r}]", value, "a text without line breaks")
         self._check_pages()
+        if self.idempotency_header is not None:
+            self._check_idempotency()
 
     def __repr__(self) -> str:
         """Return the request as it is written, with a function's name and place.
@@ -139,6 +147,17 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if own in written:
             raise BadSetting("query", sorted(written), f"no {own!r}, because `pages` adds it to each page's query")
 
+    def _check_idempotency(self) -> None:
+        name = self.idempotency_header
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+            raise BadSetting("idempotency_header", name, "the name of a header, such as 'Idempotency-Key'")
+        if self.method in IDEMPOTENT:
+            raise BadSetting("idempotency_header", name, f"none with {self.method}, which may be repeated anyway")
+        if self.repeatable is False:
+            raise BadSetting("repeatable", self.repeatable, "nothing besides `idempotency_header`, or True")
+        if name.lower() in map(str.lower, self.headers):
+            raise BadSetting("headers", sorted(self.headers), f"no {name!r}, because each request gets its own key")
+
     @property
     def has_body(self) -> bool:
         """Whether something is sent besides the headers."""
@@ -147,4 +166,6 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def is_repeatable(self) -> bool:
         """Whether the request may be sent again when nobody knows if it arrived."""
-        return self.method in IDEMPOTENT if self.repeatable is None else self.repeatable
+        if self.repeatable is None:
+            return self.method in IDEMPOTENT or self.idempotency_header is not None
+        return self.repeatable

@@ -9,7 +9,9 @@ from typing import Unpack
 import cloudpickle
 from msgspec.structs import replace
 
+from airflow_fanout.api.compiled import Compiled
 from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.idempotency import compiled_of, keys_of
 from airflow_fanout.api.request import Request
 from airflow_fanout.api.session import FanoutSession
 from airflow_fanout.api.settled import settled
@@ -24,14 +26,15 @@ from airflow_fanout.engine.work import Task
 from airflow_fanout.launch.job import Job
 from airflow_fanout.model.outcome import Outcome
 from airflow_fanout.privacy.redaction import Secrets
+from airflow_fanout.staging.frozen import Manifest
 
 
 def driver_for(
-    job: Job, known: tuple[str, ...], note: Callable[[str], None], calls: Calls, **parts: Unpack[Parts]
+    job: Job, manifest: Manifest, note: Callable[[str], None], calls: Calls, **parts: Unpack[Parts]
 ) -> Driver:
     """Return what sends the job's requests: libcurl if it is installed, else `requests` in a pool.
 
-    :param known: the fields that every parameter has.
+    :param manifest: what is known of the list: the fields that every parameter has, and its id.
     :param note: called with a sentence if libcurl isn't installed.
     :param calls: makes the calls of the author's functions.
     """
@@ -42,12 +45,13 @@ def driver_for(
         function = cloudpickle.loads(job.function)
         return Pool(transport=FunctionTransport(session, function, total_s, secrets), make=calls.make, **parts)
     request = replace(job.request, **{name: cloudpickle.loads(each) for name, each in job.request_functions.items()})
-    session = FanoutSession(job.endpoint, job.settings)
-    begin = _begin(request, job.endpoint, known, secrets)
+    session, known = FanoutSession(job.endpoint, job.settings), manifest.fields
+    compiled = compiled_of(request, known, keys_of(manifest.id, job.generation))
+    begin = _begin(request, job.endpoint, compiled, secrets)
     by_requests = (
         StepsByRequests(session, request, known, total_s, secrets, begin=begin)
         if begin
-        else RequestsTransport(session, request, known, total_s, secrets)
+        else RequestsTransport(session, request, known, total_s, secrets, compiled)
     )
 
     def send(task: Task, _fetch: object) -> Outcome:
@@ -71,16 +75,16 @@ def driver_for(
     by_curl = (
         StepsByCurl(endpoint, request, known, job.settings, secrets=secrets, begin=begin)
         if begin
-        else CurlTransport(endpoint, request, known, job.settings, secrets=secrets)
+        else CurlTransport(endpoint, request, known, job.settings, secrets=secrets, compiled=compiled)
     )
     if job.has_functions:
         return CallingPump(transport=by_curl, others=by_requests, note=note, calls=calls, **parts)
     return Pump(transport=by_curl, others=by_requests, note=note, **parts)
 
 
-def _begin(request: Request, endpoint: Endpoint, known: tuple[str, ...], secrets: Secrets) -> Begin | None:
+def _begin(request: Request, endpoint: Endpoint, compiled: Compiled, secrets: Secrets) -> Begin | None:
     """Return what makes the steps of a task; `None` if each parameter has one request."""
-    return PagedRequest(request, endpoint, known, secrets).begin if request.pages is not None else None
+    return PagedRequest(request, endpoint, compiled, secrets).begin if request.pages is not None else None
 
 
 def session_for(job: Job, note: Callable[[str], None]) -> FanoutSession:

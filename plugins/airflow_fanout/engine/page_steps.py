@@ -28,11 +28,11 @@ from airflow_fanout.privacy.redaction import Secrets
 class PagedRequest:
     """What is the same for all parameters of a request with `pages`.
 
-    :param known: the fields that every parameter has.
+    :param compiled: what is sent for a parameter.
     :param secrets: what is taken out of the messages of the author's exceptions.
     """
 
-    def __init__(self, request: Request, endpoint: Endpoint, known: tuple[str, ...], secrets: Secrets) -> None:
+    def __init__(self, request: Request, endpoint: Endpoint, compiled: Compiled, secrets: Secrets) -> None:
         self.endpoint = replace(endpoint, base_url=in_ascii(endpoint.base_url))
         self.origin = own_origin(self.endpoint.base_url)
         self.paged = Paged(request.pages, request.result, request.total, request.max_pages, request.max_empty_pages)
@@ -42,7 +42,7 @@ class PagedRequest:
         self.is_repeatable = request.is_repeatable
         # What is the result of all pages is said when all of them are there.
         self.reader = reader_of(replace(request, result=None, empty_is_null=False), secrets)
-        self._compiled = Compiled(request, known)
+        self._compiled = compiled
 
     def begin(self, task: Task) -> PageSteps:
         """Return the steps of a task, before its first page.

@@ -124,7 +124,7 @@ class _Fetch:
             parameters = ((index, value) for index, value in parameters if index not in finished)
         self._driver = driver_for(
             job,
-            manifest.fields,
+            manifest,
             lambda text: teller.tell(Remark(text)),
             calls,
             work=WorkQueue(parameters, room=self._traffic.room_for_new),

@@ -53,6 +53,7 @@ class CurlTransport:
     :param known: the fields that every parameter has.
     :param settings: time limits and the largest answer.
     :param easy: makes a handle.
+    :param compiled: the request as it was read already, if it was.
     :param secrets: what is taken out of the messages of the author's exceptions.
     """
 
@@ -64,10 +65,11 @@ class CurlTransport:
         settings: FetchSettings,
         easy: Callable[[], Any] = pycurl.Curl,
         secrets: Secrets = NO_SECRETS,
+        compiled: Compiled | None = None,
     ) -> None:
         self._easy = easy
         self._endpoint = endpoint
-        self._compiled = Compiled(request, known)
+        self._compiled = compiled or Compiled(request, known)
         self._reading = reader_of(request, secrets)
         self._settings = settings
         self._too_large = too_large_text(settings.max_body_bytes)

@@ -28,6 +28,7 @@ from airflow_fanout.wire.head import message_of, pairs_of
 class RequestsTransport:
     """Sends what a declarative request says, and takes the result out of the answer.
 
+    :param compiled: the request as it was read already, if it was.
     :param secrets: what is taken out of the messages of the author's exceptions.
     """
 
@@ -38,9 +39,10 @@ class RequestsTransport:
         known: tuple[str, ...],
         total_s: float,
         secrets: Secrets = NO_SECRETS,
+        compiled: Compiled | None = None,
     ) -> None:
         self._session = session
-        self._compiled = Compiled(request, known)
+        self._compiled = compiled or Compiled(request, known)
         self._reading = reader_of(request, secrets)
         self._total_s = total_s
         self.repeatable = request.is_repeatable
