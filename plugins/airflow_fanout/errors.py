@@ -1,6 +1,6 @@
 """What can go wrong, named by what happened in the world.
 
-Each error has fields, builds its own sentence (what happened, to what, what to do), and says whether the same
+Each error has fields and a sentence (what happened, to what, what to do), and says whether the same
 work can succeed when it is tried again later. None of them knows Airflow: `adapters.border` translates them.
 Each room has an `errors` of its own; here is what more than one room raises.
 """
@@ -15,12 +15,16 @@ from typing import Any, ClassVar
 class FanoutError(Exception):
     """A failure that somebody can act on; `retry` says whether trying again later can help.
 
-    `shows_samples` says that the text holds samples of results, masked or not as the report's author chose: an alert
-    takes out secrets only.
+    `sentence` is its text, with its fields in braces, as `str.format` has them. `shows_samples` says that it holds
+    samples of results, masked or not as the report's author chose: an alert takes out secrets only.
     """
 
     retry: ClassVar[bool] = False
     shows_samples: ClassVar[bool] = False
+    sentence: ClassVar[str] = ""
+
+    def __str__(self) -> str:
+        return self.sentence.format_map(vars(self))
 
     # Exceptions rebuild themselves from `args`, which keyword fields never reach: without this an error that
     # crosses a process boundary fails to unpickle.
@@ -42,8 +46,7 @@ class BadSetting(FanoutError):
     value: object
     expected: str
 
-    def __str__(self) -> str:
-        return f"{self.field} is {self.value!r}: expected {self.expected}."
+    sentence: ClassVar[str] = "{field} is {value!r}: expected {expected}."
 
 
 @dataclass(eq=False)

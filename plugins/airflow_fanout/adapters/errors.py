@@ -12,12 +12,11 @@ from airflow_fanout.errors import FanoutError
 class NoList(FanoutError):
     """Extract has returned nothing that this task could take."""
 
-    def __str__(self) -> str:
-        return (
-            "There is no list: the extract task has returned nothing in this run. It was skipped, it hasn't run yet, "
-            "its XCom was deleted, or its do_xcom_push is False. Clear the run from extract on. If extract may be "
-            "skipped, use a trigger rule that skips this task with it; none_failed runs it anyway."
-        )
+    sentence: ClassVar[str] = (
+        "There is no list: the extract task has returned nothing in this run. It was skipped, it hasn't run yet, "
+        "its XCom was deleted, or its do_xcom_push is False. Clear the run from extract on. If extract may be "
+        "skipped, use a trigger rule that skips this task with it; none_failed runs it anyway."
+    )
 
 
 @dataclass(eq=False)
@@ -29,9 +28,8 @@ class LoadBroke(FanoutError):
     kind: str
     places: str
 
-    def __str__(self) -> str:
-        return (
-            f"Load failed with {self.kind}, raised in: {self.places}. The error's text isn't shown, because it may "
-            "hold personal data. If one of these lines is in the report's own file, fix it there; if not, report the "
-            "lines as a bug. Load is safe to run again."
-        )
+    sentence: ClassVar[str] = (
+        "Load failed with {kind}, raised in: {places}. The error's text isn't shown, because it may "
+        "hold personal data. If one of these lines is in the report's own file, fix it there; if not, report the "
+        "lines as a bug. Load is safe to run again."
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from airflow_fanout.errors import FanoutError
 
@@ -17,7 +18,7 @@ class BadTemplate(FanoutError):
     def __str__(self) -> str:
         return (
             f"{self.text!r} {self.problem}. Write a field as {{name}}, or as {{0}}, {{1}} if the values have no names. "
-            r"If the text has braces of its own, write a backslash before each of them: r'\{...\}'. "
+            r"If the text has braces of its own, write a backslash before each of them: r'\{…\}'. "
             "For a GraphQL query use GraphQL(query=…), which does so itself."
         )
 
@@ -65,5 +66,4 @@ class BadProxy(FanoutError):
     scheme: str
     problem: str
 
-    def __str__(self) -> str:
-        return f"The connection's proxy ({self.scheme}://…) can't be used: {self.problem}"
+    sentence: ClassVar[str] = "The connection's proxy ({scheme}://…) can't be used: {problem}"

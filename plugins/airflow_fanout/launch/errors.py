@@ -15,12 +15,11 @@ class FunctionNotSent(FanoutError):
     function: str
     why: str
 
-    def __str__(self) -> str:
-        return (
-            f"The function {self.function} can't be sent to the engine, which runs in its own interpreter: {self.why}. "
-            "Use plain values only. Put secrets into the connection, values of the run into the parameters or into an "
-            "XCom in a functools.partial, and everything else into constants of the function's file."
-        )
+    sentence: ClassVar[str] = (
+        "The function {function} can't be sent to the engine, which runs in its own interpreter: {why}. "
+        "Use plain values only. Put secrets into the connection, values of the run into the parameters or into an "
+        "XCom in a functools.partial, and everything else into constants of the function's file."
+    )
 
 
 @dataclass(eq=False)
@@ -66,11 +65,10 @@ class EngineStopped(FanoutError):
     done: int
     total: int
 
-    def __str__(self) -> str:
-        return (
-            f"The fetch was stopped after {self.done:,} of {self.total:,} parameters. "
-            "Their outcomes are in the journal; the next try requests only the rest."
-        )
+    sentence: ClassVar[str] = (
+        "The fetch was stopped after {done:,} of {total:,} parameters. "
+        "Their outcomes are in the journal; the next try requests only the rest."
+    )
 
 
 @dataclass(eq=False)
@@ -83,22 +81,20 @@ class LongWait(FanoutError):
     done: int
     total: int
 
-    def __str__(self) -> str:
-        return (
-            f"The API asked us to wait {self.seconds:,.0f} s. {self.done:,} of {self.total:,} parameters are in "
-            "the journal; the task requests the rest after the wait."
-        )
+    sentence: ClassVar[str] = (
+        "The API asked us to wait {seconds:,.0f} s. {done:,} of {total:,} parameters are in "
+        "the journal; the task requests the rest after the wait."
+    )
 
 
 @dataclass(eq=False)
 class Superseded(FanoutError):
     """A newer try of the same fetch has begun."""
 
-    def __str__(self) -> str:
-        return (
-            "A newer try of this fetch has begun, so this one stopped: its results would no longer count. "
-            "There is nothing to do. Follow the newer try."
-        )
+    sentence: ClassVar[str] = (
+        "A newer try of this fetch has begun, so this one stopped: its results would no longer count. "
+        "There is nothing to do. Follow the newer try."
+    )
 
 
 @dataclass(eq=False)
@@ -147,11 +143,10 @@ class NotStarted(FanoutError):
     problem: str
     fix: str
 
-    def __str__(self) -> str:
-        return (
-            f"The fetch ended after {self.requests} request(s), before the API gave a first answer: {self.problem}. "
-            f"{self.fix}, then clear this task."
-        )
+    sentence: ClassVar[str] = (
+        "The fetch ended after {requests} request(s), before the API gave a first answer: {problem}. "
+        "{fix}, then clear this task."
+    )
 
 
 @dataclass(eq=False)
@@ -165,11 +160,10 @@ class ApiDown(FanoutError):
     done: int
     total: int
 
-    def __str__(self) -> str:
-        return (
-            f"The API gave no answer for {self.seconds:,.0f} s ({self.reason}). The fetch stopped after {self.done:,} "
-            f"of {self.total:,} parameters. Their outcomes are in the journal; the next try requests only the rest."
-        )
+    sentence: ClassVar[str] = (
+        "The API gave no answer for {seconds:,.0f} s ({reason}). The fetch stopped after {done:,} "
+        "of {total:,} parameters. Their outcomes are in the journal; the next try requests only the rest."
+    )
 
 
 @dataclass(eq=False)
@@ -180,12 +174,11 @@ class EngineBlocked(FanoutError):
     parameter: str
     why: str
 
-    def __str__(self) -> str:
-        return (
-            f"Calls of the report's function have ended {self.times} engines of this try, so it stopped. The last one "
-            f"was the call for parameter {self.parameter}: {self.why} The results so far are in the journal. Fix the "
-            "function, then clear this task."
-        )
+    sentence: ClassVar[str] = (
+        "Calls of the report's function have ended {times} engines of this try, so it stopped. The last one "
+        "was the call for parameter {parameter}: {why} The results so far are in the journal. Fix the "
+        "function, then clear this task."
+    )
 
 
 @dataclass(eq=False)
@@ -219,12 +212,11 @@ class EngineRefused(FanoutError):
 class AsyncFunction(FunctionNotSent):
     """A function that would have to be awaited."""
 
-    def __str__(self) -> str:
-        return (
-            f"The function {self.function} is async, but the engine awaits nothing. Write a plain `def` that calls "
-            "session.get(…): the engine runs up to `concurrency` calls at once, so asyncio isn't needed. "
-            "(asyncio.run can't run in the engine.)"
-        )
+    sentence: ClassVar[str] = (
+        "The function {function} is async, but the engine awaits nothing. Write a plain `def` that calls "
+        "session.get(…): the engine runs up to `concurrency` calls at once, so asyncio isn't needed. "
+        "(asyncio.run can't run in the engine.)"
+    )
 
 
 @dataclass(eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from airflow_fanout.errors import FanoutError
 
@@ -15,8 +16,7 @@ class BadParameter(FanoutError):
     shown: str
     problem: str
 
-    def __str__(self) -> str:
-        return (
-            f"Parameter {self.index} of the source ({self.shown}) {self.problem}. A parameter is a string, a number, "
-            "a tuple of these, or a dict that JSON can hold."
-        )
+    sentence: ClassVar[str] = (
+        "Parameter {index} of the source ({shown}) {problem}. A parameter is a string, a number, "
+        "a tuple of these, or a dict that JSON can hold."
+    )

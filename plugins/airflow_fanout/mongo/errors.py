@@ -16,12 +16,11 @@ class BadDocument(FanoutError):
     shown: str
     problem: str
 
-    def __str__(self) -> str:
-        return (
-            f"The result of parameter {self.index} ({self.shown}) can't be loaded: {self.problem}. "
-            "No document of this run was written. Fix the report's `document` function, its key or its types, then "
-            "clear load."
-        )
+    sentence: ClassVar[str] = (
+        "The result of parameter {index} ({shown}) can't be loaded: {problem}. "
+        "No document of this run was written. Fix the report's `document` function, its key or its types, then "
+        "clear load."
+    )
 
 
 @dataclass(eq=False)
@@ -34,12 +33,11 @@ class CountMismatch(FanoutError):
     given: int
     written: int
 
-    def __str__(self) -> str:
-        return (
-            f"{self.given:,} documents were given to {self.collection}, and MongoDB confirms {self.written:,}. "
-            "Load is safe to run again. If it fails in this way again, find out which program or TTL index removes or "
-            "replaces documents with the keys of this run."
-        )
+    sentence: ClassVar[str] = (
+        "{given:,} documents were given to {collection}, and MongoDB confirms {written:,}. "
+        "Load is safe to run again. If it fails in this way again, find out which program or TTL index removes or "
+        "replaces documents with the keys of this run."
+    )
 
 
 @dataclass(eq=False)
@@ -53,11 +51,10 @@ class WriteRefused(FanoutError):
     code: int
     message: str
 
-    def __str__(self) -> str:
-        return (
-            f"MongoDB refused {self.refused:,} document(s) for {self.collection}, the first one with code {self.code}: "
-            f"{self.message}. Fix the cause; load is safe to run again."
-        )
+    sentence: ClassVar[str] = (
+        "MongoDB refused {refused:,} document(s) for {collection}, the first one with code {code}: "
+        "{message}. Fix the cause; load is safe to run again."
+    )
 
 
 @dataclass(eq=False)
@@ -83,11 +80,10 @@ class SwapLost(FanoutError):
 
     collection: str
 
-    def __str__(self) -> str:
-        return (
-            f"A newer load of {self.collection} has taken over: this one was an older try of the same run, or made no "
-            "progress for minutes. Readers saw none of its documents. Load is safe to run again."
-        )
+    sentence: ClassVar[str] = (
+        "A newer load of {collection} has taken over: this one was an older try of the same run, or made no "
+        "progress for minutes. Readers saw none of its documents. Load is safe to run again."
+    )
 
 
 @dataclass(eq=False)
@@ -100,11 +96,9 @@ class MongoFailed(FanoutError):
     what: str
     message: str
 
-    def __str__(self) -> str:
-        return (
-            f"MongoDB failed while {self.collection} was written ({self.what}: {self.message}). "
-            "Fix the cause; load is safe to run again."
-        )
+    sentence: ClassVar[str] = (
+        "MongoDB failed while {collection} was written ({what}: {message}). Fix the cause; load is safe to run again."
+    )
 
 
 @dataclass(eq=False)
@@ -117,11 +111,10 @@ class MongoUnreachable(FanoutError):
     address: str
     why: str
 
-    def __str__(self) -> str:
-        return (
-            f"The MongoDB of the connection {self.conn_id!r} can't be reached at {self.address}: {self.why}. "
-            "Check that it runs and that this worker may connect to it, then clear this task."
-        )
+    sentence: ClassVar[str] = (
+        "The MongoDB of the connection {conn_id!r} can't be reached at {address}: {why}. "
+        "Check that it runs and that this worker may connect to it, then clear this task."
+    )
 
 
 @dataclass(eq=False)
@@ -131,8 +124,7 @@ class MongoDenied(FanoutError):
     conn_id: str
     problem: str
 
-    def __str__(self) -> str:
-        return f"The connection {self.conn_id!r} {self.problem}"
+    sentence: ClassVar[str] = "The connection {conn_id!r} {problem}"
 
 
 @dataclass(eq=False)
@@ -144,12 +136,11 @@ class TargetChanged(FanoutError):
     collection: str
     what: str
 
-    def __str__(self) -> str:
-        return (
-            f"{self.collection} was changed while load filled the collection that takes its place: {self.what}. "
-            "It was left as it is, without any document of this run. Load is safe to run again: the next try starts "
-            "from the collection as it is now."
-        )
+    sentence: ClassVar[str] = (
+        "{collection} was changed while load filled the collection that takes its place: {what}. "
+        "It was left as it is, without any document of this run. Load is safe to run again: the next try starts "
+        "from the collection as it is now."
+    )
 
 
 @dataclass(eq=False)
@@ -160,12 +151,11 @@ class NewerThere(FanoutError):
     newest: str
     as_of: str
 
-    def __str__(self) -> str:
-        return (
-            f"{self.collection} holds documents of a run of {self.newest}, and this run is of {self.as_of}: it would "
-            "replace newer documents by older ones. Nothing was replaced. To go back to the older date on purpose, "
-            "drop the collection, then clear load."
-        )
+    sentence: ClassVar[str] = (
+        "{collection} holds documents of a run of {newest}, and this run is of {as_of}: it would "
+        "replace newer documents by older ones. Nothing was replaced. To go back to the older date on purpose, "
+        "drop the collection, then clear load."
+    )
 
 
 @dataclass(eq=False)
@@ -191,12 +181,11 @@ class KeysMeet(FanoutError):
     second: str
     why: str
 
-    def __str__(self) -> str:
-        return (
-            f"{self.collection} can't hold two documents of this run: those of {self.first} and {self.second}. "
-            f"{self.why}. Nothing was written. Change the report's key or values, or load into another collection, "
-            "then clear load."
-        )
+    sentence: ClassVar[str] = (
+        "{collection} can't hold two documents of this run: those of {first} and {second}. "
+        "{why}. Nothing was written. Change the report's key or values, or load into another collection, "
+        "then clear load."
+    )
 
 
 @dataclass(eq=False)
@@ -209,9 +198,8 @@ class DocumentRefused(FanoutError):
     first: str
     why: str
 
-    def __str__(self) -> str:
-        return (
-            f"{self.collection} would refuse {self.refused:,} of the first {self.tried:,} documents of this run. The "
-            f"first belongs to {self.first}: {self.why}. Nothing was written. Change the report's `document` function "
-            "or the collection's rules, then clear load."
-        )
+    sentence: ClassVar[str] = (
+        "{collection} would refuse {refused:,} of the first {tried:,} documents of this run. The "
+        "first belongs to {first}: {why}. Nothing was written. Change the report's `document` function "
+        "or the collection's rules, then clear load."
+    )

@@ -50,13 +50,11 @@ class WrongFunction(FanoutError):
     function: str
     problem: str
 
-    def __str__(self) -> str:
-        return f"{self.argument}: the function {self.function} {self.problem}"
+    sentence: ClassVar[str] = "{argument}: the function {function} {problem}"
 
 
 @dataclass(eq=False)
 class WrongArgument(BadSetting):
     """An argument that can't work, for a reason that takes a sentence: `expected` is that sentence."""
 
-    def __str__(self) -> str:
-        return f"{self.expected}."
+    sentence: ClassVar[str] = "{expected}."

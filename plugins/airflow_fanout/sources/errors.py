@@ -14,11 +14,10 @@ class EmptyList(FanoutError):
 
     source: str
 
-    def __str__(self) -> str:
-        return (
-            f"{self.source} gave no parameter at all, so there would be nothing to report. If an empty list "
-            "is right, set allow_empty=True. If not, check the source and the run's `limit` and `only`."
-        )
+    sentence: ClassVar[str] = (
+        "{source} gave no parameter at all, so there would be nothing to report. If an empty list "
+        "is right, set allow_empty=True. If not, check the source and the run's `limit` and `only`."
+    )
 
 
 @dataclass(eq=False)
@@ -30,8 +29,7 @@ class BadSource(FanoutError):
     source: str
     problem: str
 
-    def __str__(self) -> str:
-        return f"The parameter list could not be read from {self.source}: {self.problem}."
+    sentence: ClassVar[str] = "The parameter list could not be read from {source}: {problem}."
 
 
 @dataclass(eq=False)

@@ -15,11 +15,10 @@ class DuplicateParameter(FanoutError):
     index: int
     shown: str
 
-    def __str__(self) -> str:
-        return (
-            f"Parameter {self.index} of the source ({self.shown}) appears earlier in the source. Fix the source, "
-            'or set duplicates="drop" to keep the first of each.'
-        )
+    sentence: ClassVar[str] = (
+        "Parameter {index} of the source ({shown}) appears earlier in the source. Fix the source, "
+        'or set duplicates="drop" to keep the first of each.'
+    )
 
 
 @dataclass(eq=False)
@@ -29,11 +28,10 @@ class UnknownSelection(FanoutError):
     missing: int
     shown: str
 
-    def __str__(self) -> str:
-        return (
-            f"`only` asks for {self.missing} parameter(s) that the source doesn't have, for example {self.shown}. "
-            "Nothing was frozen or sent. Write them exactly as the source gives them."
-        )
+    sentence: ClassVar[str] = (
+        "`only` asks for {missing} parameter(s) that the source doesn't have, for example {shown}. "
+        "Nothing was frozen or sent. Write them exactly as the source gives them."
+    )
 
 
 @dataclass(eq=False)
@@ -43,11 +41,10 @@ class StagingLost(FanoutError):
     path: str
     problem: str
 
-    def __str__(self) -> str:
-        return (
-            f"{self.path} {self.problem}. Every worker must see the same staging area ([fanout] staging). "
-            "If it was cleaned, clear the run from its extract task on."
-        )
+    sentence: ClassVar[str] = (
+        "{path} {problem}. Every worker must see the same staging area ([fanout] staging). "
+        "If it was cleaned, clear the run from its extract task on."
+    )
 
 
 @dataclass(eq=False)
@@ -59,11 +56,10 @@ class StagingFailed(FanoutError):
     path: str
     problem: str
 
-    def __str__(self) -> str:
-        return (
-            f"{self.path}: {self.problem}. The staging area ([fanout] staging) needs free space, and must be writable "
-            "for the user that runs the tasks. Fix that, then clear this task: the journal keeps its results."
-        )
+    sentence: ClassVar[str] = (
+        "{path}: {problem}. The staging area ([fanout] staging) needs free space, and must be writable "
+        "for the user that runs the tasks. Fix that, then clear this task: the journal keeps its results."
+    )
 
 
 @dataclass(eq=False)
@@ -73,12 +69,11 @@ class JournalDamaged(FanoutError):
     part: str
     problem: str
 
-    def __str__(self) -> str:
-        return (
-            f"{self.part} is damaged ({self.problem}): it isn't what was written, so none of it is used. "
-            "Clear the fetch task: it moves the damaged part of the journal aside and fetches its records again. "
-            "If the damaged file is the list (parameters.jsonl.zst), clear the run from its extract task on."
-        )
+    sentence: ClassVar[str] = (
+        "{part} is damaged ({problem}): it isn't what was written, so none of it is used. "
+        "Clear the fetch task: it moves the damaged part of the journal aside and fetches its records again. "
+        "If the damaged file is the list (parameters.jsonl.zst), clear the run from its extract task on."
+    )
 
 
 @dataclass(eq=False)
@@ -90,12 +85,11 @@ class TemporaryFailed(FanoutError):
     folder: str
     problem: str
 
-    def __str__(self) -> str:
-        return (
-            f"{self.folder}: {self.problem}. This is the folder for temporary files, not the staging area: extract "
-            "needs room there for the list, and load for all of its documents. Free space there, or set TMPDIR on the "
-            "workers to a folder with more, then clear this task."
-        )
+    sentence: ClassVar[str] = (
+        "{folder}: {problem}. This is the folder for temporary files, not the staging area: extract "
+        "needs room there for the list, and load for all of its documents. Free space there, or set TMPDIR on the "
+        "workers to a folder with more, then clear this task."
+    )
 
 
 @dataclass(eq=False)
@@ -105,22 +99,20 @@ class StagingChanged(FanoutError):
     path: str
     problem: str
 
-    def __str__(self) -> str:
-        return (
-            f"{self.path} {self.problem}. The report's tasks didn't leave it like this. "
-            "Restore it, or clear the run from its extract task on."
-        )
+    sentence: ClassVar[str] = (
+        "{path} {problem}. The report's tasks didn't leave it like this. "
+        "Restore it, or clear the run from its extract task on."
+    )
 
 
 @dataclass(eq=False)
 class ForeignPart(JournalDamaged):
     """A part of the journal that was written for another list, or for another place."""
 
-    def __str__(self) -> str:
-        return (
-            f"{self.part} {self.problem}, so none of it is used. Clear the fetch task: it moves the file aside and "
-            "requests its parameters again."
-        )
+    sentence: ClassVar[str] = (
+        "{part} {problem}, so none of it is used. Clear the fetch task: it moves the file aside and "
+        "requests its parameters again."
+    )
 
 
 @dataclass(eq=False)
@@ -130,11 +122,10 @@ class PartLost(FanoutError):
     part: str
     problem: str
 
-    def __str__(self) -> str:
-        return (
-            f"{self.part} {self.problem}, so results are lost. "
-            "Clear the fetch task with its downstream tasks: it requests only the lost results again."
-        )
+    sentence: ClassVar[str] = (
+        "{part} {problem}, so results are lost. "
+        "Clear the fetch task with its downstream tasks: it requests only the lost results again."
+    )
 
 
 @dataclass(eq=False)
@@ -144,11 +135,10 @@ class NotFetched(FanoutError):
     path: str
     problem: str
 
-    def __str__(self) -> str:
-        return (
-            f"{self.problem} ({self.path}), so there is nothing to judge yet. Validate must run after fetch: "
-            "chain the tasks as extract >> fetch >> validate >> load."
-        )
+    sentence: ClassVar[str] = (
+        "{problem} ({path}), so there is nothing to judge yet. Validate must run after fetch: "
+        "chain the tasks as extract >> fetch >> validate >> load."
+    )
 
 
 @dataclass(eq=False)
@@ -158,11 +148,10 @@ class NotAsValidated(FanoutError):
     path: str
     problem: str
 
-    def __str__(self) -> str:
-        return (
-            f"{self.path} {self.problem}, so nothing was written. Load takes exactly what validate has judged. "
-            "Clear the validate task with its downstream tasks to judge the files as they are now."
-        )
+    sentence: ClassVar[str] = (
+        "{path} {problem}, so nothing was written. Load takes exactly what validate has judged. "
+        "Clear the validate task with its downstream tasks to judge the files as they are now."
+    )
 
 
 @dataclass(eq=False)
@@ -173,12 +162,11 @@ class StagingDenied(FanoutError):
     user: int
     owner: str
 
-    def __str__(self) -> str:
-        return (
-            f"{self.path} can't be read or written by the user of this task (uid {self.user}){self.owner}. Run the "
-            "workers, the DAG processor and the triggerer as one user, or let a group share the staging area "
-            "([fanout] staging_mode). Then clear this task."
-        )
+    sentence: ClassVar[str] = (
+        "{path} can't be read or written by the user of this task (uid {user}){owner}. Run the "
+        "workers, the DAG processor and the triggerer as one user, or let a group share the staging area "
+        "([fanout] staging_mode). Then clear this task."
+    )
 
 
 @dataclass(eq=False)
@@ -205,10 +193,9 @@ class SharedTarget(FanoutError):
     other: int
     claim: str
 
-    def __str__(self) -> str:
-        return (
-            f"{self.collection} already belongs to the instance with map index {self.other} of this load, and "
-            f'mode="{self.mode}" would remove its documents. Nothing was written. Use mode="upsert", or give each '
-            f"instance its own collection. If the mapping has changed since then, remove {self.claim}, then clear this "
-            "task."
-        )
+    sentence: ClassVar[str] = (
+        "{collection} already belongs to the instance with map index {other} of this load, and "
+        'mode="{mode}" would remove its documents. Nothing was written. Use mode="upsert", or give each '
+        "instance its own collection. If the mapping has changed since then, remove {claim}, then clear this "
+        "task."
+    )

@@ -26,8 +26,7 @@ class NotValidated(FanoutError):
 
     path: str
 
-    def __str__(self) -> str:
-        return (
-            "No validate task has passed these results, so nothing was written. Put ValidateOperator before "
-            f"MongoLoadOperator, or clear the run from its validate task on ({self.path})."
-        )
+    sentence: ClassVar[str] = (
+        "No validate task has passed these results, so nothing was written. Put ValidateOperator before "
+        "MongoLoadOperator, or clear the run from its validate task on ({path})."
+    )
