@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_fanout.adapters.assets import collection_asset as collection_asset
+    from airflow_fanout.api.answers import Csv as Csv
+    from airflow_fanout.api.answers import Xml as Xml
     from airflow_fanout.api.graphql import GraphQL as GraphQL
     from airflow_fanout.api.page import Header as Header
     from airflow_fanout.api.paging import Cursor as Cursor
@@ -42,6 +44,7 @@ _HOMES = {
     "Breaker": "airflow_fanout.model.settings",
     "Channel": "airflow_fanout.notifications.channel",
     "CleanStagingOperator": "airflow_fanout.operators.clean",
+    "Csv": "airflow_fanout.api.answers",
     "Cursor": "airflow_fanout.api.paging",
     "Date": "airflow_fanout.mongo.types",
     "Drift": "airflow_fanout.validation.checks.drift",
@@ -64,6 +67,7 @@ _HOMES = {
     "Timeouts": "airflow_fanout.model.settings",
     "Unique": "airflow_fanout.validation.checks.unique",
     "ValidateOperator": "airflow_fanout.operators.validate",
+    "Xml": "airflow_fanout.api.answers",
     "collection_asset": "airflow_fanout.adapters.assets",
 }
 __all__ = [*_HOMES]  # noqa: PLE0604 - the keys are strings

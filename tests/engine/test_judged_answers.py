@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import gevent
 import pytest
 
+from airflow_fanout.api.answers import Csv
 from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.paging import PageNumber
 from airflow_fanout.api.request import Request
 from airflow_fanout.engine.transport.answer import reader_of
 from airflow_fanout.engine.transport.authors import NO_SECRETS
@@ -18,12 +21,12 @@ from airflow_fanout.launch.engines import Engines
 from airflow_fanout.launch.messages import BreakerTripped, Ended
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.reasons import failures
-from airflow_fanout.model.settings import Breaker, Retry, Timeouts
+from airflow_fanout.model.settings import MIB, Breaker, Retry, Timeouts
 from airflow_fanout.privacy.telling import words_of
 from airflow_fanout.staging.folder import list_at
 from airflow_fanout.staging.journal import read_records
 from tests.engine.harness import Run, frozen, job, journal, run, settings
-from tests.http.servers import Server, as_json, redirect
+from tests.http.servers import Server, answer, as_json, redirect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,7 +89,7 @@ def says_error(answer: Any) -> Any:
 )
 def test_what_failed_if_looks_at(condition: Any, failing: dict[str, str]) -> None:
     """A field that has something in it, the values of fields, or a function: each failure has its own words."""
-    reader = reader_of(Request(endpoint="/{0}", failed_if=condition), NO_SECRETS)
+    reader = reader_of(Request(endpoint="/{0}", failed_if=condition), MIB, NO_SECRETS)
     outcomes = {name: reader.plain(json.dumps(answer).encode()) for name, answer in ANSWERS.items()}
     assert {name: outcome.failure.message for name, outcome in outcomes.items() if outcome.failure} == failing
     others = {name: outcome.result for name, outcome in outcomes.items() if outcome.kind is Kind.OK}
@@ -124,6 +127,34 @@ def test_retry_if_is_tried_again_with_a_wait(tmp_path: Path, method: str, sendin
     assert types == {"never": "retry_if", "wrong": "failed_if"}
 
 
+def test_a_failure_on_a_page_is_that_of_the_parameter(tmp_path: Path, sending: Sending) -> None:
+    """Each page is judged by itself; one that is to be tried again is requested alone."""
+    asked: Counter[str] = Counter()
+
+    def paged(seen: Seen, _: Connection) -> bytes:
+        asked[seen.target] += 1
+        number = 2 if "page=2" in seen.target else 3 if "page=3" in seen.target else 1
+        is_late = number == 2 and asked[seen.target] == 1
+        error = "busy" if is_late else "gone" if "bad" in seen.target and number == 2 else None
+        return as_json({"error": error, "rows": [number] if number < 3 else []})
+
+    request = Request(endpoint="/{0}", pages=PageNumber(), result="rows", failed_if="error", retry_if={"error": "busy"})
+    found = fetched(tmp_path, request, sending(retry=SOON), paged, ["good", "bad"])
+    assert found.outcomes["good"].result == [1, 2]
+    assert failed(found) == {"bad": "page 2: 'error': gone"}
+    assert asked["/good?page=1"] == 1
+    assert asked["/good?page=2"] == 2
+
+
+def test_a_compressed_table_is_read_like_any_other_answer(tmp_path: Path, sending: Sending) -> None:
+    """A file of gzip in CSV, in another charset: over libcurl and with requests."""
+    body = gzip.compress("tel;name\n1;Zoé\n".encode("cp1252"))
+    table = answer(body, "200 OK", "Content-Type: application/gzip; charset=cp1252")
+    request = Request(endpoint="/{0}", parse=Csv(delimiter=";"), failed_if=says_error)
+    found = fetched(tmp_path, request, sending(), lambda *_: table, ["a"])
+    assert found.outcomes["a"].result == [{"tel": "1", "name": "Zoé"}]
+
+
 def raising(errors: dict[str, Any], answer: Any) -> bool:
     """Raise something, with the token in it, for some of the answers."""
     for name, error in errors.items():
@@ -152,7 +183,7 @@ def test_a_function_that_raises_is_the_error_of_its_parameter(tmp_path: Path, se
 @pytest.mark.parametrize("verdict", [7, {"error": 1}, b"no"])
 def test_a_function_that_returns_something_else_is_an_error(verdict: Any) -> None:
     """It says what is expected, and which function it was."""
-    outcome = reader_of(Request(endpoint="/", failed_if=lambda _: verdict), NO_SECRETS).plain(b"1")
+    outcome = reader_of(Request(endpoint="/", failed_if=lambda _: verdict), MIB, NO_SECRETS).plain(b"1")
     assert (outcome.kind, outcome.failure and outcome.failure.type) == (Kind.ERROR, "UnusableReturn")
     assert outcome.failure is not None
     assert "expected true, false, or a text" in outcome.failure.message

@@ -215,6 +215,7 @@ def test_a_mistake_in_load_is_an_import_error(field: str, value: Any, says: str)
         ({"failed_if": {}}, "failed_if is {}"),
         ({"retry_if": {"status": {"code": 1}}}, "retry_if is {'status': {'code': 1}}: expected a path to a field"),
         ({"retry_if": {"status": []}}, "retry_if is {'status': []}"),
+        ({"parse": lambda: 1}, "it is called with (body)"),
         ({"failed_if": lambda: True}, "it is called with (answer)"),
         ({"failed_if": lambda answer, status: True}, "Write it as def failed_if(answer)"),  # noqa: ARG005
         ({"retry_if": awaited}, "is async"),

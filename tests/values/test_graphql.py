@@ -11,6 +11,7 @@ from airflow_fanout.engine.transport.answer import reader_of
 from airflow_fanout.engine.transport.authors import NO_SECRETS
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.outcome import Kind
+from airflow_fanout.model.settings import MIB
 
 QUERY = """
 query ($id: ID!, $first: Int = 10, $day: Date) {  # {what} we ask for
@@ -56,7 +57,7 @@ def test_a_query_is_sent_as_it_is_with_the_parameters_variables() -> None:
 )
 def test_errors_are_a_failure_and_the_result_is_below_data(body: bytes, result: Any, kind: Kind, value: Any) -> None:
     """Data beside errors isn't a result."""
-    outcome = reader_of(GraphQL(query=QUERY, variables={"id": "{id}"}, result=result), NO_SECRETS).plain(body)
+    outcome = reader_of(GraphQL(query=QUERY, variables={"id": "{id}"}, result=result), MIB, NO_SECRETS).plain(body)
     assert (outcome.kind, outcome.result) == (kind, value)
 
 

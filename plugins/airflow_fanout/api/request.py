@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from msgspec import structs, to_builtins
 
-from airflow_fanout.api.condition import Condition, check_condition
+from airflow_fanout.api.answers import Condition, Form, check_condition, checked_form
 from airflow_fanout.api.page import PAGE_STATUSES, FieldOrHeader, check_field_or_header, place_of
 from airflow_fanout.api.paging import NextLink, Pages, checked_pages
 from airflow_fanout.api.result import Path, check_path
@@ -44,6 +44,8 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
     :param max_pages: how many pages a parameter may have.
     :param max_empty_pages: how many pages in a row may bring no item, or only the items of pages before them.
     :param empty_is_null: whether an empty list, object or text counts as no result.
+    :param parse: what a body is: `"json"`, `"jsonl"`, `"csv"` or `Csv(…)`, `"xml"` or `Xml(…)`, or a function of its
+        bytes that returns its value; a file of gzip is decompressed first.
     :param failed_if: which answers with a status of 2xx say that the request has failed: a path to a field that isn't
         null, false, 0 or empty, the values of fields (`{"status": "error"}`), or a function of the decoded body.
     :param retry_if: which of these answers say that it is worth another attempt; written as `failed_if` is.
@@ -67,6 +69,7 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_pages: int = 1_000
     max_empty_pages: int = 20
     empty_is_null: bool = False
+    parse: Form = "json"
     failed_if: Condition | None = None
     retry_if: Condition | None = None
     null_statuses: Sequence[int] = ()
@@ -85,6 +88,8 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
         check_flag("empty_is_null", self.empty_is_null)
         check_flag("repeatable", self.repeatable is None or self.repeatable)
         check_flag("own_connection", self.own_connection)
+        # In a rendered request it is plain JSON.
+        structs.force_setattr(self, "parse", checked_form(self.parse))
         check_condition("failed_if", self.failed_if)
         check_condition("retry_if", self.retry_if)
         if self.result:
@@ -115,7 +120,8 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
         fields = {name: value for name, value in structs.asdict(self).items() if name not in functions}
         # JSON, in which Airflow stores them, has no tuples.
         paths = {name: list(path) for name, path in fields.items() if isinstance(path, tuple)}
-        plain = {name: to_builtins(fields[name], enc_hook=list) for name in ("pages", "total")}
+        structured = [name for name in ("pages", "total", "parse") if name in fields]
+        plain: dict[str, Any] = {name: to_builtins(fields[name], enc_hook=list) for name in structured}
         return {**deepcopy(fields), **paths, **plain, "null_statuses": list(self.null_statuses)}
 
     def functions(self) -> dict[str, Callable[..., Any]]:

@@ -56,6 +56,7 @@ class FanoutSession(requests.Session):
         self._endpoint = endpoint
         self._origin = own_origin(endpoint.base_url)
         self._below = f"{endpoint.base_url}/"
+        self.max_body_bytes = settings.max_body_bytes
         self._timeout = (settings.timeouts.connect_s, settings.timeouts.read_s)
         self.headers["User-Agent"] = USER_AGENT
         self.headers["Accept-Encoding"] = ACCEPTED

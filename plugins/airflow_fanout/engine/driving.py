@@ -10,7 +10,6 @@ import cloudpickle
 from msgspec.structs import replace
 
 from airflow_fanout.api.compiled import Compiled
-from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.idempotency import compiled_of, keys_of
 from airflow_fanout.api.request import Request
 from airflow_fanout.api.session import FanoutSession
@@ -47,7 +46,7 @@ def driver_for(
     request = replace(job.request, **{name: cloudpickle.loads(each) for name, each in job.request_functions.items()})
     session, known = FanoutSession(job.endpoint, job.settings), manifest.fields
     compiled = compiled_of(request, known, keys_of(manifest.id, job.generation))
-    begin = _begin(request, job.endpoint, compiled, secrets)
+    begin = _begin(request, job, compiled, secrets)
     by_requests = (
         StepsByRequests(session, request, known, total_s, secrets, begin=begin)
         if begin
@@ -82,9 +81,11 @@ def driver_for(
     return Pump(transport=by_curl, others=by_requests, note=note, **parts)
 
 
-def _begin(request: Request, endpoint: Endpoint, compiled: Compiled, secrets: Secrets) -> Begin | None:
+def _begin(request: Request, job: Job, compiled: Compiled, secrets: Secrets) -> Begin | None:
     """Return what makes the steps of a task; `None` if each parameter has one request."""
-    return PagedRequest(request, endpoint, compiled, secrets).begin if request.pages is not None else None
+    if request.pages is None:
+        return None
+    return PagedRequest(request, job.endpoint, compiled, job.settings.max_body_bytes, secrets).begin
 
 
 def session_for(job: Job, note: Callable[[str], None]) -> FanoutSession:

@@ -29,10 +29,13 @@ class PagedRequest:
     """What is the same for all parameters of a request with `pages`.
 
     :param compiled: what is sent for a parameter.
+    :param max_body_bytes: the most bytes that an answer may have once it is decompressed.
     :param secrets: what is taken out of the messages of the author's exceptions.
     """
 
-    def __init__(self, request: Request, endpoint: Endpoint, compiled: Compiled, secrets: Secrets) -> None:
+    def __init__(
+        self, request: Request, endpoint: Endpoint, compiled: Compiled, max_body_bytes: int, secrets: Secrets
+    ) -> None:
         self.endpoint = replace(endpoint, base_url=in_ascii(endpoint.base_url))
         self.origin = own_origin(self.endpoint.base_url)
         self.paged = Paged(request.pages, request.result, request.total, request.max_pages, request.max_empty_pages)
@@ -41,7 +44,7 @@ class PagedRequest:
         self.null_statuses = frozenset({HTTPStatus.NO_CONTENT, *request.null_statuses})
         self.is_repeatable = request.is_repeatable
         # What is the result of all pages is said when all of them are there.
-        self.reader = reader_of(replace(request, result=None, empty_is_null=False), secrets)
+        self.reader = reader_of(replace(request, result=None, empty_is_null=False), max_body_bytes, secrets)
         self._compiled = compiled
 
     def begin(self, task: Task) -> PageSteps:

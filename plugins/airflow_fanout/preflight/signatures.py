@@ -18,7 +18,7 @@ def check_over(function: object) -> None:
 
 
 # What each field of a request that is a function is called with.
-_OF_REQUESTS = {"failed_if": "answer", "retry_if": "answer"}
+_OF_REQUESTS = {"failed_if": "answer", "retry_if": "answer", "parse": "body"}
 
 
 def check_request_function(field: str, function: object) -> None:

@@ -37,10 +37,28 @@ _REASONS = (
 )
 
 
+class BadBody(ValueError):
+    """A body that isn't of the form that it should have; the message says where. Nothing of the body is in it."""
+
+
 def charset_of(content_type: str | None) -> str | None:
     """Return the charset that a `Content-Type` names; `None` if it names none, or UTF-8, which JSON is anyway."""
     match = _CHARSET.search(content_type or "")
     return None if match is None or match[1].lower() in ("utf-8", "utf8") else match[1]
+
+
+def text_of_body(body: bytes, charset: str | None = None) -> str:
+    """Return a body as a text: by its byte order mark, else by its charset if there is one, else as UTF-8.
+
+    :raises BadBody: when it isn't written so.
+    """
+    name = next((name for mark, name in _MARKS if body.startswith(mark)), None) or charset or "utf-8"
+    try:
+        return body.decode(name).removeprefix("\ufeff")
+    except LookupError:
+        raise BadBody(f"its charset {name[:40]!r} is unknown") from None
+    except (UnicodeError, ValueError):
+        raise BadBody(f"it isn't written in its charset {name[:40]!r}") from None
 
 
 def read_json(body: bytes, charset: str | None = None) -> Json:

@@ -15,7 +15,7 @@ ACCEPTED = "gzip, deflate"
 MOST_CODINGS = 5
 # Bodies are decompressed piece by piece: a small one may become a very large one.
 PIECE = 1 << 18
-_GZIP_MAGIC = b"\x1f\x8b"
+GZIP_MAGIC = b"\x1f\x8b"
 
 
 class BadCoding(ValueError):
@@ -52,10 +52,10 @@ class Gzip:
         """Begin another member if there is one; return what is to be read of it."""
         data = self._head + data
         self._head = b""
-        if len(data) < len(_GZIP_MAGIC) and _GZIP_MAGIC.startswith(data):
+        if len(data) < len(GZIP_MAGIC) and GZIP_MAGIC.startswith(data):
             self._head = data
             return b""
-        if not data.startswith(_GZIP_MAGIC):
+        if not data.startswith(GZIP_MAGIC):
             self._is_over = True
             return b""
         self._member = zlib.decompressobj(16 + zlib.MAX_WBITS)

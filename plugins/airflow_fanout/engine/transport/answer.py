@@ -15,9 +15,10 @@ from airflow_fanout.api.result import PartMissing, ResultPath
 from airflow_fanout.engine.steps import RawAnswer
 from airflow_fanout.engine.transport.authors import CallFailed
 from airflow_fanout.engine.transport.judging import AnswerJudge
+from airflow_fanout.engine.transport.parsing import BodyTooLong, parser_of
 from airflow_fanout.model.outcome import Failure, Kind, Outcome
 from airflow_fanout.privacy.redaction import Secrets
-from airflow_fanout.wire.body import charset_of, read_json
+from airflow_fanout.wire.body import BadBody, charset_of
 
 Headers = Mapping[str, str]
 # To look a member up costs more than to make an outcome of it.
@@ -28,11 +29,16 @@ class AnswerReader:
     """Reads answers as a request wants them read.
 
     :param request: says which part is the result, and what counts as none.
+    :param most: the most bytes that a body may have once it is decompressed.
+    :param secrets: what is taken out of the messages of the author's exceptions.
     """
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, most: int, secrets: Secrets) -> None:
         self._part = ResultPath(request.result, empty_is_null=request.empty_is_null)
         self._null_statuses = frozenset({HTTPStatus.NO_CONTENT, *request.null_statuses})
+        self._parse = parser_of(request.parse, most, secrets)
+        is_judged = request.failed_if is not None or request.retry_if is not None
+        self._judge = AnswerJudge(request, secrets) if is_judged else None
 
     def outcome(self, status: int, reason: str, body: bytes, headers: Headers) -> Outcome:
         """Return the outcome of an answer.
@@ -61,9 +67,16 @@ class AnswerReader:
         if status in self._null_statuses:
             return Outcome(Kind.NULL, status=status, retry_after_s=pause)
         try:
-            result = self._part.of(read_json(body, charset_of(headers.get("Content-Type"))))
-        except (codec.NotJson, PartMissing) as error:
-            return _unreadable(error, status, pause)
+            answer = self._parse(body, charset_of(headers.get("Content-Type")))
+            if self._judge is not None and (failed := self._judge.outcome(answer, status, pause)):
+                return failed
+            result = self._part.of(answer)
+        except CallFailed as error:
+            return replace(error.outcome, retry_after_s=pause)
+        except (codec.NotJson, BadBody, BodyTooLong, PartMissing) as error:
+            failure = Failure(type(error).__name__, str(error))
+            garbled = isinstance(error, codec.NotJson | BadBody)
+            return Outcome(Kind.INVALID, status=status, failure=failure, garbled=garbled, retry_after_s=pause)
         return Outcome(_NULL if result is None else _OK, result, status, None, pause)
 
     def bad(self, status: int, reason: str, headers: Headers) -> Outcome:
@@ -83,48 +96,20 @@ class UnreadAnswers(AnswerReader):
         return Outcome(Kind.OK, RawAnswer(status, reason, body, headers), status)
 
 
-class JudgingReader(AnswerReader):
-    """Reads answers whose bodies may say that the request has failed.
-
-    :param secrets: what is taken out of the messages of the author's exceptions.
-    """
-
-    def __init__(self, request: Request, secrets: Secrets) -> None:
-        super().__init__(request)
-        self._judge = AnswerJudge(request, secrets)
+class CloseReader(AnswerReader):
+    """Reads answers of which each has to be looked at closely: they aren't JSON, or may say that they have failed."""
 
     def plain(self, body: bytes) -> Outcome:
         """Return the outcome of an answer with the status 200 and nothing special in its head."""
         return self.good(200, body, {})
 
-    def good(self, status: int, body: bytes, headers: Headers) -> Outcome:
-        """Return the outcome of an answer with a status of 2xx."""
-        pause = pause_s(headers, datetime.now(UTC)) if headers else None
-        if status in self._null_statuses:
-            return Outcome(Kind.NULL, status=status, retry_after_s=pause)
-        try:
-            answer = read_json(body, charset_of(headers.get("Content-Type")))
-            if failed := self._judge.outcome(answer, status, pause):
-                return failed
-            result = self._part.of(answer)
-        except CallFailed as error:
-            return replace(error.outcome, retry_after_s=pause)
-        except (codec.NotJson, PartMissing) as error:
-            return _unreadable(error, status, pause)
-        return Outcome(_NULL if result is None else _OK, result, status, None, pause)
 
-
-def reader_of(request: Request, secrets: Secrets) -> AnswerReader:
+def reader_of(request: Request, most: int, secrets: Secrets) -> AnswerReader:
     """Return what reads the answers to a request.
 
+    :param most: the most bytes that a body may have once it is decompressed.
     :param secrets: what is taken out of the messages of the author's exceptions.
     """
     # What most requests need costs nothing for the others' sake.
-    is_judged = request.failed_if is not None or request.retry_if is not None
-    return JudgingReader(request, secrets) if is_judged else AnswerReader(request)
-
-
-def _unreadable(error: ValueError, status: int, pause_s: float | None) -> Outcome:
-    failure = Failure(type(error).__name__, str(error))
-    garbled = isinstance(error, codec.NotJson)
-    return Outcome(Kind.INVALID, status=status, failure=failure, garbled=garbled, retry_after_s=pause_s)
+    is_plain = request.parse == "json" and request.failed_if is None and request.retry_if is None
+    return (AnswerReader if is_plain else CloseReader)(request, most, secrets)

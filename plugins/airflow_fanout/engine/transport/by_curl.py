@@ -70,7 +70,7 @@ class CurlTransport:
         self._easy = easy
         self._endpoint = endpoint
         self._compiled = compiled or Compiled(request, known)
-        self._reading = reader_of(request, secrets)
+        self._reading = reader_of(request, settings.max_body_bytes, secrets)
         self._settings = settings
         self._too_large = too_large_text(settings.max_body_bytes)
         self._base = f"{in_ascii(endpoint.base_url)}/"

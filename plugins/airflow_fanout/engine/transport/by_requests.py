@@ -43,7 +43,7 @@ class RequestsTransport:
     ) -> None:
         self._session = session
         self._compiled = compiled or Compiled(request, known)
-        self._reading = reader_of(request, secrets)
+        self._reading = reader_of(request, session.max_body_bytes, secrets)
         self._total_s = total_s
         self.repeatable = request.is_repeatable
         # The session gives such a request a connection for itself.

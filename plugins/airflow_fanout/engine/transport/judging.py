@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from airflow_fanout.api.condition import Condition
+from airflow_fanout.api.answers import Condition
 from airflow_fanout.api.failures import short
 from airflow_fanout.api.request import Request
 from airflow_fanout.api.result import shown, steps_of

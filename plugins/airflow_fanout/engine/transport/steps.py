@@ -40,7 +40,7 @@ class StepsByRequests(RequestsTransport):
         begin: Begin,
     ) -> None:
         super().__init__(session, request, known, total_s, secrets)
-        self._reading = UnreadAnswers(request)
+        self._reading = UnreadAnswers(request, session.max_body_bytes, secrets)
         self._begin = begin
 
     def message(self, task: Task) -> Prepared:

@@ -41,7 +41,7 @@ class StepsByCurl(CurlTransport):
         begin: Begin,
     ) -> None:
         super().__init__(endpoint, request, known, settings, easy, secrets)
-        self._reading = UnreadAnswers(request)
+        self._reading = UnreadAnswers(request, settings.max_body_bytes, secrets)
         # Each answer is looked at, since any of its headers may matter.
         self._usual = b""
         self._begin = begin
