@@ -59,6 +59,11 @@ class OwnServers:
         """Return the address of the MongoDB."""
         return str(self._once("mongo", lambda: Mongod.start(self._directory("mongo"))).uri)
 
+    def postgres_port(self) -> int:
+        """Return the port of the PostgreSQL: use a database or a table of the test's own."""
+        port: int = self._once("postgres", postgres)
+        return port
+
     def airflow(self) -> AirflowSite:
         """Return where the Airflow is found, once it is healthy."""
         site: AirflowSite = self._once("airflow", self._airflow).site
@@ -103,7 +108,7 @@ class OwnServers:
 
     def _metadata(self) -> str:
         # SQLite has one writer at a time: with a dozen tasks side by side, some wait longer than Airflow bears.
-        return sql_alchemy_conn(self._once("postgres", postgres))
+        return sql_alchemy_conn(self.postgres_port())
 
     def _once(self, name: str, start: Callable[[], Any]) -> Any:
         with self._one_at_a_time:

@@ -19,7 +19,7 @@ from tests.kinds import error_kinds
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-OPERATORS = (ROOT / "docs" / "operators.md").read_text()
+OPERATORS = (ROOT / "docs" / "operators.md").read_text() + (ROOT / "docs" / "sources.md").read_text()
 # Messages are quoted there, whichever line they end on.
 OPERATING = " ".join((ROOT / "docs" / "operating.md").read_text().split())
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
@@ -207,7 +207,7 @@ def test_every_public_name_is_documented(name: str) -> None:
     [(name, argument) for name in sorted(airflow_fanout.__all__) for argument in _arguments(name)],
 )
 def test_every_argument_is_documented(name: str, argument: str) -> None:
-    """Each argument appears in the operators' page, within its own section or that of its owner."""
+    """Each argument appears in the operators' page or in that of the sources."""
     assert f"`{argument}`" in OPERATORS or f"{argument}=" in OPERATORS
 
 
@@ -277,6 +277,8 @@ OPENINGS = {
     "EngineRefused": "The engine can't make requests over TLS",
     "NotReady": "The report isn't ready",
     "NotReachable": "The report did not start",
+    "FindFailed": "The documents of … could not be read",
+    "FindRefused": "an unknown operator in the filter",
     "UnusableList": "the list isn't what the report says about it",
     "StagingChanged": "The report's tasks didn't leave it like this",
     "ForeignPart": "belongs to another list, or to another place in the journal",

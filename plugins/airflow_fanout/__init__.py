@@ -29,7 +29,11 @@ if TYPE_CHECKING:
     from airflow_fanout.operators.group import FanoutTaskGroup as FanoutTaskGroup
     from airflow_fanout.operators.load import MongoLoadOperator as MongoLoadOperator
     from airflow_fanout.operators.validate import ValidateOperator as ValidateOperator
+    from airflow_fanout.sources.asset_events import AssetEvents as AssetEvents
+    from airflow_fanout.sources.file_list import FileList as FileList
     from airflow_fanout.sources.http_list import HttpList as HttpList
+    from airflow_fanout.sources.mongo_list import MongoList as MongoList
+    from airflow_fanout.sources.sql_list import SqlList as SqlList
     from airflow_fanout.validation.checks.custom import CustomCheck as CustomCheck
     from airflow_fanout.validation.checks.drift import Drift as Drift
     from airflow_fanout.validation.checks.max_empty import MaxEmpty as MaxEmpty
@@ -41,6 +45,7 @@ __version__ = "0.1.0"
 # Imported when first asked for: the engine imports this package, and must not import Airflow with it.
 _HOMES = {
     "Alerts": "airflow_fanout.notifications.alerts",
+    "AssetEvents": "airflow_fanout.sources.asset_events",
     "Breaker": "airflow_fanout.model.settings",
     "Channel": "airflow_fanout.notifications.channel",
     "CleanStagingOperator": "airflow_fanout.operators.clean",
@@ -50,11 +55,13 @@ _HOMES = {
     "Drift": "airflow_fanout.validation.checks.drift",
     "ExtractOperator": "airflow_fanout.operators.extract",
     "FanoutTaskGroup": "airflow_fanout.operators.group",
+    "FileList": "airflow_fanout.sources.file_list",
     "GeventFetchOperator": "airflow_fanout.operators.fetch",
     "GraphQL": "airflow_fanout.api.graphql",
     "Header": "airflow_fanout.api.page",
     "HttpList": "airflow_fanout.sources.http_list",
     "MaxEmpty": "airflow_fanout.validation.checks.max_empty",
+    "MongoList": "airflow_fanout.sources.mongo_list",
     "MongoLoadOperator": "airflow_fanout.operators.load",
     "NextLink": "airflow_fanout.api.paging",
     "Offset": "airflow_fanout.api.paging",
@@ -63,6 +70,7 @@ _HOMES = {
     "Request": "airflow_fanout.api.request",
     "ResultSchema": "airflow_fanout.validation.checks.result_schema",
     "Retry": "airflow_fanout.model.settings",
+    "SqlList": "airflow_fanout.sources.sql_list",
     "Throttle": "airflow_fanout.model.settings",
     "Timeouts": "airflow_fanout.model.settings",
     "Unique": "airflow_fanout.validation.checks.unique",

@@ -125,7 +125,7 @@ def metadata(home: AirflowHome) -> Iterator[tuple[str, str]]:
             for table in sqlalchemy.inspect(engine).get_table_names():
                 if table not in KEPT_BY_AIRFLOW:
                     quoted = f'"{table}"'
-                    rows = database.execute(sqlalchemy.text(f"SELECT {quoted}::text FROM {quoted}"))  # noqa: S608 - a name that the database gave
+                    rows = database.execute(sqlalchemy.text(f"SELECT {quoted}::text FROM {quoted}"))
                     yield from ((f"table {table}", str(row[0])) for row in rows)
     finally:
         engine.dispose()

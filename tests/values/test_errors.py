@@ -90,7 +90,15 @@ def test_whether_to_retry_is_said(kind: type[FanoutError]) -> None:
     """What the world does may pass; what somebody wrote, or what was damaged, does not."""
     engine = {"EngineDied", "EngineFailed", "EngineStopped", "LongWait", "Tripped", "ApiDown"}
     files = {"StagingFailed", "TemporaryFailed"}
-    mongo = {"CountMismatch", "WriteRefused", "SwapLost", "MongoFailed", "MongoUnreachable", "TargetChanged"}
+    mongo = {
+        "CountMismatch",
+        "WriteRefused",
+        "SwapLost",
+        "MongoFailed",
+        "MongoUnreachable",
+        "TargetChanged",
+        "FindFailed",
+    }
     passes = engine | files | mongo | {"BadSource", "NotReachable", "LoadBroke"}
     assert made(kind).retry is (kind.__name__ in passes)
 

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from contextlib import AbstractContextManager, contextmanager
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from airflow_fanout.adapters.border import airflow_errors, staging_mode
 from airflow_fanout.adapters.bound import resolved, resolved_value
 from airflow_fanout.adapters.connection import usable_endpoint_of
 from airflow_fanout.adapters.list_progress import ListProgress
 from airflow_fanout.adapters.metrics import Metrics, of_list
+from airflow_fanout.adapters.mongo import documents_of
 from airflow_fanout.adapters.noting import noted
 from airflow_fanout.adapters.progress_store import TaskState
+from airflow_fanout.adapters.readers import database_of, open_file
 from airflow_fanout.adapters.reports import report_directory
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.model.as_of import of_context
 from airflow_fanout.model.rendered import json_list, whole_number_or_none
 from airflow_fanout.sources.errors import EmptyList
-from airflow_fanout.sources.source import Source
+from airflow_fanout.sources.source import Database, Source
 from airflow_fanout.staging.frozen import Duplicates, Selection, freeze
 from airflow_fanout.staging.reference import refer, refer_to_shards
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
+
+    from airflow_fanout.mongo.reading import DocumentFinder
 
 
 @contextmanager
@@ -57,6 +61,18 @@ class ExtractTask:
     def endpoint(self, conn_id: str) -> Endpoint:
         """Return what an Airflow connection leads to; raise `BadConnection` if it can't be used."""
         return usable_endpoint_of(conn_id)
+
+    def documents(self, conn_id: str) -> AbstractContextManager[DocumentFinder]:
+        """Return what finds documents in the MongoDB of an Airflow connection, until it is left."""
+        return documents_of(conn_id)
+
+    def database(self, conn_id: str) -> Database:
+        """Return the database of an Airflow connection; raise `BadConnection` if it is none."""
+        return database_of(conn_id)
+
+    def file(self, path: str, conn_id: str | None) -> IO[bytes]:
+        """Open a file, or an object of an object storage; raise `OSError` if it can't be opened."""
+        return open_file(path, conn_id)
 
     def freeze(
         self,

@@ -17,6 +17,8 @@ from airflow_fanout.mongo.namespaces import name_problems
 if TYPE_CHECKING:
     from airflow.sdk.definitions.connection import Connection
 
+    from airflow_fanout.mongo.reading import DocumentFinder
+
 CONN_TYPE = "mongo"
 # The driver's options that name a file, in both spellings that it knows.
 FILES = ("tlsCAFile", "tlsCertificateKeyFile", "tlsCRLFile", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
@@ -82,6 +84,18 @@ def connection_problem(connection: Connection) -> str | None:
         if path and not os.access(str(path), os.R_OK):
             return f"names the file {path} as {option}, and it isn't there or can't be read on this worker"
     return None
+
+
+@contextmanager
+def documents_of(conn_id: str) -> Iterator[DocumentFinder]:
+    """Give what finds documents in the MongoDB of a connection.
+
+    :raises BadConnection: when the connection isn't there, or can't lead to a MongoDB.
+    """
+    from airflow_fanout.mongo.reading import DocumentFinder
+
+    with mongo_login(conn_id) as login:
+        yield DocumentFinder(login.client, login.conn_id, login.auth_source)
 
 
 def target_problems(

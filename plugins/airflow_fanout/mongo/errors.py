@@ -203,3 +203,22 @@ class DocumentRefused(FanoutError):
         "first belongs to {first}: {why}. Nothing was written. Change the report's `document` function "
         "or the collection's rules, then clear load."
     )
+
+
+@dataclass(eq=False)
+class FindFailed(FanoutError):
+    """Documents of a collection that can't be read now."""
+
+    retry: ClassVar[bool] = True
+
+    collection: str
+    problem: str
+
+    sentence: ClassVar[str] = "The documents of {collection} could not be read: {problem}."
+
+
+@dataclass(eq=False)
+class FindRefused(FindFailed):
+    """Documents of a collection that can't be read, and trying again would end in the same way."""
+
+    retry: ClassVar[bool] = False

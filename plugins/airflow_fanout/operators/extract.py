@@ -13,12 +13,11 @@ from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.parameter import check_names
 from airflow_fanout.model.settings import check_flag, check_whole
 from airflow_fanout.preflight.arguments import check_limit, check_only
-from airflow_fanout.sources.source import to_source
+from airflow_fanout.sources.source import ListSource, to_source
 
 if TYPE_CHECKING:
     # A DAG file that is parsed reads no list.
     from airflow_fanout.adapters.lineage import Lineage
-    from airflow_fanout.sources.http_list import HttpList
     from airflow_fanout.staging.frozen import Duplicates
 
 
@@ -26,8 +25,9 @@ class ExtractOperator(FanoutOperator):
     """Run the report's source and freeze its parameters, in order and without duplicates, for the tasks after it.
 
     :param source: a callable that returns a list or is a generator (it gets the values of Airflow's context that
-        its arguments name, and the run's `as_of` and `day`), or an `HttpList`. A `functools.partial` may hold an XCom
-        or the argument of a mapped task group.
+        its arguments name, and the run's `as_of` and `day`); an `HttpList`, `SqlList`, `MongoList`, `FileList` or
+        `AssetEvents`; or another task's output. A `functools.partial` may hold an XCom or the argument of a mapped
+        task group.
     :param names: names for a value, or for a tuple's values; of an object, only these fields are kept.
     :param duplicates: "drop" keeps the first of equal parameters and counts the others; "refuse" fails.
     :param allow_empty: whether a list without parameters is right.
@@ -44,12 +44,14 @@ class ExtractOperator(FanoutOperator):
     """
 
     template_fields: Sequence[str] = ("limit",)
+    # A query may be in a file beside the DAG file.
+    template_ext: Sequence[str] = (".sql",)
     ui_color = "#d7e9f7"
 
     def __init__(
         self,
         *,
-        source: Callable[..., Iterable[Any]] | HttpList,
+        source: Callable[..., Iterable[Any]] | ListSource | XComArg,
         names: Sequence[str] = (),
         duplicates: Duplicates = "drop",
         allow_empty: bool = False,
@@ -88,7 +90,7 @@ class ExtractOperator(FanoutOperator):
         with extract_task(self, context) as task:
             return task.freeze(
                 to_source(self.source),
-                checked_report(self, context),
+                checked_report(self, context, task),
                 selection=selection_of(self, context, self.limit, self.only),
                 names=self.names,
                 duplicates=self.duplicates,
@@ -97,10 +99,10 @@ class ExtractOperator(FanoutOperator):
             )
 
     def lineage(self) -> Lineage:
-        """Return the API's list, if it is one, and the frozen list."""
-        from airflow_fanout.adapters.lineage import Lineage, api_resource, frozen_list
+        """Return what the source reads, if it has a name, and the frozen list."""
+        from airflow_fanout.adapters.lineage import Lineage, frozen_list
         from airflow_fanout.adapters.reports import report_directory
+        from airflow_fanout.adapters.source_lineage import data_sets
 
-        api = to_source(self.source).dataset()
         report = report_directory(self, run_id="any")
-        return Lineage(inputs=(api_resource(*api),) if api else (), outputs=(frozen_list(report),))
+        return Lineage(inputs=data_sets(to_source(self.source).dataset()), outputs=(frozen_list(report),))

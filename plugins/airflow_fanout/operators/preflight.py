@@ -21,9 +21,12 @@ from airflow_fanout.operators.target import Names, check_target
 from airflow_fanout.preflight.expected import Expected, watched
 from airflow_fanout.preflight.files import missing_files
 from airflow_fanout.preflight.findings import Findings
+from airflow_fanout.sources.source import to_source
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_fanout.sources.source import SourceContext
 
 log = logging.getLogger(__name__)
 
@@ -31,21 +34,23 @@ log = logging.getLogger(__name__)
 class Preflight:
     """The checks of one report in one run: `findings` has what is wrong, `expected` what a parameter must have."""
 
-    def __init__(self, extract: Any, context: Context) -> None:
+    def __init__(self, extract: Any, context: Context, access: SourceContext) -> None:
         self.findings = Findings()
         self.expected = Expected()
         self._extract = extract
         self._context = context
+        self._access = access
         self._rendering = Rendering(extract, context, self.findings)
 
     def check(self) -> None:
         """Look at everything that doesn't need the list.
 
         :raises NotReady: with everything that is wrong.
-        :raises NotReachable: when MongoDB didn't answer, and nothing else is wrong.
+        :raises NotReachable: when a server didn't answer, and nothing else is wrong.
         """
         report = Report(self._extract, self._context["dag"])
         report.check_order(self.findings)
+        self._check_source()
         report.check_shards(conf.getint("core", "max_map_length", fallback=1024), self.findings)
         for task in made(report.fetches, self.findings):
             self._check_fetch(task.task_id, task.operator, task.elsewhere)
@@ -54,6 +59,16 @@ class Preflight:
         for text in self.findings.unchecked:
             log.info("Not checked before the first request: %s", text)
         self.findings.judge()
+
+    def _check_source(self) -> None:
+        task_id = self._extract.task_id
+        try:
+            to_source(self._extract.source).check(self._access, names=self._extract.names)
+        except FanoutError as error:
+            if error.retry:
+                self.findings.unreachable.append(f"{task_id}: {error}")
+            else:
+                self.findings.add(task_id, [str(error)])
 
     def _check_fetch(self, task_id: str, fetch: Any, elsewhere: str | None) -> None:
         if elsewhere:
@@ -107,15 +122,16 @@ class Preflight:
             return None
 
 
-def checked_report(extract: Any, context: Context) -> Callable[[Iterable[Any]], Iterable[Any]]:
+def checked_report(extract: Any, context: Context, access: SourceContext) -> Callable[[Iterable[Any]], Iterable[Any]]:
     """Check the report of an extract, and return what looks at its list's first parameter as the list is read.
 
+    :param access: what the report's source gets of the task.
     :raises NotReady: with everything that is wrong.
-    :raises NotReachable: when MongoDB didn't answer, and nothing else is wrong.
+    :raises NotReachable: when a server didn't answer, and nothing else is wrong.
     """
     if not (extract.preflight and conf.getboolean("fanout", "preflight", fallback=True)):
         log.info("The preflight is switched off: nothing of this report is checked before its first request")
         return lambda raw: raw
-    preflight = Preflight(extract, context)
+    preflight = Preflight(extract, context, access)
     preflight.check()
     return lambda raw: watched(raw, preflight.expected, extract.names, preflight.findings)

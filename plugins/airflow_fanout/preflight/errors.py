@@ -35,7 +35,7 @@ class NotReachable(FanoutError):
 
     def __str__(self) -> str:
         return (
-            "The report did not start, because its results could not be loaded now:\n"
+            "The report did not start, because a server that it needs did not answer:\n"
             + "\n".join(f"  - {server}" for server in self.servers)
             + "\nNothing was requested. The next try of this task checks again. If no try is left, clear the task once "
             f"the server is back. {SWITCH}"

@@ -31,7 +31,10 @@ class FunctionSource:
         return f"The source {describe(self.function)}"
 
     def dataset(self) -> None:
-        """Return that no API's list is read."""
+        """Return that nothing is read that has a name."""
+
+    def check(self, access: SourceContext, *, names: Sequence[str]) -> None:
+        """Find nothing: what a function would do is known when it is called."""
 
     def open(self, access: SourceContext, *, names: Sequence[str]) -> FunctionItems:  # noqa: ARG002 - for sources with pages
         """Call the function with those values that its arguments name, and return its items.

@@ -13,16 +13,15 @@ from airflow_fanout.api.page import FieldOrHeader, Query, check_field_or_header
 from airflow_fanout.api.paging import Pages, checked_pages
 from airflow_fanout.api.result import Path, check_path
 from airflow_fanout.errors import BadSetting
-from airflow_fanout.model.declared import Declared
 from airflow_fanout.model.settings import MIB, Retry, Timeouts, check_whole
-from airflow_fanout.sources.source import Resource
+from airflow_fanout.sources.source import ListSource, Resource
 
 if TYPE_CHECKING:
     from airflow_fanout.sources.reading import Reading
     from airflow_fanout.sources.source import SourceContext
 
 
-class HttpList(Declared, frozen=True, kw_only=True):
+class HttpList(ListSource, frozen=True, kw_only=True):
     """A list of parameters that an HTTP API gives: a JSON array, or one under a field, in one page or in many.
 
     :param http_conn_id: the Airflow connection of the API.
@@ -70,21 +69,17 @@ class HttpList(Declared, frozen=True, kw_only=True):
         return f"the HTTP list {self.endpoint} ({self.http_conn_id})"
 
     @property
-    def function(self) -> None:
-        """A list has no function of the author's."""
-
-    @property
     def templates(self) -> Sequence[Any]:
         """The values in which templates are rendered when the list is read."""
         return (self.endpoint, dict(self.query))
 
-    def describe(self) -> str:
-        """Return what the source is called, as the beginning of a sentence."""
-        return str(self)
-
     def dataset(self) -> Resource:
         """Return the API's list that is read."""
         return Resource(self.http_conn_id, self.endpoint)
+
+    def check(self, access: SourceContext, *, names: Sequence[str]) -> None:  # noqa: ARG002 - the list is asked later
+        """Look whether the connection can be used; raise `BadConnection` if not."""
+        access.endpoint(self.http_conn_id)
 
     def open(self, access: SourceContext, *, names: Sequence[str]) -> Reading:
         """Return the items of all pages, of which none is read yet; see `read`."""

@@ -1,11 +1,13 @@
-"""What a source of parameters is: a function or an HTTP list, behind one protocol."""
+"""What a source of parameters is: a function, a list of an API, a query, a file, …, behind one protocol."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from airflow_fanout.errors import BadSetting
+from airflow_fanout.model.declared import Declared
 
 if TYPE_CHECKING:
     from airflow_fanout.api.endpoint import Endpoint
@@ -16,6 +18,30 @@ class Resource(NamedTuple):
 
     http_conn_id: str
     endpoint: str
+
+
+class QueriedTables(NamedTuple):
+    """What a query reads: an Airflow connection, and the query as the author wrote it."""
+
+    conn_id: str
+    sql: str
+
+
+class StoredCollection(NamedTuple):
+    """A collection of a MongoDB, by the names that the author wrote."""
+
+    mongo_conn_id: str
+    database: str
+    collection: str
+
+
+class StoredFile(NamedTuple):
+    """A file: its path or its address, as the author wrote it."""
+
+    path: str
+
+
+Data = Resource | QueriedTables | StoredCollection | StoredFile
 
 
 class Items(Protocol):
@@ -39,6 +65,38 @@ class Items(Protocol):
         """Close what is open; nothing is read after that."""
 
 
+class DocumentSource(Protocol):
+    """What finds documents in a MongoDB."""
+
+    def check(self, database: str, collection: str, query: Mapping[str, Any]) -> None:
+        """Raise `FanoutError` if these documents can't be found."""
+
+    def find(
+        self,
+        database: str,
+        collection: str,
+        query: Mapping[str, Any],
+        *,
+        paths: Sequence[str],
+        sort: Sequence[tuple[str, int]],
+        batch_size: int,
+    ) -> Generator[Mapping[str, Any]]:
+        """Yield documents, with these paths or whole, as they come."""
+
+
+class Database(NamedTuple):
+    """A database behind a driver of DB-API 2.0 (PEP 249).
+
+    :param connect: makes a new connection.
+    :param placeholder: what stands for a value in a query, such as "%s" or "?".
+    :param dialect: the name of its SQL, such as "postgresql".
+    """
+
+    connect: Callable[[], Any]
+    placeholder: str
+    dialect: str
+
+
 class SourceContext(Protocol):
     """What a source gets of the task that reads it."""
 
@@ -55,6 +113,15 @@ class SourceContext(Protocol):
     def endpoint(self, conn_id: str) -> Endpoint:
         """Return what an Airflow connection leads to; raise `BadConnection` if it can't be used."""
 
+    def documents(self, conn_id: str) -> AbstractContextManager[DocumentSource]:
+        """Return what finds documents in the MongoDB of an Airflow connection, until it is left."""
+
+    def database(self, conn_id: str) -> Database:
+        """Return the database of an Airflow connection; raise `BadConnection` if it is none."""
+
+    def file(self, path: str, conn_id: str | None) -> IO[bytes]:
+        """Open a file, or an object of an object storage; raise `OSError` if it can't be opened."""
+
 
 class Source(Protocol):
     """Where a report's parameters come from."""
@@ -70,8 +137,11 @@ class Source(Protocol):
     def describe(self) -> str:
         """Return what the source is called, as the beginning of a sentence."""
 
-    def dataset(self) -> Resource | None:
-        """Return the API's list that is read, `None` if it is no API's."""
+    def dataset(self) -> Data | None:
+        """Return what is read, `None` if it has no name."""
+
+    def check(self, access: SourceContext, *, names: Sequence[str]) -> None:
+        """Look for what can be known to be wrong before the first item is read; raise `FanoutError` for it."""
 
     def open(self, access: SourceContext, *, names: Sequence[str]) -> Items:
         """Return the items, of which none is read yet.
@@ -80,18 +150,38 @@ class Source(Protocol):
         """
 
 
-def to_source(source: object) -> Source:
-    """Return the source that an author has given: a function or an `HttpList`.
+class ListSource(Declared, frozen=True):
+    """A source that an author declares, with fields; it has no function of the author's."""
 
-    :raises BadSetting: for anything else, and for an async function.
+    @property
+    def function(self) -> None:
+        """The author's function: none."""
+
+    @property
+    def templates(self) -> Sequence[Any]:
+        """The values in which templates are rendered when the source is read."""
+        return ()
+
+    def describe(self) -> str:
+        """Return what the source is called, as the beginning of a sentence."""
+        return str(self)
+
+
+def to_source(source: object) -> Source:
+    """Return the source that an author has given.
+
+    :raises BadSetting: for what is no source, and for an async function.
     """
+    if isinstance(source, ListSource):
+        return cast("Source", source)
+    # Each of the others is loaded by the DAG file that has one.
+    if hasattr(source, "iter_references"):
+        from airflow_fanout.sources.task_output import TaskOutput
+
+        return TaskOutput(source)
     if callable(source):
         from airflow_fanout.sources.function import FunctionSource
 
         return FunctionSource(source)
-    # A DAG file that doesn't name one hasn't loaded it.
-    from airflow_fanout.sources.http_list import HttpList
-
-    if isinstance(source, HttpList):
-        return source
-    raise BadSetting("source", source, "a callable that gives the parameters, or an HttpList")
+    lists = "HttpList, SqlList, MongoList, FileList, AssetEvents"
+    raise BadSetting("source", source, f"a callable that gives the parameters, another task's output, or a {lists}")
