@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from airflow_fanout.api.paging import NextLink as NextLink
     from airflow_fanout.api.paging import Offset as Offset
     from airflow_fanout.api.paging import PageNumber as PageNumber
+    from airflow_fanout.api.poll import Poll as Poll
     from airflow_fanout.api.request import Request as Request
     from airflow_fanout.model.settings import Breaker as Breaker
     from airflow_fanout.model.settings import Retry as Retry
@@ -67,6 +68,7 @@ _HOMES = {
     "Offset": "airflow_fanout.api.paging",
     "CustomCheck": "airflow_fanout.validation.checks.custom",
     "PageNumber": "airflow_fanout.api.paging",
+    "Poll": "airflow_fanout.api.poll",
     "Request": "airflow_fanout.api.request",
     "ResultSchema": "airflow_fanout.validation.checks.result_schema",
     "Retry": "airflow_fanout.model.settings",

@@ -87,7 +87,7 @@ def test_a_summary_is_a_few_numbers() -> None:
 def test_a_line_for_the_log() -> None:
     """One line has how much is done, how fast, how long still, and what went wrong."""
     assert example().line() == (
-        "150 of 200 (75.0 %), 20/s, 2 s left, 8 in flight, 2 waiting to be tried again; 3 null, 7 timeout"
+        "150 of 200 (75.0 %), 20/s, 2 s left, 8 in flight, 2 waiting for another request; 3 null, 7 timeout"
     )
 
 
@@ -151,7 +151,7 @@ def test_a_wait_is_said_in_words() -> None:
     """In place of a rate: what is waited for, since when, and until when."""
     waiting = replace(example(), wait=OUTAGE)
     assert waiting.line() == (
-        "150 of 200 (75.0 %), 8 in flight, 2 waiting to be tried again; 3 null, 7 timeout; waits: the API gives no "
+        "150 of 200 (75.0 %), 8 in flight, 2 waiting for another request; 3 null, 7 timeout; waits: the API gives no "
         "answer (connection refused), since 06:03:05 UTC, until 06:08:05 UTC at the latest"
     )
     assert waiting.now()["waits_for"] == str(OUTAGE)

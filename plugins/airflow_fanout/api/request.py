@@ -13,6 +13,7 @@ from msgspec import structs, to_builtins
 from airflow_fanout.api.answers import Condition, Form, check_condition, checked_form
 from airflow_fanout.api.page import PAGE_STATUSES, FieldOrHeader, check_field_or_header, place_of
 from airflow_fanout.api.paging import NextLink, Pages, checked_pages
+from airflow_fanout.api.poll import Poll, poll_of
 from airflow_fanout.api.result import Path, check_path
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
@@ -43,6 +44,7 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
     :param total: where a page has the number of all items, a dotted path or a `Header`; as many must have come.
     :param max_pages: how many pages a parameter may have.
     :param max_empty_pages: how many pages in a row may bring no item, or only the items of pages before them.
+    :param poll: how to wait for the job that the request creates; `result` is a part of the job's result.
     :param empty_is_null: whether an empty list, object or text counts as no result.
     :param parse: what a body is: `"json"`, `"jsonl"`, `"csv"` or `Csv(…)`, `"xml"` or `Xml(…)`, or a function of its
         bytes that returns its value; a file of gzip is decompressed first.
@@ -68,6 +70,7 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
     total: FieldOrHeader | None = None
     max_pages: int = 1_000
     max_empty_pages: int = 20
+    poll: Poll | None = None
     empty_is_null: bool = False
     parse: Form = "json"
     failed_if: Condition | None = None
@@ -98,6 +101,7 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
             if not isinstance(value, str) or any(sign in name + value for sign in "\r\n\0"):
                 raise BadSetting(f"headers[{name!r}]", value, "a text without line breaks")
         self._check_pages()
+        self._check_poll()
         if self.idempotency_header is not None:
             self._check_idempotency()
 
@@ -120,7 +124,7 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
         fields = {name: value for name, value in structs.asdict(self).items() if name not in functions}
         # JSON, in which Airflow stores them, has no tuples.
         paths = {name: list(path) for name, path in fields.items() if isinstance(path, tuple)}
-        structured = [name for name in ("pages", "total", "parse") if name in fields]
+        structured = [name for name in ("pages", "total", "poll", "parse") if name in fields]
         plain: dict[str, Any] = {name: to_builtins(fields[name], enc_hook=list) for name in structured}
         return {**deepcopy(fields), **paths, **plain, "null_statuses": list(self.null_statuses)}
 
@@ -152,6 +156,12 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
         written = {*self.query, *dict(parse_qsl(urlsplit(self.endpoint).query, keep_blank_values=True))}
         if own in written:
             raise BadSetting("query", sorted(written), f"no {own!r}, because `pages` adds it to each page's query")
+
+    def _check_poll(self) -> None:
+        # In a rendered request it is plain JSON.
+        structs.force_setattr(self, "poll", poll_of(self.poll))
+        if self.poll is not None and self.pages is not None:
+            raise BadSetting("pages", self.pages, "nothing besides `poll`")
 
     def _check_idempotency(self) -> None:
         name = self.idempotency_header

@@ -31,5 +31,8 @@ class CallingPump(Pump):
     def _end(self, easy: pycurl.Curl, code: int, message: str) -> Attempt | None:
         return self._calls.make_within(self._sent[easy][0].index, partial(super()._end, easy, code, message))
 
+    def _sent_elsewhere(self, task: Task, begun_s: float) -> None:
+        self._calls.make_within(task.index, partial(super()._sent_elsewhere, task, begun_s))
+
     def _followed(self, task: Task, begun_s: float, status: int, head: list[bytes]) -> None:
         self._calls.make_within(task.index, partial(super()._followed, task, begun_s, status, head))

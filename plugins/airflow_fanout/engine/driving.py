@@ -16,8 +16,10 @@ from airflow_fanout.api.session import FanoutSession
 from airflow_fanout.api.settled import settled
 from airflow_fanout.engine.calls import Calls
 from airflow_fanout.engine.driver import Driver, Parts
+from airflow_fanout.engine.job_steps import PolledRequest
 from airflow_fanout.engine.page_steps import PagedRequest
 from airflow_fanout.engine.pool import Pool
+from airflow_fanout.engine.transport.answer import reader_of
 from airflow_fanout.engine.transport.by_function import FunctionTransport
 from airflow_fanout.engine.transport.by_requests import RequestsTransport
 from airflow_fanout.engine.transport.steps import Begin, StepsByRequests
@@ -26,27 +28,33 @@ from airflow_fanout.launch.job import Job
 from airflow_fanout.model.outcome import Outcome
 from airflow_fanout.privacy.redaction import Secrets
 from airflow_fanout.staging.frozen import Manifest
+from airflow_fanout.staging.jobs import JobJournal
 
 
 def driver_for(
-    job: Job, manifest: Manifest, note: Callable[[str], None], calls: Calls, **parts: Unpack[Parts]
+    job: Job,
+    manifest: Manifest,
+    note: Callable[[str], None],
+    calls: Calls,
+    jobs: JobJournal | None = None,
+    **parts: Unpack[Parts],
 ) -> Driver:
     """Return what sends the job's requests: libcurl if it is installed, else `requests` in a pool.
 
     :param manifest: what is known of the list: the fields that every parameter has, and its id.
     :param note: called with a sentence if libcurl isn't installed.
     :param calls: makes the calls of the author's functions.
+    :param jobs: which jobs there are, for a request that creates some.
     """
     total_s = job.settings.timeouts.total_s
     secrets = Secrets(settled(job.endpoint).secrets)
     if job.request is None:
-        session = session_for(job, note)
-        function = cloudpickle.loads(job.function)
-        return Pool(transport=FunctionTransport(session, function, total_s, secrets), make=calls.make, **parts)
+        transport = FunctionTransport(session_for(job, note), cloudpickle.loads(job.function), total_s, secrets)
+        return Pool(transport=transport, make=calls.make, **parts)
     request = replace(job.request, **{name: cloudpickle.loads(each) for name, each in job.request_functions.items()})
     session, known = FanoutSession(job.endpoint, job.settings), manifest.fields
     compiled = compiled_of(request, known, keys_of(manifest.id, job.generation))
-    begin = _begin(request, job, compiled, secrets)
+    begin = _begin(request, job, compiled, known, jobs, secrets)
     by_requests = (
         StepsByRequests(session, request, known, total_s, secrets, begin=begin)
         if begin
@@ -81,11 +89,21 @@ def driver_for(
     return Pump(transport=by_curl, others=by_requests, note=note, **parts)
 
 
-def _begin(request: Request, job: Job, compiled: Compiled, secrets: Secrets) -> Begin | None:
+def _begin(
+    request: Request,
+    job: Job,
+    compiled: Compiled,
+    known: tuple[str, ...],
+    jobs: JobJournal | None,
+    secrets: Secrets,
+) -> Begin | None:
     """Return what makes the steps of a task; `None` if each parameter has one request."""
-    if request.pages is None:
-        return None
-    return PagedRequest(request, job.endpoint, compiled, job.settings.max_body_bytes, secrets).begin
+    most = job.settings.max_body_bytes
+    if request.pages is not None:
+        return PagedRequest(request, job.endpoint, compiled, most, secrets).begin
+    if jobs is not None:
+        return PolledRequest(request, job.endpoint, compiled, known, jobs, reader_of(request, most, secrets)).begin
+    return None
 
 
 def session_for(job: Job, note: Callable[[str], None]) -> FanoutSession:

@@ -21,6 +21,7 @@ from airflow_fanout.engine.libcurl.multi import BATCH, Multi
 from airflow_fanout.engine.libcurl.silence import look_every_s
 from airflow_fanout.engine.libcurl.transfer import Transfer
 from airflow_fanout.engine.settlement import Attempt
+from airflow_fanout.engine.steps import Elsewhere
 from airflow_fanout.engine.transport import timed_out
 from airflow_fanout.engine.transport.by_curl import CurlTransport
 from airflow_fanout.engine.transport.by_requests import RequestsTransport
@@ -135,6 +136,10 @@ class Pump(Driver):
             self._multi.know(transfer)
         try:
             self._transport.prepare(transfer, task)
+        except Elsewhere:
+            self._free.append(transfer)
+            self._watch(gevent.spawn(self._sent_elsewhere, task, now_s))
+            return
         except ValueError as error:
             self._free.append(transfer)
             outcome = outcome_of(error)
@@ -195,7 +200,9 @@ class Pump(Driver):
         if not self._has_followed:
             self._has_followed = True
             self._note("The API answers with redirects, which the slower `requests` library follows.")
-        follower = gevent.spawn(self._followed, task, begun_s, transfer.status, transfer.head)
+        self._watch(gevent.spawn(self._followed, task, begun_s, transfer.status, transfer.head))
+
+    def _watch(self, follower: gevent.Greenlet) -> None:
         self._following.add(follower)
         follower.link(self._has_come_back)
 
@@ -208,5 +215,11 @@ class Pump(Driver):
         total_s = self._settings.timeouts.total_s
         left_s = begun_s + total_s - time.monotonic()
         outcome = self._others.follow(task, status, head, left_s) if left_s > 0 else timed_out(total_s)
+        if not self._given_up:
+            self._settlement.add(outcome, begun_s, [(task, outcome)])
+
+    def _sent_elsewhere(self, task: Task, begun_s: float) -> None:
+        """Send a request to another origin, by a session that knows whose credentials are whose."""
+        outcome = self._others.send(task)
         if not self._given_up:
             self._settlement.add(outcome, begun_s, [(task, outcome)])

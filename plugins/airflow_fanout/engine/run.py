@@ -9,6 +9,7 @@ import signal
 import traceback
 import warnings
 from collections.abc import Iterator
+from itertools import count
 from typing import assert_never
 
 import gevent
@@ -46,9 +47,12 @@ from airflow_fanout.launch.messages import (
     Start,
     Stopped,
 )
+from airflow_fanout.staging.directory import GenerationDirectory
 from airflow_fanout.staging.folder import list_at
 from airflow_fanout.staging.frozen import read_manifest, read_parameters
+from airflow_fanout.staging.jobs import JobJournal, read_jobs
 from airflow_fanout.staging.journal import JournalWriter
+from airflow_fanout.staging.reconcile import CompletedSet
 from airflow_fanout.staging.resume import resume
 
 TICK_S = 1.0
@@ -114,6 +118,7 @@ class _Fetch:
             teller.tell(DamagedPart(str(part)))
         calls = _calls(job, board)
         self._scribe = JournalThread(JournalWriter(self._try, part_numbers(self._try, job), list_id=manifest.id))
+        self._jobs = self._job_journal(job, generation, finished, manifest.id)
         self._budget = LocalBudget(job.settings.throttle.rate_per_s)
         self._traffic = Traffic(job.settings, self._budget, is_answered=finished.count > 0)
         meter = Meter(total=len(job.indexes), resumed=finished.count)
@@ -127,11 +132,28 @@ class _Fetch:
             manifest,
             lambda text: teller.tell(Remark(text)),
             calls,
+            self._jobs,
             work=WorkQueue(parameters, room=self._traffic.room_for_new),
             traffic=self._traffic,
             settings=job.settings,
             meter=meter,
             write=self._scribe.extend,
+        )
+
+    def _job_journal(
+        self, job: Job, generation: GenerationDirectory, finished: CompletedSet, list_id: str
+    ) -> JobJournal | None:
+        """Return which jobs there are; `None` for a request that creates none."""
+        if job.request is None or job.request.poll is None:
+            return None
+        known = read_jobs(generation, list_id, lambda index: index in job.indexes and index not in finished)
+        numbers = count(job.process, job.processes)
+        return JobJournal(
+            self._try,
+            (number for number in numbers if self._try.jobs(number).size() is None),
+            list_id=list_id,
+            known=known,
+            is_newest=lambda: self._shard.is_newest(self._try),
         )
 
     def run(self) -> int:
@@ -154,6 +176,8 @@ class _Fetch:
         finally:
             gevent.killall(running)
             self._scribe.close()
+            if self._jobs is not None:
+                self._jobs.close()
         return self._end()
 
     def _end(self) -> int:

@@ -90,7 +90,9 @@ class Settlement:
         attempt = ended[0][0].attempt if ended else 1
         counts = self._traffic.end(bounded, attempt=attempt, ms=ms, now_s=now)
         for task, own in ended:
-            if isinstance(own, More):
+            if isinstance(own, More) and own.ends is not None:
+                self._end(task, _noted(task, own.ends), ms)
+            elif isinstance(own, More):
                 self._work.go_on(task, own.wait_s)
                 if self._is_long(bounded):
                     self._stop(LongPause(bounded.retry_after_s or 0.0))

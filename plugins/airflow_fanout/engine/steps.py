@@ -29,10 +29,16 @@ class RawAnswer(NamedTuple):
 class More(Outcome, frozen=True, gc=False):
     """A good answer after which the parameter has a further request, `wait_s` seconds from now.
 
-    It is no result yet, so its kind is `null`.
+    It is no result yet, so its kind is `null`. With `ends`, there is no further request: the parameter ends with that
+    outcome, which says nothing of the server.
     """
 
     wait_s: float = 0.0
+    ends: Outcome | None = None
+
+
+class Elsewhere(ValueError):
+    """A request goes to another origin than the connection's."""
 
 
 class Steps(Protocol):

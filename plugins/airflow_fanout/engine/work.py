@@ -80,8 +80,13 @@ class WorkQueue:
 
     @property
     def waiting(self) -> int:
-        """How many parameters wait to be tried again."""
+        """How many parameters wait for another request."""
         return len(self._heap) + len(self._later)
+
+    @property
+    def pending(self) -> int:
+        """How many of these wait for their next request, and not for another attempt."""
+        return sum(1 for waiting in self._heap if waiting.task.steps is not None and waiting.task.attempt == 1)
 
     def take(self) -> Task | None:
         """Return the next task, waiting for it if need be; `None` when all is done."""

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from airflow_fanout.api.compiled import Compiled
 from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.poll import JOB, job_problem
 from airflow_fanout.api.request import Request
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.launch.calling import check_call
@@ -85,6 +86,7 @@ def plan(
     :param refetch: whether a generation that is complete is requested again.
     :raises TooFewFiles: if the limit on open files is too low for the concurrency.
     :raises BadTemplate: if a text of the request can't be read.
+    :raises BadSetting: if `{job}` of a poll could be a field of the parameters, too.
     :raises UnknownField: if the request uses a field that the parameters don't have.
     :raises FunctionNotSent: if the function can't be sent to the engine's process.
     :raises FunctionMisfits: if the function can't be called with the first parameter.
@@ -99,7 +101,7 @@ def plan(
             check_call(request, first)
     elif part.manifest.count:
         # An empty list has no fields, and nothing will be sent.
-        Compiled(request, part.manifest.fields)
+        _check_fields(request, part.manifest.fields)
     functions = request.functions() if isinstance(request, Request) else {}
     return Job(
         directory=str(part.directory),
@@ -115,6 +117,15 @@ def plan(
         path=code.path,
         digests=code.digests,
     )
+
+
+def _check_fields(request: Request, known: tuple[str, ...]) -> None:
+    """Raise what is wrong with the texts of a request for parameters with these fields."""
+    Compiled(request, known)
+    for _, text in request.poll.texts if request.poll is not None else ():
+        Compiled(Request(endpoint=text), (*known, JOB))
+    if problem := job_problem(request.poll, known):
+        raise problem
 
 
 def _with_processes(settings: FetchSettings, parameters: int, *, declarative: bool) -> FetchSettings:

@@ -126,7 +126,7 @@ class Progress(msgspec.Struct, frozen=True):
         percent = f"{1000 * self.done // self.total / 10:.1f} %" if self.total else "100 %"
         return (
             f"{self.done:,} of {self.total:,} ({percent}){rate}, "
-            f"{self.in_flight} in flight, {self.waiting} waiting to be tried again{'; ' + bad if bad else ''}{waits}"
+            f"{self.in_flight} in flight, {self.waiting} waiting for another request{'; ' + bad if bad else ''}{waits}"
         )
 
 

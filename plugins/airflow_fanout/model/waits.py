@@ -22,6 +22,7 @@ class Reason(IntEnum):
     RATE = 4
     RETRIES = 5
     ANSWERS = 6
+    JOBS = 7
 
 
 class Wait(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from airflow_fanout.api.errors import BadTemplate, UnknownField
+from airflow_fanout.api.poll import job_problem
 from airflow_fanout.api.request import Request
 from airflow_fanout.api.template import Template
 from airflow_fanout.codec import Json
@@ -15,7 +16,7 @@ from airflow_fanout.errors import FanoutError
 from airflow_fanout.launch.calling import check_call
 from airflow_fanout.model import parameter
 from airflow_fanout.model.errors import BadParameter
-from airflow_fanout.preflight.fields import texts_of, unnamed_fields, unnamed_key
+from airflow_fanout.preflight.fields import texts_of, unknown_fields, unnamed_fields, unnamed_key
 from airflow_fanout.preflight.findings import Findings
 
 
@@ -53,7 +54,10 @@ def rendered_problems(request: Request, known: Sequence[str]) -> list[str]:
         except BadTemplate as error:
             problems.append(str(error))
             continue
-        problems.extend(str(UnknownField(where, name, tuple(known))) for name in fields if name not in known)
+        unknown = unknown_fields(where, fields, known)
+        problems.extend(str(UnknownField(where, name, tuple(known))) for name in unknown)
+    if problem := job_problem(request.poll, known):
+        problems.append(str(problem))
     return problems
 
 

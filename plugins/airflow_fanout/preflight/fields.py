@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from airflow_fanout.api.errors import BadTemplate, UnknownField
+from airflow_fanout.api.poll import JOB, job_problem
 from airflow_fanout.api.request import Request
 from airflow_fanout.api.template import Template
 from airflow_fanout.codec import Json
@@ -31,7 +32,9 @@ def written_problems(request: Request, known: Sequence[str]) -> list[FanoutError
                 problems.append(error)
             continue
         if known:
-            problems.extend(UnknownField(where, name, tuple(known)) for name in fields if name not in known)
+            problems.extend(UnknownField(where, name, tuple(known)) for name in unknown_fields(where, fields, known))
+    if problem := job_problem(request.poll, known):
+        problems.append(problem)
     return problems
 
 
@@ -40,6 +43,13 @@ def texts_of(request: Request) -> Iterator[tuple[str, str]]:
     for part in _PARTS:
         for text in texts(getattr(request, part)):
             yield part, text
+    yield from request.poll.texts if request.poll is not None else ()
+
+
+def unknown_fields(where: str, used: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Return the fields that a text of a request uses and that the parameters don't have."""
+    has = {*known, JOB} if where.startswith("Poll.") else known
+    return [name for name in used if name not in has]
 
 
 def unnamed_key(key: Collection[str], first: Json, as_of_field: str | None) -> list[str]:

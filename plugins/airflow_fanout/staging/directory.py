@@ -151,6 +151,10 @@ class GenerationDirectory(Location, frozen=True):
         """Return all parts in the order in which they were begun."""
         return [part for number in self.numbers(TRY) for part in self.attempt(number).parts()]
 
+    def jobs(self) -> list[Location]:
+        """Return all files that say which jobs were created, in the order of the tries."""
+        return [jobs for number in self.numbers(TRY) for jobs in self.attempt(number).all_jobs()]
+
     def part(self, name: str) -> Location:
         """Return the part that `name_of` has named."""
         return self.below(name)
@@ -175,3 +179,11 @@ class TryDirectory(Location, frozen=True):
     def parts(self) -> list[Location]:
         """Return the parts, in the order of their numbers."""
         return [Location(self.store, key) for key in layout.parts(self.key, self.store.names(self.key))]
+
+    def jobs(self, number: int) -> Location:
+        """Return the file of an engine that says which jobs it has created."""
+        return self.below(layout.JOBS.format(number))
+
+    def all_jobs(self) -> list[Location]:
+        """Return these files, in the order of their numbers."""
+        return [Location(self.store, key) for key in layout.jobs(self.key, self.store.names(self.key))]

@@ -4,6 +4,7 @@
         parameters.jsonl.zst    the frozen list: one parameter a line; its line number is its index
         manifest.json           what is known of the list
         journal/shard-0000/generation-0001/try-0001/part-00000.jsonl.zst
+        journal/shard-0000/generation-0001/try-0001/jobs-00000.jsonl.zst  which jobs the API was asked to create
         journal/shard-0000/generation-0001/complete.json
         journal/shard-0000/progress.json    how far the fetch was when it was seen last
         validated.json          what a validate task has passed: generations, files, counts, and their digest
@@ -33,13 +34,13 @@ LIST, GENERATION, TRY = "list", "generation", "try"
 # Below a list.
 PARAMETERS, MANIFEST, VALIDATED, JOURNAL = "parameters.jsonl.zst", "manifest.json", "validated.json", "journal"
 # Below a list the results of a shard, and below a try a part of the journal, each with its number.
-SHARD, PART = "journal/shard-{:04d}", "part-{:05d}.jsonl.zst"
+SHARD, PART, JOBS = "journal/shard-{:04d}", "part-{:05d}.jsonl.zst", "jobs-{:05d}.jsonl.zst"
 # Below a shard, and below a generation.
 PROGRESS, COMPLETED = "progress.json", "complete.json"
 # What the name of a part ends with that doesn't count, and what that of a run begins with that is being removed.
 DAMAGED, REMOVED = ".damaged", ".removed-"
 _NUMBERED = re.compile(r"([a-z]+)-([0-9]{4,})")
-_PART = re.compile(r"part-([0-9]{5,})\.jsonl\.zst")
+_PART = re.compile(r"(part|jobs)-([0-9]{5,})\.jsonl\.zst")
 _HISTORY = ".history"
 _TARGETS = ".targets"
 # Where a DAG, a run or a report would be: the histories of runs, and what a file system keeps on a disk of its own.
@@ -102,8 +103,17 @@ def numbers(names: Iterable[str], kind: str) -> list[int]:
 
 def parts(try_key: str, names: Iterable[str]) -> list[str]:
     """Return the keys of the names that are parts, in the order of their numbers; copies and backups are none."""
-    matches = sorted((int(match[1]), name) for name in names if (match := _PART.fullmatch(name)))
-    return [f"{try_key}/{name}" for _, name in matches]
+    return _of_try(try_key, names, "part")
+
+
+def jobs(try_key: str, names: Iterable[str]) -> list[str]:
+    """Return the keys of the names that say which jobs were created, in the order of their numbers."""
+    return _of_try(try_key, names, "jobs")
+
+
+def _of_try(try_key: str, names: Iterable[str], kind: str) -> list[str]:
+    matches = [match for name in names if (match := _PART.fullmatch(name)) and match[1] == kind]
+    return [f"{try_key}/{match[0]}" for match in sorted(matches, key=lambda match: (int(match[2]), match[0]))]
 
 
 def place_in_journal(part_key: str) -> str:

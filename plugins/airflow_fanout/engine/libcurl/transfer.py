@@ -55,7 +55,8 @@ class Transfer:
     come in at the last look, and `heard_s` the moment of the last look at which it was more than before. `is_soiled`
     says whether something has come after the answer's chunks, once these were taken apart. Over TLS, `is_early` says
     that what was taken for the answer came before the request, and `refused` that the server has refused the request's
-    stream. Of a parameter with several requests, `steps` says which is under way, and `address` where it has gone.
+    stream. Of a parameter with several requests, `steps` says which is under way, `address` where it has gone,
+    and `method` which method the handle was set to, if it was.
     """
 
     __slots__ = (
@@ -66,6 +67,7 @@ class Transfer:
         "is_early",
         "is_soiled",
         "lines",
+        "method",
         "most",
         "moved",
         "over_tls",
@@ -90,6 +92,7 @@ class Transfer:
         self.refused = False
         self.steps: Steps | None = None
         self.address = ""
+        self.method = ""
         self.easy.setopt(pycurl.WRITEFUNCTION, self._receive)
         self.easy.setopt(pycurl.HEADERFUNCTION, self.lines.append)
 

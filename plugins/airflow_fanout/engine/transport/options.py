@@ -63,7 +63,7 @@ def options_of(endpoint: Endpoint, request: Request, settings: FetchSettings) ->
         pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_2TLS,
         pycurl.CONNECTTIMEOUT_MS: ms(settings.timeouts.connect_s),
         pycurl.TIMEOUT_MS: ms(settings.timeouts.total_s),
-        **_method_options(request),
+        **method_options(request),
         **(OWN_CONNECTION if is_alone else {}),
         **_auth_options(endpoint),
         # An empty text says that there is none; left out, libcurl would look into the environment by itself.
@@ -72,7 +72,8 @@ def options_of(endpoint: Endpoint, request: Request, settings: FetchSettings) ->
     }
 
 
-def _method_options(request: Request) -> dict[int, Any]:
+def method_options(request: Request) -> dict[int, Any]:
+    """Return the options that say what a request does, and how often it may be sent."""
     options: dict[int, Any] = {pycurl.HTTPGET: 1}
     if request.method != "GET" or request.has_body:
         options = {pycurl.CUSTOMREQUEST: request.method}

@@ -12,15 +12,19 @@ from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request
 from airflow_fanout.engine.libcurl.address import URL
 from airflow_fanout.engine.libcurl.transfer import Transfer
-from airflow_fanout.engine.steps import RawAnswer
+from airflow_fanout.engine.steps import Elsewhere, RawAnswer
 from airflow_fanout.engine.transport.answer import UnreadAnswers
 from airflow_fanout.engine.transport.authors import NO_SECRETS
 from airflow_fanout.engine.transport.by_curl import CurlTransport
+from airflow_fanout.engine.transport.options import method_options
 from airflow_fanout.engine.transport.steps import Begin
 from airflow_fanout.engine.work import Task
 from airflow_fanout.model.outcome import Outcome
 from airflow_fanout.model.settings import FetchSettings
 from airflow_fanout.privacy.redaction import Secrets
+
+# CURLOPT_MAXAGE_CONN as libcurl has it by itself.
+_USUAL_AGE_S = 118
 
 
 class StepsByCurl(CurlTransport):
@@ -45,15 +49,29 @@ class StepsByCurl(CurlTransport):
         # Each answer is looked at, since any of its headers may matter.
         self._usual = b""
         self._begin = begin
+        self._method = request.method
+        self._own_method = method_options(request)
+        is_alone = int(request.own_connection)
+        self._get = {
+            pycurl.HTTPGET: 1,
+            pycurl.FRESH_CONNECT: is_alone,
+            pycurl.FORBID_REUSE: is_alone,
+            pycurl.MAXAGE_CONN: _USUAL_AGE_S,
+        }
 
     def prepare(self, transfer: Transfer, task: Task) -> None:
         """Tell a handle the present request of a task.
 
+        :raises Elsewhere: when it goes to another origin than the connection's.
         :raises ValueError: when it can't be sent.
         """
         if task.steps is None:
             task.steps = self._begin(task)
-        _, address, headers, body = task.steps.message()
+        if task.steps.is_elsewhere:
+            raise Elsewhere
+        method, address, headers, body = task.steps.message()
+        if method != (transfer.method or self._method):
+            self._set_method(transfer, method)
         if headers is not transfer.told:
             transfer.easy.setopt(pycurl.HTTPHEADER, self._headers.lines(headers))
             transfer.told = headers
@@ -62,6 +80,14 @@ class StepsByCurl(CurlTransport):
         transfer.steps, transfer.address = task.steps, url
         if body is not None:
             self.tell_body(transfer, body)
+
+    def _set_method(self, transfer: Transfer, method: str) -> None:
+        """Make a handle ask, or do again what the author's request does."""
+        if method != self._method:
+            transfer.easy.unsetopt(pycurl.CUSTOMREQUEST)
+        for option, value in (self._own_method if method == self._method else self._get).items():
+            transfer.easy.setopt(option, value)
+        transfer.method = method
 
     def outcome(self, transfer: Transfer, code: int, message: str) -> Outcome | None:
         """Return what came of a transfer to its task: an outcome, or that there is more to request.

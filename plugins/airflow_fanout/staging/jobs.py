@@ -1,0 +1,127 @@
+"""Which jobs an API was asked to create, written down before and after: no later try creates one of them again.
+
+They stand in files of their own beside the parts of the journal: who reads results never meets them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+
+import msgspec
+
+from airflow_fanout import codec
+from airflow_fanout.codec import Json
+from airflow_fanout.staging.directory import GenerationDirectory, TryDirectory
+from airflow_fanout.staging.errors import JournalDamaged
+from airflow_fanout.staging.label import check_label, label_of
+from airflow_fanout.staging.lines import LinesWriter, read_lines
+
+
+class JobState(StrEnum):
+    """What is known of a job."""
+
+    INTENDED = "intended"
+    CREATED = "created"
+    OVER = "over"
+
+
+class JobNote(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A line about the job of one parameter; the last one counts.
+
+    :param index: the parameter's.
+    :param at: when it was written, as a Unix time.
+    :param job: its id or address, once it is created.
+    """
+
+    index: int
+    state: JobState
+    at: float
+    job: Json = None
+
+
+class JobJournal:
+    """What one engine knows of its parameters' jobs, and writes down for those after it.
+
+    A line is with the operating system when a method returns, so that it survives the engine. That blocks the engine
+    for some tens of microseconds; for a job, which takes seconds, that is nothing.
+
+    :param attempt: the engine's try.
+    :param numbers: the numbers that its file may have.
+    :param list_id: the id of the frozen list that the jobs are about.
+    :param known: what earlier tries have left, by index.
+    :param is_newest: whether no later try has begun.
+    """
+
+    def __init__(
+        self,
+        attempt: TryDirectory,
+        numbers: Iterator[int],
+        *,
+        list_id: str,
+        known: dict[int, JobNote],
+        is_newest: Callable[[], bool],
+    ) -> None:
+        self._attempt = attempt
+        self._numbers = numbers
+        self._list_id = list_id
+        self._known = known
+        self._is_newest = is_newest
+        self._lines: LinesWriter | None = None
+
+    def last(self, index: int) -> JobNote | None:
+        """Return what is known of a parameter's job; `None` if none was ever intended, or if it is over."""
+        note = self._known.get(index)
+        return None if note is None or note.state is JobState.OVER else note
+
+    def intend(self, index: int) -> bool:
+        """Write down that a job is about to be created; return whether this engine may do so.
+
+        A later try has begun after it was written or before: in the first case it reads this line, in the second it is
+        seen here. So of two tries, one at most doesn't know of the other's job.
+        """
+        self._write(JobNote(index, JobState.INTENDED, time.time()))
+        return self._is_newest()
+
+    def created(self, index: int, job: Json) -> None:
+        """Write down the id or the address of a job that was created."""
+        self._write(JobNote(index, JobState.CREATED, time.time(), job))
+
+    def over(self, index: int) -> None:
+        """Write down that there is no job, or that nothing comes of it: another one may be created."""
+        self._write(JobNote(index, JobState.OVER, time.time()))
+
+    def close(self) -> None:
+        """Return when the disk has all lines."""
+        if self._lines is not None:
+            self._lines.close()
+
+    def _write(self, note: JobNote) -> None:
+        if self._lines is None:
+            location = self._attempt.jobs(next(self._numbers))
+            self._lines = LinesWriter(location, label_of(location, self._list_id))
+        self._lines.append_line(codec.encode(note))
+        self._lines.flush()
+        self._known[note.index] = note
+
+
+_note = codec.decoder(JobNote)
+
+
+def read_jobs(generation: GenerationDirectory, list_id: str, wanted: Callable[[int], bool]) -> dict[int, JobNote]:
+    """Return the last note about each wanted parameter's job.
+
+    :param wanted: says whether a parameter, by its index, is to be fetched.
+    :raises JournalDamaged: when a file can't be read: which jobs there are isn't known then.
+    """
+    notes: dict[int, JobNote] = {}
+    for location in generation.jobs():
+        check_label(location, list_id)
+        try:
+            for note in map(_note, read_lines(location)):
+                if wanted(note.index):
+                    notes[note.index] = note
+        except codec.NotJson as error:
+            raise JournalDamaged(str(location), str(error)) from error
+    return notes
