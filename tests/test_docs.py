@@ -266,6 +266,7 @@ OPENINGS = {
     "MongoDenied": "is refused by its MongoDB",
     "BadTarget": "… can't be loaded: …",
     "TargetChanged": "was changed while load filled the collection",
+    "PartialNotUpsert": "A partial run can't be loaded with mode=…",
     "NewerThere": "holds documents of a run of",
     "KeysMeet": "can't hold two documents of this run",
     "DocumentRefused": "would refuse N of the first M documents",

@@ -370,3 +370,114 @@ def test_a_type_of_a_field_that_the_first_parameter_lacks_is_found_by_the_prefli
     assert expected.problems({"tel": "a"}) == [
         ("load", "types has 'issued', but without a `document` function a document has: as_of, result, tel")
     ]
+
+
+PARTIAL = {"allow_partial": True}
+DAILY = "{{ macros.fanout.day() }}"
+
+
+@pytest.mark.parametrize("mode", ["replace_run", "swap"])
+def test_a_partial_report_is_loaded_with_upsert_only(mode: str) -> None:
+    """The other modes would remove a run's documents when a later run loads what it left out."""
+    message = mistake(validate=PARTIAL, load={"mode": mode})
+    assert f"mode is '{mode}': expected \"upsert\", because validate has allow_partial=True" in message
+
+
+@pytest.mark.parametrize(
+    ("template", "what"),
+    [
+        ("{{ ds }}", "{{ ds }}"),
+        ("{{ logical_date | ds }}", "{{ logical_date }}"),
+        ("{{ macros.ds_add(ds, 1) }}", "{{ ds }}"),
+        ("{{ params.region }}", "{{ params }}"),
+        ("{% if dag_run %}x{% endif %}", "{{ dag_run }}"),
+        ("{{ ti.xcom_pull('a') }}", "{{ ti }}"),
+    ],
+)
+def test_a_partial_reports_request_depends_on_no_run(template: str, what: str) -> None:
+    """A later run asks for what is left out: a template that means that run would ask for its date."""
+    request = Request(endpoint="/calls/{tel}", query={"day": template})
+    assert f"request uses {what}, which belongs to the run that asks." in mistake(
+        validate=PARTIAL, fetch={"request": request}
+    )
+    chain(fetch={"request": request})
+
+
+def test_a_partial_reports_request_may_have_what_any_run_has() -> None:
+    """The date by our macros, variables, connections, the DAG's own macros, and what the template sets itself."""
+    query = {
+        "day": DAILY,
+        "key": "{{ var.value.api_key }}",
+        "at": "{% set at = macros.fanout.as_of() %}{{ at.isoformat() }}",
+        "own": "{{ weekly() }}",
+    }
+    chain(
+        {"user_defined_macros": {"weekly": str}},
+        validate=PARTIAL,
+        fetch={"request": Request(endpoint="/calls/{tel}", query=query)},
+    )
+
+
+@pytest.mark.parametrize("is_function", [False, True], ids=["request", "function"])
+def test_another_tasks_xcom_is_no_partial_reports(is_function: bool) -> None:
+    """In a request, or in a function's partial."""
+    with DAG("calls", schedule=None):
+        other = ExtractOperator(task_id="other", source=numbers).output
+        extract = ExtractOperator(task_id="extract", source=numbers, names=("tel",))
+        listed: dict[str, Any] = {"parameters": extract.output}
+        ValidateOperator(task_id="validate", allow_partial=True, **listed)
+        request = functools.partial(with_list, other) if is_function else Request(endpoint="/calls", json=[other])
+        with pytest.raises(FanoutError, match="another task's XCom"):
+            GeventFetchOperator(task_id="fetch", request=request, http_conn_id="api", **listed)
+
+
+def with_list(_others: Any, _session: Any, tel: str) -> str:
+    """Ask for nothing."""
+    return tel
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"load": {"mode": "swap"}},
+        {"fetch": {"request": Request(endpoint="/calls/{tel}", query={"day": "{{ ds }}"})}},
+    ],
+    ids=["load", "fetch"],
+)
+@pytest.mark.parametrize("shards", [None, 4])
+def test_a_partial_task_group_is_checked_too(parts: dict[str, Any], shards: int | None) -> None:
+    """A mapped fetch is checked before its task runs."""
+    arguments: dict[str, Any] = {
+        "extract": {"source": numbers, "names": ("tel",), "shards": shards},
+        "fetch": {"request": CALLS, "http_conn_id": "api", **parts.get("fetch", {})},
+        "load": {"database": "reports", "collection": "calls", "key": ("tel",), **parts.get("load", {})},
+    }
+    with DAG("complete", schedule=None):
+        FanoutTaskGroup("report", **arguments)
+    with pytest.raises(FanoutError, match="allow_partial=True"), DAG("partial", schedule=None):
+        FanoutTaskGroup("report", validate=PARTIAL, **arguments)
+
+
+def test_another_report_of_the_dag_is_not_meant() -> None:
+    """Each report is looked at by itself."""
+    arguments: dict[str, Any] = {
+        "extract": {"source": numbers, "names": ("tel",)},
+        "fetch": {"request": CALLS, "http_conn_id": "api"},
+    }
+    target = {"database": "reports", "collection": "calls", "key": ("tel",)}
+    with DAG("two", schedule=None):
+        FanoutTaskGroup("partial", validate=PARTIAL, load=target, **arguments)
+        FanoutTaskGroup("whole", load={**target, "mode": "swap"}, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("validate", "message"),
+    [
+        ({"allow_partial": "yes"}, "allow_partial is 'yes': expected True or False"),
+        ({"allow_partial": True, "min_coverage": 1.0}, "min_coverage is 1.0: expected a share below 1, or none"),
+        ({"allow_partial": True, "catch_up_days": 0}, "catch_up_days is 0: expected a whole number of at least 1"),
+    ],
+)
+def test_what_partial_can_not_be_is_an_import_error(validate: dict[str, Any], message: str) -> None:
+    """A share of all, and a run that is partial, can't both be demanded."""
+    assert message in mistake(validate=validate)

@@ -22,6 +22,7 @@ from airflow_fanout.model.as_of import of_context
 from airflow_fanout.model.rendered import json_list, whole_number_or_none
 from airflow_fanout.sources.errors import EmptyList
 from airflow_fanout.sources.source import Database, Source
+from airflow_fanout.staging.catch_up import begin_catch_ups
 from airflow_fanout.staging.frozen import Duplicates, Selection, freeze
 from airflow_fanout.staging.reference import refer, refer_to_shards
 
@@ -96,6 +97,8 @@ class ExtractTask:
         run_id = self._context["dag_run"].run_id
         report = report_directory(self._operator, run_id, -1 if index is None else index, staging_mode())
         directory = report.new_list()
+        is_whole = selection.limit is None and not selection.only
+        catch_ups = begin_catch_ups(report, run_id, self._is_alive, self._operator.log.warning) if is_whole else ()
         store = TaskState(self._context, self._operator.log)
         with ListProgress(source.open(self, names=names), store=store, log=self._operator.log) as items:
             manifest = freeze(
@@ -106,6 +109,7 @@ class ExtractTask:
                 duplicates=duplicates,
                 selection=selection,
                 shards=shards or 1,
+                catch_ups=catch_ups,
             )
         if not manifest.count and not allow_empty:
             raise EmptyList(source.describe())
@@ -114,6 +118,11 @@ class ExtractTask:
         Metrics(self._operator).tell(of_list(summary))
         store.put(summary)
         return summary if shards is None else refer_to_shards(summary, manifest)
+
+    def _is_alive(self, run_id: str) -> bool:
+        """Tell whether another run of the DAG still goes on."""
+        states = ["queued", "running"]
+        return bool(self._context["ti"].get_dr_count(self._operator.dag_id, run_ids=[run_id], states=states))
 
 
 def selection_of(operator: BaseOperator, context: Context, limit: int | str | None, only: Any) -> Selection:

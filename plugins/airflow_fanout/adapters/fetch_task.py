@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from airflow_fanout.adapters.border import airflow_errors, checked_list
 from airflow_fanout.adapters.connection import usable_endpoint_of
@@ -15,17 +15,24 @@ from airflow_fanout.adapters.noting import noted
 from airflow_fanout.adapters.progress_store import TaskState
 from airflow_fanout.adapters.reporter import Reporter
 from airflow_fanout.alerts.note import Counts
+from airflow_fanout.api.errors import BadTemplate, UnknownField
 from airflow_fanout.api.request import Request
-from airflow_fanout.launch.errors import LongWait
+from airflow_fanout.launch.errors import EngineBlocked, FunctionMisfits, LongWait, NotStarted, Tripped
 from airflow_fanout.launch.fetch import Fetch
 from airflow_fanout.launch.loaded_code import LoadedCode
 from airflow_fanout.launch.messages import FetchMessage
 from airflow_fanout.launch.plan import Shard, plan
+from airflow_fanout.model.as_of import HELD
 from airflow_fanout.model.settings import FetchSettings
+from airflow_fanout.staging.catch_up import catch_up_lists
+from airflow_fanout.staging.frozen import verify_list
 from airflow_fanout.staging.reference import Reference
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context, XComArg
+
+# What may be wrong with a few parameters of an earlier run alone.
+IN_THE_WAY = (Tripped, NotStarted, EngineBlocked, UnknownField, BadTemplate, FunctionMisfits)
 
 
 @contextmanager
@@ -49,6 +56,35 @@ class FetchTask:
         """Return the part of the list that this task fetches; all of the list is read and verified."""
         self._part = Shard.of(*checked_list(reference), shard)
         return self._part
+
+    def catch_up(
+        self, part: Shard, request_of: Callable[[Context], Request | Callable[..., Any]], **way: Any
+    ) -> list[dict[str, Any]]:
+        """Ask first for what earlier runs have left out, each with its own date, and return the counts.
+
+        Whatever is wrong with it, the run's own list is fetched all the same.
+
+        :param part: the part of the run's own list; only the task of the first part does it.
+        :param request_of: returns what is asked with, for a context that may have an earlier run's date.
+        :param way: how it is asked, as for `fetch`.
+        """
+        log, summaries = self._operator.log, []
+        for listed in catch_up_lists(part.directory, part.manifest) if part.shard == 0 else ():
+            if listed.is_held_by(self._context["run_id"]) is None:
+                continue
+            verify_list(listed.directory, listed.manifest)
+            context = cast("Context", {**self._context, HELD: listed.date})
+            log.info("Asking again for %s", listed)
+            try:
+                of_list = Shard.of(listed.directory, listed.manifest, None)
+                summary = self.fetch(of_list, request_of(context), refetch=False, **way)
+            except IN_THE_WAY as error:
+                log.warning("%s are left for the next run: %s", listed, error)
+            else:
+                counts = {name: summary[name] for name in ("parameters", "ok", "kinds")}
+                summaries.append({"day": listed.manifest.day, **counts})
+        self._fetch = None
+        return summaries
 
     def fetch(
         self,

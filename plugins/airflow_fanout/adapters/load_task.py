@@ -17,11 +17,16 @@ from airflow_fanout.adapters.noting import noted
 from airflow_fanout.adapters.progress_store import TaskState
 from airflow_fanout.adapters.reporting import reported
 from airflow_fanout.errors import FanoutError
+from airflow_fanout.mongo.errors import BadDocument, DocumentRefused, KeysMeet, PartialNotUpsert
 from airflow_fanout.mongo.modes import EXCLUSIVE, Mode
+from airflow_fanout.staging.catch_up import CatchUpList, catch_up_lists
 from airflow_fanout.staging.claims import claim_target
-from airflow_fanout.staging.frozen import Manifest
+from airflow_fanout.staging.directory import ListDirectory
+from airflow_fanout.staging.frozen import Manifest, verify_list
+from airflow_fanout.staging.left_out import LeftOuts
 from airflow_fanout.staging.reference import Reference
 from airflow_fanout.staging.results import Results
+from airflow_fanout.staging.validated import Validated, read_validated
 from airflow_fanout.validation.passed import passed_results
 
 if TYPE_CHECKING:
@@ -79,8 +84,12 @@ class LoadTask:
         index = -1 if task.map_index is None else task.map_index
         if index >= 0 and to.mode in EXCLUSIVE:
             claim_target(directory, task_id=task.task_id, map_index=index, mode=to.mode, target=target)
-        results = passed_results(directory, manifest)
+        judged, results = passed_results(directory, manifest)
+        if to.mode != "upsert" and judged.left_out:
+            raise PartialNotUpsert(to.mode)
+        catch_ups = [self._catch_up(listed, to, documents, timeout_s) for listed in catch_up_lists(directory, manifest)]
         count, written = self._load(results, manifest, to, documents, timeout_s)
+        self._hand_on(directory, judged)
         seconds = time.monotonic() - self._begun
         summary = {
             "collection": f"{to.database}.{to.collection}",
@@ -90,6 +99,9 @@ class LoadTask:
             "parameters": manifest.count,
             "documents": count,
             **written._asdict(),
+            "partial": judged.left_out > 0,
+            "left_out": judged.left_out,
+            "catch_up": [each for each in catch_ups if each is not None],
             "seconds": round(seconds, 3),
             "rate_per_s": round(count / seconds, 1) if seconds else 0.0,
         }
@@ -103,11 +115,56 @@ class LoadTask:
         Metrics(self._operator).tell(of_load(summary))
         return summary
 
+    def _catch_up(
+        self, listed: CatchUpList, to: Destination, documents: Documents, timeout_s: float
+    ) -> dict[str, Any] | None:
+        """Write what was asked for again of an earlier run, with that run's date, and return the counts.
+
+        Whatever is wrong with these documents, those of this run are written: the others are kept for the next one.
+        """
+        log, count = self._operator.log, 0
+        # In another mode, all other documents would be removed for these few.
+        judged = read_validated(listed.directory, listed.manifest.id) if to.mode == "upsert" else None
+        if judged is not None:
+            verify_list(listed.directory, listed.manifest)
+            results = Results(listed.directory, listed.manifest, judged)
+            try:
+                count, _ = self._load(results, listed.manifest, to, documents, timeout_s, part=listed.catch_up.run_id)
+            except (BadDocument, KeysMeet, DocumentRefused) as error:
+                log.warning("%s are left for the next run: %s", listed, error)
+                judged = None
+        given_up = listed.settle(self._context["ti"].run_id, judged)
+        if given_up:
+            log.warning("%s: %s of them are given up, because their time is over.", listed, f"{given_up:,}")
+        left_out = listed.manifest.count if judged is None else judged.left_out
+        return {
+            "day": listed.manifest.day,
+            "parameters": listed.manifest.count,
+            "documents": count,
+            "left_out": left_out,
+            "given_up": given_up,
+        }
+
+    def _hand_on(self, directory: ListDirectory, judged: Validated) -> None:
+        """Keep what this run leaves out for the report's next run, or forget what an earlier try of it has left out."""
+        own = LeftOuts.of(directory).of_run(self._context["ti"].run_id)
+        if judged.left_out:
+            own.publish(directory.left_out)
+        else:
+            own.remove()
+
     def _load(
-        self, results: Results, manifest: Manifest, to: Destination, documents: Documents, timeout_s: float
+        self,
+        results: Results,
+        manifest: Manifest,
+        to: Destination,
+        documents: Documents,
+        timeout_s: float,
+        *,
+        part: str = "",
     ) -> tuple[int, Written]:
         try:
-            return self._written(results, manifest, to, documents, timeout_s)
+            return self._written(results, manifest, to, documents, timeout_s, part)
         except (FanoutError, AirflowException, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, its words may hold a document
@@ -116,7 +173,13 @@ class LoadTask:
         raise failure
 
     def _written(
-        self, results: Results, manifest: Manifest, to: Destination, documents: Documents, timeout_s: float
+        self,
+        results: Results,
+        manifest: Manifest,
+        to: Destination,
+        documents: Documents,
+        timeout_s: float,
+        part: str,
     ) -> tuple[int, Written]:
         # MongoDB's driver.
         from airflow_fanout.mongo.load import load
@@ -139,7 +202,7 @@ class LoadTask:
                 shape,
                 login.client.get_database(to.database).get_collection(to.collection),
                 # The same for all tries of a load, and for no other load.
-                run=f"{task.dag_id} {task.run_id} {task.task_id} {task.map_index}",
+                run=f"{task.dag_id} {task.run_id} {task.task_id} {task.map_index} {part}".rstrip(),
                 mode=to.mode,
                 timeout_s=timeout_s,
                 login=Login(conn_id=login.conn_id, auth_source=login.auth_source),

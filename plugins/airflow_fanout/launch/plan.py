@@ -64,7 +64,8 @@ class Shard(msgspec.Struct, frozen=True):
         shard = self.directory.shard(self.shard)
         newest = shard.newest()
         judged = read_validated(self.directory, self.manifest.id)
-        passed = judged.generations.get(str(self.shard), 0) if judged else 0
+        # Of results that were passed in part, the rest is asked for, as after a validation that wasn't passed.
+        passed = judged.generations.get(str(self.shard), 0) if judged and not judged.left_out else 0
         begins = passed == newest or (refetch and shard.generation(newest).is_complete)
         return newest + 1 if begins else newest
 

@@ -15,6 +15,9 @@ PARAM = "day"
 # Kinds of runs whose day is their own, whatever their params say.
 OWN_DAY = ("scheduled", "backfill")
 
+# Where a context holds the date of an earlier run, for which this one asks what that one has left out.
+HELD = "fanout_as_of"
+
 Source = Literal["params.day", "data_interval", "logical_date", "run_after"]
 
 
@@ -47,7 +50,10 @@ class AsOf(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def of_context(context: Mapping[str, Any]) -> AsOf:
-    """Return what the run of a task's context is about; see `of_run`."""
+    """Return what the run of a task's context is about, or the earlier one that it asks again for; see `of_run`."""
+    if (held := context.get(HELD)) is not None:
+        as_of: AsOf = held
+        return as_of
     return of_run(context["dag_run"], context["params"], context["dag"].timezone)
 
 

@@ -159,6 +159,20 @@ class NewerThere(FanoutError):
 
 
 @dataclass(eq=False)
+class PartialNotUpsert(FanoutError):
+    """A run is partial, and the mode would remove its documents once a later run loads the rest."""
+
+    mode: str
+
+    def __str__(self) -> str:
+        return (
+            f'A partial run can\'t be loaded with mode="{self.mode}": a later run loads what this one left out, and '
+            'this mode would remove everything else for it. Nothing was written. Use mode="upsert" with '
+            "allow_partial=True, then clear load."
+        )
+
+
+@dataclass(eq=False)
 class BadTarget(FanoutError):
     """The collection is one that load can't write to as the report asks; found before the first write."""
 

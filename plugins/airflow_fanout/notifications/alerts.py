@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from airflow_fanout.adapters.border import staging_mode, staging_store
+from airflow_fanout.alerts.partial import partial
 from airflow_fanout.alerts.recovered import recovered
 from airflow_fanout.errors import BadSetting, FanoutError
 from airflow_fanout.notifications.channel import Channel, send
 from airflow_fanout.notifications.deadline import LoadedBy, send_late
 from airflow_fanout.notifications.run import failed_alert, pages, run_of, zone_of
+from airflow_fanout.staging.left_out import left_out_by
 from airflow_fanout.staging.open_failures import OpenFailure, OpenFailures
 
 if TYPE_CHECKING:
@@ -47,9 +49,15 @@ class Alerts:
         send(self.channels, failed_alert(context), context)
 
     def recovered(self, context: Context) -> None:
-        """Tell that a run is good again, if one has failed before; for the DAG's `on_success_callback`."""
+        """Tell that a run is good again, if one has failed before; for the DAG's `on_success_callback`.
+
+        A run that was loaded in part is no recovery: the message says what it left out.
+        """
         run = run_of(context)
         if run is None:
+            return
+        if left_outs := left_out_by(staging_store(), context["dag"].dag_id, run.run_id):
+            send(self.channels, partial(run, left_outs, zone_of(context), pages(context["dag"].dag_id)), context)
             return
         failures = OpenFailures.of(staging_store(), context["dag"].dag_id).end(run)
         if failures:

@@ -12,6 +12,7 @@ from airflow_fanout.adapters.border import airflow_errors, staging_store
 from airflow_fanout.adapters.templates import TextTemplates
 from airflow_fanout.model.rendered import is_yes, whole_number
 from airflow_fanout.staging.errors import NotCleaned
+from airflow_fanout.staging.left_out import RunLeftOut, forgotten
 from airflow_fanout.staging.leftovers import Leftovers
 from airflow_fanout.staging.retention import RetentionPolicy, RunStatus
 from airflow_fanout.staging.store import StagedRun, Store
@@ -32,8 +33,12 @@ class CleanStagingOperator(TextTemplates, BaseOperator):
     Whatever it meets, it goes on with the rest. What isn't ours, and symbolic links, are left and told in the log; what
     can't be read or removed fails the task at its end, with one message.
 
-    Returns how many runs it has found, how many of them it has removed (or would), how many bytes they had, and how
-    many entries of the staging area it has left because they aren't ours.
+    What a partial run has left out is removed, too, once the days for which later runs ask for it and then
+    `keep_days` are over.
+
+    Returns how many runs it has found, how many of them it has removed (or would), how many bytes they had, of how many
+    runs it has removed what they left out, and how many entries of the staging area it has left because they aren't
+    ours.
     """
 
     template_fields: Sequence[str] = ("keep_days", "keep_failed_days", "is_dry_run")
@@ -86,7 +91,23 @@ class CleanStagingOperator(TextTemplates, BaseOperator):
                     self.log.info("%s: %s, unchanged for %.1f days", run, standing, idle_days)
                     summary["bytes"] += run.size() if dry_run else run.remove()
                     summary["removed"] += 1
-        return {**summary, "left": len(left)}
+        return {
+            **summary,
+            "left_out": self._remove_left_outs(store, left, keep.days, dry_run=dry_run),
+            "left": len(left),
+        }
+
+    def _remove_left_outs(self, store: Store, left: Leftovers, days: int, *, dry_run: bool) -> int:
+        """Remove what partial runs have left out and no later run has asked for, and return of how many runs."""
+        locations: list[RunLeftOut] = []
+        for dag_key in store.names(""):
+            # What can't be read, the walk over the runs has reported.
+            with Leftovers().going_on():
+                locations += forgotten(store, dag_key, days, self.log.warning)
+        for location in () if dry_run else locations:
+            with left.going_on():
+                location.remove()
+        return len(locations)
 
 
 class Airflow(Protocol):

@@ -14,6 +14,7 @@ from airflow_fanout.launch.loaded_code import LoadedCode
 from airflow_fanout.model.rendered import is_yes, whole_number
 from airflow_fanout.model.settings import MIB, Breaker, Retry, Throttle, Timeouts, Transport
 from airflow_fanout.operators.fetch_arguments import check_fetch, check_mapped_fetch, fetch_settings
+from airflow_fanout.operators.parsed import check_partial
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
@@ -83,6 +84,8 @@ class GeventFetchOperator(EngineOperator):
         functions = {"request": self.function} if self.function else self.request_functions
         for name, function in functions.items():
             bind(self, name, function)
+        # As it was written: what an earlier run has left out is asked for with that run's date.
+        self._request = request if isinstance(request, Request) else None
         self.endpoint = request.endpoint if isinstance(request, Request) else ""
         self.http_conn_id = http_conn_id
         self.parameters = parameters
@@ -93,6 +96,7 @@ class GeventFetchOperator(EngineOperator):
         parts = {"timeouts": timeouts, "retry": retry, "throttle": throttle, "breaker": breaker, "transport": transport}
         self.settings = fetch_settings(concurrency, processes, **parts, max_body_bytes=max_body_bytes)
         self._code = LoadedCode.needed(functions.values())
+        check_partial(self)
 
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
@@ -108,14 +112,19 @@ class GeventFetchOperator(EngineOperator):
             self.function = resolved(self.function, context)
             functions = {name: resolved(function, context) for name, function in self.request_functions.items()}
             concurrency = whole_number("concurrency", self.concurrency)
-            return self._task.fetch(
-                self._task.part(self.shard or self.parameters or {}, self.shard),
-                self.function or Request(**{**(self.request_template or {}), **functions}),
-                http_conn_id=self.http_conn_id,
-                settings=replace(self.settings, concurrency=concurrency, processes=self.processes),
-                code=self._code,
-                refetch=is_yes("refetch", self.refetch),
-            )
+            part = self._task.part(self.shard or self.parameters or {}, self.shard)
+            settings = replace(self.settings, concurrency=concurrency, processes=self.processes)
+            way: dict[str, Any] = {"http_conn_id": self.http_conn_id, "settings": settings, "code": self._code}
+            catch_up = self._task.catch_up(part, lambda earlier: self._request_of(earlier, functions), **way)
+            request = self.function or Request(**{**(self.request_template or {}), **functions})
+            summary = self._task.fetch(part, request, refetch=is_yes("refetch", self.refetch), **way)
+            return {**summary, "catch_up": catch_up} if catch_up else summary
+
+    def _request_of(self, context: Context, functions: Mapping[str, Any]) -> Request | Callable[..., Any]:
+        """Return what is asked with in a context that has the date of an earlier run."""
+        if self._request is None:
+            return self.function  # type: ignore[return-value] # it is one of the two
+        return Request(**{**self.render_template(self._request.template(), context), **functions})
 
     def lineage(self) -> Lineage:
         """Return the list and the API's resource, whose name is as the DAG has it, and the journal."""

@@ -10,7 +10,7 @@ from airflow_fanout.adapters.bound import bind, resolved
 from airflow_fanout.adapters.operator import FanoutOperator
 from airflow_fanout.model.settings import check_at_least
 from airflow_fanout.mongo.modes import DATE_FIELD, Mode, check_mapped_mode, check_mode, check_undated_mode
-from airflow_fanout.operators.parsed import check_list, check_target, names_of
+from airflow_fanout.operators.parsed import check_list, check_partial, check_target, names_of
 from airflow_fanout.preflight.arguments import check_key, check_text, check_written_fields, check_written_key
 from airflow_fanout.preflight.signatures import check_document
 
@@ -98,6 +98,7 @@ class MongoLoadOperator(FanoutOperator):
         self.mode = mode
         self.timeout_s = timeout_s
         self._documents: int | None = None
+        check_partial(self)
 
     def _typed(self, types: Types) -> Mapping[tuple[str, ...], TypeName | Date]:
         if not types and isinstance(types, dict):

@@ -54,6 +54,15 @@ def check_templates(field: str, value: object, names: Collection[str] = (), task
         raise wrong(field, value, unknown_text(field, unknown[0], names))
 
 
+def check_partial(task: BaseOperator) -> None:
+    """Raise `BadSetting` for what can't stand together with `allow_partial=True`, if a report of the DAG has that."""
+    if task.has_dag() and any(getattr(other, "allow_partial", False) for other in task.dag.tasks):  # type: ignore[no-untyped-call] # Airflow's
+        # A DAG file without such a report doesn't load it.
+        from airflow_fanout.operators.partial import check_partial_reports
+
+        check_partial_reports(task.dag)
+
+
 def check_target(database: str, collection: str, task: BaseOperator) -> None:
     """Raise `BadSetting` for a name that MongoDB refuses; what a template gives is known when the task runs."""
     for field, name, problem_of in (

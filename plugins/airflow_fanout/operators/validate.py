@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from airflow_fanout.adapters.bound import bind, resolved
 from airflow_fanout.adapters.operator import FanoutOperator
 from airflow_fanout.model.settings import check_flag, check_whole
-from airflow_fanout.operators.parsed import check_list
+from airflow_fanout.operators.parsed import check_list, check_partial
 from airflow_fanout.validation.checks.check import Check
 from airflow_fanout.validation.checks.listed import to_checks
-from airflow_fanout.validation.rules import Rules, to_kinds
+from airflow_fanout.validation.rules import to_rules
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
@@ -26,7 +26,11 @@ class ValidateOperator(FanoutOperator):
 
     :param parameters: the output of the report's `ExtractOperator`.
     :param allow: kinds of outcome besides `ok` that are no reason to fail, such as `("null",)`.
-    :param min_coverage: the least share of parameters, from 0 to 1, whose outcome must be `ok` or allowed.
+    :param min_coverage: the least share of parameters, from 0 to 1, whose outcome must be `ok` or allowed; by default
+        all of them, and with `allow_partial` at least one.
+    :param allow_partial: whether a run may pass although some outcomes are missing: load writes the others, and the
+        report's next run first asks again for those that were left out, with this run's date.
+    :param catch_up_days: for how many days these are asked for again.
     :param checks: what else the results must be: `ResultSchema`, `Unique`, `MaxEmpty`, `Drift`, `CustomCheck`.
     :param samples: how many parameters of each cause, and of each check that failed, the message shows, masked.
     :param show_parameters: whether the samples may be shown as they are, because they are no personal data.
@@ -43,7 +47,9 @@ class ValidateOperator(FanoutOperator):
         *,
         parameters: Reference | XComArg,
         allow: Sequence[str] = (),
-        min_coverage: float = 1.0,
+        min_coverage: float | None = None,
+        allow_partial: bool = False,
+        catch_up_days: int = 7,
         checks: Sequence[Check] = (),
         samples: int = 3,
         show_parameters: bool = False,
@@ -53,13 +59,17 @@ class ValidateOperator(FanoutOperator):
         check_list("parameters", parameters)
         check_flag("show_parameters", show_parameters)
         self.parameters = parameters
-        self.rules = Rules(allow=to_kinds(allow), min_coverage=min_coverage)
+        self.rules = to_rules(allow, min_coverage, allow_partial=allow_partial)
+        self.allow_partial = allow_partial
+        check_whole("catch_up_days", catch_up_days, "days")
+        self.catch_up_days = catch_up_days
         self.checks = to_checks(checks)
         for check in self.checks:
             bind(self, "CustomCheck", check.own_function())
         check_whole("samples", samples, least=0)
         self.samples = samples
         self.show_parameters = show_parameters
+        check_partial(self)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Judge the results."""
@@ -69,7 +79,7 @@ class ValidateOperator(FanoutOperator):
         with validate_task(self, context) as task:
             self.checks = tuple(check.resolved(lambda function: resolved(function, context)) for check in self.checks)
             demands = Demands(self.rules, self.checks, self.samples, shown=self.show_parameters)
-            return task.validate(self.parameters, demands)
+            return task.validate(self.parameters, demands, catch_up_days=self.catch_up_days)
 
     def lineage(self) -> Lineage:
         """Return the journal."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_fanout import codec
 from airflow_fanout.staging import layout
-from airflow_fanout.staging.layout import GENERATION, LIST, TRY
+from airflow_fanout.staging.layout import CATCH_UP, GENERATION, LIST, TRY
 from airflow_fanout.staging.store import Location, Store, Taken
 
 
@@ -32,6 +32,14 @@ class ReportDirectory(Location, frozen=True):
     def new_list(self) -> ListDirectory:
         """Make a new directory for a list, after all that there are."""
         return self.numbered(self.claim_next(LIST))
+
+    def new_catch_up(self) -> ListDirectory:
+        """Make a new directory for a list of what an earlier run has left out."""
+        return self.catch_up(self.claim_next(CATCH_UP))
+
+    def catch_up(self, number: int) -> ListDirectory:
+        """Return the directory of such a list."""
+        return ListDirectory(self.store, layout.numbered(self.key, CATCH_UP, number))
 
     def newest_list(self) -> ListDirectory | None:
         """Return the directory of the newest list."""
@@ -61,6 +69,11 @@ class ListDirectory(Location, frozen=True):
     def validated(self) -> Location:
         """What has passed validation last."""
         return self.below(layout.VALIDATED)
+
+    @property
+    def left_out(self) -> Location:
+        """What validate has passed without a good outcome, until load has written the rest."""
+        return self.below(layout.LEFT_OUT)
 
     @property
     def history(self) -> Location:

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from airflow_fanout import codec
 from airflow_fanout.codec import Json
@@ -28,6 +29,21 @@ from airflow_fanout.staging.store import Location
 Duplicates = Literal["drop", "refuse"]
 
 
+class CatchUp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A list of what an earlier run has left out, which goes through the same tasks as the run's own, before that.
+
+    :param number: the number of its directory, beside that of the run's own list.
+    :param list_id: its id.
+    :param run_id: the earlier run.
+    :param nonce: that of the file that it was made of.
+    """
+
+    number: int
+    list_id: str
+    run_id: str
+    nonce: str
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is known of a frozen list.
 
@@ -41,6 +57,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     :param shards: into how many ranges of indexes the list is cut.
     :param partial: whether the run was triggered for a part of the source only, by `limit` or `only`.
     :param nonce: a random text, so that no two lists have the same id.
+    :param catch_ups: the lists of what earlier runs have left out, the oldest date first.
     """
 
     count: int
@@ -53,6 +70,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     as_of_from: str = ""
     day: str = ""
     nonce: str = ""
+    catch_ups: tuple[CatchUp, ...] = ()
 
     @property
     def id(self) -> str:
@@ -85,8 +103,11 @@ def freeze(
     duplicates: Duplicates,
     selection: Selection,
     shards: int,
+    catch_ups: tuple[CatchUp, ...] = (),
 ) -> Manifest:
     """Write the parameters of a source into the run's directory, as they come, and return what is known of them.
+
+    :param catch_ups: the lists of what earlier runs have left out.
 
     :raises BadParameter: for an item that is no parameter.
     :raises DuplicateParameter: for one that was there before, with `duplicates="refuse"`.
@@ -97,7 +118,8 @@ def freeze(
         chosen = _chosen(_normal(raw, names), names, selection)
         for value in islice(_distinct(chosen, seen, duplicates, pen), selection.limit):
             pen.write(value)
-    manifest = pen.manifest(as_of, shards, partial=selection.limit is not None or bool(selection.only))
+    partial = selection.limit is not None or bool(selection.only)
+    manifest = replace(pen.manifest(as_of, shards, partial=partial), catch_ups=catch_ups)
     # From now on the list is whole.
     write_sealed(directory.manifest, manifest)
     return manifest

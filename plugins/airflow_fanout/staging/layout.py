@@ -8,9 +8,12 @@
         journal/shard-0000/generation-0001/complete.json
         journal/shard-0000/progress.json    how far the fetch was when it was seen last
         validated.json          what a validate task has passed: generations, files, counts, and their digest
+        left-out.jsonl.zst      the parameters without a good outcome that it has passed all the same
+    <dag_id>/<run_id>/<report>/catchup-0001/    as a list, for what an earlier run has left out
     <dag_id>/<run_id>/.targets/             which collections the instances of a mapped load write to
     <dag_id>/.history/<report>.jsonl        what the report's good runs were like
     <dag_id>/.history/failed/<run_id>.json  a failed run whose recovery isn't reported yet
+    <dag_id>/.history/left-out/<report>/<run_id>/   what a run has left out, and which later run asks for it
 
 Each execution of extract makes a list of its own, so that whatever still runs on an older one does no harm.
 A new generation begins when validated results are fetched again; a try is one execution of fetch.
@@ -30,9 +33,10 @@ from urllib.parse import quote, unquote
 LONGEST_NAME = 200
 # How many names lead from the staging area to a list.
 LIST_DEPTH = 4
-LIST, GENERATION, TRY = "list", "generation", "try"
+LIST, CATCH_UP, GENERATION, TRY, HELD = "list", "catchup", "generation", "try", "held"
 # Below a list.
 PARAMETERS, MANIFEST, VALIDATED, JOURNAL = "parameters.jsonl.zst", "manifest.json", "validated.json", "journal"
+LEFT_OUT = "left-out.jsonl.zst"
 # Below a list the results of a shard, and below a try a part of the journal, each with its number.
 SHARD, PART, JOBS = "journal/shard-{:04d}", "part-{:05d}.jsonl.zst", "jobs-{:05d}.jsonl.zst"
 # Below a shard, and below a generation.
@@ -125,6 +129,27 @@ def history(list_key: str) -> str:
     """Return the key of the good runs of a list's report, outside of all runs."""
     dag, _, name, _ = list_key.rsplit("/", 3)
     return f"{dag}/{_HISTORY}/{name}.jsonl"
+
+
+def left_outs_below(dag_key: str) -> str:
+    """Return the key of what the runs of a DAG have left out, by reports."""
+    return f"{dag_key}/{_HISTORY}/left-out"
+
+
+def left_outs_of_dag(dag_id: str) -> str:
+    """Return the same for a DAG's id."""
+    return left_outs_below(file_name(dag_id))
+
+
+def left_outs(list_key: str) -> str:
+    """Return the key of what the runs of a list's report have left out."""
+    dag, _, name, _ = list_key.rsplit("/", 3)
+    return f"{left_outs_below(dag)}/{name}"
+
+
+def left_out_of_run(left_outs_key: str, run_id: str) -> str:
+    """Return the key of what one run has left out."""
+    return f"{left_outs_key}/{file_name(run_id)}"
 
 
 def failures(dag_id: str) -> str:

@@ -40,6 +40,7 @@ def refer(directory: ListDirectory, manifest: Manifest, ending: Mapping[str, Any
         "parameters": manifest.count,
         "duplicates": manifest.duplicates,
         **ending,
+        "catch_up": len(manifest.catch_ups),
         "as_of": manifest.as_of,
         "as_of_from": manifest.as_of_from,
         "day": manifest.day,

@@ -72,10 +72,11 @@ class Results:
         for latest in self._latest:
             yield from latest.missing()
 
-    def validated(self, kinds: Mapping[Kind, int]) -> Validated:
+    def validated(self, kinds: Mapping[Kind, int], left_out: int = 0) -> Validated:
         """Return the account of what was read here.
 
         :param kinds: how many parameters have which outcome.
+        :param left_out: how many are left for a later run.
         """
         parts = {}
         for number, (_, records) in enumerate(self._shards):
@@ -86,6 +87,7 @@ class Results:
             generations=self.generations,
             parts=parts,
             kinds={str(kind): count for kind, count in kinds.items()},
+            left_out=left_out,
         )
 
 

@@ -22,12 +22,14 @@ class Validated(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     :param generations: the generation of each shard.
     :param parts: the files of each shard's generation that were judged, in the order in which they were read.
     :param kinds: how many parameters have which outcome.
+    :param left_out: how many have no good outcome, and are to be asked for by a later run.
     """
 
     list_id: str
     generations: Mapping[str, int]
     parts: Mapping[str, Sequence[JudgedPart]]
     kinds: Mapping[str, int]
+    left_out: int = 0
 
 
 def mark_validated(directory: ListDirectory, passed: Validated) -> None:

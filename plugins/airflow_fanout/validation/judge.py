@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from airflow_fanout.staging.directory import ListDirectory
-from airflow_fanout.staging.frozen import Manifest
+from airflow_fanout.staging.frozen import Manifest, read_parameters
 from airflow_fanout.staging.history import GoodRun, History
+from airflow_fanout.staging.left_out import LeftOut, write_left_out
+from airflow_fanout.staging.reconcile import CompletedSet
 from airflow_fanout.staging.results import Results, check_fetched
 from airflow_fanout.staging.validated import mark_validated
 from airflow_fanout.validation.checks.check import Check
 from airflow_fanout.validation.checks.drift import Drift
+from airflow_fanout.validation.checks.max_empty import MaxEmpty
 from airflow_fanout.validation.checks.running import CheckContext
 from airflow_fanout.validation.inspection import Inspection
 from airflow_fanout.validation.judging import Judging
@@ -36,6 +42,11 @@ class Demands(msgspec.Struct, frozen=True):
     samples: int = 3
     shown: bool = False
 
+    def of_catch_up(self) -> Demands:
+        """Return what is demanded of parameters that an earlier run left out: of the few of them, no shares."""
+        rules = replace(self.rules, allow_partial=True, min_coverage=0.0)
+        return replace(self, rules=rules, checks=[each for each in self.checks if not isinstance(each, MaxEmpty)])
+
 
 class Judgement(msgspec.Struct, frozen=True):
     """What a judging has found.
@@ -48,6 +59,11 @@ class Judgement(msgspec.Struct, frozen=True):
     findings: Sequence[Finding]
     demands: Demands
     seconds: float
+
+    @property
+    def left_out(self) -> int:
+        """How many parameters a later run has to ask for."""
+        return self.demands.rules.left_out(self.tally)
 
     @property
     def is_good(self) -> bool:
@@ -66,6 +82,7 @@ class Judgement(msgspec.Struct, frozen=True):
         return {
             **self.tally.summary(),
             "coverage": self.demands.rules.coverage(self.tally),
+            "left_out": self.left_out,
             "rows": self.tally.rows,
             "checks": len(self.demands.checks),
             "seconds": round(self.seconds, 3),
@@ -80,17 +97,27 @@ class Judge:
     :param manifest: what the list says of itself.
     :param demands: what the report demands.
     :param warn: takes a sentence about something that is no reason to fail.
+    :param left_out: what there is to say of parameters that are left out, besides their number and causes; needed if
+        the rules allow a run that is partial.
     :raises NotFetched: if the fetch of a part of the list hasn't come to its end.
 
     `progress` says how far it is, and `tally` has the counts so far.
     """
 
     def __init__(
-        self, directory: ListDirectory, manifest: Manifest, demands: Demands, warn: Callable[[str], None]
+        self,
+        directory: ListDirectory,
+        manifest: Manifest,
+        demands: Demands,
+        warn: Callable[[str], None],
+        left_out: LeftOut | None = None,
     ) -> None:
         check_fetched(directory, manifest)
         self._directory, self._manifest, self._demands, self._warn = directory, manifest, demands, warn
         self._history = History(directory.history)
+        self._left_out = left_out
+        # A bit for each parameter.
+        self._good = CompletedSet(range(manifest.count if left_out is not None else 0))
         self.progress = Judging(manifest.count)
         self.tally = Tally(total=manifest.count, samples=demands.samples, shown=demands.shown)
 
@@ -104,8 +131,11 @@ class Judge:
         findings = self._findings(results)
         judgement = Judgement(self.tally, findings, self._demands, time.monotonic() - begun)
         if judgement.is_good:
-            mark_validated(self._directory, results.validated(self.tally.kinds))
-            self._remember()
+            self._leave_out(judgement)
+            mark_validated(self._directory, results.validated(self.tally.kinds, judgement.left_out))
+            # A run that lacks something is nothing to compare others with.
+            if not judgement.left_out:
+                self._remember()
         return judgement
 
     def _findings(self, results: Results) -> list[Finding]:
@@ -120,8 +150,27 @@ class Judge:
             for record in self.progress.watched("Judging the results", results.records()):
                 self.tally.add(record)
                 inspection.add(record)
+                if self._left_out is not None:
+                    self._good.set(record.index, good=record.kind in self._demands.rules.good_kinds)
             self.tally.add_not_tried(results.missing())
             return inspection.findings(self._run())
+
+    def _leave_out(self, judgement: Judgement) -> None:
+        """Write what is left out, for load to hand on."""
+        location = self._directory.left_out
+        if self._left_out is None or not judgement.left_out:
+            with suppress(FileNotFoundError):
+                location.delete()
+            return
+        causes = self._demands.rules.refused(self.tally)
+        left_out = replace(
+            self._left_out,
+            count=judgement.left_out,
+            nonce=secrets.token_hex(16),
+            causes={str(cause): count for cause, count in causes.items()},
+        )
+        parameters = read_parameters(self._directory, range(self._manifest.count))
+        write_left_out(location, left_out, (value for index, value in parameters if index not in self._good))
 
     def _checks(self) -> list[Check]:
         # A run for a part of the list is as unlike the others as it was meant to be.

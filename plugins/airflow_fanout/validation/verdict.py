@@ -157,7 +157,7 @@ def _missing(tally: Tally, rules: Rules) -> list[str]:
     refused = rules.refused(tally)
     missing = f"{sum(refused.values()):,} of {tally.total:,} parameters"
     demanded = ""
-    if rules.min_coverage != 1:
+    if rules.min_coverage not in (0, 1):
         # Rounded down, so that a share that isn't enough never reads as one that is.
         share = floor(10_000 * rules.coverage(tally)) / 100
         least = f"{100 * Decimal(str(rules.min_coverage)):f}"
