@@ -35,6 +35,7 @@ MAY_LOAD = {
     "adapters/errors.py": set[str](),
     "api/auth.py": {"requests", "urllib3"},
     "api/failures.py": {"requests", "urllib3"},
+    "api/permitted.py": {"requests", "urllib3"},
     "api/session.py": {"requests", "urllib3"},
     "api/settled.py": {"requests", "urllib3"},
     "engine": {"cloudpickle", "gevent", "requests", "urllib3"},

@@ -54,6 +54,9 @@ _PROXY_REFUSES = re.compile(r"^(?:Tunnel connection failed:|HTTP) 407\b")
 # PySocks, of a name and a password, or of none.
 _SOCKS_REFUSES = re.compile(r"SOCKS5 authentication (?:failed|methods were rejected)")
 
+# Answers as good as any other, which take as long.
+_NOTHING_THERE = frozenset({404, 410})
+
 # A message is for people; a page of HTML in it is not.
 LONGEST_TEXT = 1_000
 
@@ -114,6 +117,18 @@ def outcome_of_status(response: requests.Response, where: str | None = None) -> 
         failure=Failure("HTTPError", short(f"HTTP {response.status_code} {response.reason or ''}".rstrip()), where),
         retry_after_s=pause_s(response.headers, datetime.now(UTC)),
     )
+
+
+def outcome_of_answer(response: requests.Response) -> Outcome:
+    """Return what an answer says of its server, whatever the function makes of it."""
+    asked_s = None
+    if any("ratelimit" in name or "retry-after" in name for name in map(str.lower, response.headers)):
+        asked_s = pause_s(response.headers, datetime.now(UTC))
+    if response.status_code < 400:
+        return Outcome(Kind.OK, status=response.status_code, retry_after_s=asked_s)
+    if response.status_code in _NOTHING_THERE:
+        return Outcome(Kind.NULL, status=response.status_code, retry_after_s=asked_s)
+    return Outcome(Kind.HTTP_ERROR, status=response.status_code, retry_after_s=asked_s)
 
 
 def _inner(error: BaseException) -> BaseException | None:

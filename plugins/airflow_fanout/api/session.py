@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
@@ -20,14 +19,15 @@ from airflow_fanout.api.address import BadAddress, Origin, check_text, is_http, 
 from airflow_fanout.api.auth import auth_of, is_authorization
 from airflow_fanout.api.causes import shown
 from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.permitted import Permits, PermittedAdapter
 from airflow_fanout.api.proxies import check_proxies
-from airflow_fanout.api.ratelimit import pause_s
 from airflow_fanout.api.settled import own_origin, settled
 from airflow_fanout.model.settings import FetchSettings
 from airflow_fanout.wire.adapter import BoundedAdapter
 from airflow_fanout.wire.coding import ACCEPTED
 
 if TYPE_CHECKING:
+    from requests.adapters import BaseAdapter
     from urllib3 import HTTPResponse
 
 USER_AGENT = f"airflow-fanout (python-requests/{requests.__version__})"
@@ -47,10 +47,17 @@ HARMLESS = frozenset(
 
 
 class FanoutSession(requests.Session):
-    """A `requests.Session` at an address: `session.get("/calls/7")` asks the connection's API."""
+    """A `requests.Session` at an address: `session.get("/calls/7")` asks the connection's API.
 
-    def __init__(self, endpoint: Endpoint, settings: FetchSettings) -> None:
+    :param permits: what each request needs a permit of, if any.
+    """
+
+    # requests mounts adapters before anything is set, and replaces them by its own.
+    _permits: Permits | None = None
+
+    def __init__(self, endpoint: Endpoint, settings: FetchSettings, permits: Permits | None = None) -> None:
         super().__init__()
+        self._permits = permits
         endpoint = settled(endpoint)
         check_proxies(endpoint.proxies)
         self._endpoint = endpoint
@@ -70,9 +77,13 @@ class FanoutSession(requests.Session):
         self.verify = endpoint.verify
         self.proxies = dict(endpoint.proxies)
         self._own_auth = auth_of(endpoint)
-        adapter = BoundedAdapter(settings.concurrency, settings.max_body_bytes)
+        adapter = BoundedAdapter(settings.concurrency, settings.max_body_bytes, waits=permits is None)
         self.mount("https://", adapter)
         self.mount("http://", adapter)
+
+    def mount(self, prefix: str | bytes, adapter: BaseAdapter) -> None:
+        """Let an adapter send the requests whose addresses begin so; each needs a permit, if permits are needed."""
+        super().mount(prefix, adapter if self._permits is None else PermittedAdapter(adapter, self._permits))
 
     def request(  # type: ignore[override] # requests lists twenty arguments; all of them pass through
         self, method: str, url: str, **options: Any
@@ -81,6 +92,8 @@ class FanoutSession(requests.Session):
 
         The connection's credentials and headers go to the connection's own origin only.
         """
+        if self._permits is not None and self._permits.is_foreign:
+            return self._permits.fetch_whole(lambda: self.request(method, url, **options))
         if is_http(url) and not url.startswith(self._below):
             self._origin_of(url)
         address = self._endpoint.url(url)
@@ -89,10 +102,6 @@ class FanoutSession(requests.Session):
         options["allow_redirects"] = options.get("allow_redirects", True) and self._endpoint.allow_redirects
         self._introduce(address, options)
         response = self._through_proxy(method, address, options)
-        if any("ratelimit" in name or "retry-after" in name for name in map(str.lower, response.headers)):
-            asked_s = pause_s(response.headers, datetime.now(UTC))
-            if asked_s is not None:
-                self._local.pause_s = max(asked_s, self._local.__dict__.get("pause_s", 0.0))
         if options.get("stream"):
             self._streams().append(response)
         return response
@@ -119,6 +128,8 @@ class FanoutSession(requests.Session):
 
         :raises InvalidURL: for such an address.
         """
+        if self._permits is not None and self._permits.is_foreign:
+            return self._permits.fetch_whole(lambda: self.send(request, **options))
         self._origin_of(request.url or "")
         return super().send(request, **options)
 
@@ -199,14 +210,6 @@ class FanoutSession(requests.Session):
                 # Nobody reads what stands in a redirect; it has come to its end.
                 resp._content, resp._content_consumed = b"", True  # type: ignore[attr-defined] # requests' own fields
         yield from super().resolve_redirects(resp, *args, **options)
-
-    def take_pause_s(self) -> float | None:
-        """Return for how long the server wants no requests, by what it has told this greenlet since it was last asked.
-
-        In seconds; `None` if it hasn't said anything.
-        """
-        asked_s: float | None = self._local.__dict__.pop("pause_s", None)
-        return asked_s
 
     def close_streams(self) -> None:
         """Close what this thread (or greenlet) has streamed.

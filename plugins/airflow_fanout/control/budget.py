@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import Protocol
+
+# A request may take some milliseconds more or less to the server than the one before. A window that is longer by this
+# share than a second keeps its number of requests out of a second of the server's, too.
+MARGIN = 0.02
 
 
 class RequestBudget(Protocol):
@@ -26,20 +31,35 @@ class RequestBudget(Protocol):
 
 
 class LocalBudget:
-    """The rate of one engine, which asks nobody else: its share of the author's."""
+    """The rate of one engine, which asks nobody else: its share of the author's.
+
+    Requests follow each other evenly, and there are never more of them in any second than the rate says: a sender that
+    was late catches up only as far as that allows.
+    """
 
     def __init__(self, per_s: float | None) -> None:
-        self.per_s = per_s
         self.next_s = -math.inf
+        self._sent_s: deque[float] = deque()
+        self.allow(per_s)
 
-    def allow(self, per_s: float) -> None:
+    def allow(self, per_s: float | None) -> None:
         """Take another rate from now on."""
         self.per_s = per_s
+        self._window_s = 0.0
+        if per_s is not None:
+            # A rate of 12.5 per second is 12 requests in 0.96 s.
+            most = max(1, int(per_s))
+            self._sent_s = deque(self._sent_s, most)
+            self._window_s = most / per_s * (1 + MARGIN)
 
     def sent(self, now_s: float) -> None:
         """Note that a request is sent."""
-        if self.per_s is not None:
-            self.next_s = paced_s(self.next_s, now_s, self.per_s)
+        if self.per_s is None:
+            return
+        self._sent_s.append(now_s)
+        self.next_s = paced_s(self.next_s, now_s, self.per_s)
+        if len(self._sent_s) == self._sent_s.maxlen:
+            self.next_s = max(self.next_s, self._sent_s[0] + self._window_s)
 
 
 def paced_s(next_s: float, now_s: float, per_s: float) -> float:

@@ -50,11 +50,11 @@ class RetryBudget:
         """Count `many` requests that were sent."""
         self._left += self._share * many
 
-    def take(self) -> bool:
-        """Spend one repetition; return whether there was one left."""
+    def take(self, many: int = 1) -> bool:
+        """Spend a repetition of `many` requests; return whether there was anything left for it."""
         if self._left < 1:
             return False
-        self._left -= 1
+        self._left -= many
         return True
 
 
@@ -82,6 +82,7 @@ def decide(
     budget: RetryBudget,
     uniform: Callable[[float, float], float],
     was_garbled: bool = False,
+    requests: int = 1,
 ) -> Again | Verdict:
     """Return what becomes of an outcome.
 
@@ -90,6 +91,7 @@ def decide(
     :param repeatable: whether sending the request twice does no harm.
     :param budget: what is left for repetitions; one is spent by trying again.
     :param uniform: draws evenly from a range, as `random.uniform` does.
+    :param requests: how many requests the attempt has sent, and another one will most likely send.
     """
     if not _helps(outcome, policy, repeatable=repeatable) or policy.max_attempts == 1:
         return Verdict.FINAL
@@ -99,7 +101,7 @@ def decide(
     if outcome.garbled and was_garbled:
         # A torn answer is another one the next time; one that is the same twice is what the server sends.
         return Verdict.FINAL
-    if attempt >= policy.max_attempts or not budget.take():
+    if attempt >= policy.max_attempts or not budget.take(requests):
         return Verdict.LATER if policy.last_pass else Verdict.FINAL
     return Again(asked_s + uniform(0.0, bound_s(attempt, policy)))
 

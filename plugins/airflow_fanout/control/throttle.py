@@ -91,6 +91,10 @@ class Limiter:
         if outcome.retry_after_s is not None:
             self.pause(outcome.retry_after_s, now_s)
 
+    def abandon(self) -> None:
+        """Note that a request is under way no more, of which nothing is known."""
+        self.in_flight -= 1
+
     def pause(self, pause_s: float, now_s: float) -> None:
         """Let nobody send for so long."""
         if now_s >= self.paused_until_s:

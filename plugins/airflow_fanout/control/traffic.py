@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_fanout.control.breaker import CircuitBreaker, OutageDetector, OutageEnd, Trip, is_down
 from airflow_fanout.control.budget import RequestBudget
-from airflow_fanout.control.startup import LONGEST_HOLD_S, Startup
+from airflow_fanout.control.startup import LONGEST_HOLD_S, Startup, cause_of
 from airflow_fanout.control.throttle import Limiter
 from airflow_fanout.model.outcome import Outcome
 from airflow_fanout.model.reasons import reason_of
@@ -74,9 +74,33 @@ class Traffic:
         None does in an outage, nor one that fails of a cause that no waiting cures, before the first answer.
         """
         self._gate.end(outcome, ms, now_s)
-        if self.startup.is_on and self.startup.add(outcome, ms, now_s):
+        return not self.refuses(outcome, ms, now_s) and self._counts(outcome, attempt=attempt, ms=ms, now_s=now_s)
+
+    def end_of_part(self, outcome: Outcome, *, attempt: int, ms: float, now_s: float) -> bool:
+        """Note what came of one of several requests for a parameter; return whether the attempt counts.
+
+        A cause that no waiting cures is one if it is what the parameter fails of in the end: a function may know what
+        to do about a 401.
+        """
+        self._gate.end(outcome, ms, now_s)
+        if self.startup.is_on:
+            if cause_of(outcome) is not None:
+                return True
+            self.startup.add(outcome, ms, now_s)
+        return self._counts(outcome, attempt=attempt, ms=ms, now_s=now_s)
+
+    def refuses(self, outcome: Outcome, ms: float, now_s: float) -> bool:
+        """Return whether a parameter has failed, before the first answer, of a cause that no waiting cures."""
+        is_refused = self.startup.is_on and self.startup.add(outcome, ms, now_s) is not None
+        if is_refused:
             self._gate.pause(self.startup.pause_s, now_s)
-            return False
+        return is_refused
+
+    def abandon(self) -> None:
+        """Note that a request is under way no more, of which nothing is known."""
+        self._gate.abandon()
+
+    def _counts(self, outcome: Outcome, *, attempt: int, ms: float, now_s: float) -> bool:
         if not is_down(outcome):
             self._has_answered(now_s, ms)
             return True

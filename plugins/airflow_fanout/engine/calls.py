@@ -19,7 +19,7 @@ Returned = TypeVar("Returned")
 
 # Greenlets inherit gevent's `spawn_tree_locals` from the one that spawns them: this is whose call they belong to.
 _INDEX = "airflow_fanout.index"
-_NOBODYS: dict[str, int] = {}
+_NOBODYS: dict[str, Any] = {}
 _ENDED_COPY = (
     b"A copy of the engine, forked by a function of the report, was ended when it would have gone on with the engine's "
     b"own work. Start programs by subprocess.run([...]), without a preexec_fn that waits.\n"
@@ -59,7 +59,8 @@ class Calls:
     def make_within(self, index: int, step: Callable[[], Returned]) -> Returned:
         """Return what a step of the engine's own returns in which functions of a parameter's may be called."""
         # A dictionary of its own for each call: what an earlier one has spawned keeps that one's.
-        gevent.getcurrent().spawn_tree_locals = {_INDEX: index}
+        current = gevent.getcurrent()
+        current.spawn_tree_locals = {**(getattr(current, "spawn_tree_locals", None) or _NOBODYS), _INDEX: index}
         place = self._board.begin(index, time.monotonic())
         self._board.run(index)
         try:
@@ -69,7 +70,7 @@ class Calls:
                 _end_copy()
             self._board.run(NOBODY)
             self._board.end(place)
-            gevent.getcurrent().spawn_tree_locals = _NOBODYS
+            current.spawn_tree_locals = _NOBODYS
 
 
 def _end_copy() -> NoReturn:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from airflow_fanout.api.compiled import Compiled
 from airflow_fanout.api.idempotency import compiled_of, keys_of
+from airflow_fanout.api.permitted import Permits
 from airflow_fanout.api.request import Request
 from airflow_fanout.api.session import FanoutSession
 from airflow_fanout.api.settled import settled
@@ -18,6 +19,7 @@ from airflow_fanout.engine.calls import Calls
 from airflow_fanout.engine.driver import Driver, Parts
 from airflow_fanout.engine.job_steps import PolledRequest
 from airflow_fanout.engine.page_steps import PagedRequest
+from airflow_fanout.engine.permits import RequestPermits
 from airflow_fanout.engine.pool import Pool
 from airflow_fanout.engine.transport.answer import reader_of
 from airflow_fanout.engine.transport.by_function import FunctionTransport
@@ -49,8 +51,10 @@ def driver_for(
     total_s = job.settings.timeouts.total_s
     secrets = Secrets(settled(job.endpoint).secrets)
     if job.request is None:
-        transport = FunctionTransport(session_for(job, note), cloudpickle.loads(job.function), total_s, secrets)
-        return Pool(transport=transport, make=calls.make, **parts)
+        permits = RequestPermits(parts["traffic"], parts["meter"], job.settings.retry)
+        session = session_for(job, note, permits)
+        transport = FunctionTransport(session, cloudpickle.loads(job.function), total_s, secrets)
+        return Pool(transport=transport, make=calls.make, permits=permits, **parts)
     request = replace(job.request, **{name: cloudpickle.loads(each) for name, each in job.request_functions.items()})
     session, known = FanoutSession(job.endpoint, job.settings), manifest.fields
     compiled = compiled_of(request, known, keys_of(manifest.id, job.generation))
@@ -106,18 +110,19 @@ def _begin(
     return None
 
 
-def session_for(job: Job, note: Callable[[str], None]) -> FanoutSession:
+def session_for(job: Job, note: Callable[[str], None], permits: Permits | None = None) -> FanoutSession:
     """Return the session for a function: it sends by libcurl if that is installed and not switched off.
 
     :param note: called with a sentence if libcurl isn't installed.
+    :param permits: what each of its requests needs a permit of.
     """
     if job.settings.transport == "requests":
-        return FanoutSession(job.endpoint, job.settings)
+        return FanoutSession(job.endpoint, job.settings, permits)
     try:
         from airflow_fanout.engine.function_session.session import CurlSession
     except ImportError as error:
         if job.settings.transport == "curl":
             raise
         note(f"libcurl isn't available here, so the session sends by the slower `requests` library: {error}")
-        return FanoutSession(job.endpoint, job.settings)
-    return CurlSession(job.endpoint, job.settings, note)
+        return FanoutSession(job.endpoint, job.settings, permits)
+    return CurlSession(job.endpoint, job.settings, note, permits)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Unpack
 
 import gevent
-from gevent.event import Event
-from gevent.lock import BoundedSemaphore
 
 from airflow_fanout.codec import Json
+from airflow_fanout.engine.call_traffic import CallTraffic
 from airflow_fanout.engine.driver import Driver, PartEnded, Parts
+from airflow_fanout.engine.permits import RequestPermits
 from airflow_fanout.engine.transport import Transport
 from airflow_fanout.engine.work import Task
 from airflow_fanout.model.outcome import Outcome
@@ -28,15 +27,23 @@ class Pool(Driver):
 
     :param transport: makes one try of one parameter.
     :param make: makes the transport's calls, where they need more than to be called.
+    :param permits: lets calls begin, and their requests through, if the transport asks it.
     :param parts: what every driver is given.
     """
 
-    def __init__(self, *, transport: Transport, make: Make | None = None, **parts: Unpack[Parts]) -> None:
+    def __init__(
+        self,
+        *,
+        transport: Transport,
+        make: Make | None = None,
+        permits: RequestPermits | None = None,
+        **parts: Unpack[Parts],
+    ) -> None:
         super().__init__(repeatable=transport.repeatable, **parts)
         self._fetch = transport.fetch
         self._make: Make = make or (lambda task, fetch: fetch(task.parameter))
-        self._turn = BoundedSemaphore(1)
-        self._moved = Event()
+        self._permits = permits or RequestPermits(self._traffic, self._meter, self._settings.retry)
+        self._permits.stop = self.stop
         self._workers: list[gevent.Greenlet] = []
         self._given_up = False
 
@@ -51,48 +58,39 @@ class Pool(Driver):
             self._give_up()
 
     def _wake(self) -> None:
-        self._moved.set()
+        self._permits.wake()
 
     def _give_up(self) -> None:
         self._work.stop()
-        self._moved.set()
+        self._permits.wake()
         self._given_up = True
         gevent.killall(self._workers, block=False)
         # A function with a bare `except:` in a loop would let nobody end who waits for it.
         gevent.joinall(self._workers, timeout=KILL_S)
 
     def _work_on(self) -> None:
-        while task := self._take():
-            begun = time.monotonic()
+        while taken := self._take():
+            task, call = taken
             outcome = self._make(task, self._fetch)
             if self._given_up:
                 # A function may have swallowed its own end and made something of it: that is no result.
                 return
-            self._moved.set()
-            self._settlement.add(outcome, begun, [(task, outcome)])
+            self._permits.wake()
+            if self._permits.is_request(call):
+                self._settlement.add(outcome, call.begun_s, [(task, outcome)])
+            else:
+                self._settlement.add_call(task, outcome, call)
 
-    def _take(self) -> Task | None:
-        """Return the next task when its request may be sent; `None` if there is none."""
+    def _take(self) -> tuple[Task, CallTraffic] | None:
+        """Return the next task when its call may begin, and the call's requests; `None` if there is none."""
         task = None
         while True:
             try:
                 task = task or self._work.take()
-                return task if task and self._admit() else None
+                call = self._permits.admit(task.attempt, lambda: self._work.stopped) if task else None
+                return (task, call) if task and call else None
             except (gevent.GreenletExit, gevent.Timeout):
                 # What an earlier call has left behind, a kill or a time limit, has struck while this worker waits. Were
                 # the worker to end, nobody would make the call of its task.
                 if self._given_up:
                     raise
-
-    def _admit(self) -> bool:
-        # One greenlet stands at the gate, the others in line behind it: an end wakes one, not all of them.
-        with self._turn:
-            while not self._work.stopped:
-                now = time.monotonic()
-                wait = self._traffic.wait_s(now)
-                if wait == 0.0:
-                    self._traffic.begin(now)
-                    return True
-                self._moved.clear()
-                self._moved.wait(None if wait == float("inf") else wait)
-        return False

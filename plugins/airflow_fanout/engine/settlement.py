@@ -8,9 +8,11 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from airflow_fanout.control.breaker import is_down
 from airflow_fanout.control.retry import Again, RetryBudget, Verdict, bound_s, decide, without_too_long_a_pause
 from airflow_fanout.control.startup import GIVE_WAY_S, cause_of
 from airflow_fanout.control.traffic import Traffic
+from airflow_fanout.engine.call_traffic import CallTraffic
 from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.steps import More
 from airflow_fanout.engine.work import Task, WorkQueue
@@ -104,6 +106,23 @@ class Settlement:
                 self._work.again(task, wait_s, counts=False)
             else:
                 self._settle(task, _noted(task, own), ms, counts=counts)
+        self._stop_if_hopeless(outcome, now)
+
+    def add_call(self, task: Task, outcome: Outcome, call: CallTraffic) -> None:
+        """Settle a call of a function, whose requests were counted as they ended."""
+        now = time.monotonic()
+        ms = max(0.0, now - call.begun_s - call.waited_s) * 1000
+        self._budget.sent(call.requests)
+        bounded = without_too_long_a_pause(outcome, self._rules.settings.retry)
+        is_refused = self._traffic.refuses(bounded, ms, now)
+        counts = not is_refused and (call.counts or not is_down(bounded))
+        if bounded is not outcome:
+            self._end(task, bounded, ms)
+        else:
+            self._settle(task, outcome, ms, counts=counts, requests=call.requests)
+        self._stop_if_hopeless(outcome, now)
+
+    def _stop_if_hopeless(self, outcome: Outcome, now: float) -> None:
         cause = self._refusal(outcome)
         if cause is not None and self._traffic.startup.is_hopeless(now):
             failure = outcome.failure
@@ -146,12 +165,12 @@ class Settlement:
             reason = reason_of(outage.last) if outage.last else ""
             self._stop(LongOutage(outage.give_up_s, reason))
 
-    def _settle(self, task: Task, outcome: Outcome, ms: float, *, counts: bool) -> None:
+    def _settle(self, task: Task, outcome: Outcome, ms: float, *, counts: bool, requests: int = 1) -> None:
         if not counts and not self._is_long(outcome):
             # Before the first answer other parameters are tried first: this one may be refused for itself.
             self._work.again(task, 0.0 if self._refusal(outcome) is None else GIVE_WAY_S, counts=False)
             return
-        decision, was_judged = self._decide(task, outcome), task.judged
+        decision, was_judged = self._decide(task, outcome, requests), task.judged
         if isinstance(decision, Again):
             self._work.again(task, decision.wait_s)
         elif decision is Verdict.HAND_BACK:
@@ -164,7 +183,7 @@ class Settlement:
         else:
             self._end(task, outcome, ms)
 
-    def _decide(self, task: Task, outcome: Outcome) -> Again | Verdict:
+    def _decide(self, task: Task, outcome: Outcome, requests: int) -> Again | Verdict:
         decision = decide(
             outcome,
             attempt=task.attempt,
@@ -173,6 +192,7 @@ class Settlement:
             budget=self._budget,
             uniform=self._rules.uniform,
             was_garbled=task.was_garbled,
+            requests=requests,
         )
         task.was_garbled = task.was_garbled or outcome.garbled
         return Verdict.FINAL if task.last and decision is not Verdict.HAND_BACK else decision

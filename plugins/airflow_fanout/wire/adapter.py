@@ -46,12 +46,15 @@ class BoundedAdapter(HTTPAdapter):
     """A connection pool for a number of requests at once, with a limit on the size of an answer.
 
     A request with the header `Connection: close` has a connection for itself.
+
+    :param waits: whether one request more than that waits for the end of another one. If not, its sender says how many
+        there are, and what else is open, such as streams that are being read, keeps nobody from sending.
     """
 
-    def __init__(self, concurrency: int, max_body_bytes: int) -> None:
+    def __init__(self, concurrency: int, max_body_bytes: int, *, waits: bool = True) -> None:
         self._max_body_bytes = max_body_bytes
         # Without pool_block a full pool opens connections and throws them away: the way to "Too many open files".
-        super().__init__(pool_connections=8, pool_maxsize=concurrency, pool_block=True, max_retries=0)
+        super().__init__(pool_connections=8, pool_maxsize=concurrency, pool_block=waits, max_retries=0)
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:  # noqa: FBT001, FBT002 - requests' own signature
         """Make the pools of connections."""

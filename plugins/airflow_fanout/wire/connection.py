@@ -80,14 +80,27 @@ class OpenFirst(LifoQueue[Any]):
         self.queue.insert(0 if item is None else len(self.queue), item)
 
 
-class HTTPConnectionPool(connectionpool.HTTPConnectionPool):
+class Quiet:
+    """What is different in a pool of ours: one connection too many is closed, and nobody is warned."""
+
+    pool: LifoQueue[Any] | None
+    block: bool
+
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None and not self.block and self.pool is not None and self.pool.full():
+            conn.close()
+            return
+        super()._put_conn(conn)  # type: ignore[misc] # that of urllib3's class beside this one
+
+
+class HTTPConnectionPool(Quiet, connectionpool.HTTPConnectionPool):
     """A pool of such connections that takes open ones first."""
 
     ConnectionCls = HTTPConnection
     QueueCls = OpenFirst
 
 
-class HTTPSConnectionPool(connectionpool.HTTPSConnectionPool):
+class HTTPSConnectionPool(Quiet, connectionpool.HTTPSConnectionPool):
     """A pool of such connections that takes open ones first."""
 
     ConnectionCls = HTTPSConnection
@@ -106,5 +119,5 @@ def make_careful(manager: PoolManager) -> None:
     pools: dict[str, Any] = dict(manager.pool_classes_by_scheme)
     for scheme, pool in pools.items():
         beside = type(pool.ConnectionCls.__name__, (Careful, pool.ConnectionCls), {})
-        pools[scheme] = type(pool.__name__, (pool,), {"ConnectionCls": beside, "QueueCls": OpenFirst})
+        pools[scheme] = type(pool.__name__, (Quiet, pool), {"ConnectionCls": beside, "QueueCls": OpenFirst})
     manager.pool_classes_by_scheme = pools

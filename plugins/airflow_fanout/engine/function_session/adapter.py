@@ -37,10 +37,13 @@ class CurlAdapter(BoundedAdapter):
     :param endpoint: the connection; what the environment says of it is settled already.
     :param settings: the largest answer, and how many connections there may be.
     :param note: takes a word about what is sent by requests, once.
+    :param waits: whether what requests sends waits for a connection, as `BoundedAdapter` has it.
     """
 
-    def __init__(self, endpoint: Endpoint, settings: FetchSettings, note: Callable[[str], None]) -> None:
-        super().__init__(settings.concurrency, settings.max_body_bytes)
+    def __init__(
+        self, endpoint: Endpoint, settings: FetchSettings, note: Callable[[str], None], *, waits: bool = True
+    ) -> None:
+        super().__init__(settings.concurrency, settings.max_body_bytes, waits=waits)
         self._endpoint = endpoint
         self._note: Callable[[str], None] | None = note
         self._most = settings.max_body_bytes

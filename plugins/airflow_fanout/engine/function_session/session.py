@@ -11,6 +11,7 @@ from requests.auth import HTTPDigestAuth
 from requests.cookies import extract_cookies_to_jar
 
 from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.permitted import Permits, PermittedAdapter
 from airflow_fanout.api.session import FanoutSession
 from airflow_fanout.api.settled import settled
 from airflow_fanout.engine.function_session.adapter import CurlAdapter
@@ -19,6 +20,7 @@ from airflow_fanout.model.settings import FetchSettings
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response
+    from requests.adapters import BaseAdapter
 
 
 class CurlSession(FanoutSession):
@@ -28,16 +30,21 @@ class CurlSession(FanoutSession):
     and all while the session has settings of its own (`auth`, `params`, cookies, hooks, `stream`), requests prepares.
 
     :param note: takes a word about what is sent by requests, once.
+    :param permits: what each request needs a permit of, if any.
     """
 
     def __init__(
-        self, endpoint: Endpoint, settings: FetchSettings, note: Callable[[str], None] = lambda _text: None
+        self,
+        endpoint: Endpoint,
+        settings: FetchSettings,
+        note: Callable[[str], None] = lambda _text: None,
+        permits: Permits | None = None,
     ) -> None:
         endpoint = settled(endpoint)
-        super().__init__(endpoint, settings)
-        self._adapter = CurlAdapter(endpoint, settings, note)
-        self.mount("https://", self._adapter)
-        self.mount("http://", self._adapter)
+        super().__init__(endpoint, settings, permits)
+        self._curl = CurlAdapter(endpoint, settings, note, waits=permits is None)
+        self._adapter: BaseAdapter = self._curl if permits is None else PermittedAdapter(self._curl, permits)
+        self.adapters.update({"https://": self._adapter, "http://": self._adapter})
         self._preparation = Preparation(endpoint.base_url)
         # Digest answers a challenge by hooks.
         self._own_auth_is_plain = not isinstance(self._own_auth, HTTPDigestAuth)
@@ -52,7 +59,7 @@ class CurlSession(FanoutSession):
             request = self._preparation.prepare(method, address, options, self.headers)
         is_ours = self.get_adapter(address) is self._adapter
         if not is_ours:
-            self._adapter.say_who_sends()
+            self._curl.say_who_sends()
         if request is None or not is_ours:
             return super()._ask(method, address, options)
         return self._sent(request, timeout=options["timeout"], follow=options["allow_redirects"])

@@ -6,11 +6,10 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import gevent
-from msgspec.structs import replace
-
 from airflow_fanout import codec
 from airflow_fanout.codec import Json
+from airflow_fanout.engine.call_limit import CallLimit
+from airflow_fanout.engine.call_traffic import current_call
 from airflow_fanout.engine.transport import timed_out
 from airflow_fanout.engine.transport.authors import NO_SECRETS, file_of, outcome_of_call
 from airflow_fanout.engine.transport.unjson import hint
@@ -20,16 +19,6 @@ from airflow_fanout.privacy.redaction import Secrets
 
 if TYPE_CHECKING:
     from airflow_fanout.api.session import FanoutSession
-
-
-class _Limit(gevent.Timeout):  # type: ignore[misc] # gevent has no type hints
-    """A time limit that knows whether it has struck; gevent's own counts as pending until its callback is over."""
-
-    has_struck = False
-
-    def _on_expiration(self, prev_greenlet: Any, ex: BaseException) -> None:
-        self.has_struck = True
-        super()._on_expiration(prev_greenlet, ex)
 
 
 class FunctionTransport:
@@ -53,18 +42,15 @@ class FunctionTransport:
     def fetch(self, value: Json) -> Outcome:
         """Make one try."""
         try:
-            outcome = self._outcome(value)
-            # What the server says of its limits holds, whatever the function makes of its answers.
-            asked_s = self._session.take_pause_s()
-            if asked_s is None or outcome.retry_after_s is not None:
-                return outcome
-            return replace(outcome, retry_after_s=asked_s)
+            return self._outcome(value)
         finally:
             self._session.close_streams()
 
     def _outcome(self, value: Json) -> Outcome:
         args, kwargs = parameter.arguments(value)
-        limit = _Limit(self._total_s)
+        limit = CallLimit(self._total_s)
+        if call := current_call():
+            call.limit = limit
         limit.start()
         try:
             result = self._function(self._session, *args, **kwargs)
