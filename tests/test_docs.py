@@ -251,6 +251,7 @@ OPENINGS = {
     "LongWait": "The API asked us to wait",
     "Superseded": "A newer try of this fetch has begun",
     "Tripped": "were not requested",
+    "BatchRefused": "so the batch itself is wrong",
     "NotStarted": "before the API gave a first answer",
     "ApiDown": "The API gave no answer for",
     "StagingFailed": "needs free space",

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from airflow_fanout.adapters.assets import collection_asset as collection_asset
     from airflow_fanout.api.answers import Csv as Csv
     from airflow_fanout.api.answers import Xml as Xml
+    from airflow_fanout.api.batch import Batch as Batch
     from airflow_fanout.api.graphql import GraphQL as GraphQL
     from airflow_fanout.api.page import Header as Header
     from airflow_fanout.api.paging import Cursor as Cursor
@@ -47,6 +48,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Alerts": "airflow_fanout.notifications.alerts",
     "AssetEvents": "airflow_fanout.sources.asset_events",
+    "Batch": "airflow_fanout.api.batch",
     "Breaker": "airflow_fanout.model.settings",
     "Channel": "airflow_fanout.notifications.channel",
     "CleanStagingOperator": "airflow_fanout.operators.clean",

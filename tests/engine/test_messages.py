@@ -13,6 +13,7 @@ from airflow_fanout.control.breaker import Trip
 from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.joint_end import badness, together
 from airflow_fanout.launch.messages import (
+    BatchesRefused,
     BreakerTripped,
     DamagedPart,
     Ended,
@@ -47,6 +48,7 @@ REASONS = (
     Overtaken(),
     StartupFailed(3, Cause.CREDENTIALS, "HTTP 401"),
     BreakerTripped(Trip(50, 40, Kind.HTTP_ERROR, 404, 30, transient=False)),
+    BatchesRefused(20, 2, "HTTP 400 Bad Request"),
     LongOutage(60.0, "connection error"),
     LongPause(3600.0),
     Stopped(),
@@ -134,6 +136,10 @@ def test_the_worst_end_is_told() -> None:
         ([Stopped(), Finished(), Stopped()], Stopped()),
         ([LongPause(5.0), Finished(), LongPause(9.0)], LongPause(9.0)),
         ([LongOutage(5.0, "first"), LongOutage(9.0, "second")], LongOutage(9.0, "first")),
+        (
+            [BatchesRefused(20, 2, "HTTP 400"), Finished(), BatchesRefused(3, 2, "HTTP 413")],
+            BatchesRefused(23, 4, "HTTP 400"),
+        ),
         (
             [StartupFailed(3, Cause.CREDENTIALS, "401"), StartupFailed(2, Cause.FORBIDDEN, "403")],
             StartupFailed(5, Cause.CREDENTIALS, "401"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus
 
 from airflow_fanout import codec
@@ -42,22 +42,32 @@ class Compiled:
     """A request read once and checked against the fields that every parameter of the list has.
 
     Whatever is the same for each parameter is written once: a literal path, a literal query, headers, a body.
+
+    :param tree: reads a JSON value whose texts are templates.
+    :param path: returns what fills the endpoint in.
     """
 
-    def __init__(self, request: Request, known: tuple[str, ...]) -> None:
-        path = Template(request.endpoint)
-        query = _pairs("query", request.query)
+    def __init__(
+        self,
+        request: Request,
+        known: tuple[str, ...],
+        *,
+        tree: Callable[[Json], Tree] = Tree,
+        path: Callable[[Template], Callable[..., str]] = lambda template: template.filler(segment),
+    ) -> None:
+        endpoint = Template(request.endpoint)
+        query = _pairs("query", request.query, tree)
         self._method = request.method
-        self._target = _target(path.filler(_segment), query)
-        body = _body(request)
+        self._target = _target(path(endpoint), query)
+        body = _body(request, tree)
         headers = _headers(request.headers, body.content_type)
-        check_fields("endpoint", path.fields, known)
+        check_fields("endpoint", endpoint.fields, known)
         for part in (query, headers, body):
             check_fields(part.name, part.fields, known)
         self._headers, self._body = headers.of, body.of
         self._always = None if headers.fields or body.fields else (headers.of({}), body.of({}))
         # What comes from the author; all else in a target is percent-encoded.
-        self.literals = path.literals
+        self.literals = endpoint.literals
 
     def message(self, value: Json) -> Prepared:
         """Return what is sent for a parameter; its headers are not to be changed.
@@ -76,9 +86,9 @@ class Compiled:
         return self._target(values), headers, body
 
 
-def _pairs(part: str, pairs: Mapping[str, Json]) -> _Part:
+def _pairs(part: str, pairs: Mapping[str, Json], tree_of: Callable[[Json], Tree]) -> _Part:
     """Return names and values as a query string and a form have them (application/x-www-form-urlencoded)."""
-    trees = [(f"{quote_plus(name)}=", Tree(value)) for name, value in pairs.items()]
+    trees = [(f"{quote_plus(name)}=", tree_of(value)) for name, value in pairs.items()]
     fields = tuple(field for _, tree in trees for field in tree.fields)
     pieces = [_piece(prefix, tree) for prefix, tree in trees]
 
@@ -91,7 +101,7 @@ def _pairs(part: str, pairs: Mapping[str, Json]) -> _Part:
     return _Part(part, fields, lambda _values: always)
 
 
-def _target(path: Callable[[Mapping[str, Json]], str], query: _Part) -> Callable[[Mapping[str, Json]], str]:
+def _target(path: Callable[[Any], str], query: _Part) -> Callable[[Any], str]:
     if not (query.fields or query.of({})):
         return path
 
@@ -117,13 +127,13 @@ def _piece(prefix: str, tree: Tree) -> Fill:
     return lambda _values: text
 
 
-def _body(request: Request) -> _Part:
+def _body(request: Request, tree_of: Callable[[Json], Tree]) -> _Part:
     if request.form is not None:
-        form = _pairs("form", request.form)
+        form = _pairs("form", request.form, tree_of)
         return _Part("form", form.fields, lambda values: form.of(values).encode(), "application/x-www-form-urlencoded")
     if request.json is None:
         return _Part("json", (), lambda _values: None)
-    tree = Tree(request.json)
+    tree = tree_of(request.json)
     if tree.fields:
         return _Part("json", tree.fields, lambda values: codec.encode(tree.fill(values)), "application/json")
     always = codec.encode(tree.fill({}))
@@ -140,7 +150,11 @@ def _headers(headers: Mapping[str, str], content_type: str | None) -> _Part:
     return _Part("headers", (), lambda _values: always)
 
 
-def _segment(value: Json) -> str:
+def segment(value: Json) -> str:
+    """Return a value as a part of a path.
+
+    :raises ValueError: for one that would lead to another resource.
+    """
     text = value if isinstance(value, str) else text_of(value)
     # Letters and digits stand for themselves, and most keys have nothing else.
     if text.isascii() and text.isalnum():

@@ -11,6 +11,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 from airflow_fanout import codec
 from airflow_fanout.api.compiled import Compiled
+from airflow_fanout.api.compiled_batch import CompiledBatch
 from airflow_fanout.api.request import Request
 from airflow_fanout.codec import Json
 
@@ -29,6 +30,8 @@ def keys_of(list_id: str, generation: int) -> Keys:
 
 def compiled_of(request: Request, known: tuple[str, ...], keys: Keys) -> Compiled:
     """Return a request read once, which sends a key with each message if its author has named a header for it."""
+    if request.batch is not None:
+        return CompiledBatch(request, known)
     return Compiled(request, known) if request.idempotency_header is None else _Keyed(request, known, keys)
 
 

@@ -45,6 +45,8 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
     :param max_pages: how many pages a parameter may have.
     :param max_empty_pages: how many pages in a row may bring no item, or only the items of pages before them.
     :param poll: how to wait for the job that the request creates; `result` is a part of the job's result.
+    :param batch: how many parameters one request is for, or a `Batch(…)` that says more. `{"ids": ["{id}"]}` is a list
+        of all ids; elsewhere in endpoint, query and form, `{id}` stands for all of them, with commas between.
     :param empty_is_null: whether an empty list, object or text counts as no result.
     :param parse: what a body is: `"json"`, `"jsonl"`, `"csv"` or `Csv(…)`, `"xml"` or `Xml(…)`, or a function of its
         bytes that returns its value; a file of gzip is decompressed first.
@@ -71,6 +73,7 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_pages: int = 1_000
     max_empty_pages: int = 20
     poll: Poll | None = None
+    batch: Json = None
     empty_is_null: bool = False
     parse: Form = "json"
     failed_if: Condition | None = None
@@ -102,6 +105,7 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 raise BadSetting(f"headers[{name!r}]", value, "a text without line breaks")
         self._check_pages()
         self._check_poll()
+        self._check_batch()
         if self.idempotency_header is not None:
             self._check_idempotency()
 
@@ -124,7 +128,7 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
         fields = {name: value for name, value in structs.asdict(self).items() if name not in functions}
         # JSON, in which Airflow stores them, has no tuples.
         paths = {name: list(path) for name, path in fields.items() if isinstance(path, tuple)}
-        structured = [name for name in ("pages", "total", "poll", "parse") if name in fields]
+        structured = [name for name in ("pages", "total", "poll", "parse", "batch") if name in fields]
         plain: dict[str, Any] = {name: to_builtins(fields[name], enc_hook=list) for name in structured}
         return {**deepcopy(fields), **paths, **plain, "null_statuses": list(self.null_statuses)}
 
@@ -162,6 +166,23 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
         structs.force_setattr(self, "poll", poll_of(self.poll))
         if self.poll is not None and self.pages is not None:
             raise BadSetting("pages", self.pages, "nothing besides `poll`")
+
+    def _check_batch(self) -> None:
+        if self.batch is None:
+            return
+        # A DAG file whose requests have none doesn't load this.
+        from airflow_fanout.api.batch import check_batch_texts, checked_batch
+
+        structs.force_setattr(self, "batch", checked_batch(self.batch))
+        others = {
+            "pages": "pages are those of one parameter",
+            "poll": "each parameter has a job of its own",
+            "idempotency_header": "a batch may have other parameters the next time, and so another key",
+        }
+        for name, reason in others.items():
+            if getattr(self, name) is not None:
+                raise BadSetting("batch", self.batch, f"none besides `{name}`: {reason}")
+        check_batch_texts(self.endpoint, self.query, self.headers, self.json, self.form)
 
     def _check_idempotency(self) -> None:
         name = self.idempotency_header

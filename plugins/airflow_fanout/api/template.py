@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from operator import itemgetter
+from typing import Any
 
 import msgspec
 from msgspec.structs import force_setattr
@@ -91,7 +92,8 @@ def text_of(value: Json) -> str:
     return value if isinstance(value, str) else codec.encode(value).decode()
 
 
-Fill = Callable[[Mapping[str, Json]], Json]
+# Fills in a parameter's values by their names, or those of each parameter of a batch.
+Fill = Callable[[Any], Json]
 
 
 class Tree:

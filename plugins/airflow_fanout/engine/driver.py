@@ -35,7 +35,7 @@ class Parts(TypedDict):
 
     `work` gives out the parameters, `traffic` says when a request may be sent, `settings` how to fetch, `meter` counts,
     `write` takes the record of each parameter that has ended, and `uniform` draws evenly from a range, for the waits
-    before retries.
+    before retries. `settlement` makes what settles the requests, if that isn't the usual settlement.
     """
 
     work: WorkQueue
@@ -44,6 +44,7 @@ class Parts(TypedDict):
     meter: Meter
     write: Write
     uniform: NotRequired[Callable[[float, float], float]]
+    settlement: NotRequired[Callable[..., Settlement]]
 
 
 class Driver(ABC):
@@ -61,7 +62,7 @@ class Driver(ABC):
         rules = SettlementRules(
             settings=self._settings, repeatable=repeatable, uniform=parts.get("uniform", random.uniform)
         )
-        self._settlement = Settlement(
+        self._settlement: Settlement = parts.get("settlement", Settlement)(
             work=self._work,
             traffic=self._traffic,
             rules=rules,

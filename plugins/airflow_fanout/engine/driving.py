@@ -15,6 +15,7 @@ from airflow_fanout.api.permitted import Permits
 from airflow_fanout.api.request import Request
 from airflow_fanout.api.session import FanoutSession
 from airflow_fanout.api.settled import settled
+from airflow_fanout.engine.batch_steps import BatchedRequest
 from airflow_fanout.engine.calls import Calls
 from airflow_fanout.engine.driver import Driver, Parts
 from airflow_fanout.engine.job_steps import PolledRequest
@@ -103,6 +104,8 @@ def _begin(
 ) -> Begin | None:
     """Return what makes the steps of a task; `None` if each parameter has one request."""
     most = job.settings.max_body_bytes
+    if request.batch is not None:
+        return BatchedRequest(request, job.endpoint, compiled, most, secrets).begin
     if request.pages is not None:
         return PagedRequest(request, job.endpoint, compiled, most, secrets).begin
     if jobs is not None:

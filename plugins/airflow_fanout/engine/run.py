@@ -17,6 +17,8 @@ from msgspec.structs import replace
 
 from airflow_fanout.control.budget import LocalBudget
 from airflow_fanout.control.traffic import Traffic
+from airflow_fanout.engine.batch_settlement import settlement_of
+from airflow_fanout.engine.batches import queue_of
 from airflow_fanout.engine.calls import Calls
 from airflow_fanout.engine.driver import PartEnded
 from airflow_fanout.engine.driving import driver_for
@@ -27,7 +29,6 @@ from airflow_fanout.engine.refusals import refuse_all
 from airflow_fanout.engine.restart import go_on, part_numbers
 from airflow_fanout.engine.same_code import import_the_same
 from airflow_fanout.engine.waits import wait_for_processes
-from airflow_fanout.engine.work import WorkQueue
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.launch.board import Board
 from airflow_fanout.launch.family import adopt_orphans, end_descendants, trackers
@@ -133,7 +134,8 @@ class _Fetch:
             lambda text: teller.tell(Remark(text)),
             calls,
             self._jobs,
-            work=WorkQueue(parameters, room=self._traffic.room_for_new),
+            work=queue_of(job.request, parameters, self._traffic.room_for_new),
+            settlement=settlement_of(job.request, is_proven=finished.count > 0),
             traffic=self._traffic,
             settings=job.settings,
             meter=meter,

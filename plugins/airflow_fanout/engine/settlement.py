@@ -82,7 +82,7 @@ class Settlement:
         """Settle a request that was begun at a moment of the monotonic clock.
 
         :param outcome: what it says of the server: it counts once, however many tasks the request was about.
-        :param ended: the tasks that it has ended, each with its own outcome; today one, with that of the request.
+        :param ended: the tasks that it has ended, each with its own outcome: one, with that of the request.
         """
         now = time.monotonic()
         ms = (now - begun_s) * 1000
@@ -179,7 +179,7 @@ class Settlement:
         elif decision is Verdict.LATER and self._work.leave(task):
             # It has failed, whatever the last pass brings: the canary and the breaker don't wait for that.
             if not was_judged:
-                self._judge(outcome)
+                self._judge(outcome, task.size)
         else:
             self._end(task, outcome, ms)
 

@@ -39,6 +39,11 @@ class Task(msgspec.Struct, gc=False):
     judged: bool = False
     steps: Steps | None = None
 
+    @property
+    def size(self) -> int:
+        """How many parameters it is about."""
+        return 1
+
 
 @dataclass(order=True, slots=True)
 class _Waiting:
@@ -75,6 +80,7 @@ class WorkQueue:
         self._order = count()
         self._changed = Event()
         self._asleep = 0
+        self._most_waiting = MOST_WAITING
         self.stopped = False
         self.in_flight = 0
 
@@ -154,7 +160,7 @@ class WorkQueue:
 
     def leave(self, task: Task) -> bool:
         """Give a task back for the last pass; return whether there will be one, and room for it."""
-        if self.stopped or len(self._later) >= MOST_WAITING:
+        if self.stopped or len(self._later) >= self._most_waiting:
             return False
         self.in_flight -= 1
         task.attempt += 1
@@ -172,7 +178,7 @@ class WorkQueue:
         self._changed.set()
 
     def _new(self, most: int) -> list[Task]:
-        if self._source is None or len(self._heap) >= MOST_WAITING:
+        if self._source is None or len(self._heap) >= self._most_waiting:
             return []
         admitted = min(most, self._room(self.begun))
         new = [Task(index, parameter) for index, parameter in islice(self._source, admitted)] if admitted > 0 else []

@@ -9,6 +9,7 @@ from airflow_fanout.errors import FanoutError
 from airflow_fanout.launch.engines import Engines
 from airflow_fanout.launch.errors import (
     ApiDown,
+    BatchRefused,
     EngineDied,
     EngineFailed,
     EngineRefused,
@@ -19,6 +20,7 @@ from airflow_fanout.launch.errors import (
     Tripped,
 )
 from airflow_fanout.launch.messages import (
+    BatchesRefused,
     BreakerTripped,
     Ended,
     Failed,
@@ -63,6 +65,8 @@ def _error(progress: Progress, reason: StopReason, connection: str) -> FanoutErr
             error = ApiDown(seconds, why, progress.done, progress.total)
         case BreakerTripped(finding):
             error = _tripped(progress, finding, connection)
+        case BatchesRefused(batches, refused, said):
+            error = BatchRefused(batches, refused, said, progress.done, progress.total)
         case StartupFailed(requests, cause, said):
             remedy, filled = REMEDIES[cause], {"connection": connection, "said": said}
             error = NotStarted(requests, remedy.problem.format(**filled), remedy.fix.format(**filled))

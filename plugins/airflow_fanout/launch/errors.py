@@ -200,13 +200,28 @@ class EngineFailed(FanoutError):
 
 
 @dataclass(eq=False)
+class BatchRefused(FanoutError):
+    """The API refuses the batches themselves, and not single parameters in them."""
+
+    batches: int
+    refused: int
+    said: str
+    done: int
+    total: int
+    sentence: ClassVar[str] = (
+        "Stopped after {done:,} of {total:,} parameters: the API refused {refused} of the first {batches} batches "
+        "({said}), so the batch itself is wrong, not a parameter in it. Compare the request's body or query, and the "
+        "size of its `batch`, with what the API takes, then clear this task."
+    )
+
+
+@dataclass(eq=False)
 class EngineRefused(FanoutError):
     """The engine can't do its job, and no other try of it could; `text` is the cause's own sentence."""
 
     text: str
 
-    def __str__(self) -> str:
-        return self.text
+    sentence: ClassVar[str] = "{text}"
 
 
 class AsyncFunction(FunctionNotSent):

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from airflow_fanout.control.breaker import Trip
 from airflow_fanout.launch.messages import (
+    BatchesRefused,
     BreakerTripped,
     Ended,
     Failed,
@@ -21,33 +22,24 @@ from airflow_fanout.launch.messages import (
     StopReason,
 )
 
+# Why an engine ends; a test compares it with the reasons that there are.
+_WORST_FIRST = (
+    Overtaken,
+    StartupFailed,
+    BreakerTripped,
+    BatchesRefused,
+    LongOutage,
+    LongPause,
+    Stopped,
+    Finished,
+)
+
 
 def badness(end: Ended | Failed | None) -> int:
     """Return a number that is lower for a worse end: the fetch ends for the worst reason of its engines."""
     if end is None:
         return -2
-    return -1 if isinstance(end, Failed) else _badness_of(end.reason)
-
-
-def _badness_of(reason: Finished | StopReason) -> int:
-    match reason:
-        case Overtaken():
-            order = 0
-        case StartupFailed():
-            order = 1
-        case BreakerTripped():
-            order = 2
-        case LongOutage():
-            order = 3
-        case LongPause():
-            order = 4
-        case Stopped():
-            order = 5
-        case Finished():
-            order = 6
-        case _:
-            assert_never(reason)
-    return order
+    return -1 if isinstance(end, Failed) else _WORST_FIRST.index(type(end.reason))
 
 
 def together(worst: Finished | StopReason, reasons: Sequence[Finished | StopReason]) -> Finished | StopReason:
@@ -67,6 +59,13 @@ def together(worst: Finished | StopReason, reasons: Sequence[Finished | StopReas
         case StartupFailed():
             return replace(
                 first, requests=sum(reason.requests for reason in reasons if isinstance(reason, StartupFailed))
+            )
+        case BatchesRefused():
+            alike = [reason for reason in reasons if isinstance(reason, BatchesRefused)]
+            return replace(
+                first,
+                batches=sum(reason.batches for reason in alike),
+                refused=sum(reason.refused for reason in alike),
             )
         case BreakerTripped():
             return BreakerTripped(_sum_of([reason.finding for reason in reasons if isinstance(reason, BreakerTripped)]))

@@ -74,8 +74,16 @@ class StartupFailed(msgspec.Struct, frozen=True, array_like=True, tag="not_start
     said: str
 
 
+class BatchesRefused(msgspec.Struct, frozen=True, array_like=True, tag="batches_refused"):
+    """Of the first batches, too many were refused: they are wrong themselves. `said` is how the last one was."""
+
+    batches: int
+    refused: int
+    said: str
+
+
 # Why a fetch was stopped before its work was done.
-StopReason: TypeAlias = Stopped | Overtaken | LongPause | LongOutage | BreakerTripped | StartupFailed
+StopReason: TypeAlias = Stopped | Overtaken | LongPause | LongOutage | BreakerTripped | StartupFailed | BatchesRefused
 
 
 class ProgressReport(msgspec.Struct, frozen=True, array_like=True, tag="progress"):

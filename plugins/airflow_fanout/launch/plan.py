@@ -14,6 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from airflow_fanout.api.compiled import Compiled
+from airflow_fanout.api.compiled_batch import CompiledBatch
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.poll import JOB, job_problem
 from airflow_fanout.api.request import Request
@@ -122,7 +123,7 @@ def plan(
 
 def _check_fields(request: Request, known: tuple[str, ...]) -> None:
     """Raise what is wrong with the texts of a request for parameters with these fields."""
-    Compiled(request, known)
+    (Compiled if request.batch is None else CompiledBatch)(request, known)
     for _, text in request.poll.texts if request.poll is not None else ():
         Compiled(Request(endpoint=text), (*known, JOB))
     if problem := job_problem(request.poll, known):

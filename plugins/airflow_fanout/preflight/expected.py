@@ -58,7 +58,8 @@ def rendered_problems(request: Request, known: Sequence[str]) -> list[str]:
         problems.extend(str(UnknownField(where, name, tuple(known))) for name in unknown)
     if problem := job_problem(request.poll, known):
         problems.append(str(problem))
-    return problems
+    told_by = request.batch.fields if request.batch is not None else ()
+    return problems + [str(UnknownField("batch", name, tuple(known))) for name in told_by if name not in known]
 
 
 def watched(raw: Iterable[Any], expected: Expected, names: Sequence[str], findings: Findings) -> Iterator[Any]:

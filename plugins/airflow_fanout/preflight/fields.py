@@ -35,7 +35,8 @@ def written_problems(request: Request, known: Sequence[str]) -> list[FanoutError
             problems.extend(UnknownField(where, name, tuple(known)) for name in unknown_fields(where, fields, known))
     if problem := job_problem(request.poll, known):
         problems.append(problem)
-    return problems
+    told_by = request.batch.fields if request.batch is not None and known else ()
+    return problems + [UnknownField("batch", name, tuple(known)) for name in told_by if name not in known]
 
 
 def texts_of(request: Request) -> Iterator[tuple[str, str]]:
