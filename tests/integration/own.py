@@ -35,6 +35,7 @@ DAGS = {
         *("document_unstorable", "document_alike", "document_without_key", "mongo_validator", "mongo_unique"),
         *("mongo_wrong_password", "schema_fails", "unique_fails", "check_raises", "leak"),
     ),
+    "listed.py": ("listed", "listed_by_event"),
     "functions.py": ("function_here", "function_imported", "function_lambda", "function_locked"),
     "many.py": ("many", "too_many"),
     "slices.py": (

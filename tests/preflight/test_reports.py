@@ -14,11 +14,14 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_fanout import (
     ExtractOperator,
+    FileList,
     GeventFetchOperator,
     MongoLoadOperator,
     Request,
+    SqlList,
     ValidateOperator,
 )
+from airflow_fanout.preflight.errors import NotReachable
 from harness.service import DemoService
 from tests.preflight.conftest import CALLS, LISTED, SUBSCRIBERS, Report, report
 
@@ -51,6 +54,41 @@ def test_one_message_has_everything_that_is_wrong(place: Connect, api: DemoServi
     assert "load: database is 'None'" in said
     assert "extract: shards is 2,000, and Airflow maps a task over 1,024 ([core] max_map_length)" in said
     assert "preflight=False" in said
+
+
+def test_the_source_is_a_part_of_that_message(api: DemoService, tmp_path: Path) -> None:
+    """A file without the column, beside a connection that isn't there."""
+    listed = tmp_path / "subscribers.csv"
+    listed.write_text("id,phone\n1,2\n")
+    subscribers = report(extract={"source": FileList(path=str(listed))}, fetch={"http_conn_id": "nowhere"})
+    words = refused(subscribers, api)
+    assert "2 problems" in words
+    assert "extract: The parameter list could not be read from the file" in words
+    assert "there is no column 'tel' for the field 'tel'; the columns are: 'id', 'phone'" in words
+    assert "fetch: The connection 'nowhere' isn't there" in words
+
+
+def test_a_database_that_does_not_answer_may_come_back(
+    api: DemoService, place: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The source's is treated as that of the load: the task may be tried again."""
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", "postgres://127.0.0.1:1/wh")
+    subscribers = report(extract={"source": SqlList(conn_id="warehouse", sql="SELECT tel FROM subscribers")})
+    with pytest.raises(NotReachable, match=r"extract: .*its database refuses the connection, or doesn't answer"):
+        subscribers.extract()
+
+
+def test_a_query_may_be_in_a_file(place: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the DAG file, where Airflow looks for templates."""
+    (tmp_path / "subscribers.sql").write_text("SELECT tel FROM {{ params.table }}")
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", "postgres://127.0.0.1:1/wh")
+    source = SqlList(conn_id="warehouse", sql="subscribers.sql", parameters=["{{ ds }}"])
+    subscribers = report(
+        extract={"source": source}, params={"table": "people"}, dag={"template_searchpath": str(tmp_path)}
+    )
+    context: Any = {"params": {"table": "people"}, "ds": "2026-11-20"}
+    rendered = subscribers.group.extract.render_template((source.sql, source.parameters), context)
+    assert rendered == ("SELECT tel FROM people", ["2026-11-20"])
 
 
 def test_more_shards_than_airflow_maps_over_are_refused(api: DemoService, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,6 +117,16 @@ def test_a_missing_file(tmp_path: Path) -> None:
     assert "a file, not a folder or a device" in refused_early(FileList(path=str(folder)))[0]
 
 
+def test_an_object_of_a_storage(tmp_path: Path) -> None:
+    """An address is opened by Airflow's ObjectStoragePath: read as a file is, and missing as one."""
+    source = csv(tmp_path, gzip.compress(GOOD.encode()), "list.csv.gz")
+    assert len(read(FileList(path=f"file://{source.path}"))) == 2
+    assert "there is no such file" in refused_early(FileList(path=f"file://{tmp_path}/none.csv"))[0]
+    words, retry = refused_early(FileList(path="nowhere://lists/list.csv"))
+    assert "an address whose provider is installed on this worker" in words
+    assert not retry
+
+
 def test_nullable_columns(tmp_path: Path) -> None:
     """An empty cell of a column that may be empty is null."""
     assert read(csv(tmp_path, "id,tel\nC1,\n", nullable=("tel",))) == [{"id": "C1", "tel": None}]

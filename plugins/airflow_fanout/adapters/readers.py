@@ -14,8 +14,6 @@ from airflow_fanout.errors import BadConnection, BadSetting
 from airflow_fanout.privacy.redaction import redact
 from airflow_fanout.sources.source import Database
 
-LOCAL = ("", "file")
-
 
 def database_of(conn_id: str) -> Database:
     """Return the database of a connection, through the hook of its type; nothing is sent yet.
@@ -54,18 +52,20 @@ def open_file(path: str, conn_id: str | None) -> IO[bytes]:
     :raises OSError: when it can't be opened.
     :raises BadSetting: for an address that no provider here knows, and for what is no file.
     """
-    parts = urlsplit(path)
-    if parts.scheme in LOCAL:
-        local = Path(parts.path)
+    if not urlsplit(path).scheme:
         # A pipe, which can be read only once, would be empty after the preflight.
-        if not stat.S_ISREG(local.stat().st_mode):
+        if not stat.S_ISREG(Path(path).stat().st_mode):
             raise BadSetting("path", path, "a file, not a folder or a device")
-        return local.open("rb")
+        return Path(path).open("rb")
     from airflow.sdk import ObjectStoragePath
 
     try:
         stored: Any = ObjectStoragePath(path, conn_id=conn_id)
         return cast("IO[bytes]", stored.open("rb"))
+    except OSError:
+        raise
     except (ValueError, ImportError) as error:
         expected = f"an address whose provider is installed on this worker ({error})"
         raise BadSetting("path", path, expected) from None
+    except Exception as error:  # noqa: BLE001 - each storage has errors of its own
+        raise OSError(f"{type(error).__name__}: {redact(str(error))}") from None

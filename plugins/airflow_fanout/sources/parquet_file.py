@@ -57,7 +57,7 @@ class ParquetFile:
 
     def _rows(self) -> Iterator[tuple[Any, ...]]:
         try:
-            for batch in self._file.iter_batches(ROWS_AT_ONCE, columns=self._columns):
+            for batch in self._file.iter_batches(ROWS_AT_ONCE, columns=self._columns, use_threads=False):
                 yield from zip(*(self._values(column) for column in batch.columns), strict=True)
         except (self._arrow.ArrowException, OSError) as error:
             raise UnusableList(self._source, f"after row {self._row:,}: it is damaged ({_words(error)})") from None

@@ -72,12 +72,6 @@ def _unbuffered_mysqldb(connection: Any) -> Any:
     return connection.cursor(SSCursor)
 
 
-def _unbuffered_pymysql(connection: Any) -> Any:
-    from pymysql.cursors import SSCursor
-
-    return connection.cursor(SSCursor)
-
-
 def _unbuffered_connector(connection: Any) -> Any:
     return connection.cursor(buffered=False, dictionary=False)
 
@@ -93,7 +87,6 @@ DRIVERS = {
         SqlDriver(name="psycopg2", begin_reading=_begin_psycopg2, cursor=_named_psycopg2),
         SqlDriver(name="psycopg", begin_reading=_begin_psycopg, cursor=_named_psycopg),
         SqlDriver(name="MySQLdb", begin_reading=_begin_mysql, cursor=_unbuffered_mysqldb, closes_cursors=False),
-        SqlDriver(name="pymysql", begin_reading=_begin_mysql, cursor=_unbuffered_pymysql, closes_cursors=False),
         SqlDriver(name="mysql", begin_reading=_begin_mysql, cursor=_unbuffered_connector, closes_cursors=False),
         # SQLite makes each row when it is asked for.
         SqlDriver(name="sqlite3", begin_reading=_begin_sqlite, cursor=lambda connection: connection.cursor()),

@@ -49,7 +49,7 @@ def query_error(source: str, error: BaseException, sql: str, *, rows: int) -> Ba
 def _may_pass(error: BaseException) -> bool:
     state = getattr(error, "pgcode", None) or getattr(error, "sqlstate", None)
     package = type(error).__module__.partition(".")[0]
-    if package in ("MySQLdb", "pymysql", "mysql"):
+    if package in ("MySQLdb", "mysql"):
         number = getattr(error, "errno", None) or (error.args[0] if error.args else 0)
         return isinstance(number, int) and (number >= CLIENT_NUMBERS or number in PASSING_NUMBERS)
     if package == "sqlite3":
@@ -61,13 +61,15 @@ def _may_pass(error: BaseException) -> bool:
 
 def _words(error: BaseException, sql: str) -> str:
     """Return the first line of an error; what it quotes is shown only if it stands in the query, too."""
-    primary = getattr(getattr(error, "diag", None), "message_primary", None)
-    texts = [str(part) for part in error.args if isinstance(part, str)]
+    # psycopg's and MySQL's own attributes; MySQL's other driver, and the others, have the text behind a code.
+    primary = getattr(getattr(error, "diag", None), "message_primary", None) or getattr(error, "msg", None)
+    texts = [part for part in error.args if isinstance(part, str)]
     lines = str(primary or (texts[-1] if texts else error)).strip().splitlines()
 
     def shown(quotation: re.Match[str]) -> str:
         text = next(group for group in quotation.groups() if group is not None)
-        return quotation[0] if text in sql else HIDDEN
+        # MySQL writes the database before the name of a table.
+        return quotation[0] if text in sql or ((name := text.rpartition(".")[2]) and name in sql) else HIDDEN
 
     def known(word: re.Match[str]) -> str:
         return word[0] if word[0] in sql else HIDDEN
