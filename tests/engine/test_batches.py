@@ -110,15 +110,17 @@ def test_a_refused_batch_is_halved_until_the_bad_parameter_is_alone(
     assert 10 < found.progress.requests == len(api.batches) <= 10 + 8
 
 
-def test_three_bad_parameters_of_many_are_found_with_few_requests(tmp_path: Path) -> None:
-    """5,000 parameters in batches of 50 take 100 requests, and 40 more at most."""
-    poisoned = {17, 2_345, 4_999}
-    request = replace(IDS, batch=Batch(size=50, by="id", missing="invalid", item="name"))
+@pytest.mark.parametrize("count", [5_000, pytest.param(100_000, marks=pytest.mark.long)])
+def test_three_bad_parameters_of_many_are_found_with_few_requests(tmp_path: Path, count: int) -> None:
+    """100,000 parameters in batches of 50 take 2,000 requests, and 40 more at most."""
+    poisoned = {17, count // 2, count - 1}
     api = Api(poisoned)
-    found = fetched(tmp_path, api, 5_000, settings(16), request)
+    request = replace(IDS, batch=Batch(size=50, by="id", missing="invalid", item="name"))
+    found = fetched(tmp_path, api, count, settings(16), request)
     bad = {record.parameter["id"] for record in found.records if record.kind is not Kind.OK}
-    assert (bad, len(found.records)) == (poisoned, 5_000)
-    assert 100 < len(api.batches) <= 140
+    assert (bad, len(found.records)) == (poisoned, count)
+    print(f"{len(api.batches):,} requests for {count:,} parameters")
+    assert count // 50 < found.progress.requests == len(api.batches) <= count // 50 + 40
 
 
 @pytest.mark.parametrize("failure", ["500", "429", "timeout", "reset"])

@@ -9,6 +9,7 @@ import pytest
 from airflow.sdk import DAG
 
 from airflow_fanout import (
+    Batch,
     Breaker,
     CustomCheck,
     ExtractOperator,
@@ -210,6 +211,9 @@ def test_a_mistake_in_load_is_an_import_error(field: str, value: Any, says: str)
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
+        ({"query": {"f": r"\{{tel}\}"}}, "has {{, with which a template of Airflow's begins"),
+        ({"query": {"f": r"\{ {tel} \}", "g": "{tell}"}}, "query uses {tell}"),
+        ({"query": {"ids": "{tel}"}, "batch": Batch(size=5, by="id", missing="null")}, "batch uses {id}"),
         ({"failed_if": 5}, "failed_if is 5: expected a path to a field"),
         ({"failed_if": ""}, "failed_if is ''"),
         ({"failed_if": {}}, "failed_if is {}"),

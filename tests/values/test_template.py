@@ -41,6 +41,12 @@ def test_a_text_with_escaped_braces_is_sent_as_it_is(text: str) -> None:
     assert jinja2.Template(escaped(text)).render() == escaped(text)
 
 
+def test_a_brace_right_before_a_field_is_written_by_a_template() -> None:
+    """Airflow would take both together for the beginning of one."""
+    rendered = jinja2.Template(r"{{ '\\{' }}{tel}\}").render()
+    assert Template(rendered).filler()({"tel": "7"}) == "{7}"
+
+
 @pytest.mark.parametrize(
     ("text", "filled"),
     [

@@ -8,7 +8,9 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import convert
 
+from airflow_fanout.api.errors import BadTemplate
 from airflow_fanout.api.result import Path, check_path
+from airflow_fanout.api.template import Template
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.declared import Declared
@@ -16,8 +18,8 @@ from airflow_fanout.model.settings import check_statuses, check_whole
 
 # What says that the content of a request is wrong or too much, whoever sends it and whenever (RFC 9110, 15.5).
 REFUSED = (400, 413, 422)
-# A field as a template has it, and no part of a template of Airflow's.
-_FIELD = re.compile(r"(?<![\\{])\{(?:[^\W\d]\w*|[0-9]+)\}(?!\})")
+# What Airflow renders before anything is sent.
+_JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 
 
 class Batch(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -91,16 +93,16 @@ def check_batch_texts(endpoint: str, query: Json, headers: Json, json: Json, for
     """Raise `BadSetting` for a field in a place that holds one value only, and if no parameter has a place at all."""
     for where, value in (("headers", headers), ("json", json)):
         for text in _unrepeated(value):
-            if _FIELD.search(text):
+            if _has_field(text):
                 expected = "no field outside of a list of one element, which is repeated for each parameter of a batch"
                 raise BadSetting(where, text, f'{expected}: {{"ids": ["{{id}}"]}}' if where == "json" else expected)
-    if not any(_FIELD.search(text) for text in _texts([endpoint, query, json, form])):
+    if not any(_has_field(text) for text in _texts([endpoint, query, json, form])):
         raise BadSetting("batch", endpoint, 'a request with a field of the parameters, such as json={"ids": ["{id}"]}')
 
 
 def is_repeated(value: Json) -> bool:
     """Tell whether a value is repeated for each parameter of a batch: a list of one element with a field in it."""
-    return isinstance(value, list | tuple) and len(value) == 1 and any(map(_FIELD.search, _texts(value)))
+    return isinstance(value, list | tuple) and len(value) == 1 and any(map(_has_field, _texts(value)))
 
 
 def _unrepeated(value: Json) -> Iterator[str]:
@@ -120,3 +122,13 @@ def _texts(value: Json) -> Iterator[str]:
     elif isinstance(value, Mapping | list | tuple):
         for branch in value.values() if isinstance(value, Mapping) else value:
             yield from _texts(branch)
+
+
+def _has_field(text: str) -> bool:
+    for written in (text, _JINJA.sub("", text)):
+        try:
+            return bool(Template(written).fields)
+        except BadTemplate:
+            # Whoever reads all texts of the request says what is wrong with it.
+            continue
+    return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 
 from airflow_fanout.api.errors import BadTemplate, UnknownField
@@ -14,6 +15,8 @@ from airflow_fanout.model import parameter
 from airflow_fanout.mongo.modes import DATE_FIELD
 from airflow_fanout.preflight.templates import is_template, texts, without_templates
 
+# Jinja would go on to the end of the text, and fail when the task runs.
+_BEGUN = re.compile(r"\{\{|\{%|\{#")
 _PARTS = ("endpoint", "query", "headers", "json", "form")
 
 
@@ -24,6 +27,10 @@ def written_problems(request: Request, known: Sequence[str]) -> list[FanoutError
     """
     problems: list[FanoutError] = []
     for where, text in texts_of(request):
+        if begun := _BEGUN.search(without_templates(text)):
+            own = "For a brace of the text's own right before a field, write {{ '\\\\{' }}{name}"
+            problems.append(BadTemplate(text, f"has {begun[0]}, with which a template of Airflow's begins. {own}"))
+            continue
         try:
             fields = Template(without_templates(text)).fields
         except BadTemplate as error:
