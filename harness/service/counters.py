@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from harness.service.faults import Turn
-from harness.service.ledger import PageLedger
+from harness.service.ledger import ExportLedger, PageLedger
 from harness.service.pace import Pace
 from harness.service.tokens import TokenCounts
 
@@ -46,6 +46,7 @@ class Counters:
     by_fault: Counter[str] = field(default_factory=Counter)
     asked: Counter[str] = field(default_factory=Counter)
     pages: PageLedger = field(default_factory=PageLedger)
+    exports: ExportLedger = field(default_factory=ExportLedger)
     tokens: TokenCounts = field(default_factory=TokenCounts)
     _observing: WeakSet[asyncio.BaseTransport] = field(default_factory=WeakSet)
     _carrying: WeakSet[asyncio.BaseTransport] = field(default_factory=WeakSet)
@@ -112,6 +113,7 @@ class Counters:
         for counts in (self.by_path, self.by_status, self.by_fault, self.asked):
             counts.clear()
         self.pages.reset()
+        self.exports.reset()
         self.tokens = TokenCounts()
         self.pace = Pace(now)
 
@@ -130,6 +132,7 @@ class Counters:
             "by_fault": dict(self.by_fault),
             "by_second": self.pace.by_second(now),
             "pages": self.pages.as_json(),
+            "exports": self.exports.as_json(),
             "tokens": self.tokens.as_json(),
             "asked": {
                 "distinct": len(self.asked),

@@ -26,6 +26,7 @@ class Options:
     subscribers: int = 2000
     token: str | None = None
     customers: int = 100
+    export_s: float = 0.2
     client_id: str | None = None
     client_secret: str | None = None
     username: str | None = None

@@ -12,6 +12,7 @@ from harness.service.auth import allows
 from harness.service.billing import Billing
 from harness.service.company import Company
 from harness.service.counters import CALLS, INVOICES, PACED
+from harness.service.exports import Exports
 from harness.service.observers import Observers
 from harness.service.quota import RESET_S
 from harness.service.state import State
@@ -42,6 +43,7 @@ class Service:
     def application(self) -> web.Application:
         """Return the web application with all routes."""
         company, billing, observers = Company(self.state), Billing(self.state), Observers(self.state)
+        exports = Exports(self.state)
         app = web.Application()
         app.add_routes(
             [
@@ -52,6 +54,9 @@ class Service:
                 web.post("/oauth/token", self._counted(TOKENS, billing.token)),
                 web.get("/customers", self._counted("/customers", billing.customers)),
                 web.get("/customers/{id}/invoices", self._counted(INVOICES, billing.invoices)),
+                web.post("/exports", self._counted("/exports", exports.create)),
+                web.get("/exports/{export}", self._counted("/exports", exports.status)),
+                web.get("/exports/{export}/file", self._counted("/exports", exports.file)),
                 web.get("/healthz", self._observed(observers.health, needs_token=False)),
                 web.get("/stats", self._observed(observers.stats)),
                 web.delete("/stats", self._observed(observers.reset_stats)),

@@ -60,9 +60,12 @@ class Exports:
     """A service that makes exports: what it answers depends on what an export is of.
 
     `elsewhere` is the address of another server, where files may be.
+
+    :param turn: at which question a job is ready.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, turn: int = 3) -> None:
+        self._turn = turn
         self.seen: list[Seen] = []
         self.created: Counter[str] = Counter()
         self.asked: Counter[str] = Counter()
@@ -105,7 +108,7 @@ class Exports:
             return BUSY
         if name == "torn-once" and turn == 1:
             return answer(b'{"status": "do')
-        if name == "never" or turn < 3:
+        if name == "never" or turn < self._turn:
             return as_json({"state" if name == "no-status" else "status": "running"})
         if name == "failed":
             return as_json({"status": "failed"})
@@ -268,10 +271,28 @@ def test_a_path_may_lead_to_the_result(tmp_path: Path, sending: Sending) -> None
     assert exports.seen[-1].target == "/exports/job-plain/file?of=plain"
 
 
+def test_a_wait_holds_no_place(tmp_path: Path, sending: Sending) -> None:
+    """With one request at a time, twenty jobs are created before the first one is ready."""
+    created = set[str]()
+
+    def handle(seen: Seen, _: Connection) -> bytes:
+        if seen.method == "POST":
+            name = json.loads(seen.body)["of"]
+            created.add(name)
+            return as_json({"id": name})
+        return as_json({"status": "done" if len(created) == 20 else "running", "rows": [len(created)]})
+
+    poll = replace(POLL, download=None)
+    with Server(handle) as server:
+        directory = frozen(tmp_path, [f"{number}" for number in range(20)], ("id",))
+        result = run(job(directory, replace(EXPORT, poll=poll), Endpoint(base_url=server.origin), sending(1)))
+    assert [record.result for record in result.records] == [[20]] * 20
+
+
 @pytest.mark.parametrize("is_keyed", [False, True])
 def test_a_later_try_goes_on_with_the_jobs_that_exist(tmp_path: Path, sending: Sending, is_keyed: bool) -> None:
     """It asks about them again; it creates what was refused, has failed or has gone, and never what may exist."""
-    exports, names = Exports(), ("never", "failed", "gone", "refused", "lost", "expired")
+    exports, names = Exports(turn=1), ("never", "failed", "gone", "refused", "lost", "expired")
     request = replace(EXPORT, idempotency_header="Idempotency-Key" if is_keyed else None)
     request = replace(request, poll=replace(POLL, timeout_s=0.1))
     how = sending(4, retry=Retry(max_attempts=1))

@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from airflow_fanout.api.errors import UnknownField
+from airflow_fanout.api.poll import Poll
 from airflow_fanout.api.request import Request
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.launch.errors import FunctionMisfits, TooFewFiles
@@ -79,6 +80,18 @@ def test_an_unknown_field_is_found_before_a_request_is_sent(tmp_path: Path) -> N
     with pytest.raises(UnknownField, match="phone"):
         planned(whole(tmp_path / "three"), request)
     assert planned(whole(tmp_path / "none", 0), request).indexes == range(0)
+
+
+def test_a_job_is_no_field_of_the_parameters(tmp_path: Path) -> None:
+    """In the texts of a poll, `{job}` is the job's id, and there are the fields of the parameters."""
+    request = Request(endpoint="/jobs/{tel}", poll=Poll(endpoint="/jobs/{job}/{tel}"))
+    assert planned(whole(tmp_path), request).request == request
+    with pytest.raises(UnknownField, match="phone"):
+        planned(whole(tmp_path), Request(endpoint="/jobs", poll=Poll(endpoint="/jobs/{job}/{phone}")))
+    directory = frozen(tmp_path, ["a"], ("job",))
+    jobs = Shard.of(directory, read_manifest(directory), None)
+    with pytest.raises(BadSetting, match=r"Poll.endpoint is .*expected parameters without a field `job`"):
+        planned(jobs, Request(endpoint="/jobs", poll=Poll(endpoint="/jobs/{job}")))
 
 
 def test_a_function_must_fit_the_first_parameter(tmp_path: Path) -> None:

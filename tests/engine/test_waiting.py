@@ -8,16 +8,37 @@ from airflow_fanout.control.breaker import FIRST_FAILURES
 from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.meter import RECENT_S, Meter
 from airflow_fanout.engine.waiting import InFlightWatch
-from airflow_fanout.engine.work import WorkQueue
+from airflow_fanout.engine.work import Task, WorkQueue
 from airflow_fanout.model.outcome import Failure, Kind, Outcome
 from airflow_fanout.model.settings import Breaker, FetchSettings, Throttle
 from airflow_fanout.model.waits import Reason
 
 if TYPE_CHECKING:
+    from airflow_fanout.api.compiled import Prepared
+    from airflow_fanout.engine.steps import RawAnswer
     from airflow_fanout.model.waits import Wait
 
 OK = Outcome(Kind.OK)
 REFUSED = Outcome(Kind.CONNECTION_ERROR, failure=Failure("ConnectionError", "to +12025550100: Connection refused"))
+
+
+class Waited:
+    """The steps of a job that isn't ready: nobody asks about it here."""
+
+    is_repeatable = True
+    is_elsewhere = False
+
+    def message(self) -> Prepared:
+        """Return what nobody sends."""
+        raise NotImplementedError
+
+    def take(self, answer: RawAnswer, address: str) -> Outcome:
+        """Return what nobody receives."""
+        raise NotImplementedError
+
+    def failed(self, outcome: Outcome) -> Outcome:
+        """Return what hasn't failed."""
+        raise NotImplementedError
 
 
 class Fetch:
@@ -115,6 +136,25 @@ def test_requests_without_an_answer_are_told() -> None:
     assert wait is not None
     assert wait.reason is Reason.ANSWERS
     assert wait.why == "7 requests have no answer yet; each is given up after 60 s"
+
+
+def test_jobs_that_are_not_ready_are_told() -> None:
+    """How many; they aren't called retries, of which a single one counts."""
+    fetch = Fetch()
+    fetch.sends(3)
+    for task in [Task(index, index, steps=Waited()) for index in range(3)]:
+        fetch.gets(Outcome(Kind.NULL))
+        fetch.work.go_on(task, 60.0)
+    assert fetch.until(3.0) is None
+    wait = fetch.until(5.0)
+    assert wait is not None
+    assert (wait.reason, wait.why) == (Reason.JOBS, "3 jobs to be ready")
+    fetch.sends(1)
+    fetch.gets(REFUSED)
+    fetch.work.again(Task(3, 3), 60.0)
+    wait = fetch.until(10.0)
+    assert wait is not None
+    assert wait.reason is Reason.RETRIES
 
 
 def test_a_slow_rate_is_told() -> None:

@@ -17,6 +17,7 @@ from airflow_fanout import (
     GeventFetchOperator,
     MaxEmpty,
     MongoLoadOperator,
+    Poll,
     Request,
     Retry,
     ValidateOperator,
@@ -65,6 +66,11 @@ def mistake(dag: dict[str, Any] | None = None, **parts: dict[str, Any]) -> str:
     return str(caught.value)
 
 
+def polled(endpoint: str) -> Request:
+    """Return a request that creates a job."""
+    return Request(endpoint="/jobs", method="POST", json={"of": "{tel}"}, poll=Poll(endpoint=endpoint))
+
+
 async def awaited(session: Any, tel: str) -> None:
     """Do nothing, some time."""
 
@@ -111,6 +117,8 @@ class Awaited:
         ("request", Request(endpoint="/calls/{tel}", query={"a": ["{{ customer_id }}"]}), "{{ customer_id }}"),
         ("request", Request(endpoint="/calls/{tel}", headers={"X": "{{ idd | upper }}"}), "{{ idd }}"),
         ("request", Request(endpoint="/graph", method="POST", json={"query": "{ calls { id } }"}), "GraphQL"),
+        ("request", polled("/jobs/{job}/{tle}"), "Poll.endpoint uses {tle}"),
+        ("request", polled("/jobs/{job}/{{ tel }}"), "for a field of the parameter write {tel}"),
         ("request", lambda session: None, "it is called with (session, tel)"),  # noqa: ARG005
         ("request", lambda session, number: None, "missing a required argument: 'number'"),  # noqa: ARG005
         ("request", lambda: None, "it is called with (session, tel)"),

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urldefrag, urljoin
 
 import msgspec
 
-from airflow_fanout.api.links import Link, parse
 from airflow_fanout.api.result import PartMissing, Path, ResultPath, check_path, named, shown
 from airflow_fanout.api.template import text_of
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.declared import Declared
+
+if TYPE_CHECKING:
+    from airflow_fanout.api.links import Link
 
 Query = Mapping[str, Json]
 
@@ -124,6 +126,9 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
         :raises NotPaged: when a part of the header can't be read, and might be the link to the next page.
         """
+        # A DAG file that only names pages reads none.
+        from airflow_fanout.api.links import parse
+
         text = self.headers.get("Link", "")
         # Headers are read as Latin-1; an address that isn't ASCII was meant as UTF-8 (RFC 3987, 3.1).
         with suppress(UnicodeError):

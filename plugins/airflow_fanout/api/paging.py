@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import cast, get_args
-from urllib.parse import urldefrag, urljoin
 
 from msgspec import convert
 
-from airflow_fanout.api.address import BadAddress, check_text, origin_of
 from airflow_fanout.api.page import (
     PAGE_STATUSES,
     End,
@@ -30,8 +27,6 @@ from airflow_fanout.model.settings import check_flag, check_statuses, check_whol
 
 # RFC 8288 has "next" in the registry beside these: a page that names one of them knows of pages.
 _OF_PAGES = frozenset({"first", "last", "prev", "previous", "current", "start"})
-# An address with a scheme or a host of its own (RFC 3986, 4.2).
-_OWN_HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
 
 
 class NextLink(Declared, frozen=True, kw_only=True, tag=True):
@@ -66,7 +61,12 @@ class NextLink(Declared, frozen=True, kw_only=True, tag=True):
         if self.end_empty and not page.items:
             return _empty(page)
         link = _linked(page, optional=self.optional) if self.field is None else _told(page, self, self.field)
-        return link if isinstance(link, End) else Step(_address(page, link), {})
+        if isinstance(link, End):
+            return link
+        # A DAG file that only names pages reads none.
+        from airflow_fanout.api.next_address import next_address
+
+        return Step(next_address(page, link), {})
 
 
 class Counted(Declared, frozen=True, kw_only=True):
@@ -223,24 +223,6 @@ def _linked(page: Page, *, optional: bool) -> Json | End:
         f"{absence}. If the API leaves it out when everything fits on one page, write NextLink(optional=True); if the "
         "address of the next page is in a field, write NextLink(field=…)"
     )
-
-
-def _address(page: Page, link: Json) -> str:
-    if not isinstance(link, str):
-        raise NotPaged(
-            f"its next page is of type {type(link).__name__}, not an address; if that value ends the list, name it in "
-            "NextLink(end=…)"
-        )
-    link = link.strip()
-    try:
-        check_text(link)
-        if _OWN_HOST.match(link):
-            # Before it is joined: "http:///2" is a path to one reader, and a host to another.
-            origin_of(f"http:{link}" if link.startswith("//") else link)
-        # RFC 3986, 5.2: a link is relative to the address of what it stands in. A fragment is never sent.
-        return str(urldefrag(urljoin(page.address, link)).url)
-    except BadAddress as error:
-        raise NotPaged(f"its next page can't be asked for: {error}") from None
 
 
 def _check_common(pages: NextLink | Cursor) -> None:

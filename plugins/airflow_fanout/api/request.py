@@ -201,6 +201,11 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.json is not None or self.form is not None
 
     @property
+    def has_steps(self) -> bool:
+        """Whether a parameter needs several requests, one after the other."""
+        return self.pages is not None or self.poll is not None
+
+    @property
     def is_repeatable(self) -> bool:
         """Whether the request may be sent again when nobody knows if it arrived."""
         if self.repeatable is None:

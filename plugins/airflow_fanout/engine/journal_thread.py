@@ -22,10 +22,16 @@ class JournalThread:
     """Takes records at any time, and writes them in batches: each half second, or when a frame is full.
 
     Compressing and writing let go of the interpreter, and a disk that takes its time holds up nobody.
+
+    :param at_once: whether `extend` returns when the records are written. If a parameter needs several requests, a kill
+        would cost all of these for each record in memory; so no parameter begins in its place before.
     """
 
-    def __init__(self, journal: JournalWriter) -> None:
+    def __init__(self, journal: JournalWriter, *, at_once: bool = False) -> None:
         self._journal = journal
+        self._at_once = at_once
+        self._enough = 0 if at_once else FRAME_BYTES
+        self._written = Event()
         self._thread = ThreadPool(1)
         self._full = Event()
         self._room = Event()
@@ -33,13 +39,15 @@ class JournalThread:
         self._batch: Any = None
 
     def extend(self, records: Sequence[Record]) -> None:
-        """Take records; waits only when too much is waiting already."""
+        """Take records; waits only when too much is waiting already, or if they are to be written at once."""
         self._journal.extend(records)
-        if self._journal.waiting >= FRAME_BYTES:
+        if self._journal.waiting >= self._enough:
             self._full.set()
             if self._journal.waiting >= MOST_WAITING:
                 self._room.clear()
                 self._room.wait()
+            if self._at_once:
+                self._written.wait()
 
     def run(self) -> None:
         """Write for ever; an error of the disk is raised here."""
@@ -47,8 +55,10 @@ class JournalThread:
             self._full.wait(BEAT_S)
             self._full.clear()
             self._room.set()
+            written, self._written = self._written, Event()
             self._batch = self._thread.spawn(self._journal.write, self._journal.take())
             self._batch.get()
+            written.set()
 
     def close(self) -> None:
         """Write what is left; all of it is on the disk then. An error of the disk is raised here, too."""
