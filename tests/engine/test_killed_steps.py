@@ -15,6 +15,7 @@ import pytest
 from airflow_fanout.api.paging import Cursor
 from airflow_fanout.api.poll import Poll
 from airflow_fanout.api.request import Request
+from airflow_fanout.launch.engines import Engines
 from airflow_fanout.launch.messages import Finished
 from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.model.outcome import Kind
@@ -144,3 +145,26 @@ def test_each_job_is_created_once(tmp_path: Path, count: int, export_s: float, k
         if record.kind is Kind.OK:
             invoices = invoices_of(SEED, record.parameter["id"], date.fromisoformat(DAY))
             assert record.result == [invoice.id for invoice in invoices]
+
+
+def test_engines_side_by_side_share_no_job(tmp_path: Path) -> None:
+    """Each has a file of its own; after a kill, another number of engines finds all jobs."""
+    names = active(40)
+    with DemoService.start(customers=80, seed=SEED, export_s=0.3) as service:
+        request = Request(**{**EXPORT.template(), "idempotency_header": "Idempotency-Key"})
+        directory = frozen(tmp_path, names, ("id",))
+        with Engines(job(directory, request, service.url, settings(8, processes=2))) as engines:
+            killer = threading.Thread(
+                target=lambda: (
+                    until(lambda: len([*tmp_path.rglob("jobs-*")]) == 2, LONG_S),
+                    os.kill(engines.pids[1], signal.SIGKILL),
+                )
+            )
+            killer.start()
+            list(engines.listen())
+            killer.join(LONG_S)
+        result = run(job(directory, request, service.url, settings(8)))
+        stats = service.stats()["exports"]
+    assert (stats["created"], stats["most_of_one"]) == (40, 1)
+    assert {record.kind for record in result.records} == {Kind.OK}
+    assert len([*tmp_path.rglob("try-0001/jobs-*")]) == 2, "each engine has created some"

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import functools
+import json
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG
+from airflow.serialization.helpers import serialize_template_field
 
 from airflow_fanout import (
     Batch,
     Breaker,
+    Cursor,
     CustomCheck,
     ExtractOperator,
     FanoutTaskGroup,
     GeventFetchOperator,
+    Header,
     MaxEmpty,
     MongoLoadOperator,
     Poll,
     Request,
     Retry,
     ValidateOperator,
+    codec,
 )
 from airflow_fanout.adapters.border import list_directory
 from airflow_fanout.adapters.errors import NoList
@@ -132,6 +137,18 @@ class Awaited:
 def test_a_mistake_in_fetch_is_an_import_error(field: str, value: Any, says: str) -> None:
     """With what was written, and what to write."""
     assert says in mistake(fetch={field: value})
+
+
+def test_a_request_of_several_steps_is_plain_json_for_airflow() -> None:
+    """Airflow stores and renders it as any other: what comes back is the request."""
+    paged = Request(endpoint="/calls/{tel}", pages=Cursor(field=Header("X-Next")), total=("a.b", "n"), result="calls")
+    for request in (paged, polled("/jobs/{job}/{tel}")):
+        with DAG("calls", schedule=None):
+            extract = ExtractOperator(task_id="extract", source=numbers, names=("tel",))
+            fetch = GeventFetchOperator(task_id="fetch", request=request, http_conn_id="api", parameters=extract.output)
+        fields = json.loads(json.dumps(fetch.request_template))
+        assert serialize_template_field(fetch.request_template, "request_template") == fields
+        assert codec.encode(Request(**fields).template()) == codec.encode(request.template())
 
 
 @pytest.mark.parametrize(

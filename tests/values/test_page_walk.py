@@ -10,7 +10,7 @@ from airflow_fanout.api.audit import Paged
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.page import Answer, End, NotPaged, Page, Step
 from airflow_fanout.api.page_walk import PageWalk
-from airflow_fanout.api.paging import Cursor, NextLink, PageNumber, Pages
+from airflow_fanout.api.paging import Cursor, NextLink, Offset, PageNumber, Pages
 
 if TYPE_CHECKING:
     from airflow_fanout.codec import Json
@@ -59,6 +59,12 @@ def walked(walk: PageWalk, *answers: Answer) -> tuple[list[Step], list[Page], En
             [{"items": [1], "next": "?after=b"}, {"items": [2]}],
             Step("https://api.example.com/calls?after=b", {}),
             "page 2 doesn't have the field 'next'",
+        ),
+        (
+            Offset(start=1),
+            [{"items": [1, 2]}, {"items": []}],
+            Step("/calls", {"day": "2026-11-22", "offset": 3}),
+            "page 2 has no items",
         ),
         (
             PageNumber(),

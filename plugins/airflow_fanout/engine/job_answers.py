@@ -52,4 +52,6 @@ def address_of(value: Json, base: str) -> str:
 
 def shown(status: Json) -> str:
     """Return the status of a job for people: a word is the API's own, anything else may be somebody's data."""
-    return named([status]) if isinstance(status, str) else codec.encode(status).decode()[:20]
+    if isinstance(status, str):
+        return named([status])
+    return f"of type {type(status).__name__}" if isinstance(status, dict | list) else codec.encode(status).decode()
