@@ -16,7 +16,7 @@ FOLDERS = (ROOT / "dags", Path(__file__).with_name("dags"))
 DAGS = {
     "daily_call_report.py": ("daily_call_report",),
     "crawl_call_logs.py": ("crawl_call_logs",),
-    "alerting.py": ("alerted", "alerted_in_time", "alerted_in_vain", "alerted_plainly", "disturbed"),
+    "alerting.py": ("alerted", "alerted_in_part", "alerted_in_time", "alerted_in_vain", "alerted_plainly", "disturbed"),
     "daily_call_summary.py": ("daily_call_summary",),
     "clean_staging.py": ("clean_staging",),
     "bad_input.py": (

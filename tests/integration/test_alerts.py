@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from html import unescape
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,6 +21,9 @@ from tests.airflow_fixture import AddDag, SharedAirflow
 from tests.integration.own import OwnDag, OwnReports
 from tests.integration.receivers import Hook, Mailbox, html_of
 from tests.integration.runs import Run, until
+
+if TYPE_CHECKING:
+    from pymongo.database import Database
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
@@ -100,6 +104,33 @@ def test_three_failed_shards_are_one_message_and_their_completion_another(
     run.clear("validate")
     run.succeeded()
     assert len(arrived(hook, 2, mailbox)) == len(mailbox.mails) == 2
+
+
+def test_a_run_that_is_loaded_in_part_is_a_message_and_the_next_one_completes_it(
+    client: AirflowClient, own_dag: OwnDag, service: DemoService, hook: Hook, loaded: Database[dict[str, Any]]
+) -> None:
+    """The first run loads what is good and says what is missing; the second loads that first, with the first's date."""
+    dag_id = own_dag("alerted_in_part")
+    service.set_faults(missing=[number(3), number(50)])
+    first = Run.trigger(client, dag_id, {"count": 60})
+    first.succeeded()
+    (text,) = arrived(hook, 1)
+    assert re.match(rf"{dag_id} is loaded in part for 20\d\d-\d\d-\d\d \d\d:\d\d: 2 missing$", text.splitlines()[0])
+    assert re.search(r"^ +2 × invalid", text, re.MULTILINE)
+    written = first.returned("load")
+    assert (written["partial"], written["left_out"], written["documents"]) == (True, 2, 58)
+
+    service.restore_faults()
+    service.reset_stats()
+    second = Run.trigger(client, dag_id, {"count": 60})
+    second.succeeded()
+    assert sum(service.asked().values()) == 62
+    written_later = second.returned("load")
+    assert (written_later["partial"], written_later["documents"]) == (False, 60)
+    assert [(each["documents"], each["left_out"]) for each in written_later["catch_up"]] == [(2, 0)]
+    of_dates = [datetime.fromisoformat(each["as_of"]) for each in (written, written_later)]
+    assert [loaded[dag_id].count_documents({"as_of": as_of}) for as_of in of_dates] == [60, 60]
+    assert len(arrived(hook, 1)) == 1
 
 
 def test_whatever_fails_is_one_message_and_the_next_good_run_the_recovery(

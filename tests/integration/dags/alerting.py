@@ -24,7 +24,7 @@ DEAD_MAIL = Channel(SmtpNotifier, smtp_conn_id="dead_mail", **MESSAGE)
 HOOK = Channel(HttpNotifier, http_conn_id="hook", endpoint="/alerts", json={"text": "{{ macros.fanout.alert().text }}"})
 
 
-def report(dag_id: str, *, shards: int | None = 3, **dag_arguments: Any) -> DAG:
+def report(dag_id: str, *, shards: int | None = 3, partial: bool = False, **dag_arguments: Any) -> DAG:
     """Make a DAG whose fetch is mapped over three shards, or over none."""
     with DAG(
         dag_id,
@@ -39,6 +39,7 @@ def report(dag_id: str, *, shards: int | None = 3, **dag_arguments: Any) -> DAG:
             prefix_group_id=False,
             extract={"source": some, "names": ("tel",), "shards": shards},
             fetch={"request": CALLS, "http_conn_id": "call_api", "concurrency": 10},
+            validate={"allow_partial": partial},
             load={"database": "tests", "collection": dag_id, "key": ("tel",)},
         )
     return dag
@@ -50,6 +51,7 @@ def told(alerts: Alerts) -> dict[str, Any]:
 
 
 alerted = report("alerted", **told(Alerts(MAIL, HOOK)))
+in_part = report("alerted_in_part", partial=True, **told(Alerts(HOOK)))
 timed = report("alerted_in_time", dagrun_timeout=timedelta(seconds=8), **told(Alerts(HOOK)))
 in_vain = report("alerted_in_vain", **told(Alerts(DEAD_MAIL, HOOK)))
 plainly = report("alerted_plainly", on_failure_callback=SmtpNotifier(smtp_conn_id="mail", **MESSAGE))
