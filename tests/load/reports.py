@@ -28,11 +28,19 @@ ONCE = {"retry": Retry(max_attempts=1, last_pass=False), "breaker": Breaker(cana
 
 @dataclass
 class Service:
-    """An API: `/items/<id>?day=<day>` gives the id and the day, or the status that a test wants for the id."""
+    """An API: `/items/<id>?day=<day>` gives the id and the day, or the status that a test wants for the id.
+
+    With versions, an item has the one that is there for its id, as its `ETag` and in its body; if a request names it,
+    the answer is a 304. `dates` are the same for `Last-Modified`.
+    """
 
     url: str = ""
     statuses: dict[str, int] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    dates: dict[str, str] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    conditions: list[str] = field(default_factory=list)
 
     def taken(self) -> list[tuple[str, str]]:
         """Return id and day of each request since the last call, in order of the ids."""
@@ -53,8 +61,20 @@ def serving() -> Iterator[Service]:
             item = parts.path.rpartition("/")[2]
             day = parse_qs(parts.query).get("day", [""])[0]
             service.requests.append((item, day))
-            body = json.dumps({"id": item, "day": day}).encode()
-            self.send_response(service.statuses.get(item, 200))
+            status, version, date = service.statuses.get(item, 200), service.versions.get(item), service.dates.get(item)
+            asked_for = self.headers.get("If-None-Match"), self.headers.get("If-Modified-Since")
+            if any(asked_for):
+                service.conditions.append(item)
+            is_unchanged = status == 200 and (version or date) and asked_for == (version, date)
+            value = {"id": item, "day": day, **({"v": version} if version else {})}
+            body = b"" if is_unchanged else json.dumps(value).encode()
+            if is_unchanged:
+                service.unchanged.append(item)
+            self.send_response(304 if is_unchanged else status)
+            if version:
+                self.send_header("ETag", version)
+            if date:
+                self.send_header("Last-Modified", date)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

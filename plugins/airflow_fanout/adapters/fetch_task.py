@@ -26,6 +26,7 @@ from airflow_fanout.model.as_of import HELD
 from airflow_fanout.model.settings import FetchSettings
 from airflow_fanout.staging.catch_up import catch_up_lists
 from airflow_fanout.staging.frozen import verify_list
+from airflow_fanout.staging.previous import last_good_list
 from airflow_fanout.staging.reference import Reference
 
 if TYPE_CHECKING:
@@ -99,7 +100,11 @@ class FetchTask:
         """Fetch the part, and return the summary; for a long wait, give the worker slot back until it is over."""
         log, metrics = self._operator.log, Metrics(self._operator)
         endpoint = usable_endpoint_of(http_conn_id)
-        job = plan(part, request, endpoint=endpoint, settings=settings, code=code, refetch=refetch)
+        is_conditional = isinstance(request, Request) and request.conditional and not refetch
+        previous = last_good_list(part.directory) if is_conditional else None
+        job = plan(part, request, endpoint=endpoint, settings=settings, code=code, refetch=refetch, previous=previous)
+        if is_conditional:
+            log.info("Asking for what has changed since the last good run: %s", previous or "there is none")
         log.info("Fetching %s from %s", job, endpoint.base_url)
         measures = FetchMeasures(job.shard)
         reporter = Reporter(log, TaskState(self._context, log), part.directory.shard(part.shard).progress)

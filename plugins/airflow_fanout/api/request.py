@@ -57,6 +57,8 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
     :param repeatable: whether sending it twice does no harm; by the method if not given (RFC 9110, 9.2.2).
     :param idempotency_header: the header in which a POST or PATCH carries a key of its own, such as `Idempotency-Key`:
         the same key in each attempt at a parameter, also in later tries of the task. It makes the request repeatable.
+    :param conditional: whether to ask for an answer only if it has changed since the report's last good run, by `ETag`
+        and `Last-Modified`; if it hasn't, the old result counts.
     :param own_connection: whether each request has a fresh connection, closed after its answer; for a server that sends
         answers which nobody has asked for.
     """
@@ -81,6 +83,7 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
     null_statuses: Sequence[int] = ()
     repeatable: bool | None = None
     idempotency_header: str | None = None
+    conditional: bool = False
     own_connection: bool = False
 
     def __post_init__(self) -> None:
@@ -108,6 +111,7 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
         self._check_batch()
         if self.idempotency_header is not None:
             self._check_idempotency()
+        self._check_conditional()
 
     def __repr__(self) -> str:
         """Return the request as it is written, with a function's name and place.
@@ -194,6 +198,21 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise BadSetting("repeatable", self.repeatable, "nothing besides `idempotency_header`, or True")
         if name.lower() in map(str.lower, self.headers):
             raise BadSetting("headers", sorted(self.headers), f"no {name!r}, because each request gets its own key")
+
+    def _check_conditional(self) -> None:
+        check_flag("conditional", self.conditional)
+        if not self.conditional:
+            return
+        if self.method != "GET" or self.has_body:
+            raise BadSetting("conditional", self.conditional, f"False with {self.method}: only a GET has versions")
+        several = [name for name in ("pages", "poll", "batch") if getattr(self, name) is not None]
+        if several:
+            raise BadSetting(several[0], getattr(self, several[0]), "nothing besides `conditional`")
+        if functions := self.functions():
+            problem = f"no function in `{min(functions)}`: an old result may be that of another version of it"
+            raise BadSetting("conditional", self.conditional, problem)
+        if own := [name for name in self.headers if name.lower() in ("if-none-match", "if-modified-since")]:
+            raise BadSetting("headers", sorted(self.headers), f"no {own[0]!r}, because `conditional` sends its own")
 
     @property
     def has_body(self) -> bool:

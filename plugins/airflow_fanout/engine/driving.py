@@ -17,11 +17,13 @@ from airflow_fanout.api.session import FanoutSession
 from airflow_fanout.api.settled import settled
 from airflow_fanout.engine.batch_steps import BatchedRequest
 from airflow_fanout.engine.calls import Calls
+from airflow_fanout.engine.conditional_steps import ConditionalRequest
 from airflow_fanout.engine.driver import Driver, Parts
 from airflow_fanout.engine.job_steps import PolledRequest
 from airflow_fanout.engine.page_steps import PagedRequest
 from airflow_fanout.engine.permits import RequestPermits
 from airflow_fanout.engine.pool import Pool
+from airflow_fanout.engine.settlement import Write
 from airflow_fanout.engine.transport.answer import reader_of
 from airflow_fanout.engine.transport.by_function import FunctionTransport
 from airflow_fanout.engine.transport.by_requests import RequestsTransport
@@ -32,6 +34,7 @@ from airflow_fanout.model.outcome import Outcome
 from airflow_fanout.privacy.redaction import Secrets
 from airflow_fanout.staging.frozen import Manifest
 from airflow_fanout.staging.jobs import JobJournal
+from airflow_fanout.staging.previous import PreviousResults
 
 
 def driver_for(
@@ -40,6 +43,7 @@ def driver_for(
     note: Callable[[str], None],
     calls: Calls,
     jobs: JobJournal | None = None,
+    previous: PreviousResults | None = None,
     **parts: Unpack[Parts],
 ) -> Driver:
     """Return what sends the job's requests: libcurl if it is installed, else `requests` in a pool.
@@ -48,6 +52,7 @@ def driver_for(
     :param note: called with a sentence if libcurl isn't installed.
     :param calls: makes the calls of the author's functions.
     :param jobs: which jobs there are, for a request that creates some.
+    :param previous: the results of the last good run, for a conditional request.
     """
     total_s = job.settings.timeouts.total_s
     secrets = Secrets(settled(job.endpoint).secrets)
@@ -59,7 +64,7 @@ def driver_for(
     request = replace(job.request, **{name: cloudpickle.loads(each) for name, each in job.request_functions.items()})
     session, known = FanoutSession(job.endpoint, job.settings), manifest.fields
     compiled = compiled_of(request, known, keys_of(manifest.id, job.generation))
-    begin = _begin(request, job, compiled, known, jobs, secrets)
+    begin, parts["write"] = _begin(request, job, compiled, known, jobs, previous, secrets, parts["write"])
     by_requests = (
         StepsByRequests(session, request, known, total_s, secrets, begin=begin)
         if begin
@@ -100,17 +105,24 @@ def _begin(
     compiled: Compiled,
     known: tuple[str, ...],
     jobs: JobJournal | None,
+    previous: PreviousResults | None,
     secrets: Secrets,
-) -> Begin | None:
-    """Return what makes the steps of a task; `None` if each parameter has one request."""
+    write: Write,
+) -> tuple[Begin | None, Write]:
+    """Return what makes the steps of a task, `None` if its request needs no closer look; and what writes its record."""
     most = job.settings.max_body_bytes
     if request.batch is not None:
-        return BatchedRequest(request, job.endpoint, compiled, most, secrets).begin
+        return BatchedRequest(request, job.endpoint, compiled, most, secrets).begin, write
     if request.pages is not None:
-        return PagedRequest(request, job.endpoint, compiled, most, secrets).begin
+        return PagedRequest(request, job.endpoint, compiled, most, secrets).begin, write
     if jobs is not None:
-        return PolledRequest(request, job.endpoint, compiled, known, jobs, reader_of(request, most, secrets)).begin
-    return None
+        reader = reader_of(request, most, secrets)
+        return PolledRequest(request, job.endpoint, compiled, known, jobs, reader).begin, write
+    if previous is not None:
+        reader = reader_of(request, most, secrets)
+        conditional = ConditionalRequest(request, job.endpoint, compiled, reader, previous)
+        return conditional.begin, conditional.noting(write)
+    return None, write
 
 
 def session_for(job: Job, note: Callable[[str], None], permits: Permits | None = None) -> FanoutSession:

@@ -53,6 +53,7 @@ from airflow_fanout.staging.folder import list_at
 from airflow_fanout.staging.frozen import read_manifest, read_parameters
 from airflow_fanout.staging.jobs import JobJournal, read_jobs
 from airflow_fanout.staging.journal import JournalWriter
+from airflow_fanout.staging.previous import PreviousResults
 from airflow_fanout.staging.reconcile import CompletedSet
 from airflow_fanout.staging.resume import resume
 
@@ -135,6 +136,7 @@ class _Fetch:
             lambda text: teller.tell(Remark(text)),
             calls,
             self._jobs,
+            self._previous_results(job),
             work=queue_of(job.request, parameters, self._traffic.room_for_new),
             settlement=settlement_of(job.request, is_proven=finished.count > 0),
             traffic=self._traffic,
@@ -142,6 +144,21 @@ class _Fetch:
             meter=meter,
             write=self._scribe.extend,
         )
+
+    def _previous_results(self, job: Job) -> PreviousResults | None:
+        """Return what is there of the last good run's results; `None` if the request isn't conditional."""
+        if job.request is None or not job.request.conditional:
+            return None
+        previous = PreviousResults()
+        if job.previous is None:
+            return previous
+        try:
+            # The parent looks at the board, and mustn't take this for a call that blocks.
+            previous.fill(list_at(job.previous), self._board.step)
+        except (FanoutError, OSError) as error:
+            previous.clear()
+            self._teller.tell(Remark(f"The last good run's results can't be read; all is asked for in full: {error}"))
+        return previous
 
     def _job_journal(
         self, job: Job, generation: GenerationDirectory, finished: CompletedSet, list_id: str

@@ -30,6 +30,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     :param attempt: the number of the try that this is a part of; the engine begins one of its own if not given.
     :param process: the number of this engine among those of its try, which take every nth parameter each.
     :param processes: how many engines these are.
+    :param previous: the address of the list of the report's last good run, for a conditional request.
     :param fatal: the indexes of parameters whose calls have ended earlier engines of this try, each with the message
         of its outcome, `error`: the engine goes on where these have ended.
     """
@@ -49,6 +50,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     attempt: int | None = None
     process: int = 0
     processes: int = 1
+    previous: str | None = None
     fatal: tuple[tuple[int, str], ...] = ()
 
     def __repr__(self) -> str:

@@ -79,6 +79,7 @@ def plan(
     settings: FetchSettings,
     code: LoadedCode,
     refetch: bool,
+    previous: ListDirectory | None = None,
 ) -> Job:
     """Return the engine's job, checked.
 
@@ -86,6 +87,7 @@ def plan(
     :param settings: how to fetch; without `processes`, as many as are useful.
     :param code: what the function was loaded with.
     :param refetch: whether a generation that is complete is requested again.
+    :param previous: the list of the report's last good run, for a conditional request.
     :raises TooFewFiles: if the limit on open files is too low for the concurrency.
     :raises BadTemplate: if a text of the request can't be read.
     :raises BadSetting: if `{job}` of a poll could be a field of the parameters, too.
@@ -118,6 +120,7 @@ def plan(
         settings=settings,
         path=code.path,
         digests=code.digests,
+        previous=None if previous is None else str(previous),
     )
 
 

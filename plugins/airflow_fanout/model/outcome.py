@@ -67,11 +67,24 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     is_passing: bool = False
 
 
+class Validators(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What an answer says of its version (RFC 9110, 8.8), by which a later run asks whether it has changed.
+
+    :param of: the digest of the request that it is the answer to.
+    :param etag: its `ETag`, as it came.
+    :param modified: its `Last-Modified`, as it came.
+    """
+
+    of: str
+    etag: str | None = None
+    modified: str | None = None
+
+
 class Record(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename={"failure": "error"}):
     """A line of the journal: a parameter, its place in the list, and its outcome after all attempts.
 
     `ms` is the time of the last attempt, in milliseconds, from taking it up to having its result. What doesn't apply is
-    left out of the line.
+    left out of the line. `validators` are kept only if the report's author asks for conditional requests.
     """
 
     index: int
@@ -82,6 +95,7 @@ class Record(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename={
     status: int | None = None
     result: Json = None
     failure: Failure | None = None
+    validators: Validators | None = None
 
     @classmethod
     def of(cls, index: int, parameter: Json, outcome: Outcome, attempts: int, ms: float) -> Record:

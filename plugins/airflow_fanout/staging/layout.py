@@ -82,6 +82,17 @@ def report(dag_id: str, run_id: str, name: str) -> str:
     return f"{run(dag_id, run_id)}/{file_name(name)}"
 
 
+def dag_of(list_key: str) -> str:
+    """Return the key of the DAG that a list belongs to."""
+    return list_key.rsplit("/", 3)[0]
+
+
+def report_in_other_runs(list_key: str, names: Iterable[str]) -> list[str]:
+    """Return the keys that a list's report has in other runs, of the names that are below the DAG's key."""
+    dag, own, name, _ = list_key.rsplit("/", 3)
+    return [f"{dag}/{run}/{name}" for run in sorted(names) if run not in (own, *NOT_RUNS)]
+
+
 def reports(run_key: str, names: Iterable[str]) -> list[str]:
     """Return the keys of the names that may be reports of a run, in order."""
     return [f"{run_key}/{name}" for name in sorted(names) if name != _TARGETS]
