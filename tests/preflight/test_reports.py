@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowFailException
+from msgspec.structs import replace
 
 from airflow_fanout import (
+    Batch,
     ExtractOperator,
     FileList,
     GeventFetchOperator,
@@ -275,6 +277,17 @@ def unsendable() -> Any:
         return lock
 
     return fetch
+
+
+def test_a_request_is_checked_with_its_functions_and_its_batch(api: DemoService) -> None:
+    """A function that can't travel, and a field of the batch that the parameters don't have."""
+    locked = unsendable()
+    request = Request(endpoint="/calls", query={"tel": "{tel}"}, failed_if=lambda _: locked)
+    assert "can't be sent to the engine" in refused(report(fetch={"request": request}), api)
+    request = replace(request, failed_if=None, batch=Batch(size=50, by="number", missing="null"))
+    source = {"names": (), "source": lambda: [{"tel": "+12025550100"}]}
+    named = refused(report(fetch={"request": request}, extract=source), api)
+    assert "batch uses {number}" in named
 
 
 def test_a_function_that_cannot_travel_is_refused_before_the_first_request(api: DemoService) -> None:

@@ -56,6 +56,8 @@ class UnknownField(FanoutError):
             return f" For Airflow's value write {{{{ {self.field} }}}}."
         if self.known and all(name.isdecimal() for name in self.known) and not self.field.isdecimal():
             return f' Name them: ExtractOperator(names=("{self.field}",)).'
+        if self.where == "batch":
+            return ""
         return rf" If the text has braces of its own, write \{{{self.field}\}}."
 
 
