@@ -18,14 +18,14 @@ from airflow_fanout.api.page import Header
 from airflow_fanout.api.paging import Cursor
 from airflow_fanout.api.poll import Poll
 from airflow_fanout.api.request import Request
-from airflow_fanout.engine.job_answers import TryOvertaken
-from airflow_fanout.engine.job_steps import PolledRequest
+from airflow_fanout.engine.job_answers import JobUnknown, TryOvertaken
+from airflow_fanout.engine.job_steps import JobSteps, PolledRequest
 from airflow_fanout.engine.transport.answer import reader_of
 from airflow_fanout.engine.transport.authors import NO_SECRETS
 from airflow_fanout.engine.work import Task
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.launch.messages import Finished
-from airflow_fanout.model.outcome import Kind
+from airflow_fanout.model.outcome import Failure, Kind, Outcome
 from airflow_fanout.model.settings import Retry
 from airflow_fanout.staging.jobs import JobJournal, JobState, read_jobs
 from tests.engine.harness import NOWHERE, Run, frozen, job, run
@@ -380,6 +380,46 @@ def test_an_engine_that_was_overtaken_creates_no_job(tmp_path: Path) -> None:
     with pytest.raises(TryOvertaken, match="a later try of this task has begun"):
         rules.begin(Task(1, {"id": "b"})).message()
     jobs.close()
-    # A try that begins now knows of both.
+    # A try that begins now knows that nobody has created the second one.
     notes = read_jobs(shard.generation(1), "x", lambda _: True)
-    assert {index: note.state for index, note in notes.items()} == dict.fromkeys((0, 1), JobState.INTENDED)
+    assert {index: note.state for index, note in notes.items()} == {0: JobState.INTENDED, 1: JobState.OVER}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "may_exist"),
+    [
+        (Outcome(Kind.CONNECTION_ERROR, failure=Failure("ConnectionError", "reset")), True),
+        (Outcome(Kind.TIMEOUT, failure=Failure("ReadTimeout", "too late")), True),
+        (Outcome(Kind.HTTP_ERROR, status=500, failure=Failure("HTTPError", "HTTP 500")), True),
+        (Outcome(Kind.CONNECTION_ERROR, failure=Failure("ConnectionError", "refused"), unsent=True), False),
+        (Outcome(Kind.CONNECTION_ERROR, failure=Failure("ConnectionError", "goaway"), unprocessed=True), False),
+        (Outcome(Kind.ERROR, failure=Failure("ValueError", "a header has a line break")), False),
+    ],
+)
+def test_what_never_left_has_created_no_job(tmp_path: Path, outcome: Outcome, *, may_exist: bool) -> None:
+    """While an API can't be reached, no try leaves a parameter behind that later ones don't dare to request."""
+    directory = frozen(tmp_path, ["a"], ("id",))
+    generation = directory.shard(0).generation(1)
+
+    def begun() -> JobSteps:
+        known = read_jobs(generation, "x", lambda _: True)
+        jobs = JobJournal(generation.new_try(), count(), list_id="x", known=known, is_newest=lambda: True)
+        journals.append(jobs)
+        compiled = compiled_of(EXPORT, ("id",), keys_of("x", 1))
+        reader = reader_of(EXPORT, 1, NO_SECRETS)
+        return PolledRequest(EXPORT, NOWHERE, compiled, ("id",), jobs, reader).begin(Task(0, {"id": "a"}))
+
+    journals: list[JobJournal] = []
+    steps = begun()
+    steps.message()
+    failed = steps.failed(outcome)
+    assert failed.failure is not None
+    assert ("A job may exist" in failed.failure.message) == may_exist
+    later = begun()
+    if may_exist:
+        with pytest.raises(JobUnknown, match="a job may exist for this parameter"):
+            later.message()
+    else:
+        assert later.message().method == "POST"
+    for jobs in journals:
+        jobs.close()

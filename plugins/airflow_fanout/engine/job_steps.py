@@ -132,6 +132,9 @@ class JobSteps:
         """Return the outcome of the job, `More` while there is none, or what is wrong with an answer."""
         if self._stage is Stage.RESULT:
             return self._rules.result_reader.outcome(*answer)
+        if self._stage is Stage.CREATE and answer.status in self._rules.null_statuses:
+            self._release()
+            return Outcome(Kind.NULL, status=answer.status)
         if not 200 <= answer.status < 300:
             return self._refused(answer)
         try:
@@ -149,9 +152,9 @@ class JobSteps:
             return outcome
         text = f"{self._stage.value}: {outcome.failure.message}"
         if self._stage is Stage.CREATE and self._is_intended:
-            if outcome.unsent or outcome.unprocessed:
-                self._is_intended = False
-                self._rules.jobs.over(self._index)
+            # What is wrong with the request itself is found before it is sent.
+            if outcome.unsent or outcome.unprocessed or outcome.kind is Kind.ERROR:
+                self._release()
             elif not self._rules.is_repeatable:
                 text = f"{text}. A job may exist: it isn't created again, because the request has no idempotency key"
         return replace(outcome, failure=replace(outcome.failure, message=text))
@@ -162,8 +165,14 @@ class JobSteps:
         if not self._is_intended:
             self._is_intended = True
             if not self._rules.jobs.intend(self._index):
+                self._release()
                 raise TryOvertaken
         return self._create._replace(target=self._rules.endpoint.url(self._create.target))
+
+    def _release(self) -> None:
+        """Note that there is no job: another one may be created, by this try or by a later one."""
+        self._is_intended = False
+        self._rules.jobs.over(self._index)
 
     def _get(self, compiled: Compiled) -> Prepared:
         message = compiled.message({**self._values, JOB: self._job})
@@ -174,10 +183,7 @@ class JobSteps:
         is_creation = self._stage is Stage.CREATE
         # What a server has refused it hasn't carried out; after an error of its own nobody knows.
         if (is_creation and answer.status < 500) or (not is_creation and answer.status in _GONE):
-            self._is_intended = False
-            self._rules.jobs.over(self._index)
-        if is_creation and answer.status in self._rules.null_statuses:
-            return Outcome(Kind.NULL, status=answer.status)
+            self._release()
         return self._rules.refusals.bad(answer.status, answer.reason, answer.headers)
 
     def _created(self, answer: RawAnswer, address: str) -> Outcome:
@@ -192,7 +198,7 @@ class JobSteps:
                 raise BadAddress("the job's address is at another origin than the connection's")
         self._rules.jobs.created(self._index, job)
         self._go_on(job, 0.0)
-        return self._more(answer, poll.interval_s)
+        return self._more(answer, poll.interval_s, poll.timeout_s)
 
     def _go_on(self, job: Json, taken_s: float) -> None:
         self._job, self._stage = job, Stage.STATUS
