@@ -38,6 +38,10 @@ MAY_LOAD = {
     "api/permitted.py": {"requests", "urllib3"},
     "api/session.py": {"requests", "urllib3"},
     "api/settled.py": {"requests", "urllib3"},
+    "api/login.py": {"requests", "urllib3"},
+    "api/proxied.py": {"requests", "urllib3"},
+    "api/refresh_tokens.py": {"requests", "urllib3"},
+    "api/token_endpoint.py": {"requests", "urllib3"},
     "engine": {"cloudpickle", "gevent", "requests", "urllib3"},
     "engine/__init__.py": set[str](),
     "engine/function_session": {"gevent", "pycurl", "requests", "urllib3"},
@@ -50,6 +54,7 @@ MAY_LOAD = {
     "engine/transport/by_curl.py": {"gevent", "pycurl", "requests", "urllib3"},
     "engine/transport/curl_failures.py": {"gevent", "pycurl", "requests", "urllib3"},
     "engine/transport/steps_by_curl.py": {"gevent", "pycurl", "requests", "urllib3"},
+    "engine/transport/introduction.py": {"gevent", "pycurl", "requests", "urllib3"},
     "engine/transport/options.py": {"gevent", "pycurl", "requests", "urllib3"},
     # Whether a function can be sent to the engine.
     "launch/fetch.py": {"cloudpickle"},
@@ -75,7 +80,6 @@ MAY_LOAD = {
     # What reads an HTTP list; what describes one loads neither.
     "sources/asking.py": {"requests", "urllib3"},
     "sources/causes.py": {"requests", "urllib3"},
-    "sources/deadline.py": {"requests", "urllib3"},
     "sources/reading.py": {"requests", "urllib3"},
     "web": {"airflow", "fastapi", "sqlalchemy"},
     "wire": {"requests", "urllib3"},

@@ -36,3 +36,9 @@ def test_a_request_costs_what_it_did(measured: dict[str, float], what: str) -> N
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     kept = json.loads(KEPT.read_text())[version][what]
     assert kept * (1 - TOLERATED) <= measured[what] <= kept * (1 + TOLERATED)
+
+
+@pytest.mark.parametrize("what", ["calls", "instructions"])
+def test_tokens_that_are_renewed_cost_a_request_next_to_nothing(measured: dict[str, float], what: str) -> None:
+    """At most 5 % more than without any, with a renewal after each thousand requests."""
+    assert measured[f"{what} with tokens"] <= 1.05 * measured[what]

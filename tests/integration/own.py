@@ -44,6 +44,7 @@ DAGS = {
     ),
     "native.py": ("native",),
     "three_bad.py": ("three_bad",),
+    "tokens.py": ("tokens", "changed"),
 }
 HOST = "127.0.0.1"
 SUBSCRIBERS = 2000

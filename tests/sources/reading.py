@@ -10,10 +10,10 @@ from typing import IO, Any
 import pytest
 from jinja2 import Environment
 
-from airflow_fanout.adapters.connection import usable_endpoint_of
+from airflow_fanout.adapters.logging_in import login_of
 from airflow_fanout.adapters.mongo import documents_of
 from airflow_fanout.adapters.readers import database_of, open_file
-from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.login import ApiLogin
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.sources.source import Database, to_source
 
@@ -36,8 +36,8 @@ class Access:
             return value.resolve(self.values)
         return [self.render(part) for part in value] if isinstance(value, list) else value
 
-    def endpoint(self, conn_id: str) -> Endpoint:
-        return usable_endpoint_of(conn_id)
+    def login(self, conn_id: str) -> ApiLogin:
+        return login_of(conn_id, note=print)
 
     def documents(self, conn_id: str) -> AbstractContextManager[Any]:
         return documents_of(conn_id)

@@ -99,7 +99,9 @@ def test_whether_to_retry_is_said(kind: type[FanoutError]) -> None:
         "TargetChanged",
         "FindFailed",
     }
-    passes = engine | files | mongo | {"BadSource", "NotReachable", "LoadBroke"}
+    passes = (
+        engine | files | mongo | {"TokenEndpointDown", "RefreshTokenBusy", "BadSource", "NotReachable", "LoadBroke"}
+    )
     assert made(kind).retry is (kind.__name__ in passes)
 
 

@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
+from airflow_fanout.adapters.login import OWN_OPTIONS, api_key_of, check_names, oauth2_of
 from airflow_fanout.api.certificates import problem_with_files
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.proxies import check_proxies
@@ -22,7 +23,7 @@ from airflow_fanout.errors import BadConnection
 if TYPE_CHECKING:
     from airflow.sdk.definitions.connection import Connection
 
-AUTH = ("basic", "bearer", "digest")
+AUTH = ("basic", "bearer", "digest", *OWN_OPTIONS)
 # Airflow's own type, the one to choose where its provider for HTTP isn't installed, and one that was never chosen.
 TYPES = ("http", "generic", "")
 # RFC 9110, 5.1: a header's name is a token.
@@ -96,7 +97,8 @@ def to_endpoint(conn_id: str, connection: Connection) -> Endpoint:
         raise BadConnection(conn_id, f'{problem}{{"conn_type": "http", "host": "https://api.example"}}')
     if kind not in TYPES:
         raise BadConnection(conn_id, f'has the type "{kind}", and an API needs one of type "http"')
-    options, headers = _options(conn_id, connection)
+    extra = _extra(conn_id, connection)
+    options, headers = _options(conn_id, extra)
     address = _address(conn_id, connection)
     login, password = _credentials(conn_id, connection, address)
     _check_credentials(conn_id, login, password, options.get("auth"))
@@ -105,21 +107,44 @@ def to_endpoint(conn_id: str, connection: Connection) -> Endpoint:
     netloc = address.netloc.rpartition("@")[2]
     if not address.port and connection.port:
         netloc = f"{netloc}:{connection.port}"
-    return Endpoint(
-        base_url=f"{address.scheme}://{netloc}{address.path.rstrip('/')}",
-        login=login,
-        password=password,
-        headers=headers,
-        **options,
-    )
+    base_url = f"{address.scheme}://{netloc}{address.path.rstrip('/')}"
+    fields = _login(conn_id, extra, login, password, base_url, options.get("auth"), headers)
+    return Endpoint(base_url=base_url, **options, **fields)
 
 
-def _options(conn_id: str, connection: Connection) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the endpoint's options and its headers. What can't be read is named; its value may be a secret."""
+def _login(
+    conn_id: str,
+    extra: Mapping[str, Any],
+    login: str | None,
+    password: str | None,
+    base_url: str,
+    auth: str | None,
+    headers: dict[str, str],
+) -> dict[str, Any]:
+    """Return the fields of an endpoint that say how the API is logged in to, and its headers."""
+    if auth == "oauth2":
+        return {"oauth2": oauth2_of(conn_id, extra, login, password, base_url), "headers": headers}
+    if auth != "api_key":
+        return {"login": login, "password": password, "headers": headers}
+    of_key, query = api_key_of(conn_id, extra, login, password)
+    if twice := {name.lower() for name in of_key} & {name.lower() for name in headers}:
+        raise BadConnection(conn_id, f"has the header {twice.pop()} twice: as its API key, and in its extra")
+    return {
+        "headers": {**headers, **{name: _header(conn_id, name, key) for name, key in of_key.items()}},
+        "query": query,
+    }
+
+
+def _extra(conn_id: str, connection: Connection) -> dict[str, Any]:
     try:
-        extra = connection.extra_dejson
+        extra: dict[str, Any] = connection.extra_dejson
     except (TypeError, ValueError, AttributeError):
         raise BadConnection(conn_id, "has an extra that isn't JSON") from None
+    return extra
+
+
+def _options(conn_id: str, extra: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the endpoint's options and its headers. What can't be read is named; its value may be a secret."""
     options: dict[str, Any] = {}
     for key, (name, read) in OPTIONS.items():
         if key in extra:
@@ -133,6 +158,9 @@ def _options(conn_id: str, connection: Connection) -> tuple[dict[str, Any], dict
     if not isinstance(named, Mapping):
         raise BadConnection(conn_id, 'has "headers" in its extra that are no object of names and values')
     plain = {name: value for name, value in extra.items() if name not in OPTIONS and name not in IGNORED}
+    check_names(conn_id, options.get("auth"), plain)
+    if options.get("auth") in OWN_OPTIONS:
+        plain = {}
     return options, {name: _header(conn_id, name, value) for name, value in {**plain, **named}.items()}
 
 

@@ -33,3 +33,31 @@ class LoadBroke(FanoutError):
         "hold personal data. If one of these lines is in the report's own file, fix it there; if not, report the "
         "lines as a bug. Load is safe to run again."
     )
+
+
+@dataclass(eq=False)
+class RefreshTokenBusy(FanoutError):
+    """Other tasks have used the refresh token of a Variable for too long."""
+
+    retry: ClassVar[bool] = True
+
+    variable: str
+    seconds: float
+
+    sentence: ClassVar[str] = (
+        'The refresh token in the Airflow Variable "{variable}" was in use by other tasks for {seconds:,.0f} s, so '
+        "this task got no token. Look for a task that hangs; the next try asks again."
+    )
+
+
+@dataclass(eq=False)
+class RefreshTokenHidden(FanoutError):
+    """A Variable that was written has another value when it is read."""
+
+    variable: str
+
+    def __str__(self) -> str:
+        return (
+            f'The Airflow Variable "{self.variable}" can\'t keep the next refresh token: a secrets backend or the '
+            f"environment (AIRFLOW_VAR_{self.variable.upper()}) has another value, which takes precedence. Remove it."
+        )

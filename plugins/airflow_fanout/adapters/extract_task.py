@@ -9,15 +9,15 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from airflow_fanout.adapters.border import airflow_errors, staging_mode
 from airflow_fanout.adapters.bound import resolved, resolved_value
-from airflow_fanout.adapters.connection import usable_endpoint_of
 from airflow_fanout.adapters.list_progress import ListProgress
+from airflow_fanout.adapters.logging_in import login_of
 from airflow_fanout.adapters.metrics import Metrics, of_list
 from airflow_fanout.adapters.mongo import documents_of
 from airflow_fanout.adapters.noting import noted
 from airflow_fanout.adapters.progress_store import TaskState
 from airflow_fanout.adapters.readers import database_of, open_file
 from airflow_fanout.adapters.reports import report_directory
-from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.login import ApiLogin
 from airflow_fanout.model.as_of import of_context
 from airflow_fanout.model.rendered import json_list, whole_number_or_none
 from airflow_fanout.sources.errors import EmptyList
@@ -59,9 +59,9 @@ class ExtractTask:
         """Return a value with its templates rendered."""
         return self._operator.render_template(value, self.values)
 
-    def endpoint(self, conn_id: str) -> Endpoint:
-        """Return what an Airflow connection leads to; raise `BadConnection` if it can't be used."""
-        return usable_endpoint_of(conn_id)
+    def login(self, conn_id: str) -> ApiLogin:
+        """Return how to log in as an Airflow connection says; raise `BadConnection` if it can't be used."""
+        return login_of(conn_id, note=self._operator.log.warning)
 
     def documents(self, conn_id: str) -> AbstractContextManager[DocumentFinder]:
         """Return what finds documents in the MongoDB of an Airflow connection, until it is left."""

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from airflow_fanout.adapters.border import airflow_errors, checked_list
-from airflow_fanout.adapters.connection import usable_endpoint_of
 from airflow_fanout.adapters.fetch_metrics import FetchMeasures
+from airflow_fanout.adapters.logging_in import OUTAGE_S, login_of
 from airflow_fanout.adapters.metrics import Metrics, of_duration
 from airflow_fanout.adapters.noting import noted
 from airflow_fanout.adapters.progress_store import TaskState
@@ -99,7 +99,9 @@ class FetchTask:
     ) -> dict[str, Any]:
         """Fetch the part, and return the summary; for a long wait, give the worker slot back until it is over."""
         log, metrics = self._operator.log, Metrics(self._operator)
-        endpoint = usable_endpoint_of(http_conn_id)
+        login = login_of(http_conn_id, note=log.warning, limit_s=settings.breaker.outage_s or OUTAGE_S)
+        # Of an empty list nothing is requested.
+        endpoint = login.current.endpoint if part.indexes else login.connection
         is_conditional = isinstance(request, Request) and request.conditional and not refetch
         previous = last_good_list(part.directory) if is_conditional else None
         job = plan(part, request, endpoint=endpoint, settings=settings, code=code, refetch=refetch, previous=previous)
@@ -113,7 +115,7 @@ class FetchTask:
             metrics.tell(measures.of_message(message))
             reporter.hear(message)
 
-        self._fetch = Fetch(part, job, hear)
+        self._fetch = Fetch(part, job, hear, login)
         try:
             progress = self._fetch.run(f"the connection {http_conn_id!r}")
         except LongWait as wait:

@@ -1,4 +1,4 @@
-"""What can be wrong with how a request is written."""
+"""What can be wrong with how a request is written, and with how an API is logged in to."""
 
 from __future__ import annotations
 
@@ -69,3 +69,45 @@ class BadProxy(FanoutError):
     problem: str
 
     sentence: ClassVar[str] = "The connection's proxy ({scheme}://…) can't be used: {problem}"
+
+
+@dataclass(eq=False)
+class NoToken(FanoutError):
+    """A token endpoint gives no token, and asking again can't help.
+
+    `description` has the endpoint's own words, without secrets.
+    """
+
+    conn_id: str
+    token_url: str
+    problem: str
+    fix: str
+    description: str = ""
+
+    def __str__(self) -> str:
+        said = f' It says: "{self.description}"' if self.description else ""
+        return (
+            f"There is no access token for the connection {self.conn_id!r}: the token endpoint {self.token_url} "
+            f"{self.problem}.{said} {self.fix}, then clear this task."
+        )
+
+
+@dataclass(eq=False)
+class TokenEndpointDown(FanoutError):
+    """A token endpoint gave no token for longer than a fetch waits for it."""
+
+    retry: ClassVar[bool] = True
+
+    conn_id: str
+    token_url: str
+    problem: str
+    seconds: float
+
+    cause: ClassVar[str] = (
+        "There is no access token for the connection {conn_id!r}: for {seconds:,.0f} s, the token endpoint {token_url} "
+        "{problem}"
+    )
+    sentence: ClassVar[str] = (
+        f"{cause}. What was fetched so far is kept; the next try of this task requests only the rest. If that fails as "
+        "well, check the token endpoint."
+    )

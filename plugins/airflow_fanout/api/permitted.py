@@ -28,13 +28,18 @@ class Permits(Protocol):
 class PermittedAdapter(BaseAdapter):
     """Sends by another adapter, once there is a permit. In all else it is that adapter.
 
+    :param renew: replaces the credentials of a request by the newest ones.
+
     Redirects, and what a hook sends by `response.connection`, as digest authentication does, come through here too.
     """
 
-    def __init__(self, adapter: BaseAdapter, permits: Permits) -> None:
+    def __init__(
+        self, adapter: BaseAdapter, permits: Permits, renew: Callable[[requests.PreparedRequest], None]
+    ) -> None:
         super().__init__()
         self.adapter = adapter
         self._permits = permits
+        self._renew = renew
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.adapter, name)
@@ -49,6 +54,8 @@ class PermittedAdapter(BaseAdapter):
         """Send a request and return its answer; its permit lasts until the answer is there, the body included."""
 
         def send() -> requests.Response:
+            # Its credentials may have been replaced while it waited.
+            self._renew(request)
             response = self.adapter.send(request, stream, *args, **how)
             response.connection = self  # type: ignore[assignment] # what it uses of it is there
             # A stream is read by who has asked for it, and a hook may read the body itself. What stands in a redirect

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 import requests
 from requests.utils import select_proxy
 
+from airflow_fanout.api.access import CredentialSource, FixedCredentials, can_repeat, sent_with
 from airflow_fanout.api.address import BadAddress, Origin, check_text, is_http, origin_of
-from airflow_fanout.api.auth import auth_of, is_authorization
+from airflow_fanout.api.auth import HARMLESS, introduction_of, is_authorization, is_own_hook, reintroduce
 from airflow_fanout.api.causes import shown
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.permitted import Permits, PermittedAdapter
+from airflow_fanout.api.proxied import naming_proxy
 from airflow_fanout.api.proxies import check_proxies
 from airflow_fanout.api.settled import own_origin, settled
 from airflow_fanout.model.settings import FetchSettings
@@ -31,36 +33,32 @@ if TYPE_CHECKING:
     from urllib3 import HTTPResponse
 
 USER_AGENT = f"airflow-fanout (python-requests/{requests.__version__})"
-# What says nothing but what a client is and what it wants.
-HARMLESS = frozenset(
-    {
-        "accept",
-        "accept-encoding",
-        "accept-language",
-        "connection",
-        "content-length",
-        "content-type",
-        "host",
-        "user-agent",
-    }
-)
 
 
 class FanoutSession(requests.Session):
     """A `requests.Session` at an address: `session.get("/calls/7")` asks the connection's API.
 
     :param permits: what each request needs a permit of, if any.
+    :param access: gives the credentials of each request; those of the endpoint, if not given.
     """
 
     # requests mounts adapters before anything is set, and replaces them by its own.
     _permits: Permits | None = None
 
-    def __init__(self, endpoint: Endpoint, settings: FetchSettings, permits: Permits | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        settings: FetchSettings,
+        permits: Permits | None = None,
+        access: CredentialSource | None = None,
+    ) -> None:
         super().__init__()
         self._permits = permits
         endpoint = settled(endpoint)
         check_proxies(endpoint.proxies)
         self._endpoint = endpoint
+        self._access = access or FixedCredentials(endpoint)
+        self._introduced_by = endpoint
         self._origin = own_origin(endpoint.base_url)
         self._below = f"{endpoint.base_url}/"
         self.max_body_bytes = settings.max_body_bytes
@@ -76,14 +74,20 @@ class FanoutSession(requests.Session):
         self.trust_env = False
         self.verify = endpoint.verify
         self.proxies = dict(endpoint.proxies)
-        self._own_auth = auth_of(endpoint)
+        self._own = endpoint
+        self._own_auth = introduction_of(endpoint)
         adapter = BoundedAdapter(settings.concurrency, settings.max_body_bytes, waits=permits is None)
         self.mount("https://", adapter)
         self.mount("http://", adapter)
 
     def mount(self, prefix: str | bytes, adapter: BaseAdapter) -> None:
         """Let an adapter send the requests whose addresses begin so; each needs a permit, if permits are needed."""
-        super().mount(prefix, adapter if self._permits is None else PermittedAdapter(adapter, self._permits))
+        super().mount(prefix, self._permitted(adapter))
+
+    def _permitted(self, adapter: BaseAdapter) -> BaseAdapter:
+        if self._permits is None:
+            return adapter
+        return PermittedAdapter(adapter, self._permits, lambda request: reintroduce(request, self._newest()))
 
     def request(  # type: ignore[override] # requests lists twenty arguments; all of them pass through
         self, method: str, url: str, **options: Any
@@ -100,25 +104,19 @@ class FanoutSession(requests.Session):
         options.setdefault("timeout", self._timeout)
         # `get` says True by itself, so a connection's False can't be a mere default.
         options["allow_redirects"] = options.get("allow_redirects", True) and self._endpoint.allow_redirects
-        self._introduce(address, options)
-        response = self._through_proxy(method, address, options)
+
+        def send(endpoint: Endpoint) -> tuple[requests.Response, bool]:
+            introduced = {**options}
+            had_credentials, whole = self._introduce(endpoint, address, introduced)
+            return self._through_proxy(method, whole, introduced), had_credentials
+
+        response = sent_with(self._access, send, is_repeatable=can_repeat(options))
         if options.get("stream"):
             self._streams().append(response)
         return response
 
     def _through_proxy(self, method: str, address: str, options: dict[str, Any]) -> requests.Response:
-        """Send a request; a proxy that is in the way is named, and says the same for http as for https."""
-        try:
-            response = self._ask(method, address, options)
-        except requests.exceptions.ProxyError as error:
-            error.proxy = self._proxy_of(address, options)  # type: ignore[attr-defined] # for who says what happened
-            raise
-        proxy = self._proxy_of(address, options) if response.status_code == requests.codes.proxy_authentication else ""
-        if not proxy:
-            return response
-        refused = requests.exceptions.ProxyError(f"HTTP 407 {response.reason}", request=response.request)
-        refused.proxy = proxy  # type: ignore[attr-defined] # as above
-        raise refused
+        return naming_proxy(lambda: self._ask(method, address, options), lambda: self._proxy_of(address, options))
 
     def _proxy_of(self, address: str, options: dict[str, Any]) -> str:
         return shown(select_proxy(address, {**self.proxies, **(options.get("proxies") or {})}) or "")
@@ -142,8 +140,7 @@ class FanoutSession(requests.Session):
 
         :param raw: that answer, without its body.
         """
-        address = self._endpoint.url(url)
-        self._introduce(address, options)
+        _, address = self._introduce(self._access.ready().endpoint, self._endpoint.url(url), options)
         prepared = self.prepare_request(requests.Request(method, address, **options))
         answer = self.get_adapter(address).build_response(prepared, raw)  # type: ignore[attr-defined] # all of ours are HTTPAdapters
         chain = self.resolve_redirects(
@@ -158,17 +155,27 @@ class FanoutSession(requests.Session):
         last: requests.Response = [answer, *chain][-1]
         return last
 
-    def _introduce(self, address: str, options: dict[str, Any]) -> None:
+    def _introduce(self, endpoint: Endpoint, address: str, options: dict[str, Any]) -> tuple[bool, str]:
         """Add the connection's headers and credentials, if the address is at its origin.
 
-        What the call itself says wins, also over credentials.
+        What the call itself says wins, also over credentials. Return whether it has the connection's, and its address.
         """
         if not self._is_own(address):
-            return
+            return False, address
+        if endpoint is not self._introduced_by:
+            self._introduced_by, self._own = endpoint, settled(endpoint)
+            self._own_auth = introduction_of(self._own)
         own = options.get("headers") or {}
-        options["headers"] = {**self._endpoint.headers, **own}
-        if options.get("auth") is None and not any(is_authorization(name) for name in own):
+        options["headers"] = {**self._own.headers, **own}
+        had_credentials = options.get("auth") is None and not any(is_authorization(name) for name in own)
+        if had_credentials:
             options["auth"] = self._own_auth
+        return had_credentials, self._own.with_query(address, options.get("params"))
+
+    def _newest(self) -> Endpoint:
+        """Return the connection with the credentials that are good now."""
+        endpoint = self._access.ready().endpoint
+        return self._own if endpoint is self._introduced_by else settled(endpoint)
 
     def _is_own(self, address: str) -> bool:
         # What stands below the connection's address leads to where that leads.
@@ -236,6 +243,5 @@ class FanoutSession(requests.Session):
                 del prepared.headers[name]
             # Digest answers a challenge by hooks, which the redirected request has inherited.
             prepared.hooks = {
-                event: [hook for hook in hooks if getattr(hook, "__self__", prepared) is not self._own_auth]
-                for event, hooks in prepared.hooks.items()
+                event: [hook for hook in hooks if not is_own_hook(hook)] for event, hooks in prepared.hooks.items()
             }

@@ -25,7 +25,11 @@ def settled(endpoint: Endpoint) -> Endpoint:
         verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
     proxies = {**get_environ_proxies(endpoint.base_url), **endpoint.proxies}
     known = replace(endpoint, verify=verify, proxies=proxies, trust_env=False)
-    if endpoint.login is not None or endpoint.auth == "bearer" or any(map(is_authorization, endpoint.headers)):
+    if (
+        endpoint.login is not None
+        or endpoint.auth in ("bearer", "api_key")
+        or any(map(is_authorization, endpoint.headers))
+    ):
         return known
     credentials = get_netrc_auth(endpoint.base_url)
     return replace(known, login=credentials[0], password=credentials[1], auth="basic") if credentials else known

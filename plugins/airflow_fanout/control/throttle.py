@@ -26,7 +26,8 @@ ANSWERS = frozenset({Kind.OK, Kind.NULL})
 class Limiter:
     """Says when the next request may be sent, and learns from each that ends.
 
-    From `paused_s` to `paused_until_s`, moments of the caller's clock, nobody may send.
+    From `paused_s` to `paused_until_s`, moments of the caller's clock, the server lets nobody send. `held_s` is the
+    moment since which nobody may send because there are no credentials that are good; `None` if there are.
 
     :param settings: how carefully to begin, and whether to learn at all.
     :param ceiling: the most requests at once.
@@ -38,6 +39,9 @@ class Limiter:
         self._budget = budget or LocalBudget(settings.rate_per_s)
         self._rate = Rate()
         self.paused_s = self.paused_until_s = -math.inf
+        self.held_s: float | None = None
+        # Looked at before each request: the end of the pause, or no end at all.
+        self._shut_until_s = -math.inf
         self.in_flight = 0
 
     def __repr__(self) -> str:
@@ -47,7 +51,7 @@ class Limiter:
         """Return 0 if a request may be sent now, else how long to wait; infinity until one under way has ended."""
         if self.in_flight >= self._concurrency.limit:
             return math.inf
-        wait_s = max(self.paused_until_s, self._rate.next_s, self._budget.next_s) - now_s
+        wait_s = max(self._shut_until_s, self._rate.next_s, self._budget.next_s) - now_s
         return max(0.0, wait_s)
 
     @property
@@ -100,6 +104,22 @@ class Limiter:
         if now_s >= self.paused_until_s:
             self.paused_s = now_s
         self.paused_until_s = max(self.paused_until_s, now_s + pause_s)
+        if self.held_s is None:
+            self._shut_until_s = self.paused_until_s
+
+    def hold(self, now_s: float) -> None:
+        """Let nobody send until `release` is called."""
+        self.held_s = now_s if self.held_s is None else self.held_s
+        self._shut_until_s = math.inf
+
+    def release(self) -> None:
+        """Let requests be sent again, once a pause that the server has asked for is over."""
+        self.held_s = None
+        self._shut_until_s = self.paused_until_s
+
+    def leave(self) -> None:
+        """Note that a request has ended that says nothing of what the server takes."""
+        self.in_flight -= 1
 
     @property
     def next_s(self) -> float:

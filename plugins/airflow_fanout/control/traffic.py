@@ -109,6 +109,20 @@ class Traffic:
             self._gate.pause(pause_s, now_s)
         return not was_on
 
+    def leave(self, ms: float, now_s: float, *, is_answered: bool) -> None:
+        """Note that a request has ended, after so long, which says at most that the server is there."""
+        self._gate.leave()
+        if is_answered:
+            self._has_answered(now_s, ms)
+
+    def hold(self, now_s: float) -> None:
+        """Let nobody send: there are no credentials that are good."""
+        self._gate.hold(now_s)
+
+    def release(self) -> None:
+        """Let requests be sent again: there are credentials."""
+        self._gate.release()
+
     def _has_answered(self, now_s: float, ms: float) -> None:
         over = self._outage.answer(now_s, ms)
         if over is OutageEnd.BACK:
@@ -129,11 +143,19 @@ class Traffic:
 
         :param begun: how many parameters have been begun.
         """
-        outage, startup, gate = self._outage, self.startup, self._gate
+        outage, gate = self._outage, self._gate
         if outage.since_s is not None:
             reason = reason_of(outage.last) if outage.last else ""
             why = f"the API gives no answer ({reason}); single requests test whether it is back"
             return Reason.OUTAGE, why, outage.since_s, outage.since_s + outage.give_up_s
+        if gate.held_s is not None:
+            why = "newer credentials: the access token has ended, or the API has refused it"
+            return Reason.CREDENTIALS, why, gate.held_s, None
+        return self._slowed(now_s, begun)
+
+    def _slowed(self, now_s: float, begun: int) -> tuple[Reason, str, float, float | None] | None:
+        """Return the limit that nothing new may be sent for; the server answers, as far as is known."""
+        startup, gate = self.startup, self._gate
         if startup.is_held and startup.begun_s is not None:
             return Reason.STARTUP, "the API's first answer", startup.begun_s, startup.begun_s + LONGEST_HOLD_S
         if gate.paused_until_s > now_s:

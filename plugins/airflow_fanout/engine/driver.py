@@ -80,8 +80,8 @@ class Driver(ABC):
         """Fetch until all is done or the driver is stopped; an error of the engine's own is raised here."""
 
     @abstractmethod
-    def _wake(self) -> None:
-        """Look at the work again: there may be none left."""
+    def wake(self) -> None:
+        """Look at the work again: there may be none left, or requests may be sent that had to wait."""
 
     @abstractmethod
     def _give_up(self) -> None:
@@ -93,7 +93,7 @@ class Driver(ABC):
             return
         self.stop_reason = reason
         self._work.stop()
-        self._wake()
+        self.wake()
         gevent.spawn_later(grace_s, self._give_up)
 
     def progress(self) -> Progress:

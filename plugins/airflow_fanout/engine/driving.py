@@ -9,12 +9,14 @@ from typing import Unpack
 import cloudpickle
 from msgspec.structs import replace
 
+from airflow_fanout.api.access import CredentialSource
 from airflow_fanout.api.compiled import Compiled
 from airflow_fanout.api.idempotency import compiled_of, keys_of
 from airflow_fanout.api.permitted import Permits
 from airflow_fanout.api.request import Request
 from airflow_fanout.api.session import FanoutSession
 from airflow_fanout.api.settled import settled
+from airflow_fanout.engine.access import EngineAccess
 from airflow_fanout.engine.batch_steps import BatchedRequest
 from airflow_fanout.engine.calls import Calls
 from airflow_fanout.engine.conditional_steps import ConditionalRequest
@@ -31,7 +33,7 @@ from airflow_fanout.engine.transport.steps import Begin, StepsByRequests
 from airflow_fanout.engine.work import Task
 from airflow_fanout.launch.job import Job
 from airflow_fanout.model.outcome import Outcome
-from airflow_fanout.privacy.redaction import Secrets
+from airflow_fanout.privacy.redaction import RecentSecrets, Secrets
 from airflow_fanout.staging.frozen import Manifest
 from airflow_fanout.staging.jobs import JobJournal
 from airflow_fanout.staging.previous import PreviousResults
@@ -42,6 +44,7 @@ def driver_for(
     manifest: Manifest,
     note: Callable[[str], None],
     calls: Calls,
+    access: EngineAccess,
     jobs: JobJournal | None = None,
     previous: PreviousResults | None = None,
     **parts: Unpack[Parts],
@@ -51,24 +54,26 @@ def driver_for(
     :param manifest: what is known of the list: the fields that every parameter has, and its id.
     :param note: called with a sentence if libcurl isn't installed.
     :param calls: makes the calls of the author's functions.
+    :param access: gives the credentials that are good.
     :param jobs: which jobs there are, for a request that creates some.
     :param previous: the results of the last good run, for a conditional request.
     """
     total_s = job.settings.timeouts.total_s
-    secrets = Secrets(settled(job.endpoint).secrets)
+    secrets = RecentSecrets(())
+    access.serve(lambda endpoint, _renewal: secrets.add(endpoint.secrets))
     if job.request is None:
         permits = RequestPermits(parts["traffic"], parts["meter"], job.settings.retry)
-        session = session_for(job, note, permits)
+        session = session_for(job, note, permits, access.without_waiting())
         transport = FunctionTransport(session, cloudpickle.loads(job.function), total_s, secrets)
         return Pool(transport=transport, make=calls.make, permits=permits, **parts)
     request = replace(job.request, **{name: cloudpickle.loads(each) for name, each in job.request_functions.items()})
-    session, known = FanoutSession(job.endpoint, job.settings), manifest.fields
+    session, known = FanoutSession(job.endpoint, job.settings, access=access), manifest.fields
     compiled = compiled_of(request, known, keys_of(manifest.id, job.generation))
     begin, parts["write"] = _begin(request, job, compiled, known, jobs, previous, secrets, parts["write"])
     by_requests = (
-        StepsByRequests(session, request, known, total_s, secrets, begin=begin)
+        StepsByRequests(session, request, known, total_s, secrets, access, begin=begin)
         if begin
-        else RequestsTransport(session, request, known, total_s, secrets, compiled)
+        else RequestsTransport(session, request, known, total_s, secrets, compiled, access)
     )
 
     def send(task: Task, _fetch: object) -> Outcome:
@@ -90,9 +95,9 @@ def driver_for(
         return Pool(transport=by_requests, make=send, **parts)
     endpoint = settled(job.endpoint)
     by_curl = (
-        StepsByCurl(endpoint, request, known, job.settings, secrets=secrets, begin=begin)
+        StepsByCurl(endpoint, request, known, job.settings, secrets=secrets, access=access, begin=begin)
         if begin
-        else CurlTransport(endpoint, request, known, job.settings, secrets=secrets, compiled=compiled)
+        else CurlTransport(endpoint, request, known, job.settings, secrets=secrets, compiled=compiled, access=access)
     )
     if job.has_functions:
         return CallingPump(transport=by_curl, others=by_requests, note=note, calls=calls, **parts)
@@ -125,19 +130,22 @@ def _begin(
     return None, write
 
 
-def session_for(job: Job, note: Callable[[str], None], permits: Permits | None = None) -> FanoutSession:
+def session_for(
+    job: Job, note: Callable[[str], None], permits: Permits | None = None, access: CredentialSource | None = None
+) -> FanoutSession:
     """Return the session for a function: it sends by libcurl if that is installed and not switched off.
 
     :param note: called with a sentence if libcurl isn't installed.
     :param permits: what each of its requests needs a permit of.
+    :param access: gives the credentials of each of its requests.
     """
     if job.settings.transport == "requests":
-        return FanoutSession(job.endpoint, job.settings, permits)
+        return FanoutSession(job.endpoint, job.settings, permits, access)
     try:
         from airflow_fanout.engine.function_session.session import CurlSession
     except ImportError as error:
         if job.settings.transport == "curl":
             raise
         note(f"libcurl isn't available here, so the session sends by the slower `requests` library: {error}")
-        return FanoutSession(job.endpoint, job.settings, permits)
-    return CurlSession(job.endpoint, job.settings, note, permits)
+        return FanoutSession(job.endpoint, job.settings, permits, access)
+    return CurlSession(job.endpoint, job.settings, note, permits, access)

@@ -57,7 +57,8 @@ class Pool(Driver):
         finally:
             self._give_up()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Look at the work again."""
         self._permits.wake()
 
     def _give_up(self) -> None:

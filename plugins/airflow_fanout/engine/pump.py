@@ -85,7 +85,8 @@ class Pump(Driver):
             self._work.stop()
             self._close()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Look at the work again."""
         self._alarm.ring()
 
     def _give_up(self) -> None:

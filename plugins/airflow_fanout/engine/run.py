@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from airflow_fanout.control.budget import LocalBudget
 from airflow_fanout.control.traffic import Traffic
+from airflow_fanout.engine.access import EngineAccess
 from airflow_fanout.engine.batch_settlement import settlement_of
 from airflow_fanout.engine.batches import queue_of
 from airflow_fanout.engine.calls import Calls
@@ -40,6 +41,7 @@ from airflow_fanout.launch.messages import (
     Failed,
     Finished,
     LongPause,
+    NewCredentials,
     Overtaken,
     ParentMessage,
     ProgressReport,
@@ -84,7 +86,7 @@ def _job(message: ParentMessage) -> Job:
     match message:
         case Start(job):
             return job
-        case SendingRate():
+        case SendingRate() | NewCredentials():
             raise AssertionError("the parent's first message is the job")
         case _:
             assert_never(message)
@@ -124,6 +126,7 @@ class _Fetch:
         self._jobs = self._job_journal(job, generation, finished, manifest.id)
         self._budget = LocalBudget(job.settings.throttle.rate_per_s)
         self._traffic = Traffic(job.settings, self._budget, is_answered=finished.count > 0)
+        self._access = EngineAccess(job, self._traffic, teller.tell)
         meter = Meter(total=len(job.indexes), resumed=finished.count)
         if job.fatal:
             go_on(job, self._try, finished, meter, self._scribe.extend)
@@ -135,6 +138,7 @@ class _Fetch:
             manifest,
             lambda text: teller.tell(Remark(text)),
             calls,
+            self._access,
             self._jobs,
             self._previous_results(job),
             work=queue_of(job.request, parameters, self._traffic.room_for_new),
@@ -144,6 +148,7 @@ class _Fetch:
             meter=meter,
             write=self._scribe.extend,
         )
+        self._access.wake = self._driver.wake
 
     def _previous_results(self, job: Job) -> PreviousResults | None:
         """Return what is there of the last good run's results; `None` if the request isn't conditional."""
@@ -187,9 +192,9 @@ class _Fetch:
         gc.set_threshold(GARBAGE)
         # Where PYTHONWARNINGS makes errors of them, pycurl's advice would end the fetch: see engine/libcurl/multi.py.
         warnings.filterwarnings("ignore", "socket_all is deprecated", DeprecationWarning)
-        running = [gevent.spawn(part) for part in (self._driver.run, self._tick, self._scribe.run, self._listen)]
+        running = [gevent.spawn(part) for part in (self._listen, self._driver.run, self._tick, self._scribe.run)]
         try:
-            # Whichever ends first: all but the first never do, unless a disk or the parent's pipe has a fault.
+            # Whichever ends first: all but the driver never do, unless a disk or the parent's pipe has a fault.
             for ended in gevent.iwait(running, count=1):
                 if isinstance(ended.get(), gevent.GreenletExit):
                     raise PartEnded
@@ -218,6 +223,8 @@ class _Fetch:
             match message:
                 case SendingRate(per_s):
                     self._budget.allow(per_s)
+                case NewCredentials():
+                    self._access.take(message)
                 case Start():
                     raise AssertionError("an engine has one job")
                 case _:

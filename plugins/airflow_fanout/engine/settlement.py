@@ -88,6 +88,8 @@ class Settlement:
         ms = (now - begun_s) * 1000
         self._meter.sent(ms)
         self._budget.sent()
+        if outcome.outdated and self._send_again(outcome, [task for task, _ in ended], ms, now):
+            return
         bounded = without_too_long_a_pause(outcome, self._rules.settings.retry)
         attempt = ended[0][0].attempt if ended else 1
         counts = self._traffic.end(bounded, attempt=attempt, ms=ms, now_s=now)
@@ -123,11 +125,25 @@ class Settlement:
         self._stop_if_hopeless(outcome, now)
 
     def _stop_if_hopeless(self, outcome: Outcome, now: float) -> None:
+        """Stop the fetch if the API has never answered, and enough requests have failed for a cause that stays."""
         cause = self._refusal(outcome)
         if cause is not None and self._traffic.startup.is_hopeless(now):
             failure = outcome.failure
             words = words_of(failure, kind=outcome.kind, status=outcome.status) if failure else ""
             self._stop(StartupFailed(self._traffic.startup.failed, cause, words))
+
+    def _send_again(self, outcome: Outcome, tasks: Sequence[Task], ms: float, now_s: float) -> bool:
+        """Give tasks back whose request was refused with credentials that others replace: it wasn't carried out.
+
+        Return whether they are sent again: a server that refuses each newer token has a fault of its own.
+        """
+        if any(task.resent >= MOST_RESENT for task in tasks):
+            return False
+        self._traffic.leave(ms, now_s, is_answered=outcome.status is not None)
+        for task in tasks:
+            task.resent += 1
+            self._work.again(task, 0.0, counts=False)
+        return True
 
     def add_all(self, attempts: Sequence[Attempt]) -> None:
         """Settle the outcomes of attempts that have ended together; good ones, most of them, cost next to nothing."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import assert_never
@@ -15,12 +15,14 @@ from airflow_fanout.launch.hearing import heard
 from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.joint_end import badness, together
 from airflow_fanout.launch.messages import (
+    CredentialsRefused,
     DamagedPart,
     Ended,
     EngineMessage,
     Failed,
     FetchMessage,
     Finished,
+    NewCredentials,
     Output,
     ProgressReport,
     Remark,
@@ -44,9 +46,10 @@ class Engines:
     They share nothing but the directory of their try, which is made here: it fences off what older tries still write.
 
     :param job: the whole fetch; its settings say how many engines.
+    :param refused: called with the number of the renewal of the credentials that an engine says the API has refused.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, refused: Callable[[int], object] | None = None) -> None:
         processes = job.settings.processes or 1
         generation = list_at(job.directory).shard(job.shard).generation(job.generation)
         attempt = generation.claim_next(TRY)
@@ -61,6 +64,8 @@ class Engines:
             )
             for number in range(processes)
         ]
+        self._refused = refused or (lambda _renewal: None)
+        self._credentials: NewCredentials | None = None
         self._engines: list[EngineProcess] = []
         self._progress: dict[EngineProcess, Progress] = {}
         self._begun: set[EngineProcess] = set()
@@ -79,6 +84,7 @@ class Engines:
         with ExitStack() as stack:
             self._engines = [stack.enter_context(EngineProcess(job)) for job in self._jobs]
             self._stack = stack.pop_all()
+        self._introduce(self._engines)
         # What they are about counts, even if one of them never comes to say it.
         self._progress = {
             engine: Progress(total=len(job.indexes)) for engine, job in zip(self._engines, self._jobs, strict=True)
@@ -113,6 +119,18 @@ class Engines:
         for engine in self._engines:
             engine.ask_to_stop()
 
+    def take(self, credentials: NewCredentials) -> None:
+        """Send all engines the credentials that they use from now on; called by another thread than all else."""
+        self._credentials = credentials
+        self._introduce(self._engines)
+
+    def _introduce(self, engines: Sequence[EngineProcess]) -> None:
+        """Send engines the newest credentials, unless those of their job are still the newest."""
+        # Whatever comes first, the credentials or an engine: the later one finds the other.
+        if (credentials := self._credentials) is not None:
+            for engine in engines:
+                engine.tell(credentials)
+
     def listen(self) -> Iterator[FetchMessage]:
         """Yield what the engines say, their progress and their ends each added up to one."""
         for engine, message in heard(self._engines):
@@ -132,18 +150,15 @@ class Engines:
     def _handle(self, engine: EngineProcess, message: EngineMessage | Output) -> Iterator[FetchMessage]:
         match message:
             case ProgressReport():
-                self._note_progress(engine, message.progress)
-                self._begun.add(engine)
-                running = [other for other in self._engines if other not in self._ends]
-                # All of them tell it each second: once is enough, when all have begun.
-                if engine is running[0] and self._begun.issuperset(running):
-                    yield ProgressReport(Progress.sum(list(self._progress.values())))
+                yield from self._has_progressed(engine, message)
             case Remark():
                 if message not in self._remarks:
                     yield message
                 self._remarks.add(message)
             case Output() | DamagedPart():
                 yield message
+            case CredentialsRefused(renewal):
+                self._refused(renewal)
             case Ended():
                 self._ends[engine] = message
                 self._note_progress(engine, message.progress)
@@ -151,6 +166,14 @@ class Engines:
                 self._ends[engine] = message
             case _:
                 assert_never(message)
+
+    def _has_progressed(self, engine: EngineProcess, message: ProgressReport) -> Iterator[FetchMessage]:
+        self._note_progress(engine, message.progress)
+        self._begun.add(engine)
+        running = [other for other in self._engines if other not in self._ends]
+        # All of them tell it each second: once is enough, when all have begun.
+        if engine is running[0] and self._begun.issuperset(running):
+            yield ProgressReport(Progress.sum(list(self._progress.values())))
 
     def _has_ended(self, engine: EngineProcess) -> Iterator[FetchMessage]:
         if engine not in self._ends and not self._is_to_stop:
@@ -195,6 +218,7 @@ class Engines:
         self._begun.discard(engine)
         self._progress[successor] = self._before[successor] = self._progress.pop(engine)
         self._engines[place] = successor
+        self._introduce([successor])
         self._share_rate()
 
     def _share_rate(self) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
+
+from msgspec.structs import replace
 
 from airflow_fanout.launch.ending import progress_at_end
 from airflow_fanout.launch.engines import Engines
 from airflow_fanout.launch.job import Job
-from airflow_fanout.launch.messages import Ended, Failed, FetchMessage, ProgressReport
+from airflow_fanout.launch.keeper import Keeper, Renewing, message_of
+from airflow_fanout.launch.messages import Ended, Failed, FetchMessage, Finished, ProgressReport
 from airflow_fanout.launch.plan import Shard
 from airflow_fanout.model.progress import Progress
 
@@ -16,10 +20,13 @@ class Fetch:
     """Fetches a part of a list. `progress` is the newest that the engines have reported, `None` before the first.
 
     :param hear: takes each message of the engines.
+    :param login: renews the credentials of the job's endpoint; nobody does if not given.
     """
 
-    def __init__(self, part: Shard, job: Job, hear: Callable[[FetchMessage], None]) -> None:
-        self._part, self._job, self._hear = part, job, hear
+    def __init__(
+        self, part: Shard, job: Job, hear: Callable[[FetchMessage], None], login: Renewing | None = None
+    ) -> None:
+        self._part, self._job, self._hear, self._login = part, job, hear, login
         self._engines: Engines | None = None
         self.progress: Progress | None = None
 
@@ -43,12 +50,22 @@ class Fetch:
 
     def _listen(self, connection: str) -> Progress:
         last: Ended | Failed | None = None
-        with Engines(self._job) as self._engines:
-            for message in self._engines.listen():
+        keeper, job = None, self._job
+        if self._login is not None:
+            keeper, newest = Keeper(self._login), message_of(self._login.current)
+            job = replace(job, endpoint=newest.endpoint, terms=newest.terms)
+        self._engines = engines = Engines(job, keeper.refused if keeper else None)
+        with engines, keeper.renewing(engines.take) if keeper else nullcontext():
+            for message in engines.listen():
                 if isinstance(message, ProgressReport | Ended):
                     self.progress = message.progress
                 if isinstance(message, Ended | Failed):
                     # An engine that has failed itself has no progress to tell.
                     last = message
+                if keeper and keeper.failure:
+                    engines.ask_to_stop()
                 self._hear(message)
-            return progress_at_end(last, self._engines, connection)
+            is_done = isinstance(last, Ended) and isinstance(last.reason, Finished)
+            if keeper and keeper.failure and not is_done:
+                raise keeper.failure
+            return progress_at_end(last, engines, connection)

@@ -12,6 +12,19 @@ from airflow_fanout.api.request import Request
 from airflow_fanout.model.settings import FetchSettings
 
 
+class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """For how long an engine may use the credentials that it has, by the monotonic clock, which all processes share.
+
+    :param renewal: the number of the renewal that they come from, counted from 1.
+    :param ends_at_s: when they are good no longer; `None` if that shows only when they are refused.
+    :param trusted_until_s: until then, a 401 says something of its request only, and nothing of the credentials.
+    """
+
+    renewal: int
+    ends_at_s: float | None
+    trusted_until_s: float
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A fetch of a range of a frozen list into a generation's journal.
 
@@ -21,6 +34,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     :param shard: the shard's number.
     :param generation: the number of the generation to write.
     :param endpoint: where the requests go.
+    :param terms: for how long the endpoint's credentials are good; `None` if nobody renews them.
     :param request: a declarative request without its functions, or
     :param function: the author's function, pickled.
     :param request_functions: the request's fields that are functions, pickled, by their names.
@@ -41,6 +55,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     shard: int
     generation: int
     endpoint: Endpoint
+    terms: Terms | None = None
     request: Request | None
     function: bytes | None
     settings: FetchSettings

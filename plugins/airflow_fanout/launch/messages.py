@@ -12,8 +12,9 @@ from typing import Any, TypeAlias, cast
 import msgspec
 
 from airflow_fanout import codec
+from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.control.breaker import Trip
-from airflow_fanout.launch.job import Job
+from airflow_fanout.launch.job import Job, Terms
 from airflow_fanout.launch.watch import Silence
 from airflow_fanout.model.outcome import Cause
 from airflow_fanout.model.progress import Progress
@@ -31,8 +32,18 @@ class SendingRate(msgspec.Struct, frozen=True, array_like=True, tag="rate"):
     per_s: float
 
 
+class NewCredentials(msgspec.Struct, frozen=True, array_like=True, tag="credentials"):
+    """From now on, the engine sends with the credentials of this endpoint.
+
+    With the renewal that it has already, they are confirmed: what was refused was refused for its own sake.
+    """
+
+    endpoint: Endpoint
+    terms: Terms
+
+
 # What a parent writes to the pipe of its engine.
-ParentMessage: TypeAlias = Start | SendingRate
+ParentMessage: TypeAlias = Start | SendingRate | NewCredentials
 
 
 class Finished(msgspec.Struct, frozen=True, array_like=True, tag="done"):
@@ -112,6 +123,12 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed"):
     is_final: bool = False
 
 
+class CredentialsRefused(msgspec.Struct, frozen=True, array_like=True, tag="refused"):
+    """The API has refused a request with the credentials of this renewal; the engine waits for an answer."""
+
+    renewal: int
+
+
 class Remark(msgspec.Struct, frozen=True, array_like=True, tag="note"):
     """A sentence for the log, on how the engine does its work."""
 
@@ -137,11 +154,11 @@ class Warned(msgspec.Struct, frozen=True):
 
 
 # What an engine writes to the pipe of its messages.
-EngineMessage: TypeAlias = ProgressReport | Ended | Failed | Remark | DamagedPart
+EngineMessage: TypeAlias = ProgressReport | Ended | Failed | Remark | DamagedPart | CredentialsRefused
 # What the parent hears of one engine: its messages, and what it observes itself.
 Heard: TypeAlias = EngineMessage | Output | Silence
 # What the engines of a fetch say together.
-FetchMessage: TypeAlias = EngineMessage | Output | Warned
+FetchMessage: TypeAlias = ProgressReport | Ended | Failed | Remark | DamagedPart | Output | Warned
 
 # Both return the message in a line, and raise `NotJson` if there is none.
 from_engine: Callable[[bytes], EngineMessage] = codec.decoder(cast("Any", EngineMessage))

@@ -21,11 +21,13 @@ from airflow_fanout.launch.family import STOPPED, end_descendants, end_group, st
 from airflow_fanout.launch.hearing import heard
 from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.messages import (
+    CredentialsRefused,
     DamagedPart,
     Ended,
     EngineMessage,
     Failed,
     Heard,
+    NewCredentials,
     Output,
     ParentMessage,
     ProgressReport,
@@ -36,7 +38,7 @@ from airflow_fanout.launch.messages import (
 from airflow_fanout.launch.outbox import Outbox
 from airflow_fanout.launch.surroundings import without_airflow
 from airflow_fanout.launch.watch import Silence, Watchdog
-from airflow_fanout.privacy.redaction import Secrets
+from airflow_fanout.privacy.redaction import RecentSecrets
 
 # Where this very code lies, whatever a link on the way to it leads to by the time that an engine is started.
 PROGRAM = Path(__file__).resolve().parents[1] / "engine" / "__main__.py"
@@ -81,7 +83,7 @@ class EngineProcess:
             os.close(told_in)
         self._asked = False
         self._has_printed = False
-        self._secrets = Secrets(job.endpoint.secrets)
+        self._secrets = RecentSecrets(job.endpoint.secrets)
         self._last_lines: deque[str] = deque(maxlen=20)
         self._watch = Watchdog(job.settings.timeouts.block_s)
         self._outbox = Outbox(outbox)
@@ -178,6 +180,8 @@ class EngineProcess:
 
     def tell(self, message: ParentMessage) -> None:
         """Send the engine a message, without waiting for it."""
+        if isinstance(message, NewCredentials):
+            self._secrets.add(message.endpoint.secrets)
         self._outbox.send(message)
 
     def _without_secrets(self, message: EngineMessage) -> EngineMessage:
@@ -188,7 +192,7 @@ class EngineProcess:
                 return replace(message, kind=hide(kind), message=hide(text), details=hide(details))
             case Remark(text):
                 return Remark(hide(text))
-            case ProgressReport() | Ended() | DamagedPart():
+            case ProgressReport() | Ended() | DamagedPart() | CredentialsRefused():
                 return message
             case _:
                 assert_never(message)

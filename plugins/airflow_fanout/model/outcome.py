@@ -51,8 +51,10 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     `retry_after_s` is for how long the server wants no requests, in seconds from now. `garbled` says that the answer is
     no JSON at all: torn, or a page of something between here and the server; asked again, it may well be right.
     `unsent` says that no connection stood, so that nothing of the request has left; `unprocessed`, that the server has
-    said that it hasn't processed the request (RFC 9113, 8.7). `is_passing` says that, by the author's
-    `retry_if`, another attempt may be answered better. `cause` is what somebody has to change, if it is known.
+    said that it hasn't processed the request (RFC 9113, 8.7). `outdated` says that it was refused with credentials that
+    newer ones have replaced, or are about to: that is no attempt, and says nothing of the server. `is_passing` says
+    that, by the author's `retry_if`, another attempt may be answered better. `cause` is what somebody has to change, if
+    it is known.
     """
 
     kind: Kind
@@ -63,6 +65,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     garbled: bool = False
     unsent: bool = False
     unprocessed: bool = False
+    outdated: bool = False
     cause: Cause | None = None
     is_passing: bool = False
 

@@ -16,13 +16,14 @@ class Reason(IntEnum):
     """Why nothing moves; if several apply, the first one is reported."""
 
     OUTAGE = 0
-    STARTUP = 1
-    PAUSE = 2
-    CANARY = 3
-    RATE = 4
-    RETRIES = 5
-    ANSWERS = 6
-    JOBS = 7
+    CREDENTIALS = 1
+    STARTUP = 2
+    PAUSE = 3
+    CANARY = 4
+    RATE = 5
+    RETRIES = 6
+    ANSWERS = 7
+    JOBS = 8
 
 
 class Wait(msgspec.Struct, frozen=True):

@@ -11,6 +11,8 @@ from airflow.sdk.configuration import conf
 from airflow_fanout.adapters.bound import resolved, waits_for_tasks
 from airflow_fanout.adapters.connection import endpoint_of
 from airflow_fanout.adapters.rendering import UNKNOWN, Rendering
+from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.errors import TokenEndpointDown
 from airflow_fanout.api.request import Request
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.launch.shipping import pack
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from airflow_fanout.sources.source import SourceContext
 
 log = logging.getLogger(__name__)
+# For so long the preflight waits for a token endpoint that gives no token now.
+TOKEN_S = 10.0
 
 
 class Preflight:
@@ -37,6 +41,7 @@ class Preflight:
     def __init__(self, extract: Any, context: Context, access: SourceContext) -> None:
         self.findings = Findings()
         self.expected = Expected()
+        self._logged_in: set[str] = set()
         self._extract = extract
         self._context = context
         self._access = access
@@ -74,7 +79,7 @@ class Preflight:
         if elsewhere:
             self.findings.skip(task_id, f"the connection {fetch.http_conn_id!r}: {elsewhere}")
         elif endpoint := self._attempt(task_id, lambda: endpoint_of(fetch.http_conn_id)):
-            self.findings.add(task_id, missing_files(fetch.http_conn_id, endpoint))
+            self._check_login(task_id, fetch.http_conn_id, endpoint)
         self._check_rendered(task_id, "concurrency", fetch.concurrency, whole_number)
         self._check_rendered(task_id, "refetch", fetch.refetch, is_yes)
         if fetch.function is not None:
@@ -93,6 +98,22 @@ class Preflight:
             self.findings.skip(task_id, f"whether {what} can be sent to the engine: it holds another task's XCom")
         else:
             self._attempt(task_id, lambda: pack(resolved(function, self._context)))
+
+    def _check_login(self, task_id: str, conn_id: str, endpoint: Endpoint) -> None:
+        missing = list(missing_files(conn_id, endpoint))
+        self.findings.add(task_id, missing)
+        if missing or endpoint.oauth2 is None or conn_id in self._logged_in:
+            return
+        self._logged_in.add(conn_id)
+        # Only a connection with tokens needs what sends requests.
+        from airflow_fanout.adapters.logging_in import login_of
+
+        try:
+            login_of(conn_id, note=log.info, limit_s=TOKEN_S).valid()
+        except TokenEndpointDown as error:
+            self.findings.unreachable.append(f"{task_id}: {error.cause.format_map(vars(error))}")
+        except FanoutError as error:
+            self.findings.add(task_id, [str(error)])
 
     def _check_rendered(self, task_id: str, name: str, value: Any, read: Callable[[str, Any], Any]) -> Any:
         rendered = self._rendering.value(task_id, name, value)

@@ -6,7 +6,9 @@ import base64
 import html
 import json
 import re
+from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import chain
 from urllib.parse import quote, quote_plus
 
 from airflow_fanout.masking import mask
@@ -14,6 +16,7 @@ from airflow_fanout.masking import mask
 HIDDEN = "…"
 # A shorter secret is no secret, and would riddle every text: "on", "1", "yes".
 SHORTEST_SECRET = 4
+MOST_RECENT = 4
 
 # The names under which programs keep secrets. `auth` alone is the name of a setting.
 # What stands around a name is bounded, so that a text without any name costs a step for each of its characters.
@@ -95,6 +98,23 @@ class Secrets:
     def hide(self, text: str) -> str:
         """Return a text in which each of the secrets is replaced."""
         return self._pattern.sub(HIDDEN, text) if self._pattern else text
+
+
+class RecentSecrets(Secrets):
+    """Secrets that others replace from time to time: the last few are hidden, because a text may be older.
+
+    :param values: the first ones.
+    """
+
+    def __init__(self, values: Iterable[str]) -> None:
+        super().__init__(())
+        self._recent: deque[tuple[str, ...]] = deque(maxlen=MOST_RECENT)
+        self.add(values)
+
+    def add(self, values: Iterable[str]) -> None:
+        """Hide those that come next, too."""
+        self._recent.append(tuple(values))
+        self._pattern = Secrets(chain.from_iterable(self._recent))._pattern
 
 
 def without_secrets(text: str) -> str:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from airflow_fanout import codec
+from airflow_fanout.api.access import CredentialSource
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.failures import outcome_of, outcome_of_status
 from airflow_fanout.api.page import PAGE_STATUSES, Answer, Step, pairs_of
@@ -22,11 +23,11 @@ from airflow_fanout.model.outcome import Failure, Kind, Outcome
 from airflow_fanout.model.settings import FetchSettings
 from airflow_fanout.privacy.telling import words_of
 from airflow_fanout.sources.causes import lasting_cause
-from airflow_fanout.sources.deadline import Deadline, DeadlineAdapter
 from airflow_fanout.sources.errors import BadSource, UnusableList
 from airflow_fanout.sources.http_list import HttpList
 from airflow_fanout.wire.adapter import BodyTooLarge
 from airflow_fanout.wire.body import charset_of, read_json
+from airflow_fanout.wire.deadline import Deadline, DeadlineAdapter
 
 log = logging.getLogger(__name__)
 
@@ -55,13 +56,20 @@ class _Failed(NamedTuple):
 class Asker:
     """Asks for pages, one at a time, over one session; `doing` says what it waits for, since `since`."""
 
-    def __init__(self, source: HttpList, endpoint: Endpoint, sleep: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        source: HttpList,
+        endpoint: Endpoint,
+        sleep: Callable[[float], None],
+        access: CredentialSource | None = None,
+    ) -> None:
         self._source = source
         self._endpoint = endpoint
         self._sleep = sleep
         self._deadline = Deadline(source.timeouts.total_s)
         settings = FetchSettings(concurrency=1, timeouts=source.timeouts, max_body_bytes=source.max_page_bytes)
-        self._session = FanoutSession(endpoint, settings)
+        self._access = access
+        self._session = FanoutSession(endpoint, settings, access=access)
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, DeadlineAdapter(source.max_page_bytes, self._deadline))
         self._has_answered = False
@@ -107,6 +115,9 @@ class Asker:
         self._sleep(seconds)
 
     def _try(self, step: Step, last: Collection[int]) -> Answer | _Failed:
+        if self._access is not None:
+            # A token may have to be waited for, which is none of the page's time.
+            self._access.ready()
         self._deadline.start()
         try:
             response = self._session.get(step.target, params=pairs_of(step.query))

@@ -17,6 +17,7 @@ from airflow_fanout.model.settings import MIB, Retry, Timeouts, check_whole
 from airflow_fanout.sources.source import ListSource, Resource
 
 if TYPE_CHECKING:
+    from airflow_fanout.api.access import CredentialSource
     from airflow_fanout.sources.reading import Reading
     from airflow_fanout.sources.source import SourceContext
 
@@ -79,25 +80,35 @@ class HttpList(ListSource, frozen=True, kw_only=True):
 
     def check(self, access: SourceContext, *, names: Sequence[str]) -> None:  # noqa: ARG002 - the list is asked later
         """Look whether the connection can be used; raise `BadConnection` if not."""
-        access.endpoint(self.http_conn_id)
+        access.login(self.http_conn_id)
 
     def open(self, access: SourceContext, *, names: Sequence[str]) -> Reading:
         """Return the items of all pages, of which none is read yet; see `read`."""
         rendered = self.rendered(access.render)
-        return rendered.read(access.endpoint(rendered.http_conn_id), names=names)
+        # A DAG file that only names a list doesn't load what sends requests.
+        from airflow_fanout.api.access import OwnCredentials
+
+        login = access.login(rendered.http_conn_id)
+        return rendered.read(login.current.endpoint, names=names, access=OwnCredentials(login))
 
     def rendered(self, render: Callable[[Any], Any]) -> HttpList:
         """Return the list with its templates rendered."""
         return replace(self, endpoint=render(self.endpoint), query=render(dict(self.query)))
 
     def read(
-        self, endpoint: Endpoint, *, names: Sequence[str] = (), sleep: Callable[[float], None] = time.sleep
+        self,
+        endpoint: Endpoint,
+        *,
+        names: Sequence[str] = (),
+        sleep: Callable[[float], None] = time.sleep,
+        access: CredentialSource | None = None,
     ) -> Reading:
         """Return an iterator over the items of all pages, as they come.
 
         :param names: the fields by which an item is known, if it has more: two pages that differ in others only
             bring the same items.
         :param sleep: waits for some seconds.
+        :param access: gives the credentials of each request; those of the endpoint, if not given.
 
         While it is iterated over, it raises `BadSource` if a page can't be read at this time, and `UnusableList`
         if the list isn't what this says of it.
@@ -105,4 +116,4 @@ class HttpList(ListSource, frozen=True, kw_only=True):
         # A DAG file that only names a list doesn't load requests.
         from airflow_fanout.sources.reading import Reading
 
-        return Reading(self, endpoint, names=names, sleep=sleep)
+        return Reading(self, endpoint, names=names, sleep=sleep, access=access)

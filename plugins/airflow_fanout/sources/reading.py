@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from airflow_fanout import codec
+from airflow_fanout.api.access import CredentialSource
 from airflow_fanout.api.audit import Paged
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.page import End, NotPaged, Page, Step
@@ -29,13 +30,19 @@ class Reading(Iterator[Json]):
     """
 
     def __init__(
-        self, source: HttpList, endpoint: Endpoint, *, names: Sequence[str], sleep: Callable[[float], None]
+        self,
+        source: HttpList,
+        endpoint: Endpoint,
+        *,
+        names: Sequence[str],
+        sleep: Callable[[float], None],
+        access: CredentialSource | None = None,
     ) -> None:
         self.pages = 0
         self.items = 0
         self.ended: str | None = None
         self._source = source
-        self._asker = Asker(source, endpoint, sleep)
+        self._asker = Asker(source, endpoint, sleep, access)
         paged = Paged(source.pages, source.items, source.total, source.max_pages, source.max_empty_pages)
         self._walk = PageWalk(paged, Step(source.endpoint, source.query), endpoint, names)
         self._iterator = self._read()

@@ -10,7 +10,7 @@ from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.declared import Declared
 
 if TYPE_CHECKING:
-    from airflow_fanout.api.endpoint import Endpoint
+    from airflow_fanout.api.login import ApiLogin
 
 
 class Resource(NamedTuple):
@@ -110,8 +110,8 @@ class SourceContext(Protocol):
     def render(self, value: Any) -> Any:
         """Return a value with its templates rendered."""
 
-    def endpoint(self, conn_id: str) -> Endpoint:
-        """Return what an Airflow connection leads to; raise `BadConnection` if it can't be used."""
+    def login(self, conn_id: str) -> ApiLogin:
+        """Return how to log in as an Airflow connection says; raise `BadConnection` if it can't be used."""
 
     def documents(self, conn_id: str) -> AbstractContextManager[DocumentSource]:
         """Return what finds documents in the MongoDB of an Airflow connection, until it is left."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -18,6 +20,7 @@ from airflow_fanout.staging.leftovers import Leftovers
 from airflow_fanout.staging.store import StagedRun, Taken
 
 _CHUNK_BYTES = 1 << 17
+LOOK_AGAIN_S = 0.1
 
 
 class FolderStore(msgspec.Struct, frozen=True):
@@ -69,6 +72,24 @@ class FolderStore(msgspec.Struct, frozen=True):
         files.make_folder(path.parent, self.mode)
         with files.named(path), files.create(path, append=True) as file:
             files.write_all(file, content)
+
+    @contextmanager
+    def locked(self, key: str, wait_s: float) -> Iterator[None]:
+        """Keep all others, on any worker, from locking the same key meanwhile; the folders above are made, too.
+
+        The lock ends with its process, however that ends.
+
+        :param wait_s: how long to wait for another one's lock, in seconds.
+        :raises TimeoutError: if it lasts for longer.
+        """
+        path, until_s = self.root / key, time.monotonic() + wait_s
+        files.make_folder(path.parent, self.mode)
+        with files.named(path), files.create(path, append=True) as file:
+            while not _is_locked(file.fileno()):
+                if time.monotonic() > until_s:
+                    raise TimeoutError
+                time.sleep(LOOK_AGAIN_S)
+            yield
 
     def read(self, key: str, size: int = sys.maxsize) -> Iterator[bytes]:
         """Yield a file's bytes in chunks of 128 KiB.
@@ -176,3 +197,11 @@ def list_at(address: str) -> ListDirectory:
         # Whoever looks into it says what is wrong with it.
         mode = None
     return ListDirectory(FolderStore(root, mode), path.relative_to(root).as_posix())
+
+
+def _is_locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -14,6 +14,7 @@
     <dag_id>/.history/<report>.jsonl        what the report's good runs were like
     <dag_id>/.history/failed/<run_id>.json  a failed run whose recovery isn't reported yet
     <dag_id>/.history/left-out/<report>/<run_id>/   what a run has left out, and which later run asks for it
+    .locks/<name>                           locked while one task uses the refresh token in an Airflow Variable
 
 Each execution of extract makes a list of its own, so that whatever still runs on an older one does no harm.
 A new generation begins when validated results are fetched again; a try is one execution of fetch.
@@ -47,8 +48,9 @@ _NUMBERED = re.compile(r"([a-z]+)-([0-9]{4,})")
 _PART = re.compile(r"(part|jobs)-([0-9]{5,})\.jsonl\.zst")
 _HISTORY = ".history"
 _TARGETS = ".targets"
+_LOCKS = ".locks"
 # Where a DAG, a run or a report would be: the histories of runs, and what a file system keeps on a disk of its own.
-NOT_RUNS = (_HISTORY, "lost+found")
+NOT_RUNS = (_HISTORY, _LOCKS, "lost+found")
 
 
 def file_name(text: str) -> str:
@@ -64,6 +66,11 @@ def file_name(text: str) -> str:
 def text_of(name: str) -> str | None:
     """Return the text that `file_name` has made a name of; `None` for one that was cut."""
     return None if "!" in name else unquote(name)
+
+
+def lock(name: str) -> str:
+    """Return the key of the file that is locked while one task uses what has a name."""
+    return f"{_LOCKS}/{file_name(name)}"
 
 
 def run(dag_id: str, run_id: str) -> str:

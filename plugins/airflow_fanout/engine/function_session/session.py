@@ -7,11 +7,11 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from requests.auth import HTTPDigestAuth
 from requests.cookies import extract_cookies_to_jar
 
+from airflow_fanout.api.access import CredentialSource
 from airflow_fanout.api.endpoint import Endpoint
-from airflow_fanout.api.permitted import Permits, PermittedAdapter
+from airflow_fanout.api.permitted import Permits
 from airflow_fanout.api.session import FanoutSession
 from airflow_fanout.api.settled import settled
 from airflow_fanout.engine.function_session.adapter import CurlAdapter
@@ -31,6 +31,7 @@ class CurlSession(FanoutSession):
 
     :param note: takes a word about what is sent by requests, once.
     :param permits: what each request needs a permit of, if any.
+    :param access: gives the credentials of each request; those of the endpoint, if not given.
     """
 
     def __init__(
@@ -39,15 +40,16 @@ class CurlSession(FanoutSession):
         settings: FetchSettings,
         note: Callable[[str], None] = lambda _text: None,
         permits: Permits | None = None,
+        access: CredentialSource | None = None,
     ) -> None:
         endpoint = settled(endpoint)
-        super().__init__(endpoint, settings, permits)
+        super().__init__(endpoint, settings, permits, access)
         self._curl = CurlAdapter(endpoint, settings, note, waits=permits is None)
-        self._adapter: BaseAdapter = self._curl if permits is None else PermittedAdapter(self._curl, permits)
+        self._adapter: BaseAdapter = self._permitted(self._curl)
         self.adapters.update({"https://": self._adapter, "http://": self._adapter})
         self._preparation = Preparation(endpoint.base_url)
         # Digest answers a challenge by hooks.
-        self._own_auth_is_plain = not isinstance(self._own_auth, HTTPDigestAuth)
+        self._own_auth_is_plain = endpoint.auth != "digest"
 
     def _ask(self, method: str, address: str, options: dict[str, Any]) -> Response:
         has_settings = self.auth or self.params or self.stream or self.trust_env or any(self.hooks.values())

@@ -51,8 +51,9 @@ class Transfer:
     :param most: the largest body, in bytes.
     :param over_tls: whether it goes over TLS, to the server or to a proxy.
 
-    `told` are the request's own headers that the handle knows of. `moved` is how much of the bodies had gone out and
-    come in at the last look, and `heard_s` the moment of the last look at which it was more than before. `is_soiled`
+    `told` are the request's own headers that the handle knows of, and `renewal` is the number of the renewal that
+    its credentials come from. `moved` is how much of the bodies had gone out and come in at the last look, and
+    `heard_s` the moment of the last look at which it was more than before. `is_soiled`
     says whether something has come after the answer's chunks, once these were taken apart. Over TLS, `is_early` says
     that what was taken for the answer came before the request, and `refused` that the server has refused the request's
     stream. Of a parameter with several requests, `steps` says which is under way, `address` where it has gone,
@@ -72,6 +73,7 @@ class Transfer:
         "moved",
         "over_tls",
         "refused",
+        "renewal",
         "size",
         "steps",
         "told",
@@ -89,6 +91,7 @@ class Transfer:
         self.is_soiled: bool | None = None
         self.is_early = False
         self.told: Mapping[str, str] | None = None
+        self.renewal: int | None = None
         self.refused = False
         self.steps: Steps | None = None
         self.address = ""

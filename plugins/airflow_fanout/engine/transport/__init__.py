@@ -24,6 +24,10 @@ class Transport(Protocol):
         ...
 
 
-def timed_out(total_s: float) -> Outcome:
-    """Return the outcome of a try that has used up its total time, in seconds."""
-    return Outcome(Kind.TIMEOUT, failure=Failure("TotalTimeout", f"no answer within {total_s:g} s in total"))
+def timed_out(total_s: float, *, outdated: bool = False) -> Outcome:
+    """Return the outcome of a try that has used up its total time, in seconds.
+
+    :param outdated: whether it was waiting for newer credentials.
+    """
+    failure = Failure("TotalTimeout", f"no answer within {total_s:g} s in total")
+    return Outcome(Kind.TIMEOUT, failure=failure, outdated=outdated)

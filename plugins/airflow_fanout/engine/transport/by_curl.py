@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import socket
 from collections.abc import Callable
-from http.client import responses
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,10 +16,12 @@ import pycurl
 from requests.structures import CaseInsensitiveDict
 from requests.utils import requote_uri
 
+from airflow_fanout.api.access import REFUSED
 from airflow_fanout.api.causes import is_tls_refused, shown
 from airflow_fanout.api.compiled import Compiled
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request
+from airflow_fanout.engine.access import EngineAccess
 from airflow_fanout.engine.libcurl.address import URL, in_ascii
 from airflow_fanout.engine.libcurl.options import OWN_CONNECTION
 from airflow_fanout.engine.libcurl.silence import is_silent
@@ -29,13 +30,21 @@ from airflow_fanout.engine.libcurl.unanswered import GAVE_UP, Resolve, cause_of,
 from airflow_fanout.engine.transport import timed_out
 from airflow_fanout.engine.transport.answer import reader_of
 from airflow_fanout.engine.transport.authors import NO_SECRETS
-from airflow_fanout.engine.transport.curl_failures import DIED, FAILURES, early, unreadable, words_of
-from airflow_fanout.engine.transport.options import Headers, options_of, without_credentials
+from airflow_fanout.engine.transport.curl_failures import (
+    DIED,
+    FAILURES,
+    decoded_body,
+    early,
+    reason_in,
+    unreadable,
+    words_of,
+)
+from airflow_fanout.engine.transport.introduction import Introduction
+from airflow_fanout.engine.transport.options import options_of
 from airflow_fanout.engine.work import Task
 from airflow_fanout.model.outcome import Cause, Failure, Kind, Outcome
 from airflow_fanout.model.settings import FetchSettings
 from airflow_fanout.privacy.redaction import Secrets
-from airflow_fanout.wire.coding import BadCoding, decoded
 from airflow_fanout.wire.head import MOST_HEADERS, read_head
 
 # How the head of most answers begins.
@@ -55,6 +64,7 @@ class CurlTransport:
     :param easy: makes a handle.
     :param compiled: the request as it was read already, if it was.
     :param secrets: what is taken out of the messages of the author's exceptions.
+    :param access: says whether a refused request is worth repeating with newer credentials; `None` if there are none.
     """
 
     def __init__(
@@ -66,6 +76,7 @@ class CurlTransport:
         easy: Callable[[], Any] = pycurl.Curl,
         secrets: Secrets = NO_SECRETS,
         compiled: Compiled | None = None,
+        access: EngineAccess | None = None,
     ) -> None:
         self._easy = easy
         self._endpoint = endpoint
@@ -77,10 +88,9 @@ class CurlTransport:
         # Fields are encoded already; what the author has written into the path may be anything. (A literal "%4" before
         # a field isn't known to be right: no digit stands for the field.)
         self._is_right = URL.fullmatch(self._base + "~".join(self._compiled.literals)) is not None
-        sender = without_credentials(endpoint, request)
-        self._headers = Headers(sender, has_body=request.has_body, closes_its_connection=request.own_connection)
+        self._introduction = Introduction(endpoint, request, self._compiled.parts, access)
         self.repeatable = request.is_repeatable
-        self._options = options_of(sender, request, settings)
+        self._options = options_of(endpoint, request, settings)
         self._proxy = shown(str(self._options[pycurl.PROXY]))
         self._is_over_tls = "https" in {urlsplit(self._base).scheme, urlsplit(str(self._options[pycurl.PROXY])).scheme}
         self._keeps = True
@@ -90,6 +100,7 @@ class CurlTransport:
     def new_transfer(self) -> Transfer:
         """Return a handle that knows all that is the same for each parameter."""
         transfer = Transfer(self._easy(), self._settings.max_body_bytes, over_tls=self._is_over_tls)
+        self._introduction.know(transfer)
         for option, value in self._options.items():
             transfer.easy.setopt(option, value)
         if self._is_over_tls and not self.repeatable:
@@ -103,13 +114,12 @@ class CurlTransport:
 
         :raises ValueError: when the parameter's value can't stand where the request puts it.
         """
-        target, headers, body = self._compiled.parts(task.parameter)
+        target, headers, body = self._introduction.parts(task.parameter)
         url = self._base + target.removeprefix("/")
         if not self._is_right and not URL.fullmatch(url):
             url = requote_uri(url)
         if headers is not transfer.told:
-            transfer.easy.setopt(pycurl.HTTPHEADER, self._headers.lines(headers))
-            transfer.told = headers
+            self._introduction.introduce(transfer, headers)
         transfer.easy.setopt(pycurl.URL, url.encode("ascii"))
         if body is not None:
             self.tell_body(transfer, body)
@@ -160,21 +170,16 @@ class CurlTransport:
             if transfer.status in _REDIRECTS and self._endpoint.allow_redirects and headers.get("Location"):
                 return None
             if coding := headers.get("Content-Encoding"):
-                body = self._decoded(coding, body)
+                body = decoded_body(coding, body, self._settings.max_body_bytes)
         except Unreadable as error:
             return Outcome(error.kind, failure=Failure(error.name, error.message), garbled=error.garbled)
         if transfer.status == _PROXY_REFUSES and self._proxy:
-            return refused_by_proxy(self._proxy, _reason(transfer.status, head))
-        return self._reading.outcome(transfer.status, _reason(transfer.status, head), body, headers)
-
-    def _decoded(self, coding: str, body: bytes) -> bytes:
-        try:
-            whole = decoded(coding, body, self._settings.max_body_bytes)
-        except BadCoding as error:
-            raise Unreadable(Kind.INVALID, "ContentDecodingError", str(error), garbled=True) from error
-        if whole is None:
-            raise Unreadable(Kind.INVALID, "BodyTooLarge", self._too_large)
-        return whole
+            return refused_by_proxy(self._proxy, reason_in(transfer.status, head))
+        reason = reason_in(transfer.status, head)
+        if transfer.status == REFUSED and self._introduction.is_outdated(transfer):
+            failure = Failure("HTTPError", f"HTTP {REFUSED} {reason}".rstrip())
+            return Outcome(Kind.HTTP_ERROR, status=REFUSED, failure=failure, outdated=True)
+        return self._reading.outcome(transfer.status, reason, body, headers)
 
     def checked(self, outcome: Outcome, resolve: Resolve = socket.getaddrinfo) -> Outcome:
         """Return a failure whose cause is sure: of a name that can't be looked up, libcurl doesn't say why.
@@ -232,10 +237,3 @@ class CurlTransport:
             unprocessed=message.startswith(GAVE_UP) if self.repeatable else is_refused,
             cause=cause_of(transfer.easy, code) or (Cause.TLS if is_tls_refused(message) else None),
         )
-
-
-def _reason(status: int, head: list[bytes]) -> str:
-    # HTTP/2 has no words for a status.
-    if head and head[0].startswith(b"HTTP/1"):
-        return head[0].decode("latin-1").rstrip().partition(" ")[2].partition(" ")[2]
-    return responses.get(status, "")

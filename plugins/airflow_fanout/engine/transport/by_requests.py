@@ -9,18 +9,21 @@ from typing import Any
 
 import gevent
 import requests
+from msgspec.structs import replace
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
+from airflow_fanout.api.access import REFUSED
 from airflow_fanout.api.compiled import Compiled, Prepared
 from airflow_fanout.api.failures import outcome_of
 from airflow_fanout.api.request import Request
 from airflow_fanout.api.session import FanoutSession
 from airflow_fanout.codec import Json
+from airflow_fanout.engine.access import EngineAccess
 from airflow_fanout.engine.transport import timed_out
 from airflow_fanout.engine.transport.answer import reader_of
 from airflow_fanout.engine.transport.authors import NO_SECRETS
 from airflow_fanout.engine.work import Task
-from airflow_fanout.model.outcome import Outcome
+from airflow_fanout.model.outcome import Kind, Outcome
 from airflow_fanout.privacy.redaction import Secrets
 from airflow_fanout.wire.head import message_of, pairs_of
 
@@ -30,6 +33,7 @@ class RequestsTransport:
 
     :param compiled: the request as it was read already, if it was.
     :param secrets: what is taken out of the messages of the author's exceptions.
+    :param access: says whether requests wait for credentials; `None` if nobody renews them.
     """
 
     def __init__(
@@ -40,8 +44,10 @@ class RequestsTransport:
         total_s: float,
         secrets: Secrets = NO_SECRETS,
         compiled: Compiled | None = None,
+        access: EngineAccess | None = None,
     ) -> None:
         self._session = session
+        self._access = access
         self._compiled = compiled or Compiled(request, known)
         self._reading = reader_of(request, session.max_body_bytes, secrets)
         self._total_s = total_s
@@ -91,7 +97,12 @@ class RequestsTransport:
             )
             return self._session.follow(method, target, raw, **options)
 
-        return self._sent(task, go, left_s)
+        renewal = self._access.ready().renewal if self._access else 0
+        outcome = self._sent(task, go, left_s)
+        is_refused = outcome.kind is Kind.HTTP_ERROR and outcome.status == REFUSED
+        if is_refused and self._access is not None and self._access.is_outdated(renewal):
+            return replace(outcome, outdated=True)
+        return outcome
 
     def _sent(self, task: Task, send: Callable[..., requests.Response], within_s: float) -> Outcome:
         try:
@@ -102,6 +113,6 @@ class RequestsTransport:
                 _ = response.content
             return self.outcome(task, response)
         except gevent.Timeout:
-            return timed_out(self._total_s)
+            return timed_out(self._total_s, outdated=self._access is not None and self._access.is_held)
         except (requests.RequestException, ValueError) as error:
             return outcome_of(error)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from http.client import responses
 
 import pycurl
 
-from airflow_fanout.engine.libcurl.transfer import EARLY, Transfer
+from airflow_fanout.engine.libcurl.transfer import EARLY, Transfer, Unreadable, too_large_text
 from airflow_fanout.engine.libcurl.unanswered import PROXY_FAILED
 from airflow_fanout.model.outcome import Failure, Kind, Outcome
+from airflow_fanout.wire.coding import BadCoding, decoded
 
 # The names are those that the same failures have in requests. What isn't here is a broken connection.
 FAILURES = {
@@ -52,3 +54,26 @@ def words_of(transfer: Transfer, code: int, message: str) -> str:
         lines = [line for line in transfer.head if line.lower().startswith(b"content-encoding:")]
         return f"{message} ({b''.join(lines).decode('latin-1').strip()})"
     return message
+
+
+def decoded_body(coding: str, body: bytes, most: int) -> bytes:
+    """Return a body without its content coding.
+
+    :param most: the largest body, in bytes.
+    :raises Unreadable: if it can't be decoded, or is too large.
+    """
+    try:
+        whole = decoded(coding, body, most)
+    except BadCoding as error:
+        raise Unreadable(Kind.INVALID, "ContentDecodingError", str(error), garbled=True) from error
+    if whole is None:
+        raise Unreadable(Kind.INVALID, "BodyTooLarge", too_large_text(most))
+    return whole
+
+
+def reason_in(status: int, head: list[bytes]) -> str:
+    """Return the status in words, as the status line has them."""
+    # HTTP/2 has no words for a status.
+    if head and head[0].startswith(b"HTTP/1"):
+        return head[0].decode("latin-1").rstrip().partition(" ")[2].partition(" ")[2]
+    return responses.get(status, "")

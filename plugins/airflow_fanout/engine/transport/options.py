@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from requests.structures import CaseInsensitiveDict
 from requests.utils import prepend_scheme_if_needed, select_proxy
 
+from airflow_fanout.api.auth import is_authorization
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request
 from airflow_fanout.engine.libcurl.options import OWN_CONNECTION, common_options, header_line, left_out, ms
@@ -65,7 +66,6 @@ def options_of(endpoint: Endpoint, request: Request, settings: FetchSettings) ->
         pycurl.TIMEOUT_MS: ms(settings.timeouts.total_s),
         **method_options(request),
         **(OWN_CONNECTION if is_alone else {}),
-        **_auth_options(endpoint),
         # An empty text says that there is none; left out, libcurl would look into the environment by itself.
         pycurl.PROXY: prepend_scheme_if_needed(proxy, "http") if proxy else "",  # type: ignore[no-untyped-call] # requests leaves it without types
         pycurl.NOPROXY: "",
@@ -88,7 +88,8 @@ def method_options(request: Request) -> dict[int, Any]:
     return options | {pycurl.POST: 1, pycurl.MAXAGE_CONN: _FRESH_S}
 
 
-def _auth_options(endpoint: Endpoint) -> dict[int, Any]:
+def auth_options(endpoint: Endpoint) -> dict[int, Any]:
+    """Return the options for a login and a password; a token is in a header."""
     if endpoint.login is None or endpoint.auth == "bearer":
         return {}
     return {
@@ -108,6 +109,6 @@ def _as_sent(text: str) -> bytes:
 
 def without_credentials(endpoint: Endpoint, request: Request) -> Endpoint:
     """Return the endpoint without its credentials, if the request has a header of its own for them: that one wins."""
-    if not any(name.lower() == "authorization" for name in request.headers):
+    if not any(is_authorization(name) for name in request.headers):
         return endpoint
     return replace(endpoint, login=None, password=None, auth="basic")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from airflow_fanout.api.compiled import Prepared
 from airflow_fanout.api.request import Request
 from airflow_fanout.api.session import FanoutSession
+from airflow_fanout.engine.access import EngineAccess
 from airflow_fanout.engine.steps import RawAnswer, Steps
 from airflow_fanout.engine.transport.answer import UnreadAnswers
 from airflow_fanout.engine.transport.authors import NO_SECRETS
@@ -36,10 +37,11 @@ class StepsByRequests(RequestsTransport):
         known: tuple[str, ...],
         total_s: float,
         secrets: Secrets = NO_SECRETS,
+        access: EngineAccess | None = None,
         *,
         begin: Begin,
     ) -> None:
-        super().__init__(session, request, known, total_s, secrets)
+        super().__init__(session, request, known, total_s, secrets, access=access)
         self._reading = UnreadAnswers(request, session.max_body_bytes, secrets)
         self._begin = begin
 

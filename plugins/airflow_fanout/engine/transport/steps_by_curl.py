@@ -10,6 +10,7 @@ from requests.utils import requote_uri
 
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request
+from airflow_fanout.engine.access import EngineAccess
 from airflow_fanout.engine.libcurl.address import URL
 from airflow_fanout.engine.libcurl.transfer import Transfer
 from airflow_fanout.engine.steps import Elsewhere, RawAnswer
@@ -41,10 +42,11 @@ class StepsByCurl(CurlTransport):
         settings: FetchSettings,
         easy: Callable[[], Any] = pycurl.Curl,
         secrets: Secrets = NO_SECRETS,
+        access: EngineAccess | None = None,
         *,
         begin: Begin,
     ) -> None:
-        super().__init__(endpoint, request, known, settings, easy, secrets)
+        super().__init__(endpoint, request, known, settings, easy, secrets, access=access)
         self._reading = UnreadAnswers(request, settings.max_body_bytes, secrets)
         # Each answer is looked at, since any of its headers may matter.
         self._usual = b""
@@ -73,10 +75,11 @@ class StepsByCurl(CurlTransport):
         if method != (transfer.method or self._method):
             self._set_method(transfer, method)
         if headers is not transfer.told:
-            transfer.easy.setopt(pycurl.HTTPHEADER, self._headers.lines(headers))
-            transfer.told = headers
+            self._introduction.introduce(transfer, headers)
         url = address if URL.fullmatch(address) else requote_uri(address)
-        transfer.easy.setopt(pycurl.URL, url.encode("ascii"))
+        # Who reads the answer has no need of a key in the query.
+        sent = self._introduction.endpoint.with_query(url)
+        transfer.easy.setopt(pycurl.URL, sent.encode("ascii"))
         transfer.steps, transfer.address = task.steps, url
         if body is not None:
             self.tell_body(transfer, body)
