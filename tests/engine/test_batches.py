@@ -15,7 +15,7 @@ from airflow_fanout.api.request import Request
 from airflow_fanout.launch.ending import progress_at_end
 from airflow_fanout.launch.engines import Engines
 from airflow_fanout.launch.errors import BatchRefused
-from airflow_fanout.launch.messages import BatchesRefused, BreakerTripped, Finished
+from airflow_fanout.launch.messages import BatchesRefused, BreakerTripped, Ended, Finished
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import Breaker, Retry, Timeouts
 from tests.engine.harness import Run, frozen, job, run, settings
@@ -133,16 +133,21 @@ def test_a_batch_that_isnt_refused_for_its_content_is_tried_again_whole(
         if times > 1 or 3 not in ids:
             return None
         if failure == "timeout":
-            threading.Event().wait(1.0)
+            ended.wait()
         lost = {"500": "500 Internal Server Error", "429": "429 Too Many Requests"}
         return as_json({}, lost[failure]) if failure in lost else b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n["
 
+    ended = threading.Event()
     api = Api(respond=fails_once)
-    how = sending(2, retry=SOON, timeouts=Timeouts(read_s=5, total_s=0.7) if failure == "timeout" else Timeouts())
-    found = fetched(tmp_path, api, 20, how)
+    how = sending(2, retry=SOON, timeouts=Timeouts(total_s=2) if failure == "timeout" else Timeouts())
+    with Server(api) as server:
+        found = run(job(frozen(tmp_path, [{"id": number} for number in range(20)]), IDS, server.origin, how))
+        ended.set()
     assert by_id(found) == {number: f"name of {number}" for number in range(20)}
-    assert Counter(map(len, api.batches)) == {10: 3}
-    assert {record.attempts for record in found.records if record.parameter["id"] < 10} == {2}
+    assert set(map(len, api.batches)) == {10}
+    # On a busy machine another answer may be late, too.
+    assert {record.attempts for record in found.records if record.parameter["id"] < 10} <= {2, 3, 4}
+    assert api.batches.count([*range(10)]) >= 2
 
 
 def test_what_a_batch_finally_fails_of_is_the_outcome_of_all_its_parameters(tmp_path: Path, sending: Sending) -> None:
@@ -188,6 +193,27 @@ def test_a_later_try_asks_only_for_what_has_no_good_outcome(tmp_path: Path, send
     assert isinstance(second.reason, Finished)
     assert {number for ids in api.batches for number in ids} == {*range(10, 20), *range(30, 40), *range(50, 60)}
     assert second.progress.kinds == {"ok": 97, "http_error": 3}
+
+
+def test_a_status_that_says_nothing_is_an_answer_without_items(tmp_path: Path) -> None:
+    """Each parameter is what the author says of one that is missing."""
+    api = Api(range(10), "404 Not Found")
+    found = fetched(tmp_path, api, 10, settings(), replace(IDS, null_statuses=(404,)))
+    assert set(by_id(found).values()) == {Kind.NULL}
+    assert len(api.batches) == 1
+
+
+def test_several_engines_make_batches_of_their_own(tmp_path: Path) -> None:
+    """Each of its share of the list; all parameters have one outcome."""
+    api = Api({3})
+    with Server(api) as server:
+        directory = frozen(tmp_path, [{"id": number} for number in range(100)])
+        todo = job(directory, IDS, server.origin, settings(4, processes=2))
+        with Engines(todo) as engines:
+            last = [message for message in engines.listen() if isinstance(message, Ended)][-1]
+    assert last.progress.kinds == {"ok": 99, "http_error": 1}
+    assert {number for ids in api.batches for number in ids} == {*range(100)}
+    assert len(api.batches) <= 10 + 8
 
 
 def test_the_canary_and_the_breaker_count_parameters(tmp_path: Path, sending: Sending) -> None:

@@ -202,6 +202,13 @@ def test_after_a_redirect_the_answer_is_judged_too(tmp_path: Path) -> None:
     assert failed(found) == {"text": "unknown subscriber"}
 
 
+def test_a_secret_that_the_answer_quotes_stays_out_of_the_journal(tmp_path: Path, sending: Sending) -> None:
+    """Whatever the API says of the credentials that it got."""
+    answers = as_json({"error": f"the token {TOKEN} has expired"})
+    found = fetched(tmp_path, Request(endpoint="/{0}", failed_if="error"), sending(), lambda *_: answers, ["a"])
+    assert failed(found) == {"a": "'error': the token … has expired"}
+
+
 def block(answer: Any) -> bool:
     """Never return, for one of the answers."""
     while answer == ANSWERS["status"]:

@@ -21,11 +21,12 @@ Complaint = Callable[[Json], str | None]
 class AnswerJudge:
     """Finds the failures in decoded answers, as a request's author has described them.
 
-    :param secrets: what is taken out of the messages of the author's exceptions.
+    :param secrets: what is taken out of what the answers say, and of the messages of the author's exceptions.
     """
 
     def __init__(self, request: Request, secrets: Secrets) -> None:
         # What is worth another attempt is often one of the failures.
+        self._secrets = secrets
         conditions = (("retry_if", request.retry_if), ("failed_if", request.failed_if))
         self._tests = [
             (name, _complaint(name, condition, secrets)) for name, condition in conditions if condition is not None
@@ -38,7 +39,7 @@ class AnswerJudge:
         """
         for name, complaint in self._tests:
             if (text := complaint(answer)) is not None:
-                failure, is_passing = Failure(name, short(text)), name == "retry_if"
+                failure, is_passing = Failure(name, short(self._secrets.hide(text))), name == "retry_if"
                 return Outcome(
                     Kind.API_ERROR, status=status, failure=failure, retry_after_s=pause_s, is_passing=is_passing
                 )
