@@ -10,7 +10,6 @@ from airflow.providers.openlineage.extractors.base import DefaultExtractor
 from airflow.sdk import DAG, BaseOperator
 
 from airflow_fanout import (
-    AssetEvents,
     ExtractOperator,
     FanoutTaskGroup,
     FileList,
@@ -121,7 +120,6 @@ def test_what_is_not_known_is_left_out(staging: Path) -> None:
         (MongoList(mongo_conn_id="mongo", database="crm", collection="customers"), [(MONGO, "crm.customers")]),
         (FileList(path="/lists/{{ ds }}.csv"), [("file", "/lists/{{ ds }}.csv")]),
         (FileList(path=f"s3://{SECRET}@lists/a/b.csv"), [("s3://lists", "a/b.csv")]),
-        (AssetEvents(asset="customers"), []),
     ],
 )
 def test_what_a_source_reads(source: Any, inputs: list[tuple[str, str]], staging: Path) -> None:

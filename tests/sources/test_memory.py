@@ -96,10 +96,10 @@ def peaks(sources: Sequence[Options], *sizes: int) -> list[list[float]]:
     command = [sys.executable, "-m", "tests.sources.memory", json.dumps(sources), *map(str, sizes)]
     done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    found: list[list[float]] = json.loads(done.stdout.splitlines()[-1])
-    for (kind, _), each in zip(sources, found, strict=True):
+    measured: list[list[float]] = json.loads(done.stdout.splitlines()[-1])
+    for (kind, _), each in zip(sources, measured, strict=True):
         print(f"{kind}: {dict(zip(sizes, each, strict=True))} MB")
-    return found
+    return measured
 
 
 KINDS = ("SqlList", "pages", "MongoList", "csv", "jsonl", "parquet")

@@ -108,6 +108,14 @@ def test_sqlite_only_reads(file: Path) -> None:
     assert not retry
 
 
+def test_a_text_in_another_encoding(file: Path) -> None:
+    """The row before it is named; the text isn't shown."""
+    query = "SELECT id, CASE id WHEN 3 THEN CAST(x'4a6f73e9' AS TEXT) ELSE name END AS name FROM customers"
+    words, retry = refused(query, Elsewhere(file), fetch_size=1)
+    assert "after row 2: Could not decode to UTF-8 column 'name' with text …" in words
+    assert not retry
+
+
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     """It stays one."""
     words, retry = refused("SELECT 1 AS id FROM customers", Elsewhere(tmp_path / "empty.sqlite"))

@@ -5,9 +5,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, Asset, task
+from airflow.sdk import DAG, Asset, AssetAlias, AssetOrTimeSchedule, CronTriggerTimetable, task
+from msgspec.structs import replace
 
-from airflow_fanout import AssetEvents, ExtractOperator
+from airflow_fanout import AssetEvents, ExtractOperator, SqlList
 from airflow_fanout.errors import BadSetting
 from tests.sources.reading import Access, check, read, refused, refused_early
 
@@ -105,6 +106,40 @@ def test_mistakes_are_import_errors(options: dict[str, Any]) -> None:
     """What can be known to be wrong while the DAG file is parsed is."""
     with pytest.raises(BadSetting):
         AssetEvents(**options)
+
+
+@pytest.mark.parametrize("schedule", [None, "@daily", [Asset("orders")], Asset("orders") | Asset("clients")])
+def test_a_dag_that_the_events_can_not_start(schedule: Any) -> None:
+    """It is known while the DAG file is parsed."""
+    with DAG("calls", schedule=schedule), pytest.raises(BadSetting, match="an asset on which the DAG is scheduled"):
+        ExtractOperator(task_id="extract", source=AssetEvents(asset="customers"))
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        [Asset("customers")],
+        Asset("orders") | (Asset("clients") & Asset("customers")),
+        AssetAlias("people"),
+        [Asset.ref(uri="x://y")],
+        AssetOrTimeSchedule(timetable=CronTriggerTimetable("@daily", timezone="UTC"), assets=[Asset("customers")]),
+    ],
+)
+def test_a_dag_that_the_events_may_start(schedule: Any) -> None:
+    """The asset is a part of the schedule, or may be what an alias or another name leads to."""
+    with DAG("calls", schedule=schedule):
+        assert ExtractOperator(task_id="extract", source=AssetEvents(asset="customers")).task_id == "extract"
+
+
+def test_a_template_that_nobody_knows() -> None:
+    """It would become an empty text in the query; the run's own date is known."""
+    with DAG("calls", schedule=None):
+        good = SqlList(conn_id="warehouse", sql="SELECT id FROM customers WHERE day = '{{ day }}'")
+        assert ExtractOperator(task_id="good", source=good).task_id == "good"
+        with pytest.raises(BadSetting, match=r"source has the template {{ region }}, and Airflow has no such value"):
+            ExtractOperator(
+                task_id="bad", source=replace(good, sql="SELECT id FROM customers WHERE r = '{{ region }}'")
+            )
 
 
 def test_nothing_is_read_before_it_is_iterated_over() -> None:

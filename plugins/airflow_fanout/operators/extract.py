@@ -12,6 +12,7 @@ from airflow_fanout.adapters.operator import FanoutOperator
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.parameter import check_names
 from airflow_fanout.model.settings import check_flag, check_whole
+from airflow_fanout.operators.parsed import check_source
 from airflow_fanout.preflight.arguments import check_limit, check_only
 from airflow_fanout.sources.source import ListSource, to_source
 
@@ -70,6 +71,7 @@ class ExtractOperator(FanoutOperator):
         if shards is not None:
             check_whole("shards", shards)
         bind(self, "source", known.function)
+        check_source(known, self)
         XComArg.apply_upstream_relationship(self, [*known.templates, only])
         self.source = source
         self.names = check_names(names)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import XComArg
+from airflow.sdk import Asset, XComArg
 from airflow.sdk.definitions.context import KNOWN_CONTEXT_KEYS
 
 from airflow_fanout.adapters.openlineage import HasLineage
@@ -14,6 +14,7 @@ from airflow_fanout.masking import KindOf
 from airflow_fanout.mongo.namespaces import collection_problem, database_problem
 from airflow_fanout.preflight.arguments import is_given_later, is_resolved_later, wrong
 from airflow_fanout.preflight.templates import is_template, texts, unknown_names, unknown_text
+from airflow_fanout.sources.source import ListSource, Source
 from airflow_fanout.staging.reference import OUTPUT, is_reference
 
 if TYPE_CHECKING:
@@ -41,15 +42,24 @@ def names_of(value: object) -> tuple[str, ...]:
     return names.pop() if len(names) == 1 else ()
 
 
-def check_templates(field: str, value: object, names: Collection[str] = (), task: BaseOperator | None = None) -> None:
-    """Raise `BadSetting` for a template that names what Airflow doesn't know, of which Jinja makes an empty text."""
+def check_templates(
+    field: str,
+    value: object,
+    names: Collection[str] = (),
+    task: BaseOperator | None = None,
+    own: Collection[str] = (),
+) -> None:
+    """Raise `BadSetting` for a template that names what Airflow doesn't know, of which Jinja makes an empty text.
+
+    :param own: the values that this task has besides Airflow's.
+    """
     if not any(is_template(text) for text in texts(value)):
         return
     if task is None or not task.has_dag():  # type: ignore[no-untyped-call] # Airflow's
         # The DAG isn't known yet: only a field's name is known to be none of its macros.
         unknown = [name for name in unknown_names(value, KNOWN_CONTEXT_KEYS) if name in names]
     else:
-        unknown = unknown_names(value, {*KNOWN_CONTEXT_KEYS, *(task.dag.user_defined_macros or ())})
+        unknown = unknown_names(value, {*KNOWN_CONTEXT_KEYS, *own, *(task.dag.user_defined_macros or ())})
     if unknown:
         raise wrong(field, value, unknown_text(field, unknown[0], names))
 
@@ -61,6 +71,23 @@ def check_partial(task: BaseOperator) -> None:
         from airflow_fanout.operators.partial import check_partial_reports
 
         check_partial_reports(task.dag)
+
+
+def check_source(source: Source, task: BaseOperator) -> None:
+    """Raise `BadSetting` for a source whose templates name what nobody knows, or whose events can't start the DAG."""
+    check_templates("source", list(source.templates), task=task, own=("as_of", "day"))
+    asset = source.started_by if isinstance(source, ListSource) else None
+    if asset is None or not task.has_dag():  # type: ignore[no-untyped-call] # Airflow's
+        return
+    left: list[Any] = [getattr(task.dag.timetable, "asset_condition", None)]
+    while left:
+        condition = left.pop()
+        if hasattr(condition, "objects"):
+            left.extend(condition.objects)
+        # An alias, or a reference by an address, leads to an asset that is known later.
+        elif condition is not None and (not isinstance(condition, Asset) or condition.name == asset):
+            return
+    raise BadSetting("source", asset, "an asset on which the DAG is scheduled: DAG(schedule=[Asset(…)])")
 
 
 def check_target(database: str, collection: str, task: BaseOperator) -> None:

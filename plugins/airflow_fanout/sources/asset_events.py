@@ -41,6 +41,11 @@ class AssetEvents(ListSource, frozen=True, kw_only=True):
         """The asset's name."""
         return getattr(self.asset, "name", self.asset)
 
+    @property
+    def started_by(self) -> str | None:
+        """The name of the asset whose events have to start the run."""
+        return str(self.name)
+
     def dataset(self) -> None:
         """Return that nothing is read that has a name: Airflow itself knows the asset."""
 

@@ -85,21 +85,18 @@ class DocumentReader:
 
     def parameter(self, document: Any) -> Json:
         """Return the parameter of a document; raise `BadItem` if it can't be one."""
+        if document is None:
+            raise BadItem("it is null")
         if not isinstance(document, Mapping):
-            return self._of_value(document)
+            if self._paths and not isinstance(document, list):
+                raise BadItem(f"it is no object, so it has no field {self._paths[0][0]!r}")
+            return to_json(document)
         if not self._paths:
             return {name: _field(name, value, name in self._nullable) for name, value in document.items()}
         parameter = {}
         for name, path, is_nullable in self._paths:
             parameter[name] = _field(name, _at(document, path), is_nullable)
         return parameter
-
-    def _of_value(self, value: object) -> Json:
-        if value is None:
-            raise BadItem("it is null")
-        if self._paths and not isinstance(value, list):
-            raise BadItem(f"it is no object, so it has no field {self._paths[0][0]!r}")
-        return to_json(value)
 
 
 def _field(name: str, value: object, is_nullable: bool) -> Json:  # noqa: FBT001 - the loops of a million rows call it

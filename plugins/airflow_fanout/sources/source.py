@@ -162,6 +162,11 @@ class ListSource(Declared, frozen=True):
         """The values in which templates are rendered when the source is read."""
         return ()
 
+    @property
+    def started_by(self) -> str | None:
+        """The name of the asset whose events have to start the run; `None` if anything may."""
+        return None
+
     def describe(self) -> str:
         """Return what the source is called, as the beginning of a sentence."""
         return str(self)

@@ -33,31 +33,27 @@ def driver_of(connection: Any) -> SqlDriver:
     return DRIVERS.get(name) or SqlDriver(name=name)
 
 
-def _begin_psycopg2(connection: Any) -> None:
-    connection.set_session(readonly=True, autocommit=False)
+def _named(connection: Any, **factory: Any) -> Any:
+    # The connection's own class of cursors may give objects instead of rows.
+    return connection.cursor(name=f"fanout_{uuid4().hex}", **factory)
 
 
 def _named_psycopg2(connection: Any) -> Any:
-    # The connection's own class of cursors may give objects instead of rows.
     from psycopg2.extensions import cursor
 
-    return connection.cursor(name=_name(), cursor_factory=cursor)
+    return _named(connection, cursor_factory=cursor)
+
+
+def _named_psycopg(connection: Any) -> Any:
+    from psycopg.rows import tuple_row
+
+    return _named(connection, row_factory=tuple_row)
 
 
 def _begin_psycopg(connection: Any) -> None:
     connection.rollback()
     connection.autocommit = False
     connection.read_only = True
-
-
-def _named_psycopg(connection: Any) -> Any:
-    from psycopg.rows import tuple_row
-
-    return connection.cursor(name=_name(), row_factory=tuple_row)
-
-
-def _name() -> str:
-    return f"fanout_{uuid4().hex}"
 
 
 def _begin_mysql(connection: Any) -> None:
@@ -72,23 +68,25 @@ def _unbuffered_mysqldb(connection: Any) -> Any:
     return connection.cursor(SSCursor)
 
 
-def _unbuffered_connector(connection: Any) -> Any:
-    return connection.cursor(buffered=False, dictionary=False)
-
-
 def _begin_sqlite(connection: Any) -> None:
     connection.row_factory = None
     connection.execute("PRAGMA query_only = ON")
 
 
 DRIVERS = {
-    driver.name: driver
-    for driver in (
-        SqlDriver(name="psycopg2", begin_reading=_begin_psycopg2, cursor=_named_psycopg2),
-        SqlDriver(name="psycopg", begin_reading=_begin_psycopg, cursor=_named_psycopg),
-        SqlDriver(name="MySQLdb", begin_reading=_begin_mysql, cursor=_unbuffered_mysqldb, closes_cursors=False),
-        SqlDriver(name="mysql", begin_reading=_begin_mysql, cursor=_unbuffered_connector, closes_cursors=False),
-        # SQLite makes each row when it is asked for.
-        SqlDriver(name="sqlite3", begin_reading=_begin_sqlite, cursor=lambda connection: connection.cursor()),
-    )
+    "psycopg2": SqlDriver(
+        name="psycopg2",
+        begin_reading=lambda connection: connection.set_session(readonly=True, autocommit=False),
+        cursor=_named_psycopg2,
+    ),
+    "psycopg": SqlDriver(name="psycopg", begin_reading=_begin_psycopg, cursor=_named_psycopg),
+    "MySQLdb": SqlDriver(name="MySQLdb", begin_reading=_begin_mysql, cursor=_unbuffered_mysqldb, closes_cursors=False),
+    "mysql": SqlDriver(
+        name="mysql",
+        begin_reading=_begin_mysql,
+        cursor=lambda connection: connection.cursor(buffered=False, dictionary=False),
+        closes_cursors=False,
+    ),
+    # SQLite makes each row when it is asked for.
+    "sqlite3": SqlDriver(name="sqlite3", begin_reading=_begin_sqlite, cursor=lambda connection: connection.cursor()),
 }

@@ -27,8 +27,11 @@ LONG_NUMBER = re.compile(r"\w*\d{4,}\w*")
 
 
 def is_driver_error(error: BaseException) -> bool:
-    """Tell whether an exception is a database's or its driver's: PEP 249 calls the class of all of them `Error`."""
-    return isinstance(error, OSError) or any(kind.__name__ == "Error" for kind in type(error).__mro__)
+    """Tell whether an exception is a database's or its driver's: PEP 249 calls the class of all of them `Error`.
+
+    A text that isn't in the encoding of the connection is Python's.
+    """
+    return isinstance(error, OSError | UnicodeError) or any(kind.__name__ == "Error" for kind in type(error).__mro__)
 
 
 def connect_error(source: str, error: BaseException) -> BadSource:

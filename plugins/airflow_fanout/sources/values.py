@@ -12,17 +12,15 @@ The rule, which `docs/sources.md` explains:
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import singledispatch
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from airflow_fanout.codec import Json
-
-Items = TypeVar("Items", list[Any], tuple[Any, ...])
 
 
 class BadItem(ValueError):
@@ -38,78 +36,42 @@ def to_json(value: object) -> Json:
     raise BadItem(f"a value of type {type(value).__name__}, which a parameter can't hold: make it a text or a number")
 
 
-@to_json.register
-def _of_nothing(_: None) -> None:
-    return None
-
-
-@to_json.register
-def _of_text(value: str) -> str:
-    return str(value)
-
-
-@to_json.register
-def _of_flag(value: bool) -> bool:  # noqa: FBT001 - the type is what it is registered for
-    return value
-
-
-@to_json.register
-def _of_whole_number(value: int) -> int:
-    # BSON's 64-bit integers are of a class of their own.
-    return int(value)
-
-
-@to_json.register
-def _of_number(value: float) -> float:
+def _number(value: float) -> float:
     if not math.isfinite(value):
         raise BadItem(f"{value}, which JSON doesn't have: leave such rows out")
     return float(value)
 
 
-@to_json.register
-def _of_decimal(value: Decimal) -> str:
+def _decimal(value: Decimal) -> str:
     if not value.is_finite():
         raise BadItem(f"{value}, which JSON doesn't have: leave such rows out")
     return format(value, "f")
 
 
-@to_json.register
-def _of_moment(value: datetime) -> str:
-    return (value.astimezone(UTC) if value.tzinfo else value).isoformat()
-
-
-@to_json.register(date)
-@to_json.register(time)
-def _of_date(value: date | time) -> str:
-    return value.isoformat()
-
-
-@to_json.register(UUID)
-@to_json.register(IPv4Address)
-@to_json.register(IPv4Interface)
-@to_json.register(IPv4Network)
-@to_json.register(IPv6Address)
-@to_json.register(IPv6Interface)
-@to_json.register(IPv6Network)
-def _of_identifier(value: object) -> str:
-    return str(value)
-
-
-@to_json.register(bytes)
-@to_json.register(bytearray)
-@to_json.register(memoryview)
-def _of_bytes(_: object) -> Json:
+def _bytes(_: object) -> Json:
     raise BadItem("bytes, which JSON doesn't have: make them a text, in SQL with a function such as encode() or hex()")
 
 
-@to_json.register(list)
-@to_json.register(tuple)
-def _of_list(values: Items) -> list[Json]:
-    return [to_json(value) for value in values]
-
-
-@to_json.register(Mapping)
-def _of_object(values: Mapping[Any, Any]) -> dict[str, Json]:
+def _object(values: Mapping[Any, Any]) -> dict[str, Json]:
     if wrong := next((name for name in values if not isinstance(name, str)), None):
         raise BadItem(f"an object with a name of type {type(wrong).__name__}: names are texts")
     return {name: to_json(value) for name, value in values.items()}
+
+
+# The rules by type. Texts and whole numbers may be of classes of their own, such as BSON's integers of 64 bits.
+RULES: tuple[tuple[tuple[type[Any], ...], Callable[[Any], Json]], ...] = (
+    ((type(None), bool), lambda value: value),
+    ((str,), str),
+    ((int,), int),
+    ((float,), _number),
+    ((Decimal,), _decimal),
+    ((datetime,), lambda value: (value.astimezone(UTC) if value.tzinfo else value).isoformat()),
+    ((date, time), lambda value: value.isoformat()),
+    ((UUID, IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network), str),
+    ((bytes, bytearray, memoryview), _bytes),
+    ((list, tuple), lambda values: [to_json(value) for value in values]),
+    ((Mapping,), _object),
+)
+for kinds, rule in RULES:
+    for kind in kinds:
+        to_json.register(kind, rule)
