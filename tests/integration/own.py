@@ -43,6 +43,7 @@ DAGS = {
         "slice_sharded",
     ),
     "native.py": ("native",),
+    "steps.py": ("paged", "jobs"),
     "three_bad.py": ("three_bad",),
     "tokens.py": ("tokens", "changed"),
 }
