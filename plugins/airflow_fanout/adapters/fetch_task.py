@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+from airflow.sdk.configuration import conf
 
 from airflow_fanout.adapters.border import airflow_errors, checked_list
 from airflow_fanout.adapters.fetch_metrics import FetchMeasures
@@ -17,8 +19,10 @@ from airflow_fanout.adapters.reporter import Reporter
 from airflow_fanout.alerts.note import Counts
 from airflow_fanout.api.errors import BadTemplate, UnknownField
 from airflow_fanout.api.request import Request
+from airflow_fanout.launch.answer_cache import SETTING, AnswerCache
 from airflow_fanout.launch.errors import EngineBlocked, FunctionMisfits, LongWait, NotStarted, Tripped
 from airflow_fanout.launch.fetch import Fetch
+from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.loaded_code import LoadedCode
 from airflow_fanout.launch.messages import FetchMessage
 from airflow_fanout.launch.plan import Shard, plan
@@ -117,16 +121,39 @@ class FetchTask:
 
         self._fetch = Fetch(part, job, hear, login)
         try:
-            progress = self._fetch.run(f"the connection {http_conn_id!r}")
+            with self._cache(part, job, refetch=refetch) as cached:
+                progress = self._fetch.run(f"the connection {http_conn_id!r}")
         except LongWait as wait:
             self._hand_back(wait)
         if not job.indexes:
             # No engine has said so.
             reporter.end(progress)
-        summary = progress.summary()
+        summary = {**progress.summary(), **cached}
         log.info("Fetched %s", summary)
         metrics.tell([of_duration("fetch", summary)])
         return summary
+
+    @contextmanager
+    def _cache(self, part: Shard, job: Job, *, refetch: bool) -> Iterator[dict[str, int]]:
+        """Take results from the cache for development before a fetch, and give it the new ones after that.
+
+        Without such a cache, nothing is done. Gives what the summary says of it.
+        """
+        if not (folder := conf.get("fanout", "answer_cache", fallback="")):
+            yield {}
+            return
+        with closing(AnswerCache(folder)) as cache:
+            restored = 0 if refetch else cache.restore(part, job)
+            self._operator.log.warning(
+                "%s of %s results are not requested: they come from the cache for development, %s (%s). Remove that "
+                "setting where results must be those of the API.",
+                f"{restored:,}",
+                f"{len(part.indexes):,}",
+                folder,
+                SETTING,
+            )
+            yield {"from_cache": restored}
+            cache.keep(part, job)
 
     def stop(self) -> None:
         """End the engines with the task."""
