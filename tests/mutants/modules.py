@@ -35,6 +35,7 @@ MODULES = (
     Module("control.throttle", ("control/test_throttle_steps.py", "control/test_throttle.py")),
     Module("control.concurrency", ("control/test_throttle_steps.py", "control/test_throttle.py")),
     Module("control.rate", ("control/test_throttle_steps.py", "control/test_throttle.py")),
+    Module("control.budget", ("control/test_throttle_steps.py", "control/test_throttle.py")),
     Module("control.retry", ("values/test_retry.py",)),
     Module("api.ratelimit", ("control/test_ratelimit.py",)),
     Module("control.breaker", ("control/test_breaker.py",)),
