@@ -150,10 +150,10 @@ def test_a_batch_that_isnt_refused_for_its_content_is_tried_again_whole(
     assert api.batches.count([*range(10)]) >= 2
 
 
-def test_what_a_batch_finally_fails_of_is_the_outcome_of_all_its_parameters(tmp_path: Path, sending: Sending) -> None:
+def test_what_a_batch_finally_fails_of_is_the_outcome_of_all_its_parameters(tmp_path: Path) -> None:
     """With the message that it was a batch; the others go on."""
     api = Api(respond=lambda ids, _: as_json({}, "500 Internal Server Error") if 3 in ids else None)
-    found = fetched(tmp_path, api, 20, sending(2, retry=SOON))
+    found = fetched(tmp_path, api, 20, settings(2, retry=SOON))
     outcomes = by_id(found)
     assert {outcomes[number] for number in range(10)} == {Kind.HTTP_ERROR}
     assert {outcomes[number] for number in range(10, 20)} == {f"name of {number}" for number in range(10, 20)}
@@ -162,16 +162,16 @@ def test_what_a_batch_finally_fails_of_is_the_outcome_of_all_its_parameters(tmp_
     assert Counter(map(tuple, api.batches))[tuple(range(10))] == 4
 
 
-def test_batches_that_are_wrong_themselves_stop_the_run(tmp_path: Path, sending: Sending) -> None:
+def test_batches_that_are_wrong_themselves_stop_the_run(tmp_path: Path) -> None:
     """If more than 5 % of the first 20 are refused: the message says so, and little was sent."""
     api = Api(range(0, 1_000, 7))
-    found = fetched(tmp_path, api, 1_000, sending(1))
+    found = fetched(tmp_path, api, 1_000, settings(1))
     assert isinstance(found.reason, BatchesRefused)
     assert (found.reason.refused, found.reason.said) == (2, "HTTP 400 Bad Request")
     assert len(api.batches) <= 20
     with Server(Api(range(1_000))) as server:
         todo = job(
-            frozen(tmp_path / "all", [{"id": number} for number in range(1_000)]), IDS, server.origin, sending(1)
+            frozen(tmp_path / "all", [{"id": number} for number in range(1_000)]), IDS, server.origin, settings(1)
         )
         with Engines(todo) as engines, pytest.raises(BatchRefused) as caught:
             progress_at_end([*engines.listen()][-1], engines)  # type: ignore[arg-type] # it is the last message
@@ -180,12 +180,12 @@ def test_batches_that_are_wrong_themselves_stop_the_run(tmp_path: Path, sending:
     assert "the batch itself is wrong, not a parameter in it" in str(caught.value)
 
 
-def test_a_later_try_asks_only_for_what_has_no_good_outcome(tmp_path: Path, sending: Sending) -> None:
+def test_a_later_try_asks_only_for_what_has_no_good_outcome(tmp_path: Path) -> None:
     """Its batches are other ones; that all of them are refused doesn't stop it, because others were accepted before."""
     bad = {15, 35, 55}
     api = Api(respond=lambda ids, _: as_json({}, "500 Internal Server Error") if bad.intersection(ids) else None)
     with Server(api) as server:
-        todo = job(frozen(tmp_path, [{"id": number} for number in range(100)]), IDS, server.origin, sending(1))
+        todo = job(frozen(tmp_path, [{"id": number} for number in range(100)]), IDS, server.origin, settings(1))
         first = run(todo)
         assert Counter(record.kind for record in first.records) == {Kind.OK: 70, Kind.HTTP_ERROR: 30}
         api.respond, api.poisoned, api.batches = (lambda _ids, _times: None), frozenset(bad), []
@@ -216,10 +216,10 @@ def test_several_engines_make_batches_of_their_own(tmp_path: Path) -> None:
     assert len(api.batches) <= 10 + 8
 
 
-def test_the_canary_and_the_breaker_count_parameters(tmp_path: Path, sending: Sending) -> None:
+def test_the_canary_and_the_breaker_count_parameters(tmp_path: Path) -> None:
     """The first batches are the canary; a request for ten parameters is ten of them."""
     api = Api(respond=lambda _ids, _times: as_json({}, "404 Not Found"))
-    how = sending(8, breaker=Breaker(canary=30, max_failures=0.5, startup_attempts=0))
+    how = settings(8, breaker=Breaker(canary=30, max_failures=0.5, startup_attempts=0))
     found = fetched(tmp_path, api, 500, how)
     assert isinstance(found.reason, BreakerTripped)
     assert (found.reason.finding.sample, len(api.batches)) == (30, 3)
@@ -258,18 +258,18 @@ def test_by_position_the_number_must_be_right(tmp_path: Path, items: Any, says: 
     assert all(record.failure and says in record.failure.message for record in found.records)
 
 
-def test_a_torn_answer_is_requested_once_more(tmp_path: Path, sending: Sending) -> None:
+def test_a_torn_answer_is_requested_once_more(tmp_path: Path) -> None:
     """As it is for a single parameter."""
     api = Api(respond=lambda _ids, times: answer(b'{"users": [') if times == 1 else None)
-    found = fetched(tmp_path, api, 10, sending(retry=SOON))
+    found = fetched(tmp_path, api, 10, settings(retry=SOON))
     assert by_id(found) == {number: f"name of {number}" for number in range(10)}
     assert len(api.batches) == 2
 
 
-def test_failed_if_divides_a_batch_like_a_refusal(tmp_path: Path, sending: Sending) -> None:
+def test_failed_if_divides_a_batch_like_a_refusal(tmp_path: Path) -> None:
     """An API that answers 200 with an error for the whole request has one parameter with the failure in the end."""
     api = Api({3}, "200 OK")
-    found = fetched(tmp_path, api, 10, sending(), replace(IDS, failed_if="error"))
+    found = fetched(tmp_path, api, 10, settings(), replace(IDS, failed_if="error"))
     assert by_id(found) == {number: f"name of {number}" for number in range(10)} | {3: Kind.API_ERROR}
 
 
