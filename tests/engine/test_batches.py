@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from tests.engine.harness import Sending
     from tests.http.servers import Connection, Seen
 
+# Instead of an answer, the connection is reset.
+LOST = b""
 SOON = Retry(max_attempts=4, initial_delay_s=0.01, max_delay_s=0.02, last_pass=False)
 BY_ID = Batch(size=10, by="id", missing="null", item="name")
 IDS = Request(endpoint="/users", method="POST", json={"ids": ["{id}"]}, result="users", batch=BY_ID, repeatable=True)
@@ -58,12 +60,14 @@ class Api:
         self.batches: list[list[int]] = []
         self._lock = threading.Lock()
 
-    def __call__(self, seen: Seen, _: Connection) -> bytes:
+    def __call__(self, seen: Seen, connection: Connection) -> bytes:
         ids = json.loads(seen.body)["ids"]
         with self._lock:
             self.batches.append(ids)
             times = self.batches.count(ids)
-        if (other := self.respond(ids, times)) is not None:
+        if (other := self.respond(ids, times)) == LOST:
+            connection.hang_up(reset=True)
+        if other is not None:
             return other
         if self.poisoned.intersection(ids):
             return as_json({"error": "one of them is wrong"}, self.status)
@@ -135,7 +139,7 @@ def test_a_batch_that_isnt_refused_for_its_content_is_tried_again_whole(
         if failure == "timeout":
             ended.wait()
         lost = {"500": "500 Internal Server Error", "429": "429 Too Many Requests"}
-        return as_json({}, lost[failure]) if failure in lost else b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n["
+        return as_json({}, lost[failure]) if failure in lost else LOST
 
     ended = threading.Event()
     api = Api(respond=fails_once)
