@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_fanout import CleanStagingOperator
-from airflow_fanout.staging.catch_up import begin_catch_ups
+from airflow_fanout.staging.catch_up import MOST_LISTS, begin_catch_ups
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
 from airflow_fanout.staging.errors import StagingChanged
 from airflow_fanout.staging.files import PRIVATE
@@ -126,6 +126,31 @@ def test_of_many_one_takes_it(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert taken == [location.holder()]
+
+
+def test_a_run_asks_for_the_oldest_thirty_one(tmp_path: Path) -> None:
+    """What is more than that waits for the next run, which nothing that this one has taken keeps from it."""
+    store = FolderStore(tmp_path, PRIVATE)
+    for number in range(MOST_LISTS + 2):
+        leave_out(store, f"run {number:02d}", count=1 + number)
+    catch_ups = begin_catch_ups(report_of(store), "today", lambda _: True, pytest.fail)
+    assert len(catch_ups) == MOST_LISTS
+    assert len(begin_catch_ups(report_of(store, "tomorrow"), "tomorrow", lambda _: True, pytest.fail)) == 2
+
+
+def test_an_alert_passes_over_what_is_damaged(tmp_path: Path) -> None:
+    """A message about a run is no place for a disk's fault; the run that asks warns of it."""
+    store = FolderStore(tmp_path, PRIVATE)
+    path_of(leave_out(store, "monday").file).write_bytes(b"")
+    assert left_out_by(store, "a dag/é", "monday") == {}
+
+
+def test_a_load_that_is_repeated_leaves_nothing_behind(store: Store) -> None:
+    """What it has handed on is with a later run, or done."""
+    location = leave_out(store, "monday")
+    location.remove()
+    location.publish(report_of(store, "monday").numbered(1).left_out)
+    assert of_report(store).names() == []
 
 
 @pytest.mark.parametrize("size", [0, 10, -10])

@@ -15,20 +15,27 @@ from airflow_fanout.staging.frozen import CatchUp, Manifest, Selection, freeze, 
 from airflow_fanout.staging.left_out import LeftOut, LeftOuts, RunLeftOut, left_out_parameters
 from airflow_fanout.staging.validated import Validated
 
+# Each list takes an engine of its own, which takes a second to start. Of a report that runs each hour, a parameter that
+# fails for ever would soon make a hundred of them.
+MOST_LISTS = 31
+
 
 def begin_catch_ups(
     report: ReportDirectory, run_id: str, is_alive: Callable[[str], bool], warn: Callable[[str], None]
 ) -> tuple[CatchUp, ...]:
     """Freeze a list for each earlier run that has left something out, and return them, the oldest date first.
 
-    What a run that still goes on is asking for already is left to that one.
+    What a run that still goes on is asking for already is left to that one; so is what is more than `MOST_LISTS` to the
+    next run.
 
     :param run_id: the run that asks.
     :param is_alive: tells of a run's id whether that run still goes on.
     :param warn: takes a sentence about what can't be read; it stays where it is.
     """
-    catch_ups = []
+    catch_ups: list[CatchUp] = []
     for location, left_out in LeftOuts.of(report.numbered(1)).all(warn):
+        if len(catch_ups) == MOST_LISTS:
+            break
         if left_out.run_id == run_id or not location.take(run_id, is_alive):
             continue
         try:

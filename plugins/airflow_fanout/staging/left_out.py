@@ -131,6 +131,8 @@ class RunLeftOut(Location, frozen=True):
 
     def publish(self, written: Location) -> None:
         """Move a file here, once all else of its run is loaded; without that file, nothing is done."""
+        if not written.is_there():
+            return
         with suppress(Taken):
             self.store.create(f"{self.key}/")
         with suppress(FileNotFoundError):
@@ -174,10 +176,15 @@ class RunLeftOut(Location, frozen=True):
 
 
 def left_out_by(store: Store, dag_id: str, run_id: str) -> dict[str, LeftOut]:
-    """Return what one run of a DAG has left out, by the names of its reports."""
+    """Return what one run of a DAG has left out, by the names of its reports; what can't be read is passed over."""
     reports = Location(store, layout.left_outs_of_dag(dag_id))
-    found = {name: LeftOuts(store, f"{reports.key}/{name}").of_run(run_id).read_head() for name in reports.names()}
-    return {layout.text_of(name) or name: left_out for name, left_out in sorted(found.items()) if left_out is not None}
+    left_outs = {}
+    for name in sorted(reports.names()):
+        with suppress(StagingChanged, JournalDamaged):
+            left_out = LeftOuts(store, f"{reports.key}/{name}").of_run(run_id).read_head()
+            if left_out is not None:
+                left_outs[layout.text_of(name) or name] = left_out
+    return left_outs
 
 
 def forgotten(store: Store, dag_key: str, days: float, warn: Callable[[str], None]) -> list[RunLeftOut]:
