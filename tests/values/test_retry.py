@@ -255,3 +255,14 @@ def test_a_garbled_answer_is_asked_for_once_more_at_most() -> None:
     assert isinstance(
         decide(garbled, attempt=1, policy=Retry(), repeatable=True, budget=RetryBudget(0.2), uniform=longest), Again
     )
+
+
+@pytest.mark.parametrize("repeatable", [True, False])
+def test_an_answer_that_says_it_has_failed_is_tried_again_if_the_author_says_so(repeatable: bool) -> None:
+    """`retry_if` says that nothing was carried out; `failed_if` is final, whatever the server says of its limits."""
+    failed = Outcome(Kind.API_ERROR, status=200, retry_after_s=3.0)
+    assert decided(failed, repeatable=repeatable) is Verdict.FINAL
+    again = decided(replace(failed, is_passing=True), repeatable=repeatable)
+    assert isinstance(again, Again)
+    assert again.wait_s >= 3.0
+    assert decided(replace(failed, is_passing=True), attempt=5) is Verdict.LATER
