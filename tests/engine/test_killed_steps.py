@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 from contextlib import contextmanager
 from datetime import date
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import psutil
 import pytest
+from msgspec.structs import replace
 
 from airflow_fanout.api.paging import Cursor
 from airflow_fanout.api.poll import Poll
 from airflow_fanout.api.request import Request
 from airflow_fanout.launch.engines import Engines
+from airflow_fanout.launch.errors import EngineDied
+from airflow_fanout.launch.fetch import Fetch
 from airflow_fanout.launch.messages import Finished
-from airflow_fanout.launch.process import EngineProcess
+from airflow_fanout.launch.plan import Shard
+from airflow_fanout.launch.process import PROGRAM, EngineProcess
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import Retry, Throttle
+from airflow_fanout.staging.frozen import read_manifest
+from airflow_fanout.staging.journal import read_records
 from harness.service import DemoService
 from harness.service.invoices import PAGES, customers, invoices_of
-from tests.engine.harness import frozen, job, run, settings
+from tests.engine.harness import frozen, job, journal, run, settings
+from tests.engine.tokens import guarded, login, oauth2
 from tests.http.servers import until
 
 if TYPE_CHECKING:
@@ -30,6 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_fanout.launch.job import Job
+    from airflow_fanout.model.outcome import Record
 
 DAY = "2026-11-22"
 SEED = 7
@@ -55,12 +62,13 @@ def active(count: int) -> list[str]:
 
 
 @contextmanager
-def killing(engine: EngineProcess, when: Callable[[], bool]) -> Iterator[None]:
-    """Kill an engine as soon as something is so."""
+def killing(when: Callable[[], bool]) -> Iterator[None]:
+    """Kill the engine that this process has started, as soon as something is so."""
 
     def watch() -> None:
         assert until(when, LONG_S)
-        os.kill(engine.pid, signal.SIGKILL)
+        [engine] = [child for child in psutil.Process().children() if str(PROGRAM) in child.cmdline()]
+        engine.kill()
 
     thread = threading.Thread(target=watch)
     thread.start()
@@ -71,26 +79,17 @@ def killing(engine: EngineProcess, when: Callable[[], bool]) -> Iterator[None]:
 def killed(todo: Job, when: Callable[[], bool]) -> None:
     """Run an engine until something is so, and kill it."""
     with EngineProcess(todo) as engine:
-        with killing(engine, when):
+        with killing(when):
             list(engine.listen())
         assert engine.ended == "was killed by SIGKILL"
 
 
-@pytest.mark.parametrize(
-    ("count", "kills", "rate_per_s", "faults"),
-    [
-        (150, 2, None, {"latency_ms": 10}),
-        pytest.param(5_000, 5, 100.0, {"limit_per_s": 100, "latency_ms": 20}, marks=pytest.mark.long),
-    ],
-    ids=["short", "full"],
-)
-def test_only_pages_of_parameters_under_way_are_requested_again(
-    tmp_path: Path, count: int, kills: int, rate_per_s: float | None, faults: dict[str, Any]
-) -> None:
+def test_only_pages_of_parameters_under_way_are_requested_again(tmp_path: Path) -> None:
     """After each kill at most three pages for each place of the concurrency; and nothing is missing in the end."""
-    concurrency, names = 16, active(count)
-    with DemoService.start(customers=2 * count, seed=SEED, **faults) as service:
-        how = settings(concurrency, throttle=Throttle(adaptive=False, rate_per_s=rate_per_s), retry=Retry())
+    concurrency, kills, count = 16, 2, 150
+    names = active(count)
+    with DemoService.start(customers=2 * count, seed=SEED, latency_ms=10) as service:
+        how = settings(concurrency, retry=Retry())
         todo = job(frozen(tmp_path, names, ("id",)), INVOICES, service.url, how)
 
         def pages(which: str) -> int:
@@ -105,10 +104,46 @@ def test_only_pages_of_parameters_under_way_are_requested_again(
         repeated.append(pages("again"))
     assert result.reason == Finished()
     assert max(later - earlier for earlier, later in pairwise(repeated)) <= concurrency * PAGES
-    results = {record.parameter["id"]: [invoice["id"] for invoice in record.result] for record in result.records}
-    assert results == {
-        name: [invoice.id for invoice in invoices_of(SEED, name, date.fromisoformat(DAY))] for name in names
-    }
+    assert_complete(result.records, names)
+
+
+@pytest.mark.long
+def test_five_kills_of_a_fetch_from_a_saas_company(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """Tokens end each minute, unknown customers are 404, beyond a hundred requests a second there is 429."""
+    concurrency, kills, names = 16, 5, active(4_950)
+    directory = frozen(tmp_path, [*names, *(f"cus_unknown_{number}" for number in range(50))], ("id",))
+    how = settings(concurrency, retry=Retry(), throttle=Throttle(rate_per_s=100))
+    with guarded(customers=10_000, seed=SEED, token_lifetime_s=60, limit_per_s=100, latency_ms=20) as service:
+        logged_in = login(oauth2(service.url))
+        todo = job(directory, replace(INVOICES, null_statuses=(404,)), logged_in.connection, how)
+        part = Shard.of(directory, read_manifest(directory), None)
+
+        def pages(which: str) -> int:
+            return int(service.stats()["pages"][which])
+
+        repeated = [0]
+        for number in range(1, kills + 1):
+            due = len(names) * PAGES * number // (kills + 1)
+            with pytest.raises(EngineDied, match="SIGKILL"), killing(lambda due=due: pages("answered") >= due):  # type: ignore[misc] # it is called at once
+                Fetch(part, todo, lambda _message: None, logged_in).run("the connection")
+            repeated.append(pages("again"))
+        Fetch(part, todo, lambda _message: None, logged_in).run("the connection")
+        repeated.append(pages("again"))
+        record_property("requested again after each kill", [b - a for a, b in pairwise(repeated)])
+        record_property("statuses", service.stats()["by_status"])
+    assert max(later - earlier for earlier, later in pairwise(repeated)) <= concurrency * PAGES
+    records = list(read_records(journal(directory)))
+    assert_complete([record for record in records if record.kind is not Kind.NULL], names)
+    assert len(records) == 5_000
+
+
+def assert_complete(records: list[Record], names: list[str]) -> None:
+    """Assert that each customer has all invoices, in order."""
+    results = {record.parameter["id"]: [invoice["id"] for invoice in record.result] for record in records}
+    day = date.fromisoformat(DAY)
+    assert results == {name: [invoice.id for invoice in invoices_of(SEED, name, day)] for name in names}
 
 
 @pytest.mark.parametrize(
@@ -159,7 +194,7 @@ def test_engines_side_by_side_share_no_job(tmp_path: Path) -> None:
             killer = threading.Thread(
                 target=lambda: (
                     until(lambda: len([*tmp_path.rglob("jobs-*")]) == 2, LONG_S),
-                    os.kill(engines.pids[1], signal.SIGKILL),
+                    psutil.Process(engines.pids[1]).kill(),
                 )
             )
             killer.start()
