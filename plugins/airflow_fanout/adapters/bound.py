@@ -24,10 +24,10 @@ _DEEPEST = 8
 PARTIAL = "the partial's argument"
 
 NO_TEMPLATE = (
-    "a value that is known when the DAG file is parsed, because Airflow renders no template inside a function. Put "
-    "a secret into the connection, whose credentials and headers the session sends. Put a value of the run into the "
-    "parameters; the source gets it from Airflow's context: def source(params, as_of). Put a text that needs such "
-    "braces into a constant of the file"
+    "a value that is known when the DAG file is parsed, because Airflow renders no template inside a function. Give "
+    'the fetch the template as a value: GeventFetchOperator(values={"key": "{{ var.value.key }}"}), and its function '
+    "gets it as the argument `key`. A source gets values of the run from Airflow's context: def source(params, as_of). "
+    "Put a text that needs such braces into a constant of the file"
 )
 NO_REFERENCE = "functools.partial(function, value) for a value that Airflow resolves when the task runs"
 

@@ -100,6 +100,7 @@ class FetchTask:
         settings: FetchSettings,
         code: LoadedCode,
         refetch: bool,
+        hidden: tuple[str, ...] = (),
     ) -> dict[str, Any]:
         """Fetch the part, and return the summary; for a long wait, give the worker slot back until it is over."""
         log, metrics = self._operator.log, Metrics(self._operator)
@@ -108,7 +109,8 @@ class FetchTask:
         endpoint = login.current.endpoint if part.indexes else login.connection
         is_conditional = isinstance(request, Request) and request.conditional and not refetch
         previous = last_good_list(part.directory) if is_conditional else None
-        job = plan(part, request, endpoint=endpoint, settings=settings, code=code, refetch=refetch, previous=previous)
+        way: dict[str, Any] = {"endpoint": endpoint, "settings": settings, "code": code, "hidden": hidden}
+        job = plan(part, request, refetch=refetch, previous=previous, **way)
         if is_conditional:
             log.info("Asking for what has changed since the last good run: %s", previous or "there is none")
         log.info("Fetching %s from %s", job, endpoint.base_url)

@@ -81,10 +81,15 @@ class Template(msgspec.Struct, frozen=True):
         return fill
 
 
+def with_escaped_braces(text: str) -> str:
+    """Return a text in which no brace begins a field."""
+    return _BRACE.sub(lambda brace: f"{brace[1] * 2}\\{brace[2]}", text)
+
+
 def escaped(text: str) -> str:
     """Return a text in which no brace begins a field, nor a comment of Airflow's templates."""
     # A brace and a # together would begin such a comment, with a backslash before them, too.
-    return _BRACE.sub(lambda brace: f"{brace[1] * 2}\\{brace[2]}", text).replace("{#", "{ #")
+    return with_escaped_braces(text).replace("{#", "{ #")
 
 
 def text_of(value: Json) -> str:

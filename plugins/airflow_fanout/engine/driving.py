@@ -59,7 +59,7 @@ def driver_for(
     :param previous: the results of the last good run, for a conditional request.
     """
     total_s = job.settings.timeouts.total_s
-    secrets = RecentSecrets(())
+    secrets = RecentSecrets((), always=job.hidden)
     access.serve(lambda endpoint, _renewal: secrets.add(endpoint.secrets))
     if job.request is None:
         permits = RequestPermits(parts["traffic"], parts["meter"], job.settings.retry)

@@ -6,18 +6,21 @@ A DAG file that is parsed loads this module. What packs functions, and the error
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from airflow_fanout.codec import Json
 from airflow_fanout.model import parameter
 from airflow_fanout.model.functions import describe, is_async
+from airflow_fanout.model.values import FunctionWithValues
 
 
 def check_call(function: Callable[..., Any], first: Json) -> None:
     """Raise `FunctionMisfits` unless the function can be called with a session and a parameter such as this one."""
     args, kwargs = parameter.arguments(first)
-    _check(function, args, kwargs, ("session", *(f"value {place}" for place in range(len(args))), *kwargs))
+    function, values = _apart(function)
+    given = ("session", *(f"value {place}" for place in range(len(args))), *kwargs, *values)
+    _check(function, args, {**values, **kwargs}, given)
 
 
 def check_function(function: Callable[..., Any], names: Sequence[str]) -> None:
@@ -27,18 +30,24 @@ def check_function(function: Callable[..., Any], names: Sequence[str]) -> None:
     :raises AsyncFunction: when it would have to be awaited.
     :raises FunctionMisfits: when it can't be called with a parameter that has these names, or with none at all.
     """
+    function, values = _apart(function)
     if is_async(function):
         from airflow_fanout.launch.errors import AsyncFunction
 
         raise AsyncFunction(describe(function), "it is async")
     if names:
-        check_call(function, dict.fromkeys(names))
+        check_call(FunctionWithValues(function, values) if values else function, dict.fromkeys(names))
         return
     signature = _signature(function)
-    if signature is None or len(signature.parameters) > 1:
+    if signature is None or len(signature.parameters) > 1 or values:
         return
     if not any(argument.kind is argument.VAR_POSITIONAL for argument in signature.parameters.values()):
         _check(function, [None], {}, ("session", "…the parameter…"))
+
+
+def _apart(function: Callable[..., Any]) -> tuple[Callable[..., Any], Mapping[str, Json]]:
+    """Return a function and the values that it gets besides the parameter."""
+    return (function.function, function.values) if isinstance(function, FunctionWithValues) else (function, {})
 
 
 def _check(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any], fields: tuple[str, ...]) -> None:

@@ -38,6 +38,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     :param request: a declarative request without its functions, or
     :param function: the author's function, pickled.
     :param request_functions: the request's fields that are functions, pickled, by their names.
+    :param hidden: what else may stand in no message, besides the endpoint's secrets.
     :param settings: how to fetch.
     :param path: the parent's `sys.path`, so that the function's modules are found.
     :param digests: the SHA-256 of the files of the modules that the parent has loaded, by their names.
@@ -62,6 +63,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     path: tuple[str, ...]
     digests: Mapping[str, str] = {}
     request_functions: Mapping[str, bytes] = {}
+    hidden: tuple[str, ...] = ()
     attempt: int | None = None
     process: int = 0
     processes: int = 1

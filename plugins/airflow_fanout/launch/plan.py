@@ -80,6 +80,7 @@ def plan(
     code: LoadedCode,
     refetch: bool,
     previous: ListDirectory | None = None,
+    hidden: tuple[str, ...] = (),
 ) -> Job:
     """Return the engine's job, checked.
 
@@ -88,6 +89,7 @@ def plan(
     :param code: what the function was loaded with.
     :param refetch: whether a generation that is complete is requested again.
     :param previous: the list of the report's last good run, for a conditional request.
+    :param hidden: the secrets among the values in it.
     :raises TooFewFiles: if the limit on open files is too low for the concurrency.
     :raises BadTemplate: if a text of the request can't be read.
     :raises BadSetting: if `{job}` of a poll could be a field of the parameters, too.
@@ -117,6 +119,7 @@ def plan(
         request=request.without_functions() if isinstance(request, Request) else None,
         function=packed,
         request_functions={name: pack(function) for name, function in functions.items()},
+        hidden=hidden,
         settings=settings,
         path=code.path,
         digests=code.digests,

@@ -83,7 +83,7 @@ class EngineProcess:
             os.close(told_in)
         self._asked = False
         self._has_printed = False
-        self._secrets = RecentSecrets(job.endpoint.secrets)
+        self._secrets = RecentSecrets(job.endpoint.secrets, always=job.hidden)
         self._last_lines: deque[str] = deque(maxlen=20)
         self._watch = Watchdog(job.settings.timeouts.block_s)
         self._outbox = Outbox(outbox)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk import XComArg
 from msgspec.structs import replace
 
 from airflow_fanout.adapters.bound import bind, resolved
@@ -17,7 +19,7 @@ from airflow_fanout.operators.fetch_arguments import check_fetch, check_mapped_f
 from airflow_fanout.operators.parsed import check_partial
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context, XComArg
+    from airflow.sdk import Context
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
     from airflow_fanout.adapters.lineage import Lineage
@@ -48,6 +50,8 @@ class GeventFetchOperator(EngineOperator):
         by default as many as are useful for the concurrency, never more than the cores that this worker may use.
     :param refetch: whether to request everything again, also what already has good outcomes; a template, such as
         `{{ params.refetch }}`.
+    :param values: values for the request's fields, or keyword arguments of the function, by their names. Templates in
+        them are rendered when the task runs, and what they give is stored nowhere: `{"key": "{{ var.value.key }}"}`.
 
     Returns a summary: counts by kind of outcome, seconds, rate, latencies. Bad outcomes don't fail this task; what
     they mean is validate's to say.
@@ -73,10 +77,11 @@ class GeventFetchOperator(EngineOperator):
         transport: Transport = "auto",
         processes: int | None = None,
         refetch: bool | str = False,
+        values: Mapping[str, Any] = MappingProxyType({}),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_fetch(self, request, parameters, shard, http_conn_id, concurrency, refetch)
+        check_fetch(self, request, parameters, shard, http_conn_id, concurrency, refetch, values)
         self.function = None if isinstance(request, Request) else request
         self.request_template = request.template() if isinstance(request, Request) else None
         # They are in no template field: Airflow neither renders nor stores them.
@@ -93,6 +98,9 @@ class GeventFetchOperator(EngineOperator):
         self.concurrency = concurrency
         self.processes = processes
         self.refetch = refetch
+        # In no template field either: what they are rendered to may be secret.
+        self.values = dict(values)
+        XComArg.apply_upstream_relationship(self, self.values)
         parts = {"timeouts": timeouts, "retry": retry, "throttle": throttle, "breaker": breaker, "transport": transport}
         self.settings = fetch_settings(concurrency, processes, **parts, max_body_bytes=max_body_bytes)
         self._code = LoadedCode.needed(functions.values())
@@ -107,6 +115,7 @@ class GeventFetchOperator(EngineOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the engine and listen to it."""
         from airflow_fanout.adapters.fetch_task import fetch_task
+        from airflow_fanout.adapters.values import TaskValues
 
         with fetch_task(self, context) as self._task:
             self.function = resolved(self.function, context)
@@ -114,9 +123,14 @@ class GeventFetchOperator(EngineOperator):
             concurrency = whole_number("concurrency", self.concurrency)
             part = self._task.part(self.shard or self.parameters or {}, self.shard)
             settings = replace(self.settings, concurrency=concurrency, processes=self.processes)
+            values = TaskValues(self, self.values, part.manifest.fields)
             way: dict[str, Any] = {"http_conn_id": self.http_conn_id, "settings": settings, "code": self._code}
-            catch_up = self._task.catch_up(part, lambda earlier: self._request_of(earlier, functions), **way)
+            way["hidden"] = values.hidden(context)
+            catch_up = self._task.catch_up(
+                part, lambda earlier: values.into(self._request_of(earlier, functions), earlier), **way
+            )
             request = self.function or Request(**{**(self.request_template or {}), **functions})
+            request = values.into(request, context)
             summary = self._task.fetch(part, request, refetch=is_yes("refetch", self.refetch), **way)
             return {**summary, "catch_up": catch_up} if catch_up else summary
 

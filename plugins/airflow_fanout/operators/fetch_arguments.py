@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from airflow_fanout.api.request import Request
@@ -10,10 +11,12 @@ from airflow_fanout.errors import BadSetting
 from airflow_fanout.launch.calling import check_function
 from airflow_fanout.masking import KindOf
 from airflow_fanout.model.settings import FetchSettings, check_whole
+from airflow_fanout.model.values import FunctionWithValues
 from airflow_fanout.operators.parsed import check_list, check_templates, names_of
 from airflow_fanout.preflight.arguments import check_number, check_switch, check_text
 from airflow_fanout.preflight.fields import written_problems
 from airflow_fanout.preflight.signatures import check_request_function
+from airflow_fanout.preflight.values import check_values
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -27,32 +30,42 @@ def check_fetch(
     http_conn_id: object,
     concurrency: object,
     refetch: object,
+    values: object = MappingProxyType({}),
 ) -> None:
     """Raise what is wrong with the arguments of a fetch, except those that are its settings."""
     if parameters is not None and shard is not None:
         raise BadSetting("shard", KindOf(shard), "nothing besides `parameters`: a task takes the list or a shard of it")
     check_list("parameters" if shard is None else "shard", parameters if shard is None else shard)
-    check_request(request, names_of(parameters), fetch)
+    check_request(request, names_of(parameters), fetch, values)
     check_text("http_conn_id", http_conn_id, "call_api")
     check_number("concurrency", concurrency)
     check_switch("refetch", refetch)
 
 
-def check_request(request: object, names: Sequence[str], task: BaseOperator | None = None) -> None:
+def check_request(
+    request: object,
+    names: Sequence[str],
+    task: BaseOperator | None = None,
+    values: object = MappingProxyType({}),
+) -> None:
     """Raise what is wrong with a request, as it is written.
 
     :param names: of the parameters' fields; none if they aren't known.
     :param task: whose templates they are; its DAG may have macros of its own.
+    :param values: what the request or the function gets besides the parameter.
     """
+    if not isinstance(request, Request) and not callable(request):
+        raise BadSetting("request", request, "a Request, or a function fetch(session, …parameter…)")
+    check_values(values, request, names)
+    check_templates("values", values, names, task)
+    by_name = dict(values)  # type: ignore[call-overload] # it was just found to be a mapping
     if not isinstance(request, Request):
-        if not callable(request):
-            raise BadSetting("request", request, "a Request, or a function fetch(session, …parameter…)")
-        check_function(request, names)
+        check_function(FunctionWithValues(request, by_name) if by_name else request, names)
         return
     check_templates("request", request.template(), names, task)
     for field, function in request.functions().items():
         check_request_function(field, function)
-    for problem in written_problems(request, names):
+    for problem in written_problems(request, (*names, *by_name) if names else ()):
         raise problem
 
 
@@ -73,6 +86,7 @@ def check_mapped_fetch(arguments: Mapping[str, Any]) -> None:
         settings.pop("processes", None)
     FetchSettings(**settings)
     if "request" in arguments:
-        check_request(arguments["request"], names_of(arguments.get("parameters")))
+        values = arguments.get("values", {})
+        check_request(arguments["request"], names_of(arguments.get("parameters")), values=values)
     if "http_conn_id" in arguments:
         check_text("http_conn_id", arguments["http_conn_id"], "call_api")

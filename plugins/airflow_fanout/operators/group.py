@@ -50,7 +50,7 @@ class FanoutTaskGroup(TaskGroup):
             else:
                 # A mapped operator is made when its task runs: what can be known now is said now.
                 if "request" in fetch:
-                    check_request(fetch["request"], self.extract.names, self.extract)
+                    check_request(fetch["request"], self.extract.names, self.extract, fetch.get("values", {}))
                 self.fetch = GeventFetchOperator.partial(task_id="fetch", **fetch).expand(shard=listed)
             self.validate = ValidateOperator(task_id="validate", parameters=listed, **(validate or {}))
             self.load = MongoLoadOperator(task_id="load", parameters=listed, **load)

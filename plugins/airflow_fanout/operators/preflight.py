@@ -13,10 +13,12 @@ from airflow_fanout.adapters.connection import endpoint_of
 from airflow_fanout.adapters.rendering import UNKNOWN, Rendering
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.errors import TokenEndpointDown
+from airflow_fanout.api.filled import filled
 from airflow_fanout.api.request import Request
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.launch.shipping import pack
 from airflow_fanout.model.rendered import is_yes, whole_number
+from airflow_fanout.model.values import FunctionWithValues
 from airflow_fanout.mongo.namespaces import name_problems
 from airflow_fanout.operators.report import Report, made
 from airflow_fanout.operators.target import Names, check_target
@@ -82,8 +84,13 @@ class Preflight:
             self._check_login(task_id, fetch.http_conn_id, endpoint)
         self._check_rendered(task_id, "concurrency", fetch.concurrency, whole_number)
         self._check_rendered(task_id, "refetch", fetch.refetch, is_yes)
+        # What they are rendered to is the fetch's alone: here it counts that they can be.
+        self._rendering.value(task_id, "values", fetch.values)
+        names = dict.fromkeys(fetch.values)
+        self.expected.values.append((task_id, tuple(names)))
         if fetch.function is not None:
-            self.expected.functions.append((task_id, fetch.function))
+            function = FunctionWithValues(fetch.function, names) if names else fetch.function
+            self.expected.functions.append((task_id, function))
             self._check_sent(task_id, "its function", fetch.function)
             return
         for name, function in fetch.request_functions.items():
@@ -91,7 +98,7 @@ class Preflight:
         if request := self._check_rendered(
             task_id, "request", fetch.request_template, lambda _, fields: Request(**fields, **fetch.request_functions)
         ):
-            self.expected.requests.append((task_id, request))
+            self.expected.requests.append((task_id, filled(request, dict.fromkeys(names, "value"))))
 
     def _check_sent(self, task_id: str, what: str, function: Any) -> None:
         if waits_for_tasks(function):

@@ -28,11 +28,14 @@ class Expected(msgspec.Struct, kw_only=True):
     keys: list[tuple[str, tuple[str, ...], str | None]] = []
 
     types: list[tuple[str, tuple[str, ...]]] = []
+    values: list[tuple[str, tuple[str, ...]]] = []
 
     def problems(self, first: Json) -> list[tuple[str, str]]:
         """Return by task what a parameter doesn't have."""
         known = tuple(parameter.fields(first))
         problems = [(task, text) for task, request in self.requests for text in rendered_problems(request, known)]
+        for task, names in self.values:
+            problems.extend((task, f"values has {name!r}, and so has the parameter") for name in names if name in known)
         for task, function in self.functions:
             try:
                 check_call(function, first)

@@ -21,6 +21,14 @@ _NAME = re.compile(r"\{\{-?\s*([^\W\d]\w*)\s*(?:-?\}\}|\|(?!\s*(?:default|d)\b))
 # What stands before a name that the template makes itself, such as {% set name = 1 %}.
 _MADE = r"\{%-?\s*(?:set|for|macro|from|import)\b[^%]*\b"
 _WORD = re.compile(r"(?<![\w.'\"])[^\W\d]\w*")
+_WORDS_OF_JINJA = frozenset(
+    {
+        *("and", "or", "not", "in", "is", "if", "elif", "else", "endif", "for", "endfor", "set", "endset"),
+        *("defined", "undefined", "filter", "endfilter"),
+    }
+)
+# A text, and the name of a filter.
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|\|\s*\w+")
 # Names that Jinja itself has.
 _JINJAS = frozenset({"range", "dict", "lipsum", "cycler", "joiner", "namespace", "true", "false", "none"})
 _JINJAS_TOO = frozenset({"True", "False", "None", "loop", "self", "caller", "super"})
@@ -55,6 +63,12 @@ def unknown_names(value: Any, known: Collection[str]) -> list[str]:
         names += [name for name in _NAME.findall(text) if not re.search(rf"{_MADE}{re.escape(name)}\b", text)]
     everybodys = {*known, *_JINJAS, *_JINJAS_TOO}
     return list(dict.fromkeys(name for name in names if name not in everybodys))
+
+
+def roots(text: str) -> list[str]:
+    """Return the names at which the expressions of a text's templates begin: `var` of `{{ var.value.key }}`."""
+    words = (word for part in _JINJA.findall(text) for word in _WORD.findall(_QUOTED.sub("", part)))
+    return [word for word in words if word not in _JINJAS | _JINJAS_TOO | _WORDS_OF_JINJA]
 
 
 def of_its_task(value: Any) -> list[str]:

@@ -104,17 +104,19 @@ class RecentSecrets(Secrets):
     """Secrets that others replace from time to time: the last few are hidden, because a text may be older.
 
     :param values: the first ones.
+    :param always: others, which nobody replaces.
     """
 
-    def __init__(self, values: Iterable[str]) -> None:
+    def __init__(self, values: Iterable[str], *, always: Iterable[str] = ()) -> None:
         super().__init__(())
+        self._always = tuple(always)
         self._recent: deque[tuple[str, ...]] = deque(maxlen=MOST_RECENT)
         self.add(values)
 
     def add(self, values: Iterable[str]) -> None:
         """Hide those that come next, too."""
         self._recent.append(tuple(values))
-        self._pattern = Secrets(chain.from_iterable(self._recent))._pattern
+        self._pattern = Secrets(chain(self._always, *self._recent))._pattern
 
 
 def without_secrets(text: str) -> str:
