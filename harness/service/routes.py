@@ -15,6 +15,7 @@ from harness.service.counters import CALLS, INVOICES, PACED
 from harness.service.exports import Exports
 from harness.service.observers import Observers
 from harness.service.quota import RESET_S
+from harness.service.searches import Searches
 from harness.service.state import State
 
 if TYPE_CHECKING:
@@ -43,13 +44,15 @@ class Service:
     def application(self) -> web.Application:
         """Return the web application with all routes."""
         company, billing, observers = Company(self.state), Billing(self.state), Observers(self.state)
-        exports = Exports(self.state)
+        exports, searches = Exports(self.state), Searches(self.state)
         app = web.Application()
         app.add_routes(
             [
                 web.get("/subscribers", self._counted("/subscribers", company.subscribers)),
                 web.get("/subscribers.json", self._counted("/subscribers.json", company.all_subscribers)),
                 web.get("/calls/{tel}", self._counted(CALLS, company.calls)),
+                web.post("/calls", self._counted(CALLS, searches.calls)),
+                web.post("/graphql", self._counted(CALLS, searches.graphql)),
                 web.get("/call-log", self._counted("/call-log", company.call_log)),
                 web.post("/oauth/token", self._counted(TOKENS, billing.token)),
                 web.get("/customers", self._counted("/customers", billing.customers)),

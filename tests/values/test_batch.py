@@ -80,6 +80,10 @@ def test_values_that_cant_be_joined_are_refused() -> None:
         ({"headers": {"X-Id": "{id}"}}, "headers is '{id}'"),
         ({"json": {"ids": ["{{ ds }}"]}}, "expected a request with a field of the parameters"),
         ({"pages": Cursor()}, "none besides `pages`: pages are those of one parameter"),
+        (
+            {"method": "GET", "json": None, "query": {"ids": "{id}"}, "conditional": True},
+            "nothing besides `conditional`",
+        ),
         ({"idempotency_header": "Key"}, "none besides `idempotency_header`"),
     ],
 )
