@@ -17,7 +17,7 @@ from airflow_fanout import CleanStagingOperator
 with DAG(
     "clean_staging",
     schedule="30 3 * * *",
-    start_date=datetime(2026, 1, 1),  # noqa: DTZ001 - Airflow takes it as UTC
+    start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=1,
     tags=["fanout", "maintenance"],

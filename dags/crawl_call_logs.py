@@ -48,7 +48,7 @@ def rows(_span: list[str], calls: list[tuple[str, str, str, int]]) -> Iterator[d
 with DAG(
     "crawl_call_logs",
     schedule=None,
-    start_date=datetime(2026, 1, 1),  # noqa: DTZ001 - Airflow takes it as UTC
+    start_date=datetime(2026, 1, 1),
     catchup=False,
     tags=["fanout", "crawl"],
     doc_md=__doc__,

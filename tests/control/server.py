@@ -84,14 +84,18 @@ def queue(latency_s: float, most: int) -> Server:
     return lambda _now, in_flight: (latency_s * max(1.0, in_flight / most), OK)
 
 
-def quota(latency_s: float, per_s: int, offset_s: float = 0.0) -> Server:
-    """Return a server that allows so many requests in each second of its clock, and refuses the others at once."""
+def quota(latency_s: float, per_s: int, offset_s: float = 0.0, late: Callable[[], float] = lambda: 0.0) -> Server:
+    """Return a server that allows so many requests in each second of its clock, and refuses the others at once.
+
+    :param late: draws how long a request is on its way.
+    """
     windows: dict[int, int] = {}
 
     def answer(now: float, _in_flight: int) -> tuple[float, Outcome]:
-        window = int(now + offset_s)
+        way_s = late()
+        window = int(now + way_s + offset_s)
         windows[window] = windows.get(window, 0) + 1
-        return (latency_s, OK) if windows[window] <= per_s else (0.002, REFUSED)
+        return (way_s + latency_s, OK) if windows[window] <= per_s else (way_s + 0.002, REFUSED)
 
     return answer
 

@@ -161,6 +161,20 @@ def most_in_a_second(moments: list[float]) -> int:
     return max(bisect_right(moments, moment + 1.0) - first for first, moment in enumerate(moments))
 
 
+@pytest.mark.parametrize("offset_s", [0.0, 0.37])
+@pytest.mark.parametrize("seed", range(3))
+def test_an_agreed_rate_is_used_and_not_exceeded(seed: int, offset_s: float) -> None:
+    """Of 100 requests a second, which author and server agree on, at least 95 % are used, and none is refused.
+
+    Each request is some milliseconds longer or shorter on its way than the one before.
+    """
+    chance = random.Random(seed)
+    server = quota(0.05, 100, offset_s, lambda: chance.expovariate(1 / 0.002))
+    seen = simulate(Limiter(Throttle(rate_per_s=100), 32), server, 60.0)
+    assert seen.refused == 0
+    assert 95 <= seen.ok / seen.seconds <= 100
+
+
 def test_after_a_rest_there_is_no_burst() -> None:
     """What wasn't sent while there was nothing to do is not made up for."""
     gate = Limiter(Throttle(rate_per_s=10.0), 200)

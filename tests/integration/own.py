@@ -18,6 +18,7 @@ DAGS = {
     "crawl_call_logs.py": ("crawl_call_logs",),
     "alerting.py": ("alerted", "alerted_in_part", "alerted_in_time", "alerted_in_vain", "alerted_plainly", "disturbed"),
     "daily_call_summary.py": ("daily_call_summary",),
+    "daily_invoices.py": ("daily_invoices",),
     "clean_staging.py": ("clean_staging",),
     "bad_input.py": (
         *("misspelt", "not_json", "empty", "empty_allowed", "twins_dropped", "twins_refused", "no_connection"),
