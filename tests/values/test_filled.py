@@ -15,8 +15,7 @@ from airflow_fanout.api.filled import filled
 from airflow_fanout.api.poll import Poll
 from airflow_fanout.api.request import Request
 from airflow_fanout.errors import BadSetting
-from airflow_fanout.model.functions import describe
-from airflow_fanout.model.values import FunctionWithValues
+from airflow_fanout.model.functions import FunctionWithValues, describe
 
 REQUEST = Request(
     endpoint="/{shop}/items/{id}",

@@ -12,7 +12,7 @@ from airflow_fanout.api.filled import filled
 from airflow_fanout.api.request import Request
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.masking import KindOf
-from airflow_fanout.model.values import FunctionWithValues
+from airflow_fanout.model.functions import FunctionWithValues
 from airflow_fanout.preflight.values import check_no_field, is_open
 from airflow_fanout.privacy.quoting import leaves
 

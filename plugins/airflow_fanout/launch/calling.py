@@ -11,8 +11,7 @@ from typing import Any
 
 from airflow_fanout.codec import Json
 from airflow_fanout.model import parameter
-from airflow_fanout.model.functions import describe, is_async
-from airflow_fanout.model.values import FunctionWithValues
+from airflow_fanout.model.functions import FunctionWithValues, describe, is_async
 
 
 def check_call(function: Callable[..., Any], first: Json) -> None:

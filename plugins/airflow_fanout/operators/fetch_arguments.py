@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +10,12 @@ from airflow_fanout.api.request import Request
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.launch.calling import check_function
 from airflow_fanout.masking import KindOf
+from airflow_fanout.model.functions import FunctionWithValues
 from airflow_fanout.model.settings import FetchSettings, check_whole
-from airflow_fanout.model.values import FunctionWithValues
 from airflow_fanout.operators.parsed import check_list, check_templates, names_of
 from airflow_fanout.preflight.arguments import check_number, check_switch, check_text
 from airflow_fanout.preflight.fields import written_problems
 from airflow_fanout.preflight.signatures import check_request_function
-from airflow_fanout.preflight.values import check_values
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -56,9 +55,7 @@ def check_request(
     """
     if not isinstance(request, Request) and not callable(request):
         raise BadSetting("request", request, "a Request, or a function fetch(session, …parameter…)")
-    check_values(values, request, names)
-    check_templates("values", values, names, task)
-    by_name = dict(values)  # type: ignore[call-overload] # it was just found to be a mapping
+    by_name = _checked_values(values, request, names, task)
     if not isinstance(request, Request):
         check_function(FunctionWithValues(request, by_name) if by_name else request, names)
         return
@@ -67,6 +64,20 @@ def check_request(
         check_request_function(field, function)
     for problem in written_problems(request, (*names, *by_name) if names else ()):
         raise problem
+
+
+def _checked_values(
+    values: object, request: Request | Callable[..., Any], names: Sequence[str], task: BaseOperator | None
+) -> dict[str, Any]:
+    """Return the values of a fetch by their names; raise what is wrong with them."""
+    if values == {}:
+        return {}
+    # Most DAG files have none.
+    from airflow_fanout.preflight.values import check_values
+
+    by_name = check_values(values, request, names)
+    check_templates("values", by_name, names, task)
+    return by_name
 
 
 def fetch_settings(concurrency: object, processes: int | None, **others: Any) -> FetchSettings:

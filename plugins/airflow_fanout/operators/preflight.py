@@ -17,8 +17,8 @@ from airflow_fanout.api.filled import filled
 from airflow_fanout.api.request import Request
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.launch.shipping import pack
+from airflow_fanout.model.functions import FunctionWithValues
 from airflow_fanout.model.rendered import is_yes, whole_number
-from airflow_fanout.model.values import FunctionWithValues
 from airflow_fanout.mongo.namespaces import name_problems
 from airflow_fanout.operators.report import Report, made
 from airflow_fanout.operators.target import Names, check_target

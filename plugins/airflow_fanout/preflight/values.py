@@ -26,8 +26,8 @@ _OPEN = frozenset(
 )
 
 
-def check_values(values: object, request: Request | Callable[..., Any], names: Collection[str]) -> None:
-    """Raise `BadSetting` unless the request or the function can take these values.
+def check_values(values: object, request: Request | Callable[..., Any], names: Collection[str]) -> dict[str, Any]:
+    """Return values by their names; raise `BadSetting` unless the request or the function can take them.
 
     :param names: of the parameters' fields; none if they aren't known.
     """
@@ -41,6 +41,7 @@ def check_values(values: object, request: Request | Callable[..., Any], names: C
         problem = _field_problem(request, name) if isinstance(request, Request) else _argument_problem(request, name)
         if problem:
             raise wrong("values", name, f"values has {name!r}, but {problem}")
+    return dict(values)
 
 
 def check_no_field(name: str, names: Collection[str]) -> None:
