@@ -77,6 +77,7 @@ def test_only_a_mutation_is_not_repeatable(query: str, repeatable: bool) -> None
     variables = {"id": "{id}"} if "$id: ID!," in query else None
     assert GraphQL(query=query, variables=variables).is_repeatable is repeatable
     assert GraphQL(query=query, variables=variables, repeatable=False).is_repeatable is False
+    assert GraphQL(query=query, variables=variables, idempotency_header="Idempotency-Key").is_repeatable is True
 
 
 @pytest.mark.parametrize(
@@ -90,6 +91,7 @@ def test_only_a_mutation_is_not_repeatable(query: str, repeatable: bool) -> None
         ({"query": '{ user(id: "{#1}") { name } }'}, "Airflow takes for a comment"),
         ({"query": "{ user }", "variables": {"id": "{id}"}}, "variables is 'id': expected variables of the document"),
         ({"query": QUERY, "variables": {"first": 1}}, "a value for $id, which the document requires"),
+        ({"query": "subscription { user }"}, "a subscription has no one answer"),
         ({"query": "{ user }", "failed_if": "error"}, "failed_if is 'error': expected a Request instead"),
         ({"query": "{ user }", "result": 5}, "result is 5"),
     ],

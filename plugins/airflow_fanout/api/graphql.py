@@ -46,6 +46,8 @@ def GraphQL(  # noqa: N802 - an author writes it where a `Request` stands, and r
             raise BadSetting(name, others[name], "a Request instead of GraphQL(…), which sets this field itself")
     code = _COMMENT.sub("", _STRING.sub('""', _checked_text(query)))
     _check_variables(code, variables or {})
+    if "subscription" in (operations := _operations(code)):
+        raise BadSetting("query", query, "queries and mutations: a subscription has no one answer")
     body = {"query": escaped(query), "variables": variables and dict(variables), "operationName": operation}
     if result:
         check_path("result", result)
@@ -55,7 +57,8 @@ def GraphQL(  # noqa: N802 - an author writes it where a `Request` stands, and r
         json={name: value for name, value in body.items() if value is not None},
         result=("data", *steps_of(result)),
         failed_if="errors",
-        **{"repeatable": not _is_mutation(code), **others},
+        # What its method says of a mutation holds, unless each has a key.
+        **{"repeatable": None if "mutation" in operations else True, **others},
     )
 
 
@@ -91,11 +94,11 @@ def _check_variables(code: str, variables: Mapping[str, Json]) -> None:
             raise BadSetting("variables", sorted(variables), f"a value for ${name}, which the document requires")
 
 
-def _is_mutation(code: str) -> bool:
-    """Tell whether a document has a mutation among its operations; `code` is the document without texts."""
-    depth, top_level = 0, []
+def _operations(code: str) -> set[str]:
+    """Return the words outside of all braces, the kinds of the operations among them; `code` has no texts."""
+    depth, words = 0, set[str]()
     for piece in re.split(r"([{}])", code):
         depth += {"{": 1, "}": -1}.get(piece, 0)
         if not depth:
-            top_level.append(piece)
-    return re.search(r"\bmutation\b", " ".join(top_level)) is not None
+            words.update(re.findall(r"\w+", piece))
+    return words
