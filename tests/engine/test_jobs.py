@@ -423,3 +423,25 @@ def test_what_never_left_has_created_no_job(tmp_path: Path, outcome: Outcome, *,
         assert later.message().method == "POST"
     for jobs in journals:
         jobs.close()
+
+
+def test_what_describes_an_answer_is_about_the_result(tmp_path: Path, sending: Sending) -> None:
+    """The answers about the job are JSON; its result is a table at another origin, and a function looks at it."""
+
+    def files(seen: Seen, _: Connection) -> bytes:
+        return answer(f"of,rows\n{seen.path.rpartition('/')[2]},2\n".encode(), "200 OK", "Content-Type: text/csv")
+
+    exports = Exports(turn=1)
+    request = replace(
+        EXPORT,
+        parse="csv",
+        result=None,
+        failed_if=lambda table: "of no use" if table[0]["of"] == "elsewhere-useless" else None,
+    )
+    with Server(files) as elsewhere:
+        exports.elsewhere = elsewhere.origin
+        _, records = fetched(tmp_path, exports, request, sending(2), "elsewhere-good", "elsewhere-useless")
+    assert records["elsewhere-good"].result == [{"of": "elsewhere-good", "rows": "2"}]
+    assert records["elsewhere-useless"].kind is Kind.API_ERROR
+    assert records["elsewhere-useless"].failure is not None
+    assert records["elsewhere-useless"].failure.message == "fetching the job's result: of no use"

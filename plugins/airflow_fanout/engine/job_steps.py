@@ -27,6 +27,7 @@ from airflow_fanout.engine.transport.authors import NO_SECRETS
 from airflow_fanout.engine.work import Task
 from airflow_fanout.model import parameter
 from airflow_fanout.model.outcome import Failure, Kind, Outcome
+from airflow_fanout.privacy.telling import JOB_MAY_EXIST
 from airflow_fanout.staging.jobs import JobJournal, JobState
 
 # How a server says that a job isn't ready, if it says it by the HTTP status, and that there is no such job any more.
@@ -156,7 +157,7 @@ class JobSteps:
             if outcome.unsent or outcome.unprocessed or outcome.kind is Kind.ERROR:
                 self._release()
             elif not self._rules.is_repeatable:
-                text = f"{text}. A job may exist: it isn't created again, because the request has no idempotency key"
+                text = f"{text}{JOB_MAY_EXIST}: it isn't created again, because the request has no idempotency key"
         return replace(outcome, failure=replace(outcome.failure, message=text))
 
     def _creation(self) -> Prepared:
@@ -230,7 +231,7 @@ class JobSteps:
         return More(
             Kind.NULL,
             status=answer.status,
-            ends=Outcome(Kind.TIMEOUT, status=answer.status, failure=Failure("JobTimeout", text)),
+            ends=Outcome(Kind.TIMEOUT, failure=Failure("JobTimeout", text)),
         )
 
     def _more(self, answer: RawAnswer, wait_s: float, most_s: float | None = None) -> More:
