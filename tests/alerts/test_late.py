@@ -16,7 +16,6 @@ from airflow_fanout.staging.frozen import Manifest, read_manifest
 from airflow_fanout.staging.live import Live, ProgressSnapshot, live
 from airflow_fanout.staging.results import Results
 from airflow_fanout.staging.sealed import write_sealed
-from airflow_fanout.staging.validated import mark_validated
 
 NOW = datetime(2026, 11, 22, 8, 0, 1, tzinfo=UTC)
 PAGES = Pages("http://airflow", "report")
@@ -85,5 +84,5 @@ def test_a_run_is_seen_from_its_directory(tmp_path: Path) -> None:
         directory.shard(number).generation(1).mark_complete({})
     assert [found.step for found in live(FolderStore(tmp_path), "report", "r")] == ["validate"]
     results = Results(directory, read_manifest(directory))
-    mark_validated(directory, results.validated({}))
+    write_sealed(directory.validated, results.validated({}))
     assert [found.step for found in live(FolderStore(tmp_path), "report", "r")] == ["load"]

@@ -27,8 +27,9 @@ from airflow_fanout.staging.live import live
 from airflow_fanout.staging.open_failures import OpenFailure, OpenFailures, ReportRun
 from airflow_fanout.staging.results import Results, check_fetched
 from airflow_fanout.staging.resume import resume
+from airflow_fanout.staging.sealed import write_sealed
 from airflow_fanout.staging.store import Location, Store, Taken
-from airflow_fanout.staging.validated import mark_validated, read_validated, unmark_validated
+from airflow_fanout.staging.validated import read_validated, unmark_validated
 from tests.load.staged import AS_OF
 from tests.staging.objects import ObjectStore
 
@@ -164,7 +165,7 @@ def test_a_run_goes_its_whole_way_through_any_store(store: Store) -> None:
     check_fetched(directory, manifest)
     results = Results(directory, manifest)
     assert [record.index for record in results.records()] == list(range(10))
-    mark_validated(directory, results.validated({Kind.OK: 10}))
+    write_sealed(directory.validated, results.validated({Kind.OK: 10}))
     judged = read_validated(directory, manifest.id)
     assert len(list(Results(directory, manifest, judged).records())) == 10
     assert [report.step for report in live(store, "report", "monday")] == ["load"]

@@ -12,6 +12,7 @@ from airflow_fanout.model.as_of import AsOf, Source
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
 from airflow_fanout.staging.errors import JournalDamaged, StagingChanged, StagingLost
 from airflow_fanout.staging.frozen import CatchUp, Manifest, Selection, freeze, read_manifest
+from airflow_fanout.staging.layout import CATCH_UP
 from airflow_fanout.staging.left_out import LeftOut, LeftOuts, RunLeftOut, left_out_parameters
 from airflow_fanout.staging.validated import Validated
 
@@ -41,7 +42,7 @@ def begin_catch_ups(
         try:
             # The run that held it may have loaded some of it, or all, before it was over.
             if (rest := location.read_head()) is not None:
-                catch_ups.append(_frozen(report.new_catch_up(), location, rest))
+                catch_ups.append(_frozen(report.catch_up(report.claim_next(CATCH_UP)), location, rest))
         except (StagingChanged, StagingLost, JournalDamaged, FileNotFoundError) as error:
             warn(f"What the run {left_out.run_id} has left out isn't asked for: {error}")
     return tuple(catch_ups)

@@ -33,12 +33,8 @@ class ReportDirectory(Location, frozen=True):
         """Make a new directory for a list, after all that there are."""
         return self.numbered(self.claim_next(LIST))
 
-    def new_catch_up(self) -> ListDirectory:
-        """Make a new directory for a list of what an earlier run has left out."""
-        return self.catch_up(self.claim_next(CATCH_UP))
-
     def catch_up(self, number: int) -> ListDirectory:
-        """Return the directory of such a list."""
+        """Return the directory of a list of what an earlier run has left out."""
         return ListDirectory(self.store, layout.numbered(self.key, CATCH_UP, number))
 
     def newest_list(self) -> ListDirectory | None:
@@ -166,7 +162,9 @@ class GenerationDirectory(Location, frozen=True):
 
     def jobs(self) -> list[Location]:
         """Return all files that say which jobs were created, in the order of the tries."""
-        return [jobs for number in self.numbers(TRY) for jobs in self.attempt(number).all_jobs()]
+        tries = [self.attempt(number).key for number in self.numbers(TRY)]
+        keys = [key for each in tries for key in layout.files_of_try(each, self.store.names(each), "jobs")]
+        return [Location(self.store, key) for key in keys]
 
     def part(self, name: str) -> Location:
         """Return the part that `name_of` has named."""
@@ -191,12 +189,8 @@ class TryDirectory(Location, frozen=True):
 
     def parts(self) -> list[Location]:
         """Return the parts, in the order of their numbers."""
-        return [Location(self.store, key) for key in layout.parts(self.key, self.store.names(self.key))]
+        return [Location(self.store, key) for key in layout.files_of_try(self.key, self.store.names(self.key), "part")]
 
     def jobs(self, number: int) -> Location:
         """Return the file of an engine that says which jobs it has created."""
         return self.below(layout.JOBS.format(number))
-
-    def all_jobs(self) -> list[Location]:
-        """Return these files, in the order of their numbers."""
-        return [Location(self.store, key) for key in layout.jobs(self.key, self.store.names(self.key))]

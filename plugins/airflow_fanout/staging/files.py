@@ -60,11 +60,12 @@ def create(path: Path, *, append: bool = False) -> IO[bytes]:
     :raises FileExistsError: when it is there, unless it is appended to.
     """
     is_new = not append or not path.exists()
-
-    def private(name: str, flags: int) -> int:
-        return os.open(name, flags | os.O_CLOEXEC, PRIVATE & 0o666)
-
-    file = open(path, "ab" if append else "xb", buffering=0, opener=private)  # noqa: SIM115 - the caller closes it
+    file = open(  # noqa: SIM115 - the caller closes it
+        path,
+        "ab" if append else "xb",
+        buffering=0,
+        opener=lambda name, flags: os.open(name, flags | os.O_CLOEXEC, PRIVATE & 0o666),
+    )
     wanted = mode_of(path.parent) & 0o666
     if is_new and stat.S_IMODE(os.fstat(file.fileno()).st_mode) != wanted:
         with _modes_kept():
@@ -140,13 +141,11 @@ def open_file(path: Path) -> IO[bytes]:
 
     :raises StagingChanged: when it is a folder, a pipe or a device, which would never end or hang.
     """
-
-    def at_once(name: str, flags: int) -> int:
-        # Without this, a pipe that nobody writes to is waited for.
-        return os.open(name, flags | os.O_NONBLOCK | os.O_CLOEXEC)
-
+    # Without O_NONBLOCK, a pipe that nobody writes to is waited for.
+    more = os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        file = open(path, "rb", buffering=0, opener=at_once)  # noqa: SIM115 - the caller closes it
+        # The caller closes it.
+        file = open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | more))  # noqa: SIM115
     except IsADirectoryError:
         raise StagingChanged(str(path), "isn't a file") from None
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):

@@ -27,7 +27,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Literal
 from urllib.parse import quote, unquote
 
 # File systems allow 255 bytes for a name; a longer one is cut and made unique by its digest.
@@ -89,15 +90,13 @@ def report(dag_id: str, run_id: str, name: str) -> str:
     return f"{run(dag_id, run_id)}/{file_name(name)}"
 
 
-def dag_of(list_key: str) -> str:
-    """Return the key of the DAG that a list belongs to."""
-    return list_key.rsplit("/", 3)[0]
+def report_in_other_runs(list_key: str, names_below: Callable[[str], Iterable[str]]) -> list[str]:
+    """Return the keys that a list's report has, or would have, in other runs of its DAG.
 
-
-def report_in_other_runs(list_key: str, names: Iterable[str]) -> list[str]:
-    """Return the keys that a list's report has in other runs, of the names that are below the DAG's key."""
+    :param names_below: returns the names that are below a key; it is called for the DAG's.
+    """
     dag, own, name, _ = list_key.rsplit("/", 3)
-    return [f"{dag}/{run}/{name}" for run in sorted(names) if run not in (own, *NOT_RUNS)]
+    return [f"{dag}/{run}/{name}" for run in sorted(names_below(dag)) if run not in (own, *NOT_RUNS)]
 
 
 def reports(run_key: str, names: Iterable[str]) -> list[str]:
@@ -123,17 +122,11 @@ def numbers(names: Iterable[str], kind: str) -> list[int]:
     return sorted(int(match[2]) for match in matches if match[0] == f"{kind}-{int(match[2]):04d}")
 
 
-def parts(try_key: str, names: Iterable[str]) -> list[str]:
-    """Return the keys of the names that are parts, in the order of their numbers; copies and backups are none."""
-    return _of_try(try_key, names, "part")
+def files_of_try(try_key: str, names: Iterable[str], kind: Literal["part", "jobs"]) -> list[str]:
+    """Return the keys of the names that are of one kind, in the order of their numbers; copies and backups are none.
 
-
-def jobs(try_key: str, names: Iterable[str]) -> list[str]:
-    """Return the keys of the names that say which jobs were created, in the order of their numbers."""
-    return _of_try(try_key, names, "jobs")
-
-
-def _of_try(try_key: str, names: Iterable[str], kind: str) -> list[str]:
+    :param kind: parts of the journal, or the files that say which jobs were created.
+    """
     matches = [match for name in names if (match := _PART.fullmatch(name)) and match[1] == kind]
     return [f"{try_key}/{match[0]}" for match in sorted(matches, key=lambda match: (int(match[2]), match[0]))]
 
@@ -154,20 +147,10 @@ def left_outs_below(dag_key: str) -> str:
     return f"{dag_key}/{_HISTORY}/left-out"
 
 
-def left_outs_of_dag(dag_id: str) -> str:
-    """Return the same for a DAG's id."""
-    return left_outs_below(file_name(dag_id))
-
-
 def left_outs(list_key: str) -> str:
     """Return the key of what the runs of a list's report have left out."""
     dag, _, name, _ = list_key.rsplit("/", 3)
     return f"{left_outs_below(dag)}/{name}"
-
-
-def left_out_of_run(left_outs_key: str, run_id: str) -> str:
-    """Return the key of what one run has left out."""
-    return f"{left_outs_key}/{file_name(run_id)}"
 
 
 def failures(dag_id: str) -> str:

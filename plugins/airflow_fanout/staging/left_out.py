@@ -97,7 +97,7 @@ class LeftOuts(Location, frozen=True):
 
     def of_run(self, run_id: str) -> RunLeftOut:
         """Return what one run has left out, whether there is anything or not."""
-        return RunLeftOut(self.store, layout.left_out_of_run(self.key, run_id))
+        return RunLeftOut(self.store, f"{self.key}/{layout.file_name(run_id)}")
 
     def all(self, warn: Callable[[str], None]) -> list[tuple[RunLeftOut, LeftOut]]:
         """Return what there is, the oldest date first.
@@ -177,7 +177,7 @@ class RunLeftOut(Location, frozen=True):
 
 def left_out_by(store: Store, dag_id: str, run_id: str) -> dict[str, LeftOut]:
     """Return what one run of a DAG has left out, by the names of its reports; what can't be read is passed over."""
-    reports = Location(store, layout.left_outs_of_dag(dag_id))
+    reports = Location(store, layout.left_outs_below(layout.file_name(dag_id)))
     left_outs = {}
     for name in sorted(reports.names()):
         with suppress(StagingChanged, JournalDamaged):

@@ -98,7 +98,7 @@ def last_good_list(directory: ListDirectory) -> ListDirectory | None:
     A run for a part of the source doesn't count.
     """
     newest: tuple[str, ListDirectory] | None = None
-    for key in layout.report_in_other_runs(directory.key, directory.store.names(layout.dag_of(directory.key))):
+    for key in layout.report_in_other_runs(directory.key, directory.store.names):
         # What can't be read is no run to compare with.
         with suppress(FanoutError, OSError):
             listed = ReportDirectory(directory.store, key).newest_list()

@@ -35,11 +35,8 @@ class Results:
         self._shards = [(manifest.range_of(number), self._snapshot(number)) for number in range(manifest.shards)]
         self._latest = [LatestRecords(records.places(), indexes) for indexes, records in self._shards]
 
-    def _generation(self, shard: int) -> GenerationDirectory:
-        return self._directory.shard(shard).generation(self.generations[str(shard)])
-
     def _snapshot(self, shard: int) -> Snapshot:
-        generation = self._generation(shard)
+        generation = self._directory.shard(shard).generation(self.generations[str(shard)])
         if self._judged is None:
             return Snapshot(generation, self._list_id)
         parts = self._judged.parts[str(shard)]
@@ -80,7 +77,7 @@ class Results:
         """
         parts = {}
         for number, (_, records) in enumerate(self._shards):
-            name_of = self._generation(number).name_of
+            name_of = self._directory.shard(number).generation(self.generations[str(number)]).name_of
             parts[str(number)] = [(name_of(piece.location), piece.size, piece.digest or "") for piece in records.pieces]
         return Validated(
             list_id=self._list_id,

@@ -9,7 +9,7 @@ import msgspec
 
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.errors import StagingChanged
-from airflow_fanout.staging.sealed import read_sealed, write_sealed
+from airflow_fanout.staging.sealed import read_sealed
 
 # A part's name below its generation, the bytes of it that were judged, and their SHA-256.
 JudgedPart = tuple[str, int, str]
@@ -30,11 +30,6 @@ class Validated(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     parts: Mapping[str, Sequence[JudgedPart]]
     kinds: Mapping[str, int]
     left_out: int = 0
-
-
-def mark_validated(directory: ListDirectory, passed: Validated) -> None:
-    """Remember what has passed validation."""
-    write_sealed(directory.validated, passed)
 
 
 def unmark_validated(directory: ListDirectory) -> None:

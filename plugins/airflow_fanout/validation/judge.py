@@ -17,7 +17,7 @@ from airflow_fanout.staging.history import GoodRun, History
 from airflow_fanout.staging.left_out import LeftOut, write_left_out
 from airflow_fanout.staging.reconcile import CompletedSet
 from airflow_fanout.staging.results import Results, check_fetched
-from airflow_fanout.staging.validated import mark_validated
+from airflow_fanout.staging.sealed import write_sealed
 from airflow_fanout.validation.checks.check import Check
 from airflow_fanout.validation.checks.drift import Drift
 from airflow_fanout.validation.checks.max_empty import MaxEmpty
@@ -132,7 +132,7 @@ class Judge:
         judgement = Judgement(self.tally, findings, self._demands, time.monotonic() - begun)
         if judgement.is_good:
             self._leave_out(judgement)
-            mark_validated(self._directory, results.validated(self.tally.kinds, judgement.left_out))
+            write_sealed(self._directory.validated, results.validated(self.tally.kinds, judgement.left_out))
             # A run that lacks something is nothing to compare others with.
             if not judgement.left_out:
                 self._remember()
