@@ -136,9 +136,9 @@ def test_requests_that_get_lost_by_chance_do_not_bring_the_limit_down(seed: int)
 
 @pytest.mark.parametrize("per_s", [0.5, 7.0, 50.0, 333.0])
 def test_the_authors_rate_is_kept_exactly(per_s: float) -> None:
-    """With a rate, 98 % of it are used in the long run, and no second has more than the rate says."""
+    """With a rate, 97 % of it are used in the long run, and no second has more than the rate says."""
     seen = simulate(Limiter(Throttle(rate_per_s=per_s, adaptive=False), 200), steady(0.1), 60)
-    assert 0.97 * 60 * per_s <= len(seen.sent) <= 60 * per_s + 1
+    assert 0.96 * 60 * per_s <= len(seen.sent) <= 60 * per_s + 1
     assert most_in_a_second(seen.sent) <= math.ceil(per_s)
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 # A request may take some milliseconds more or less to the server than the one before. A window that is longer by this
 # share than a second keeps its number of requests out of a second of the server's, too.
-MARGIN = 0.02
+MARGIN = 0.03
 
 
 class RequestBudget(Protocol):
