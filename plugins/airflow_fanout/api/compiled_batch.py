@@ -23,7 +23,7 @@ class CompiledBatch(Compiled):
     """
 
     def __init__(self, request: Request, known: tuple[str, ...]) -> None:
-        super().__init__(request, known, tree=BatchTree, path=_path)
+        super().__init__(request, known, tree=BatchTree, path=lambda template: _joined(template, segment))
         check_fields("batch", request.batch.fields, known)
 
     def parts(self, value: Json) -> tuple[str, Mapping[str, str], bytes | None]:
@@ -46,8 +46,8 @@ class BatchTree(Tree):
 
 def _filler(value: Json) -> Callable[[Values], Json]:
     if is_repeated(value):
-        one = Tree(value[0])
-        return lambda batch: [one.fill(values) for values in batch]
+        element = Tree(value[0])
+        return lambda batch: [element.fill(values) for values in batch]
     if isinstance(value, Mapping):
         named = [(name, _filler(branch)) for name, branch in value.items()]
         return lambda batch: {name: fill(batch) for name, fill in named}
@@ -57,10 +57,6 @@ def _filler(value: Json) -> Callable[[Values], Json]:
     if isinstance(value, str):
         return _joined(Template(value), text_of)
     return lambda _batch: value
-
-
-def _path(template: Template) -> Callable[[Values], str]:
-    return _joined(template, segment)
 
 
 def _joined(template: Template, written: Callable[[Json], str]) -> Callable[[Values], str]:

@@ -47,14 +47,14 @@ class Splitter:
         if not self._batch.fields:
             return [self._outcome(item, status) for item in self._by_position(items, len(members))]
         keys = [self.key_of(member) for member in members]
-        found = self._keyed(items) if self._batch.keyed_by is not None else self._by_fields(items)
-        asked = set(keys)
-        if unknown := [place for key, places in found.items() if key not in asked for place, _ in places]:
+        by_key = self._keyed(items) if self._batch.keyed_by is not None else self._by_fields(items)
+        known = set(keys)
+        if unknown := [place for key, places in by_key.items() if key not in known for place, _ in places]:
             raise NotSplit(
                 f"the answer has {len(unknown):,} items that belong to no parameter of the batch, the first of them at "
                 f"place {min(unknown) + 1:,}"
             )
-        return [self._of_key(found.get(key or (), []), status) for key in keys]
+        return [self._of_key(by_key.get(key or (), []), status) for key in keys]
 
     def _by_position(self, answer: Json, count: int) -> list[Json]:
         items = self._list(answer)
@@ -66,14 +66,14 @@ class Splitter:
         return items
 
     def _by_fields(self, items: Json) -> Mapping[Key, list[tuple[int, Json]]]:
-        found: dict[Key, list[tuple[int, Json]]] = defaultdict(list)
+        by_key: dict[Key, list[tuple[int, Json]]] = defaultdict(list)
         for place, item in enumerate(self._list(items)):
             try:
                 key = tuple(text_of(path.of(item)) for _, path in self._paths)
             except PartMissing as error:
                 raise NotSplit(f"item {place + 1:,}: {error}") from None
-            found[key].append((place, item))
-        return found
+            by_key[key].append((place, item))
+        return by_key
 
     def _keyed(self, items: Json) -> Mapping[Key, list[tuple[int, Json]]]:
         if not isinstance(items, dict | None):
@@ -86,12 +86,12 @@ class Splitter:
             raise NotSplit(f"the items are of type {type(items).__name__}: `result` must lead to a list{hint}")
         return list(items or ())
 
-    def _of_key(self, found: list[tuple[int, Json]], status: int) -> Outcome:
-        if len(found) == 1:
-            return self._outcome(found[0][1], status)
-        if not found and self._batch.missing == "null":
+    def _of_key(self, items: list[tuple[int, Json]], status: int) -> Outcome:
+        if len(items) == 1:
+            return self._outcome(items[0][1], status)
+        if not items and self._batch.missing == "null":
             return Outcome(Kind.NULL, status=status)
-        text = f"the answer has {len(found):,} items for this parameter" if found else "the answer has no item for it"
+        text = f"the answer has {len(items):,} items for this parameter" if items else "the answer has no item for it"
         return _invalid("NotSplit", text, status)
 
     def _outcome(self, item: Json, status: int) -> Outcome:

@@ -61,7 +61,9 @@ class BatchSettlement(Settlement):
             if self._budget.take() and self._budget.take():
                 self._queue.halve(batch)
                 return
-            outcome = _unhalved(outcome)
+            if outcome.failure is not None:
+                text = f"{outcome.failure.message}; the retry budget was used up, so the batch wasn't divided"
+                outcome = replace(outcome, failure=replace(outcome.failure, message=text))
         self._end_members(batch, outcome, ms)
         if self._is_long(outcome):
             self._stop(LongPause(outcome.retry_after_s or 0.0))
@@ -105,10 +107,3 @@ def settlement_of(request: Request | None, *, is_proven: bool) -> Callable[..., 
     if request is None or request.batch is None:
         return Settlement
     return partial(BatchSettlement, batch=request.batch, is_proven=is_proven)
-
-
-def _unhalved(outcome: Outcome) -> Outcome:
-    if outcome.failure is None:
-        return outcome
-    text = f"{outcome.failure.message}; the retry budget was used up, so the batch wasn't divided"
-    return replace(outcome, failure=replace(outcome.failure, message=text))
