@@ -41,6 +41,7 @@ MAY_LOAD = {
     "api/login.py": {"requests", "urllib3"},
     "api/proxied.py": {"requests", "urllib3"},
     "api/refresh_tokens.py": {"requests", "urllib3"},
+    "api/signed.py": {"requests", "urllib3"},
     "api/token_endpoint.py": {"requests", "urllib3"},
     "engine": {"cloudpickle", "gevent", "requests", "urllib3"},
     "engine/__init__.py": set[str](),

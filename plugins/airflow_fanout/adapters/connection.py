@@ -23,7 +23,7 @@ from airflow_fanout.errors import BadConnection
 if TYPE_CHECKING:
     from airflow.sdk.definitions.connection import Connection
 
-AUTH = ("basic", "bearer", "digest", *OWN_OPTIONS)
+AUTH = ("basic", "bearer", "digest", "signed", *OWN_OPTIONS)
 # Airflow's own type, the one to choose where its provider for HTTP isn't installed, and one that was never chosen.
 TYPES = ("http", "generic", "")
 # RFC 9110, 5.1: a header's name is a token.

@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from airflow.sdk.configuration import conf
+from msgspec.structs import replace
 
 from airflow_fanout.adapters.border import airflow_errors, checked_list
 from airflow_fanout.adapters.fetch_metrics import FetchMeasures
 from airflow_fanout.adapters.logging_in import OUTAGE_S, login_of
+from airflow_fanout.adapters.login import check_signed
 from airflow_fanout.adapters.metrics import Metrics, of_duration
 from airflow_fanout.adapters.noting import noted
 from airflow_fanout.adapters.progress_store import TaskState
@@ -26,6 +28,7 @@ from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.loaded_code import LoadedCode
 from airflow_fanout.launch.messages import FetchMessage
 from airflow_fanout.launch.plan import Shard, plan
+from airflow_fanout.launch.shipping import pack
 from airflow_fanout.model.as_of import HELD
 from airflow_fanout.model.settings import FetchSettings
 from airflow_fanout.staging.catch_up import catch_up_lists
@@ -101,6 +104,7 @@ class FetchTask:
         code: LoadedCode,
         refetch: bool,
         hidden: tuple[str, ...] = (),
+        sign: Callable[..., Any] | None = None,
     ) -> dict[str, Any]:
         """Fetch the part, and return the summary; for a long wait, give the worker slot back until it is over."""
         log, metrics = self._operator.log, Metrics(self._operator)
@@ -109,8 +113,10 @@ class FetchTask:
         endpoint = login.current.endpoint if part.indexes else login.connection
         is_conditional = isinstance(request, Request) and request.conditional and not refetch
         previous = last_good_list(part.directory) if is_conditional else None
+        check_signed(http_conn_id, endpoint, sign)
         way: dict[str, Any] = {"endpoint": endpoint, "settings": settings, "code": code, "hidden": hidden}
         job = plan(part, request, refetch=refetch, previous=previous, **way)
+        job = replace(job, sign=None if sign is None else pack(sign))
         if is_conditional:
             log.info("Asking for what has changed since the last good run: %s", previous or "there is none")
         log.info("Fetching %s from %s", job, endpoint.base_url)

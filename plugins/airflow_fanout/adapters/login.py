@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from airflow_fanout.api.address import BadAddress, origin_of
+from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.oauth2 import UNTIL_REFUSED, ClientAuth, Grant, OAuth2
 from airflow_fanout.errors import BadConnection
 
@@ -139,3 +140,10 @@ def _expires_in(conn_id: str, value: Any) -> float | str | None:
         expected = f'a number of seconds above 0, or "{UNTIL_REFUSED}"'
         raise BadConnection(conn_id, f'has an "expires_in" in its extra that isn\'t {expected}')
     return float(value)
+
+
+def check_signed(conn_id: str, endpoint: Endpoint, sign: object) -> None:
+    """Raise `BadConnection` if the credentials of a connection are for a function that there isn't."""
+    if endpoint.auth == "signed" and sign is None:
+        problem = 'has {"auth": "signed"} in its extra, and nothing signs the requests: name a function as `sign=`'
+        raise BadConnection(conn_id, problem)

@@ -50,7 +50,7 @@ def auth_of(endpoint: Endpoint) -> AuthBase | None:
         raise AssertionError("a token has to be got before the first request")
     if endpoint.auth == "bearer":
         return BearerAuth(endpoint.password or "")
-    if endpoint.login is None:
+    if endpoint.login is None or endpoint.auth == "signed":
         return None
     build = ConnectionDigestAuth if endpoint.auth == "digest" else HTTPBasicAuth
     return build(endpoint.login, endpoint.password or "")
@@ -76,7 +76,7 @@ class Introduced(AuthBase):
 
 def introduction_of(endpoint: Endpoint) -> AuthBase | None:
     """Return what introduces a request as the endpoint's; `None` if the endpoint has no credentials."""
-    has_credentials = endpoint.login is not None or endpoint.auth in ("bearer", "api_key", "oauth2")
+    has_credentials = endpoint.login is not None or endpoint.auth in ("bearer", "api_key", "oauth2", "signed")
     return Introduced(endpoint) if has_credentials else None
 
 

@@ -25,7 +25,7 @@ _HIDDEN = frozenset({"password", "headers", "query", "proxies"})
 # The fields that say who is asking.
 _CREDENTIALS = ("login", "password", "auth", "headers", "query", "oauth2")
 
-Auth = Literal["basic", "bearer", "digest", "oauth2", "api_key"]
+Auth = Literal["basic", "bearer", "digest", "oauth2", "api_key", "signed"]
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -35,7 +35,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     :param login: the user name, or `None` for no authentication (or for a bearer token).
     :param password: the password or the token.
     :param auth: how they are sent. `oauth2`: a token has to be got first, after which it is `bearer`; `api_key`: the
-        key is among the headers or in the query.
+        key is among the headers or in the query. `signed`: they are for an author's function that signs requests.
     :param oauth2: how tokens are got.
     :param query: names and values in the query of every request to this origin; never sent to another one.
     :param headers: headers of every request to this origin; never sent to another one.

@@ -24,6 +24,8 @@ from airflow_fanout.api.permitted import Permits, PermittedAdapter
 from airflow_fanout.api.proxied import naming_proxy
 from airflow_fanout.api.proxies import check_proxies
 from airflow_fanout.api.settled import own_origin, settled
+from airflow_fanout.api.signed import SigningAdapter
+from airflow_fanout.api.signing import Signing
 from airflow_fanout.model.settings import FetchSettings
 from airflow_fanout.wire.adapter import BoundedAdapter
 from airflow_fanout.wire.coding import ACCEPTED
@@ -40,10 +42,12 @@ class FanoutSession(requests.Session):
 
     :param permits: what each request needs a permit of, if any.
     :param access: gives the credentials of each request; those of the endpoint, if not given.
+    :param signing: signs each request to the connection's origin, if anything does.
     """
 
     # requests mounts adapters before anything is set, and replaces them by its own.
     _permits: Permits | None = None
+    _signing: Signing | None = None
 
     def __init__(
         self,
@@ -51,30 +55,29 @@ class FanoutSession(requests.Session):
         settings: FetchSettings,
         permits: Permits | None = None,
         access: CredentialSource | None = None,
+        signing: Signing | None = None,
     ) -> None:
         super().__init__()
-        self._permits = permits
+        self._permits, self._signing = permits, signing
         endpoint = settled(endpoint)
         check_proxies(endpoint.proxies)
         self._endpoint = endpoint
         self._access = access or FixedCredentials(endpoint)
-        self._introduced_by = endpoint
+        self._introduced_by = self._own = endpoint
         self._origin = own_origin(endpoint.base_url)
         self._below = f"{endpoint.base_url}/"
         self.max_body_bytes = settings.max_body_bytes
         self._timeout = (settings.timeouts.connect_s, settings.timeouts.read_s)
-        self.headers["User-Agent"] = USER_AGENT
-        self.headers["Accept-Encoding"] = ACCEPTED
+        self.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": ACCEPTED})
         self.max_redirects = endpoint.max_redirects
         self.cert = endpoint.cert
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._local = threading.local()
-        # With trust_env, requests reads netrc and the proxy variables again for every request (14 % of its time), and
-        # REQUESTS_CA_BUNDLE overrules the connection's own `verify`.
+        # Else requests reads netrc and the proxy variables for every request (14 % of its time), and REQUESTS_CA_BUNDLE
+        # overrules the connection's own `verify`.
         self.trust_env = False
         self.verify = endpoint.verify
         self.proxies = dict(endpoint.proxies)
-        self._own = endpoint
         self._own_auth = introduction_of(endpoint)
         adapter = BoundedAdapter(settings.concurrency, settings.max_body_bytes, waits=permits is None)
         self.mount("https://", adapter)
@@ -85,9 +88,8 @@ class FanoutSession(requests.Session):
         super().mount(prefix, self._permitted(adapter))
 
     def _permitted(self, adapter: BaseAdapter) -> BaseAdapter:
-        if self._permits is None:
-            return adapter
-        return PermittedAdapter(adapter, self._permits, lambda request: reintroduce(request, self._newest()))
+        signing = adapter if self._signing is None else SigningAdapter(adapter, self._signing, self._is_own)
+        return signing if self._permits is None else PermittedAdapter(signing, self._permits, self._reintroduce)
 
     def request(  # type: ignore[override] # requests lists twenty arguments; all of them pass through
         self, method: str, url: str, **options: Any
@@ -165,6 +167,8 @@ class FanoutSession(requests.Session):
         if endpoint is not self._introduced_by:
             self._introduced_by, self._own = endpoint, settled(endpoint)
             self._own_auth = introduction_of(self._own)
+            if self._signing is not None:
+                self._signing.use(self._own, 0)
         own = options.get("headers") or {}
         options["headers"] = {**self._own.headers, **own}
         had_credentials = options.get("auth") is None and not any(is_authorization(name) for name in own)
@@ -172,13 +176,12 @@ class FanoutSession(requests.Session):
             options["auth"] = self._own_auth
         return had_credentials, self._own.with_query(address, options.get("params"))
 
-    def _newest(self) -> Endpoint:
-        """Return the connection with the credentials that are good now."""
+    def _reintroduce(self, request: requests.PreparedRequest) -> None:
+        """Give a request that has waited the credentials that are good now."""
         endpoint = self._access.ready().endpoint
-        return self._own if endpoint is self._introduced_by else settled(endpoint)
+        reintroduce(request, self._own if endpoint is self._introduced_by else settled(endpoint))
 
     def _is_own(self, address: str) -> bool:
-        # What stands below the connection's address leads to where that leads.
         return address.startswith(self._below) or self._origin_of(address) == self._origin
 
     def _origin_of(self, address: str) -> Origin | None:

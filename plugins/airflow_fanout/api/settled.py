@@ -27,7 +27,7 @@ def settled(endpoint: Endpoint) -> Endpoint:
     known = replace(endpoint, verify=verify, proxies=proxies, trust_env=False)
     if (
         endpoint.login is not None
-        or endpoint.auth in ("bearer", "api_key")
+        or endpoint.auth in ("bearer", "api_key", "signed")
         or any(map(is_authorization, endpoint.headers))
     ):
         return known

@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import cloudpickle
 import gevent
 from gevent.event import Event
 
 from airflow_fanout.api.access import CredentialSource, Current
 from airflow_fanout.api.settled import settled
+from airflow_fanout.api.signing import Signing
 from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.launch.job import Job, Terms
 from airflow_fanout.launch.messages import CredentialsRefused, NewCredentials
@@ -28,6 +30,8 @@ class EngineAccess:
     :param job: has the first credentials.
     :param traffic: is held while there are none that are good.
     :param tell: tells the parent that credentials were refused.
+
+    `signing` signs requests with the newest credentials, if the job has a function for that.
     """
 
     def __init__(self, job: Job, traffic: Traffic, tell: Callable[[CredentialsRefused], None]) -> None:
@@ -39,7 +43,13 @@ class EngineAccess:
         self._are_good = Event()
         self._end: Any = None
         self.wake: Callable[[], None] = lambda: None
+        self.signing: Signing | None = None
         self._accept(job.terms or Terms(renewal=0, ends_at_s=None, trusted_until_s=0.0))
+
+    def load_signing(self, sign: bytes) -> None:
+        """Sign each request by a function, which is pickled."""
+        self.signing = Signing(cloudpickle.loads(sign), self._endpoint)
+        self.serve(self.signing.use)
 
     def serve(self, use: Use) -> None:
         """Give somebody who keeps credentials those of now, and those of each renewal from now on."""

@@ -16,6 +16,7 @@ from airflow_fanout.api.permitted import Permits
 from airflow_fanout.api.request import Request
 from airflow_fanout.api.session import FanoutSession
 from airflow_fanout.api.settled import settled
+from airflow_fanout.api.signing import Signing
 from airflow_fanout.engine.access import EngineAccess
 from airflow_fanout.engine.batch_steps import BatchedRequest
 from airflow_fanout.engine.calls import Calls
@@ -63,11 +64,11 @@ def driver_for(
     access.serve(lambda endpoint, _renewal: secrets.add(endpoint.secrets))
     if job.request is None:
         permits = RequestPermits(parts["traffic"], parts["meter"], job.settings.retry)
-        session = session_for(job, note, permits, access.without_waiting())
+        session = session_for(job, note, permits, access.without_waiting(), access.signing)
         transport = FunctionTransport(session, cloudpickle.loads(job.function), total_s, secrets)
         return Pool(transport=transport, make=calls.make, permits=permits, **parts)
     request = replace(job.request, **{name: cloudpickle.loads(each) for name, each in job.request_functions.items()})
-    session, known = FanoutSession(job.endpoint, job.settings, access=access), manifest.fields
+    session, known = FanoutSession(job.endpoint, job.settings, access=access, signing=access.signing), manifest.fields
     compiled = compiled_of(request, known, keys_of(manifest.id, job.generation))
     begin, parts["write"] = _begin(request, job, compiled, known, jobs, previous, secrets, parts["write"])
     by_requests = (
@@ -131,21 +132,26 @@ def _begin(
 
 
 def session_for(
-    job: Job, note: Callable[[str], None], permits: Permits | None = None, access: CredentialSource | None = None
+    job: Job,
+    note: Callable[[str], None],
+    permits: Permits | None = None,
+    access: CredentialSource | None = None,
+    signing: Signing | None = None,
 ) -> FanoutSession:
     """Return the session for a function: it sends by libcurl if that is installed and not switched off.
 
     :param note: called with a sentence if libcurl isn't installed.
     :param permits: what each of its requests needs a permit of.
     :param access: gives the credentials of each of its requests.
+    :param signing: signs each of its requests, if anything does.
     """
     if job.settings.transport == "requests":
-        return FanoutSession(job.endpoint, job.settings, permits, access)
+        return FanoutSession(job.endpoint, job.settings, permits, access, signing)
     try:
         from airflow_fanout.engine.function_session.session import CurlSession
     except ImportError as error:
         if job.settings.transport == "curl":
             raise
         note(f"libcurl isn't available here, so the session sends by the slower `requests` library: {error}")
-        return FanoutSession(job.endpoint, job.settings, permits, access)
-    return CurlSession(job.endpoint, job.settings, note, permits, access)
+        return FanoutSession(job.endpoint, job.settings, permits, access, signing)
+    return CurlSession(job.endpoint, job.settings, note, permits, access, signing)

@@ -127,6 +127,8 @@ class _Fetch:
         self._budget = LocalBudget(job.settings.throttle.rate_per_s)
         self._traffic = Traffic(job.settings, self._budget, is_answered=finished.count > 0)
         self._access = EngineAccess(job, self._traffic, teller.tell)
+        if job.sign is not None:
+            self._access.load_signing(job.sign)
         meter = Meter(total=len(job.indexes), resumed=finished.count)
         if job.fatal:
             go_on(job, self._try, finished, meter, self._scribe.extend)

@@ -39,6 +39,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     :param function: the author's function, pickled.
     :param request_functions: the request's fields that are functions, pickled, by their names.
     :param hidden: what else may stand in no message, besides the endpoint's secrets.
+    :param sign: the function that signs each request, pickled.
     :param settings: how to fetch.
     :param path: the parent's `sys.path`, so that the function's modules are found.
     :param digests: the SHA-256 of the files of the modules that the parent has loaded, by their names.
@@ -64,6 +65,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     digests: Mapping[str, str] = {}
     request_functions: Mapping[str, bytes] = {}
     hidden: tuple[str, ...] = ()
+    sign: bytes | None = None
     attempt: int | None = None
     process: int = 0
     processes: int = 1
@@ -77,7 +79,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     @property
     def has_functions(self) -> bool:
         """Whether the engine runs functions of the author's."""
-        return self.function is not None or bool(self.request_functions)
+        return self.function is not None or self.sign is not None or bool(self.request_functions)
 
     @property
     def indexes(self) -> range:

@@ -15,7 +15,7 @@ from airflow_fanout.api.request import Request
 from airflow_fanout.launch.loaded_code import LoadedCode
 from airflow_fanout.model.rendered import is_yes, whole_number
 from airflow_fanout.model.settings import MIB, Breaker, Retry, Throttle, Timeouts, Transport
-from airflow_fanout.operators.fetch_arguments import check_fetch, check_mapped_fetch, fetch_settings
+from airflow_fanout.operators.fetch_arguments import check_fetch, check_mapped_fetch, check_signing, fetch_settings
 from airflow_fanout.operators.parsed import check_partial
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class GeventFetchOperator(EngineOperator):
     :param transport: what sends the requests: `curl`, `requests`, or `auto`, the first that is installed.
     :param processes: how many processes send the requests, each with its share of the concurrency and of all limits;
         by default as many as are useful for the concurrency, never more than the cores that this worker may use.
+    :param sign: a function of any of `method`, `url`, `headers`, `body`, `login`, `password` that returns headers, such
+        as a signature; called in the engine for each request to the connection's own address.
     :param refetch: whether to request everything again, also what already has good outcomes; a template, such as
         `{{ params.refetch }}`.
     :param values: values for the request's fields, or keyword arguments of the function, by their names. Templates in
@@ -78,6 +80,7 @@ class GeventFetchOperator(EngineOperator):
         processes: int | None = None,
         refetch: bool | str = False,
         values: Mapping[str, Any] = MappingProxyType({}),
+        sign: Callable[..., Mapping[str, str]] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -87,6 +90,9 @@ class GeventFetchOperator(EngineOperator):
         # They are in no template field: Airflow neither renders nor stores them.
         self.request_functions = request.functions() if isinstance(request, Request) else {}
         functions = {"request": self.function} if self.function else self.request_functions
+        check_signing(sign)
+        self.sign = sign
+        functions = functions | ({} if sign is None else {"sign": sign})
         for name, function in functions.items():
             bind(self, name, function)
         # As it was written: what an earlier run has left out is asked for with that run's date.
@@ -125,6 +131,7 @@ class GeventFetchOperator(EngineOperator):
             settings = replace(self.settings, concurrency=concurrency, processes=self.processes)
             values = TaskValues(self, self.values, part.manifest.fields)
             way: dict[str, Any] = {"http_conn_id": self.http_conn_id, "settings": settings, "code": self._code}
+            way["sign"] = resolved(self.sign, context)
             way["hidden"] = values.hidden(context)
             catch_up = self._task.catch_up(
                 part, lambda earlier: values.into(self._request_of(earlier, functions), earlier), **way

@@ -80,6 +80,16 @@ def _checked_values(
     return by_name
 
 
+def check_signing(sign: object) -> None:
+    """Raise `BadSetting` unless this can sign requests, or is nothing."""
+    if sign is None:
+        return
+    # A DAG file whose requests aren't signed doesn't load it.
+    from airflow_fanout.api.signing import check_sign
+
+    check_sign(sign)
+
+
 def fetch_settings(concurrency: object, processes: int | None, **others: Any) -> FetchSettings:
     """Return a fetch's settings, as far as they are known: a template's concurrency is, and is checked, in the task."""
     if processes is not None:
@@ -96,6 +106,7 @@ def check_mapped_fetch(arguments: Mapping[str, Any]) -> None:
         check_number("concurrency", settings.pop("concurrency"))
         settings.pop("processes", None)
     FetchSettings(**settings)
+    check_signing(arguments.get("sign"))
     if "request" in arguments:
         values = arguments.get("values", {})
         check_request(arguments["request"], names_of(arguments.get("parameters")), values=values)

@@ -10,6 +10,7 @@ from airflow.sdk.configuration import conf
 
 from airflow_fanout.adapters.bound import resolved, waits_for_tasks
 from airflow_fanout.adapters.connection import endpoint_of
+from airflow_fanout.adapters.login import check_signed
 from airflow_fanout.adapters.rendering import UNKNOWN, Rendering
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.errors import TokenEndpointDown
@@ -82,12 +83,15 @@ class Preflight:
             self.findings.skip(task_id, f"the connection {fetch.http_conn_id!r}: {elsewhere}")
         elif endpoint := self._attempt(task_id, lambda: endpoint_of(fetch.http_conn_id)):
             self._check_login(task_id, fetch.http_conn_id, endpoint)
+            self._attempt(task_id, lambda: check_signed(fetch.http_conn_id, endpoint, fetch.sign))
         self._check_rendered(task_id, "concurrency", fetch.concurrency, whole_number)
         self._check_rendered(task_id, "refetch", fetch.refetch, is_yes)
         # What they are rendered to is the fetch's alone: here it counts that they can be.
         self._rendering.value(task_id, "values", fetch.values)
         names = dict.fromkeys(fetch.values)
         self.expected.values.append((task_id, tuple(names)))
+        if fetch.sign is not None:
+            self._check_sent(task_id, "the function sign", fetch.sign)
         if fetch.function is not None:
             function = FunctionWithValues(fetch.function, names) if names else fetch.function
             self.expected.functions.append((task_id, function))

@@ -18,6 +18,7 @@ from airflow_fanout.api.failures import outcome_of, outcome_of_status
 from airflow_fanout.api.page import PAGE_STATUSES, Answer, Step, pairs_of
 from airflow_fanout.api.paging import Counted
 from airflow_fanout.api.session import FanoutSession
+from airflow_fanout.api.signing import Signing
 from airflow_fanout.control.retry import Again, RetryBudget, decide
 from airflow_fanout.model.outcome import Failure, Kind, Outcome
 from airflow_fanout.model.settings import FetchSettings
@@ -69,7 +70,8 @@ class Asker:
         self._deadline = Deadline(source.timeouts.total_s)
         settings = FetchSettings(concurrency=1, timeouts=source.timeouts, max_body_bytes=source.max_page_bytes)
         self._access = access
-        self._session = FanoutSession(endpoint, settings, access=access)
+        signing = Signing(source.sign, endpoint) if source.sign is not None else None
+        self._session = FanoutSession(endpoint, settings, access=access, signing=signing)
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, DeadlineAdapter(source.max_page_bytes, self._deadline))
         self._has_answered = False

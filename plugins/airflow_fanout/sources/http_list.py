@@ -37,6 +37,8 @@ class HttpList(ListSource, frozen=True, kw_only=True):
     :param max_page_bytes: the largest page, after decompression.
     :param max_empty_pages: how many pages in a row may bring no item, or only the items of pages before them.
     :param max_pages: how many pages the list may have.
+    :param sign: a function of any of `method`, `url`, `headers`, `body`, `login`, `password` that returns headers, such
+        as a signature, for each request to the connection's own address.
     """
 
     http_conn_id: str
@@ -50,6 +52,7 @@ class HttpList(ListSource, frozen=True, kw_only=True):
     max_page_bytes: int = 16 * MIB
     max_empty_pages: int = 20
     max_pages: int = 100_000
+    sign: Callable[..., Mapping[str, str]] | None = None
 
     def __post_init__(self) -> None:
         if self.pages is not None:
@@ -63,8 +66,16 @@ class HttpList(ListSource, frozen=True, kw_only=True):
         for name, kind in (("retry", Retry), ("timeouts", Timeouts)):
             if not isinstance(getattr(self, name), kind):
                 raise BadSetting(name, getattr(self, name), f"{kind.__name__}(…)")
+        self._check_sign()
         for name in ("max_page_bytes", "max_empty_pages", "max_pages"):
             check_whole(name, getattr(self, name))
+
+    def _check_sign(self) -> None:
+        if self.sign is not None:
+            # A DAG file whose lists aren't signed doesn't load it.
+            from airflow_fanout.api.signing import check_sign
+
+            check_sign(self.sign)
 
     def __str__(self) -> str:
         return f"the HTTP list {self.endpoint} ({self.http_conn_id})"

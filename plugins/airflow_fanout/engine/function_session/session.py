@@ -14,6 +14,7 @@ from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.permitted import Permits
 from airflow_fanout.api.session import FanoutSession
 from airflow_fanout.api.settled import settled
+from airflow_fanout.api.signing import Signing
 from airflow_fanout.engine.function_session.adapter import CurlAdapter
 from airflow_fanout.engine.function_session.preparation import Preparation
 from airflow_fanout.model.settings import FetchSettings
@@ -32,6 +33,7 @@ class CurlSession(FanoutSession):
     :param note: takes a word about what is sent by requests, once.
     :param permits: what each request needs a permit of, if any.
     :param access: gives the credentials of each request; those of the endpoint, if not given.
+    :param signing: signs each request to the connection's origin, if anything does.
     """
 
     def __init__(
@@ -41,9 +43,10 @@ class CurlSession(FanoutSession):
         note: Callable[[str], None] = lambda _text: None,
         permits: Permits | None = None,
         access: CredentialSource | None = None,
+        signing: Signing | None = None,
     ) -> None:
         endpoint = settled(endpoint)
-        super().__init__(endpoint, settings, permits, access)
+        super().__init__(endpoint, settings, permits, access, signing)
         self._curl = CurlAdapter(endpoint, settings, note, waits=permits is None)
         self._adapter: BaseAdapter = self._permitted(self._curl)
         self.adapters.update({"https://": self._adapter, "http://": self._adapter})

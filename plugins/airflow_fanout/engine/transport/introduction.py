@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from urllib.parse import urlencode
 
 import pycurl
+from requests.utils import requote_uri
 
 from airflow_fanout.api.access import REFUSED
 from airflow_fanout.api.auth import is_authorization
@@ -13,6 +14,7 @@ from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request
 from airflow_fanout.codec import Json
 from airflow_fanout.engine.access import EngineAccess
+from airflow_fanout.engine.libcurl.address import URL, in_ascii
 from airflow_fanout.engine.libcurl.transfer import Transfer
 from airflow_fanout.engine.transport.options import Headers, auth_options, without_credentials
 
@@ -26,12 +28,14 @@ class Introduction:
     :param endpoint: the connection.
     :param request: the request; what it says itself wins.
     :param parts: makes the parts of a message, as the request has them.
-    :param access: gives the credentials of each renewal; `None` if there are none.
+    :param access: gives the credentials of each renewal, and signs with them; `None` if there is none of both.
 
     `parts` makes them with the connection's part of the query.
     """
 
     def __init__(self, endpoint: Endpoint, request: Request, parts: Parts, access: EngineAccess | None) -> None:
+        self._signing = access.signing if access is not None else None
+        self._base = f"{in_ascii(endpoint.base_url)}/"
         self._request = request
         self._plain_parts = parts
         self._access = access
@@ -53,7 +57,7 @@ class Introduction:
         self._lines: list[bytes] = []
         self._written: Mapping[str, str] | None = None
         self._renewal = renewal
-        self.parts = self._with_query(endpoint)
+        self.parts = self._with_signature(self._with_query(endpoint))
         for transfer in self._transfers:
             transfer.told = None
 
@@ -75,6 +79,25 @@ class Introduction:
     def is_outdated(self, transfer: Transfer) -> bool:
         """Return whether a request that was refused is worth repeating with newer credentials."""
         return self._can_be_outdated and self._access is not None and self._access.is_outdated(transfer.renewal)
+
+    def signed(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Mapping[str, str]:
+        """Return a request's own headers with its signature, if there is one; `url` is as it is sent."""
+        if self._signing is None:
+            return headers
+        whole = {**self.endpoint.headers, **headers}
+        return {**headers, **self._signing.headers(method, url, whole, body)}
+
+    def _with_signature(self, parts: Parts) -> Parts:
+        if self._signing is None:
+            return parts
+
+        def whole(parameter: Json) -> tuple[str, Mapping[str, str], bytes | None]:
+            target, headers, body = parts(parameter)
+            url = self._base + target.removeprefix("/")
+            sent = url if URL.fullmatch(url) else requote_uri(url)
+            return target, self.signed(self._request.method, sent, headers, body), body
+
+        return whole
 
     def _with_query(self, endpoint: Endpoint) -> Parts:
         parts = self._plain_parts

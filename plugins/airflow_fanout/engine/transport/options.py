@@ -41,7 +41,7 @@ class Headers:
         self._own = ("Expect",) if has_body else ("Expect", "Content-Type")
         self._token = endpoint.password or "" if endpoint.auth == "bearer" else None
         # Credentials win over a header, and the length is libcurl's to say.
-        has_credentials = self._token is not None or endpoint.login is not None
+        has_credentials = self._token is not None or (endpoint.login is not None and endpoint.auth in _AUTH)
         self._left_out = {"content-length", "authorization"} if has_credentials else {"content-length"}
 
     def lines(self, headers: Mapping[str, str]) -> list[bytes]:
@@ -90,7 +90,7 @@ def method_options(request: Request) -> dict[int, Any]:
 
 def auth_options(endpoint: Endpoint) -> dict[int, Any]:
     """Return the options for a login and a password; a token is in a header."""
-    if endpoint.login is None or endpoint.auth == "bearer":
+    if endpoint.login is None or endpoint.auth not in _AUTH:
         return {}
     return {
         pycurl.HTTPAUTH: _AUTH[endpoint.auth],

@@ -74,11 +74,12 @@ class StepsByCurl(CurlTransport):
         method, address, headers, body = task.steps.message()
         if method != (transfer.method or self._method):
             self._set_method(transfer, method)
-        if headers is not transfer.told:
-            self._introduction.introduce(transfer, headers)
         url = address if URL.fullmatch(address) else requote_uri(address)
         # Who reads the answer has no need of a key in the query.
         sent = self._introduction.endpoint.with_query(url)
+        headers = self._introduction.signed(method, sent, headers, body)
+        if headers is not transfer.told:
+            self._introduction.introduce(transfer, headers)
         transfer.easy.setopt(pycurl.URL, sent.encode("ascii"))
         transfer.steps, transfer.address = task.steps, url
         if body is not None:
