@@ -130,7 +130,10 @@ def test_a_run_that_is_loaded_in_part_is_a_message_and_the_next_one_completes_it
     assert [(each["documents"], each["left_out"]) for each in written_later["catch_up"]] == [(2, 0)]
     of_dates = [datetime.fromisoformat(each["as_of"]) for each in (written, written_later)]
     assert [loaded[dag_id].count_documents({"as_of": as_of}) for as_of in of_dates] == [60, 60]
-    assert len(arrived(hook, 1)) == 1
+    late = arrived(hook, 2)[1]
+    assert late.splitlines()[0].startswith(f"{dag_id} is complete for 20")
+    assert "the 2 parameters that were left out are loaded." in late
+    assert first.run_id.partition("T")[0] in late
 
 
 def test_whatever_fails_is_one_message_and_the_next_good_run_the_recovery(

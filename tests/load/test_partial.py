@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from msgspec.structs import replace
 
 from airflow_fanout import MaxEmpty, ResultSchema
+from airflow_fanout.staging.catch_up import Settled, take_settled
 from airflow_fanout.staging.folder import FolderStore
 from airflow_fanout.staging.left_out import (
     LeftOut,
@@ -114,6 +115,9 @@ def test_what_is_left_out_is_asked_for_first_with_its_own_date(
     ]
     assert stored(collection) == {DAYS[0]: IDS, DAYS[1]: IDS}
     assert left_out(staging, report.run(0)) is None
+    settled = Settled(run_id="day 0", day=DAYS[0], loaded=2, given_up=0, days=7)
+    assert take_settled(FolderStore(staging), "invoices", "day 1") == [settled]
+    assert take_settled(FolderStore(staging), "invoices", "day 1") == []
     assert report.run(2).extract()["catch_up"] == 0
     assert [*(staging / "invoices" / ".history" / "left-out" / "report").iterdir()] == []
 
@@ -261,6 +265,8 @@ def test_after_their_time_they_are_given_up(
     _age(file)
     later = report.run(1).all()
     assert [each["given_up"] for each in later["load"]["catch_up"]] == [1]
+    [settled] = take_settled(FolderStore(staging), "invoices", "day 1")
+    assert (settled.run_id, settled.loaded, settled.given_up) == ("day 0", 0, 1)
     assert "1 of them are given up, because their time is over" in capsys.readouterr().out
     assert left_out(staging, report.run(0)) is None
 

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from airflow_fanout.adapters.border import staging_mode, staging_store
+from airflow_fanout.alerts.caught_up import caught_up
 from airflow_fanout.alerts.partial import partial
 from airflow_fanout.alerts.recovered import recovered
 from airflow_fanout.errors import BadSetting, FanoutError
 from airflow_fanout.notifications.channel import Channel, send
 from airflow_fanout.notifications.deadline import LoadedBy, send_late
 from airflow_fanout.notifications.run import failed_alert, pages, run_of, zone_of
+from airflow_fanout.staging.catch_up import take_settled
 from airflow_fanout.staging.left_out import left_out_by
 from airflow_fanout.staging.open_failures import OpenFailure, OpenFailures
 
@@ -51,11 +53,14 @@ class Alerts:
     def recovered(self, context: Context) -> None:
         """Tell that a run is good again, if one has failed before; for the DAG's `on_success_callback`.
 
-        A run that was loaded in part is no recovery: the message says what it left out.
+        A run that was loaded in part is no recovery: the message says what it left out. Another message says that a
+        run has loaded, or given up, what earlier ones left out.
         """
         run = run_of(context)
         if run is None:
             return
+        if settled := take_settled(staging_store(), context["dag"].dag_id, run.run_id):
+            send(self.channels, caught_up(run, settled, pages(context["dag"].dag_id)), context)
         if left_outs := left_out_by(staging_store(), context["dag"].dag_id, run.run_id):
             send(self.channels, partial(run, left_outs, zone_of(context), pages(context["dag"].dag_id)), context)
             return

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import cast
 
 import msgspec
 
+from airflow_fanout import codec
 from airflow_fanout.model.as_of import AsOf, Source
+from airflow_fanout.staging import layout
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
 from airflow_fanout.staging.errors import JournalDamaged, StagingChanged, StagingLost
 from airflow_fanout.staging.frozen import CatchUp, Manifest, Selection, freeze, read_manifest
 from airflow_fanout.staging.layout import CATCH_UP
 from airflow_fanout.staging.left_out import LeftOut, LeftOuts, RunLeftOut, left_out_parameters
+from airflow_fanout.staging.store import Store
 from airflow_fanout.staging.validated import Validated
 
 # Each list takes an engine of its own, which takes a second to start. Of a report that runs each hour, a parameter that
@@ -63,6 +67,23 @@ def _frozen(directory: ListDirectory, location: RunLeftOut, left_out: LeftOut) -
     return CatchUp(number=number, list_id=manifest.id, run_id=left_out.run_id, nonce=left_out.nonce)
 
 
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
+    """What has become of all that an earlier run has left out.
+
+    :param run_id: the earlier run.
+    :param day: its day, in ISO 8601.
+    :param loaded: how many parameters the later run has loaded.
+    :param given_up: how many have failed again, their time over.
+    :param days: for how many days they were asked for.
+    """
+
+    run_id: str
+    day: str
+    loaded: int
+    given_up: int
+    days: float
+
+
 class CatchUpList(msgspec.Struct, frozen=True):
     """One of a run's lists of what an earlier run has left out.
 
@@ -106,6 +127,14 @@ class CatchUpList(msgspec.Struct, frozen=True):
             if judged is not None:
                 self.location.publish(self.directory.left_out)
             return 0
+        settled = Settled(
+            run_id=left_out.run_id,
+            day=left_out.day,
+            loaded=self.manifest.count - rest,
+            given_up=rest,
+            days=(left_out.until - left_out.since).days,
+        )
+        self.directory.settled.put_whole(codec.encode(settled))
         self.location.remove()
         return rest
 
@@ -121,3 +150,18 @@ def catch_up_lists(directory: ListDirectory, manifest: Manifest) -> Iterator[Cat
         if frozen.id != catch_up.list_id:
             raise StagingChanged(str(own.manifest), "isn't of the list that extract has frozen")
         yield CatchUpList(catch_up, own, frozen, LeftOuts.of(own).of_run(catch_up.run_id))
+
+
+def take_settled(store: Store, dag_id: str, run_id: str) -> list[Settled]:
+    """Return what a run has settled of earlier ones, the oldest date first; the second time there is nothing."""
+    run_key = layout.run(dag_id, run_id)
+    taken = []
+    for key in layout.reports(run_key, store.names(run_key)):
+        report = ReportDirectory(store, key)
+        for number in report.numbers(layout.CATCH_UP):
+            location = report.catch_up(number).settled
+            # Another callback of the run has taken it, or it isn't settled.
+            with suppress(FileNotFoundError, StagingChanged, ValueError):
+                taken.append(msgspec.convert(codec.decode(location.content()), Settled))
+                location.delete()
+    return sorted(taken, key=lambda settled: settled.day)

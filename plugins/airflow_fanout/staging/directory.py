@@ -72,6 +72,11 @@ class ListDirectory(Location, frozen=True):
         return self.below(layout.LEFT_OUT)
 
     @property
+    def settled(self) -> Location:
+        """Of a list of what an earlier run has left out: that nothing of it is left to ask for."""
+        return self.below(layout.SETTLED)
+
+    @property
     def history(self) -> Location:
         """The report's good runs, outside of all runs' directories."""
         return Location(self.store, layout.history(self.key))
