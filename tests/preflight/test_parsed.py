@@ -510,3 +510,11 @@ def test_another_report_of_the_dag_is_not_meant() -> None:
 def test_what_partial_can_not_be_is_an_import_error(validate: dict[str, Any], message: str) -> None:
     """A share of all, and a run that is partial, can't both be demanded."""
     assert message in mistake(validate=validate)
+
+
+def test_a_partial_reports_values_depend_on_no_run() -> None:
+    """They are rendered with the date of the run that left something out, as far as our macros give it."""
+    request = Request(endpoint="/calls/{tel}", query={"day": "{day}"})
+    message = mistake(validate=PARTIAL, fetch={"request": request, "values": {"day": "{{ ds }}"}})
+    assert "values uses {{ ds }}, which belongs to the run that asks." in message
+    chain(validate=PARTIAL, fetch={"request": request, "values": {"day": DAILY}})

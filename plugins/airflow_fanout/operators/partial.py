@@ -46,6 +46,7 @@ def check_partial_reports(dag: DAG) -> None:
         elif issubclass(kind, GeventFetchOperator):
             request = arguments.get("request") or arguments.get("_request") or arguments.get("function")
             _check_request(request, dag)
+            _check_templates("values", arguments.get("values") or {}, dag)
 
 
 def _written(task: Any) -> tuple[type[Any] | None, Mapping[str, Any]]:
@@ -75,24 +76,25 @@ def _refuse_mode(mode: str) -> None:
 
 
 def _check_request(request: Any, dag: DAG) -> None:
-    if not isinstance(request, Request):
-        if request is not None and waits_for_tasks(request):
-            raise wrong("request", "functools.partial", _of_this_run("another task's XCom in its partial"))
-        return
-    template = request.template()
-    if any(map(waits_for_tasks, request.functions().values())):
-        raise wrong("request", request.endpoint, _of_this_run("another task's XCom in a partial"))
-    if any(True for _ in XComArg.iter_xcom_references(template)):
-        raise wrong("request", request.endpoint, _of_this_run("another task's XCom"))
+    functions = request.functions().values() if isinstance(request, Request) else [request] if request else []
+    if any(map(waits_for_tasks, functions)):
+        raise wrong("request", "functools.partial", _of_this_run("request", "another task's XCom in a partial"))
+    if isinstance(request, Request):
+        _check_templates("request", request.template(), dag)
+
+
+def _check_templates(field: str, written: Mapping[str, Any], dag: DAG) -> None:
+    if any(True for _ in XComArg.iter_xcom_references(written)):
+        raise wrong(field, [*written], _of_this_run(field, "another task's XCom"))
     known = {*OF_ANY_RUN, *(dag.user_defined_macros or ())}
-    for name in _names(texts(template), dag.get_template_env()):
+    for name in _names(texts(written), dag.get_template_env()):
         if name not in known:
-            raise wrong("request", request.endpoint, _of_this_run(f"{{{{ {name} }}}}"))
+            raise wrong(field, [*written], _of_this_run(field, f"{{{{ {name} }}}}"))
 
 
-def _of_this_run(what: str) -> str:
+def _of_this_run(field: str, what: str) -> str:
     return (
-        f"request uses {what}, which belongs to the run that asks. With allow_partial=True, a later run asks for what "
+        f"{field} uses {what}, which belongs to the run that asks. With allow_partial=True, a later run asks for what "
         f"this one left out, with this one's date: for a date write {DATES}; `var`, `conn` and macros are allowed, too"
     )
 
