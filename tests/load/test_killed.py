@@ -96,7 +96,7 @@ def test_loads_of_two_dates_do_not_disturb_each_other(
     ]
     removed = 100 if mode == "replace_run" else 0
     for child in children:
-        assert told(child) == {"inserted": COUNT, "replaced": 0, "removed": removed}
+        assert told(child) == {"inserted": COUNT, "replaced": 0, "removed": removed, "kept": 0}
     found = {(at.day, tel, v) for at, tel, v in state(collection) if v}
     assert found == {(day, f"{number:06d}", day) for day in (21, 22) for number in range(COUNT)}
     assert collection.count_documents({"v": 0}) == (0 if removed else 200)
