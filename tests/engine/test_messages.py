@@ -10,11 +10,12 @@ import pytest
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.codec import NotJson
 from airflow_fanout.control.breaker import Trip
-from airflow_fanout.launch.job import Job
+from airflow_fanout.launch.job import Job, Terms
 from airflow_fanout.launch.joint_end import badness, together
 from airflow_fanout.launch.messages import (
     BatchesRefused,
     BreakerTripped,
+    CredentialsRefused,
     DamagedPart,
     Ended,
     EngineMessage,
@@ -22,6 +23,7 @@ from airflow_fanout.launch.messages import (
     Finished,
     LongOutage,
     LongPause,
+    NewCredentials,
     Overtaken,
     ParentMessage,
     ProgressReport,
@@ -60,6 +62,7 @@ MESSAGES = (
     Failed("OSError", "no\nspace", "Traceback", is_final=True),
     Remark("“quoted”\u2028"),
     DamagedPart("/staging/part-0.zst"),
+    CredentialsRefused(2),
 )
 DOWN = (
     Start(
@@ -77,6 +80,10 @@ DOWN = (
         )
     ),
     SendingRate(12.5),
+    NewCredentials(
+        Endpoint(base_url="https://api.example", password="s3cr3t", auth="bearer"),
+        Terms(renewal=2, ends_at_s=None, trusted_until_s=9.5),
+    ),
 )
 
 
