@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import base64
 import threading
+import time
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from airflow_fanout.api.errors import NoToken, TokenEndpointDown
 from airflow_fanout.api.request import Request
 from airflow_fanout.launch.errors import NotStarted
 from airflow_fanout.model.outcome import Kind
-from airflow_fanout.model.settings import FetchSettings, Retry, Timeouts
+from airflow_fanout.model.settings import FetchSettings, Retry, Throttle, Timeouts
 from harness.service import DemoService
 from tests.engine.tokens import CALLS, SECRET, fetched, guarded, login, oauth2, trust_no_longer
 from tests.http.servers import Connection, Seen, Server, answer, as_json
@@ -223,8 +225,37 @@ def test_a_token_endpoint_that_stays_away_ends_the_fetch(tmp_path: Path, service
     assert caught.value.retry
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("auth", ["basic", "bearer", "header", "query"])
+@pytest.mark.parametrize("way", ["function", "function by requests"])
+def test_requests_that_wait_for_their_turn_have_the_newest_token(tmp_path: Path, way: str) -> None:
+    """A call may wait for the rate for longer than its token lasts: the token is put in when the request is sent."""
+    good = ["none"]
+    refused: list[Seen] = []
+
+    def handle(seen: Seen, _: Connection) -> bytes:
+        if seen.path == "/token":
+            good[0] = f"token-{time.monotonic()}"
+            return as_json({"access_token": good[0], "token_type": "Bearer", "expires_in": 1})
+        if seen.headers.get("authorization") != f"Bearer {good[0]}":
+            refused.append(seen)
+            return answer(b"", "401 Unauthorized")
+        return as_json({"calls": []})
+
+    with Server(handle) as server:
+        connection = oauth2(server.origin, "/token")
+        what = wanted(way, concurrency=30, throttle=Throttle(adaptive=False, rate_per_s=10.0))
+        _, records = fetched(tmp_path, **what, logged_in=login(connection), parameters=30)
+    assert kinds(records) == {"ok": 30}
+    # One that is on its way while the token is replaced.
+    assert len(refused) <= 3
+
+
+@pytest.mark.parametrize(
+    ("auth", "way"),
+    [
+        *product(["basic", "bearer", "header", "query"], ["curl", "function"]),
+        *product(["bearer"], ["requests", WAYS[3]]),
+    ],
+)
 def test_a_changed_password_is_used_by_requests_that_were_refused(tmp_path: Path, auth: str, way: str) -> None:
     """Somebody changes it in the middle of a fetch, on both sides: the connection is read once, and nothing is lost."""
     password, seen_good = ["old"], []

@@ -131,6 +131,8 @@ class Awaited:
         ("request", awaited, "is async, but the engine awaits nothing"),
         ("request", Awaited(), "is async, but the engine awaits nothing"),
         ("request", functools.partial(awaited, tel="x"), "is async, but the engine awaits nothing"),
+        ("sign", "hmac", "sign is 'hmac': expected a function of any of method, url"),
+        ("sign", lambda secret: {"X": secret}, "and not of 'secret'"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import cloudpickle
 import gevent
 from gevent.event import Event
 
@@ -46,9 +45,9 @@ class EngineAccess:
         self.signing: Signing | None = None
         self._accept(job.terms or Terms(renewal=0, ends_at_s=None, trusted_until_s=0.0))
 
-    def load_signing(self, sign: bytes) -> None:
-        """Sign each request by a function, which is pickled."""
-        self.signing = Signing(cloudpickle.loads(sign), self._endpoint)
+    def sign_by(self, function: Callable[..., Any]) -> None:
+        """Sign each request by a function of the author's."""
+        self.signing = Signing(function, self._endpoint)
         self.serve(self.signing.use)
 
     def serve(self, use: Use) -> None:

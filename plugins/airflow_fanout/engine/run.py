@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from itertools import count
 from typing import assert_never
 
+import cloudpickle
 import gevent
 from msgspec.structs import replace
 
@@ -128,7 +129,7 @@ class _Fetch:
         self._traffic = Traffic(job.settings, self._budget, is_answered=finished.count > 0)
         self._access = EngineAccess(job, self._traffic, teller.tell)
         if job.sign is not None:
-            self._access.load_signing(job.sign)
+            self._access.sign_by(cloudpickle.loads(job.sign))
         meter = Meter(total=len(job.indexes), resumed=finished.count)
         if job.fatal:
             go_on(job, self._try, finished, meter, self._scribe.extend)
