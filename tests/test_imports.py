@@ -58,6 +58,7 @@ MAY_LOAD = {
     "engine/transport/introduction.py": {"gevent", "pycurl", "requests", "urllib3"},
     "engine/transport/options.py": {"gevent", "pycurl", "requests", "urllib3"},
     # Whether a function can be sent to the engine.
+    "launch/answer_cache.py": {"cloudpickle"},
     "launch/fetch.py": {"cloudpickle"},
     "launch/shipping.py": {"cloudpickle"},
     "launch/plan.py": {"cloudpickle"},
