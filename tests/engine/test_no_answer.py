@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 import urllib3.exceptions
+from msgspec.structs import replace
 from urllib3.connection import HTTPConnection
 
 from airflow_fanout.api.endpoint import Endpoint
@@ -21,6 +22,7 @@ from airflow_fanout.launch.messages import ProgressReport
 from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.model.outcome import Cause, Failure, Kind, Outcome
 from airflow_fanout.model.settings import Breaker, FetchSettings, Retry, Timeouts
+from airflow_fanout.privacy.redaction import HIDDEN
 from tests.engine.harness import Run, frozen, job, listened, run, settings
 from tests.http.servers import Crowded, Server, answer, as_json, authority, proxy
 from tests.http.socks import Socks
@@ -117,6 +119,21 @@ def test_refused_credentials_end_the_fetch_at_once(tmp_path: Path, way: str, sta
     assert f"the API refused the {words}" in message
     assert f"(HTTP {status})" in message
     assert [seen.path for seen in server.seen] == ["/0", "/1", "/2"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_server_that_repeats_the_credentials_does_not_put_them_into_the_journal(tmp_path: Path, way: str) -> None:
+    """What it says in its status line is kept without them: before the first answer, and of a single parameter."""
+    words = "credentials of ada:s3cr3t-w0rd are wrong"
+    endpoint = Endpoint(base_url="", login="ada", password="s3cr3t-w0rd")
+    with Server(lambda *_: answer(b"", f"401 {words}")) as server:
+        message = not_started(tmp_path / "all", way, replace(endpoint, base_url=server.origin))
+    with Server(lambda seen, _: answer(b"", f"404 {words}") if seen.path == "/1" else as_json(1)) as server:
+        found, error = fetched(tmp_path / "single", way, replace(endpoint, base_url=server.origin), count=3)
+    assert error is None
+    failures = [outcome.failure.message for outcome in found.outcomes.values() if outcome.failure]
+    assert failures == [f"HTTP 404 {words.replace('s3cr3t-w0rd', HIDDEN)}"]
+    assert "s3cr3t-w0rd" not in message
 
 
 @pytest.mark.parametrize("way", WAYS)

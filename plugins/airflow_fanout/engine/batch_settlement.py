@@ -76,7 +76,7 @@ class BatchSettlement(Settlement):
         if not self._watch.add(is_whole=not batch.is_part, is_refused=is_refused):
             return False
         text = words_of(outcome.failure, kind=outcome.kind, status=outcome.status) if outcome.failure else ""
-        self._stop(BatchesRefused(self._watch.batches, self._watch.refused, text))
+        self._stop(BatchesRefused(self._watch.batches, self._watch.refused, self._rules.hide(text)))
         return True
 
     def _end_members(self, batch: BatchTask, outcome: Outcome, ms: float) -> None:
@@ -86,7 +86,7 @@ class BatchSettlement(Settlement):
             for (index, parameter), own in zip(batch.members, outcomes, strict=True)
         ]
         attempts = batch.before + batch.attempt
-        self._write([Record.of(index, parameter, own, attempts, ms) for index, parameter, own in ended])
+        self._write([Record.of(index, parameter, self._hidden(own), attempts, ms) for index, parameter, own in ended])
         self._work.finish()
         for _, _, own in ended:
             self._meter.ended(own.kind)

@@ -35,7 +35,8 @@ class Parts(TypedDict):
 
     `work` gives out the parameters, `traffic` says when a request may be sent, `settings` how to fetch, `meter` counts,
     `write` takes the record of each parameter that has ended, and `uniform` draws evenly from a range, for the waits
-    before retries. `settlement` makes what settles the requests, if that isn't the usual settlement.
+    before retries. `hide` takes secrets out of what is kept of a failure. `settlement` makes what settles the requests,
+    if that isn't the usual settlement.
     """
 
     work: WorkQueue
@@ -44,6 +45,7 @@ class Parts(TypedDict):
     meter: Meter
     write: Write
     uniform: NotRequired[Callable[[float, float], float]]
+    hide: NotRequired[Callable[[str], str]]
     settlement: NotRequired[Callable[..., Settlement]]
 
 
@@ -60,7 +62,10 @@ class Driver(ABC):
         self._settings = parts["settings"]
         self._meter = parts["meter"]
         rules = SettlementRules(
-            settings=self._settings, repeatable=repeatable, uniform=parts.get("uniform", random.uniform)
+            settings=self._settings,
+            repeatable=repeatable,
+            uniform=parts.get("uniform", random.uniform),
+            hide=parts.get("hide", str),
         )
         self._settlement: Settlement = parts.get("settlement", Settlement)(
             work=self._work,

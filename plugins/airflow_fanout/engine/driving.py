@@ -62,6 +62,7 @@ def driver_for(
     total_s = job.settings.timeouts.total_s
     secrets = RecentSecrets((), always=job.hidden)
     access.serve(lambda endpoint, _renewal: secrets.add(endpoint.secrets))
+    parts["hide"] = secrets.hide
     if job.request is None:
         permits = RequestPermits(parts["traffic"], parts["meter"], job.settings.retry)
         session = session_for(job, note, permits, access.without_waiting(), access.signing)

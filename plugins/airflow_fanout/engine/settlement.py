@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from airflow_fanout.control.breaker import is_down
 from airflow_fanout.control.retry import Again, RetryBudget, Verdict, bound_s, decide, without_too_long_a_pause
@@ -42,11 +43,13 @@ class SettlementRules(msgspec.Struct, frozen=True, kw_only=True):
     :param settings: how to fetch.
     :param repeatable: whether sending a request twice does no harm.
     :param uniform: draws evenly from a range; for the waits before retries.
+    :param hide: takes the connection's secrets out of a text: a server may say anything of a failure.
     """
 
     settings: FetchSettings
     repeatable: bool
     uniform: Callable[[float, float], float] = random.uniform
+    hide: Callable[[str], str] = str
 
 
 class Settlement:
@@ -130,7 +133,7 @@ class Settlement:
         if cause is not None and self._traffic.startup.is_hopeless(now):
             failure = outcome.failure
             words = words_of(failure, kind=outcome.kind, status=outcome.status) if failure else ""
-            self._stop(StartupFailed(self._traffic.startup.failed, cause, words))
+            self._stop(StartupFailed(self._traffic.startup.failed, cause, self._rules.hide(words)))
 
     def _send_again(self, outcome: Outcome, tasks: Sequence[Task], ms: float, now_s: float) -> bool:
         """Give tasks back whose request was refused with credentials that others replace: it wasn't carried out.
@@ -213,8 +216,15 @@ class Settlement:
         task.was_garbled = task.was_garbled or outcome.garbled
         return Verdict.FINAL if task.last and decision is not Verdict.HAND_BACK else decision
 
+    def _hidden(self, outcome: Outcome) -> Outcome:
+        """Return an outcome as it may be kept: a server may repeat the request's credentials in what it says."""
+        failure = outcome.failure
+        if failure is None:
+            return outcome
+        return replace(outcome, failure=replace(failure, message=self._rules.hide(failure.message)))
+
     def _end(self, task: Task, outcome: Outcome, ms: float) -> None:
-        self._write([Record.of(task.index, task.parameter, outcome, task.attempt, ms)])
+        self._write([Record.of(task.index, task.parameter, self._hidden(outcome), task.attempt, ms)])
         self._meter.ended(outcome.kind)
         self._work.finish()
         if not task.judged:
