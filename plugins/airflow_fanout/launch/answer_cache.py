@@ -84,10 +84,15 @@ class AnswerCache:
         identity, restored, journal = _identity(job), 0, None
         with self._errors():
             for index, parameter in read_parameters(part.directory, part.indexes):
-                if index in finished or (outcome := self._find(identity, parameter)) is None:
+                if index in finished:
+                    continue
+                key = _key(identity, parameter)
+                row = self._database.execute("select status, result from answers where request = ?", (key,)).fetchone()
+                if row is None:
                     continue
                 if journal is None:
                     journal = JournalWriter(generation.new_try(), list_id=part.manifest.id)
+                outcome = Outcome(Kind.OK, codec.decode_known(row[1]), row[0])
                 journal.append(Record.of(index, parameter, outcome, 0, 0.0))
                 restored += 1
                 if restored % TOGETHER == 0:
@@ -110,12 +115,6 @@ class AnswerCache:
             self._database.execute("begin immediate")
             self._database.executemany("insert or replace into answers values (?, ?, ?, ?)", rows)
             self._database.execute("commit")
-
-    def _find(self, identity: bytes, parameter: Json) -> Outcome | None:
-        row = self._database.execute(
-            "select status, result from answers where request = ?", (_key(identity, parameter),)
-        ).fetchone()
-        return None if row is None else Outcome(Kind.OK, codec.decode_known(row[1]), row[0])
 
     def close(self) -> None:
         """Close the file."""

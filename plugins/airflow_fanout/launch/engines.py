@@ -10,6 +10,7 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from airflow_fanout.launch.errors import EngineBlocked
+from airflow_fanout.launch.family import WAITING, state
 from airflow_fanout.launch.fatal import Fatal, described, named, of_end, of_silence
 from airflow_fanout.launch.hearing import heard
 from airflow_fanout.launch.job import Job
@@ -178,7 +179,8 @@ class Engines:
     def _has_ended(self, engine: EngineProcess) -> Iterator[FetchMessage]:
         if engine not in self._ends and not self._is_to_stop:
             blocked = self._blocked.get(engine)
-            fatal = of_silence(blocked) if blocked else of_end(engine.last_sight, engine.code or 0, engine.ended or "")
+            sight = engine.board.look()
+            fatal = of_silence(blocked) if blocked else of_end(sight, engine.code or 0, engine.ended or "")
             if fatal is not None:
                 yield from self._restart(engine, fatal)
                 return
@@ -194,12 +196,12 @@ class Engines:
         job = self._jobs[self._engines.index(engine)]
         text = described(silence, list_at(job.directory), job.settings.timeouts.block_s)
         yield Warned(text)
-        if not engine.is_blocked(silence) or engine in self._ends:
+        if not engine.watch.is_over(silence) or engine in self._ends:
             return
         if silence.culprit is not None:
             self._blocked[engine] = silence
             engine.kill()
-        elif silence.sight.calls and not engine.waits_for_a_disk:
+        elif silence.sight.calls and state(engine.pid) not in WAITING:
             # Some thread of a function's, say: nobody knows which call has started it.
             self._ends[engine] = Failed("EngineBlocked", text)
             engine.kill()

@@ -15,6 +15,8 @@ _PR_SET_CHILD_SUBREAPER = 36
 _PROC = Path("/proc")
 # The states of a process that a signal or a debugger has stopped.
 STOPPED = frozenset("Tt")
+# The state of one that the kernel lets wait, for a file system that doesn't answer, say.
+WAITING = frozenset("D")
 
 
 def adopt_orphans() -> None:

@@ -108,7 +108,12 @@ class Keeper:
     def _run(self, send: Callable[[NewCredentials], None]) -> None:
         try:
             while self._wait():
-                self._renew(send)
+                with self._changed:
+                    refused, self._refused = self._refused, None
+                before = self._login.current
+                credentials = self._login.valid() if refused is None else self._login.after_refusal(refused)
+                if refused is not None or credentials != before:
+                    send(message_of(credentials))
         except BaseException as error:  # noqa: BLE001 - whatever it is, the task raises it, and not this thread
             self.failure = error
 
@@ -122,11 +127,3 @@ class Keeper:
                     break
                 self._changed.wait(min(left_s, LONGEST_WAIT_S))
             return not self._is_over
-
-    def _renew(self, send: Callable[[NewCredentials], None]) -> None:
-        with self._changed:
-            refused, self._refused = self._refused, None
-        before = self._login.current
-        credentials = self._login.valid() if refused is None else self._login.after_refusal(refused)
-        if refused is not None or credentials != before:
-            send(message_of(credentials))

@@ -97,7 +97,13 @@ def plan(
     :raises FunctionNotSent: if the function can't be sent to the engine's process.
     :raises FunctionMisfits: if the function can't be called with the first parameter.
     """
-    settings = _with_processes(settings, len(part.indexes), declarative=isinstance(request, Request))
+    useful = useful_processes(
+        concurrency=settings.concurrency,
+        declarative=isinstance(request, Request) and settings.transport != "requests",
+        parameters=len(part.indexes),
+        cores=usable_cores(),
+    )
+    settings = replace(settings, processes=settings.processes or useful)
     share = settings.share(0, settings.processes or 1)
     check_files(share.concurrency, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     packed = None
@@ -134,13 +140,3 @@ def _check_fields(request: Request, known: tuple[str, ...]) -> None:
         Compiled(Request(endpoint=text), (*known, JOB))
     if problem := job_problem(request.poll, known):
         raise problem
-
-
-def _with_processes(settings: FetchSettings, parameters: int, *, declarative: bool) -> FetchSettings:
-    useful = useful_processes(
-        concurrency=settings.concurrency,
-        declarative=declarative and settings.transport != "requests",
-        parameters=parameters,
-        cores=usable_cores(),
-    )
-    return replace(settings, processes=settings.processes or useful)

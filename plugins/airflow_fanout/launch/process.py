@@ -16,7 +16,7 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
-from airflow_fanout.launch.board import Board, Sight
+from airflow_fanout.launch.board import Board
 from airflow_fanout.launch.family import STOPPED, end_descendants, end_group, state
 from airflow_fanout.launch.hearing import heard
 from airflow_fanout.launch.job import Job
@@ -64,8 +64,8 @@ class EngineProcess:
         inbox, outbox = os.pipe()
         # The pipe with the engine's messages.
         self.told, told_in = os.pipe()
-        self._board = Board.new(job.settings.concurrency)
-        inherited = (inbox, self._board.descriptor, told_in)
+        self.board = Board.new(job.settings.concurrency)
+        inherited = (inbox, self.board.descriptor, told_in)
         # -P: the program's own folder is no place to import from. -u: what code prints is heard when it prints it.
         command = [sys.executable, "-u", "-P", str(PROGRAM), *map(str, inherited)]
         try:
@@ -85,7 +85,7 @@ class EngineProcess:
         self._has_printed = False
         self._secrets = RecentSecrets(job.endpoint.secrets, always=job.hidden)
         self._last_lines: deque[str] = deque(maxlen=20)
-        self._watch = Watchdog(job.settings.timeouts.block_s)
+        self.watch = Watchdog(job.settings.timeouts.block_s)
         self._outbox = Outbox(outbox)
         self._outbox.start(Start(job))
 
@@ -101,7 +101,7 @@ class EngineProcess:
         self.stop()
         self._outbox.close()
         os.close(self.told)
-        self._board.close()
+        self.board.close()
         if self._process.stdout:
             self._process.stdout.close()
 
@@ -136,27 +136,13 @@ class EngineProcess:
         self._outbox.send_rest()
         share = 0.0 if state(self.pid) in STOPPED else PRINTING_SHARE if self._has_printed else 1.0
         self._has_printed = False
-        return self._watch.look(self._board.look(), time.monotonic(), share=share)
-
-    def is_blocked(self, silence: Silence) -> bool:
-        """Return whether a silence has lasted for longer than the settings allow."""
-        return self._watch.is_over(silence)
-
-    @property
-    def waits_for_a_disk(self) -> bool:
-        """Whether the kernel lets the process wait, for a file system that doesn't answer, say."""
-        return state(self.pid) == "D"
+        return self.watch.look(self.board.look(), time.monotonic(), share=share)
 
     def kill(self) -> None:
         """End the engine, and all that its code has started, at once."""
         if self.code is None:
             end_descendants(self.pid)
             self._send(signal.SIGKILL)
-
-    @property
-    def last_sight(self) -> Sight:
-        """What the board says, also when the engine has ended."""
-        return self._board.look()
 
     def listen(self) -> Iterator[Heard]:
         """Yield what the engine says until it has ended."""
