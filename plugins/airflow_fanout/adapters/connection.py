@@ -97,7 +97,10 @@ def to_endpoint(conn_id: str, connection: Connection) -> Endpoint:
         raise BadConnection(conn_id, f'{problem}{{"conn_type": "http", "host": "https://api.example"}}')
     if kind not in TYPES:
         raise BadConnection(conn_id, f'has the type "{kind}", and an API needs one of type "http"')
-    extra = _extra(conn_id, connection)
+    try:
+        extra: dict[str, Any] = connection.extra_dejson
+    except (TypeError, ValueError, AttributeError):
+        raise BadConnection(conn_id, "has an extra that isn't JSON") from None
     options, headers = _options(conn_id, extra)
     address = _address(conn_id, connection)
     login, password = _credentials(conn_id, connection, address)
@@ -133,14 +136,6 @@ def _login(
         "headers": {**headers, **{name: _header(conn_id, name, key) for name, key in of_key.items()}},
         "query": query,
     }
-
-
-def _extra(conn_id: str, connection: Connection) -> dict[str, Any]:
-    try:
-        extra: dict[str, Any] = connection.extra_dejson
-    except (TypeError, ValueError, AttributeError):
-        raise BadConnection(conn_id, "has an extra that isn't JSON") from None
-    return extra
 
 
 def _options(conn_id: str, extra: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:

@@ -42,12 +42,6 @@ class Lineage(msgspec.Struct, frozen=True, kw_only=True):
     rows: int | None = None
 
 
-def of_fetch(reference: Reference | XComArg, http_conn_id: str, endpoint: str) -> Lineage:
-    """Return what a fetch reads and writes: its list and the API's resource, and the journal."""
-    report = report_of(reference)
-    return Lineage(inputs=(frozen_list(report), api_resource(http_conn_id, endpoint)), outputs=(journal(report),))
-
-
 def api_resource(http_conn_id: str, endpoint: str) -> DataSet:
     """Return an API's resource: the connection's origin, and the path as the report's author has written it.
 

@@ -60,7 +60,11 @@ class Metrics:
 
     def __init__(self, task: BaseOperator) -> None:
         self._task = task
-        self._tags = {"dag_id": _tag(task.dag_id), "task_id": _tag(task.task_id)}
+        # StatsD separates by signs that an id may have: it would drop such a value, with a line in the log each time.
+        self._tags = {
+            name: stats.normalize_name_for_stats(text, log_warning=False)
+            for name, text in (("dag_id", task.dag_id), ("task_id", task.task_id))
+        }
         self._has_warned = False
 
     def tell(self, measured: Iterable[Measured]) -> None:
@@ -83,11 +87,6 @@ def _send(kind: str, measured: Measured, tags: Mapping[str, str]) -> None:
     else:
         # A number would be milliseconds to one backend and whatever it is to another.
         stats.timing(name, timedelta(seconds=value), tags=dict(tags))
-
-
-def _tag(text: str) -> str:
-    # StatsD separates by signs that an id may have: such a value would be dropped, with a line in the log each time.
-    return stats.normalize_name_for_stats(text, log_warning=False)
 
 
 def of_list(summary: Mapping[str, Any]) -> Iterator[Measured]:

@@ -11,9 +11,10 @@ from airflow_fanout.adapters.bound import bind
 from airflow_fanout.adapters.operator import FanoutOperator
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.parameter import check_names
+from airflow_fanout.model.rendered import is_nothing
 from airflow_fanout.model.settings import check_flag, check_whole
 from airflow_fanout.operators.parsed import check_source
-from airflow_fanout.preflight.arguments import check_limit, check_only
+from airflow_fanout.preflight.arguments import check_only, check_rendered
 from airflow_fanout.sources.source import ListSource, to_source
 
 if TYPE_CHECKING:
@@ -78,7 +79,9 @@ class ExtractOperator(FanoutOperator):
         self.duplicates = duplicates
         check_flag("allow_empty", allow_empty)
         self.allow_empty = allow_empty
-        self.limit = check_limit(limit)
+        if not is_nothing(limit):
+            check_rendered("limit", limit)
+        self.limit = limit
         self.only = check_only(only)
         self.shards = shards
         check_flag("preflight", preflight)

@@ -149,6 +149,8 @@ class GeventFetchOperator(EngineOperator):
 
     def lineage(self) -> Lineage:
         """Return the list and the API's resource, whose name is as the DAG has it, and the journal."""
-        from airflow_fanout.adapters.lineage import of_fetch
+        from airflow_fanout.adapters.lineage import Lineage, api_resource, frozen_list, journal, report_of
 
-        return of_fetch(self.shard or self.parameters or {}, self.http_conn_id, self.endpoint)
+        report = report_of(self.shard or self.parameters or {})
+        resource = api_resource(self.http_conn_id, self.endpoint)
+        return Lineage(inputs=(frozen_list(report), resource), outputs=(journal(report),))

@@ -11,11 +11,12 @@ from airflow_fanout.errors import BadSetting
 from airflow_fanout.launch.calling import check_function
 from airflow_fanout.masking import KindOf
 from airflow_fanout.model.functions import FunctionWithValues
+from airflow_fanout.model.rendered import is_yes
 from airflow_fanout.model.settings import FetchSettings, check_whole
 from airflow_fanout.operators.parsed import check_list, check_templates, names_of
-from airflow_fanout.preflight.arguments import check_number, check_switch, check_text
+from airflow_fanout.preflight.arguments import check_rendered, check_text
 from airflow_fanout.preflight.fields import written_problems
-from airflow_fanout.preflight.signatures import check_request_function
+from airflow_fanout.preflight.signatures import check_signature
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -37,8 +38,8 @@ def check_fetch(
     check_list("parameters" if shard is None else "shard", parameters if shard is None else shard)
     check_request(request, names_of(parameters), fetch, values)
     check_text("http_conn_id", http_conn_id, "call_api")
-    check_number("concurrency", concurrency)
-    check_switch("refetch", refetch)
+    check_rendered("concurrency", concurrency)
+    check_rendered("refetch", refetch, is_yes)
 
 
 def check_request(
@@ -61,7 +62,7 @@ def check_request(
         return
     check_templates("request", request.template(), names, task)
     for field, function in request.functions().items():
-        check_request_function(field, function)
+        check_signature(field, function)
     for problem in written_problems(request, (*names, *by_name) if names else ()):
         raise problem
 
@@ -103,7 +104,7 @@ def check_mapped_fetch(arguments: Mapping[str, Any]) -> None:
     """Raise what is wrong with the arguments of a fetch's `partial`, which lack those that it is mapped over."""
     settings = {name: arguments[name] for name in FetchSettings.__struct_fields__ if name in arguments}
     if "concurrency" in settings:
-        check_number("concurrency", settings.pop("concurrency"))
+        check_rendered("concurrency", settings.pop("concurrency"))
         settings.pop("processes", None)
     FetchSettings(**settings)
     check_signing(arguments.get("sign"))

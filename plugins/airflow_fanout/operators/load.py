@@ -11,8 +11,8 @@ from airflow_fanout.adapters.operator import FanoutOperator
 from airflow_fanout.model.settings import check_at_least
 from airflow_fanout.mongo.modes import DATE_FIELD, Mode, check_mapped_mode, check_mode, check_undated_mode
 from airflow_fanout.operators.parsed import check_list, check_partial, check_target, names_of
-from airflow_fanout.preflight.arguments import check_key, check_text, check_written_fields, check_written_key
-from airflow_fanout.preflight.signatures import check_document
+from airflow_fanout.preflight.arguments import check_key, check_text, check_written
+from airflow_fanout.preflight.signatures import check_signature
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
@@ -87,9 +87,9 @@ class MongoLoadOperator(FanoutOperator):
         self.collection = collection
         self.key = check_key(key, as_of_field)
         if document is None:
-            check_written_key(self.key, names_of(parameters), as_of_field)
+            check_written("key", self.key, names_of(parameters), as_of_field)
         else:
-            check_document(document)
+            check_signature("document", document)
         bind(self, "document", document)
         self.document = document
         self.as_of_field = as_of_field
@@ -108,7 +108,7 @@ class MongoLoadOperator(FanoutOperator):
 
         steps = check_types(types, self.as_of_field or DATE_FIELD)
         if self.document is None:
-            check_written_fields("types", [path[0] for path in steps], names_of(self.parameters))
+            check_written("types", [path[0] for path in steps], names_of(self.parameters))
         return steps
 
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -10,7 +10,7 @@ from airflow_fanout import codec
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.masking import KindOf
 from airflow_fanout.model.parameter import check_names
-from airflow_fanout.model.rendered import is_nothing, is_yes, whole_number
+from airflow_fanout.model.rendered import whole_number
 from airflow_fanout.mongo.modes import DATE_FIELD
 from airflow_fanout.preflight.templates import is_template
 
@@ -39,23 +39,13 @@ def check_text(field: str, value: object, example: str, *, templated: bool = Fal
         raise BadSetting(field, value, f"a text such as {example!r}: Airflow renders no template in it")
 
 
-def check_number(field: str, value: object) -> None:
-    """Raise `BadSetting` unless the value is a whole number from 1 on, or a template that may give one."""
+def check_rendered(field: str, value: object, read: Callable[[str, Any], object] = whole_number) -> None:
+    """Raise `BadSetting` unless a value can be read, or is a template that may give such a value.
+
+    :param read: how the task reads what is rendered: as a whole number from 1 on, or as a switch (`is_yes`).
+    """
     if not is_given_later(value):
-        whole_number(field, value)
-
-
-def check_switch(field: str, value: object) -> None:
-    """Raise `BadSetting` unless the value is a switch's, or a template that may give one."""
-    if not is_given_later(value):
-        is_yes(field, value)
-
-
-def check_limit(value: Any) -> Any:
-    """Return a limit; raise `BadSetting` unless it is a number, nothing, or a template that may give one."""
-    if not is_nothing(value):
-        check_number("limit", value)
-    return value
+        read(field, value)
 
 
 def check_only(value: Any) -> Any:
@@ -88,20 +78,18 @@ def check_key(key: object, as_of_field: object) -> tuple[str, ...]:
     return names
 
 
-def check_written_key(key: Sequence[str], names: Sequence[str], as_of_field: str | None) -> None:
-    """Raise `WrongArgument` for a key that isn't among the parameters' names; for a load without a `document`."""
-    from airflow_fanout.preflight.fields import unnamed_key
+def check_written(field: str, fields: Sequence[str], names: Sequence[str], as_of_field: str | None = None) -> None:
+    """Check the fields that a load without a `document` takes for its key, or for its types.
 
-    for problem in unnamed_key(key, dict.fromkeys(names), as_of_field) if names else ():
-        raise wrong("key", key, problem)
+    :param names: those of the parameters; none if they aren't known.
+    :raises WrongArgument: for a field that isn't among them.
+    """
+    from airflow_fanout.preflight.fields import unnamed_fields, unnamed_key
 
-
-def check_written_fields(field: str, fields: Sequence[str], names: Sequence[str]) -> None:
-    """Raise `WrongArgument` for a document's field that isn't among the parameters' names; without a `document`."""
-    from airflow_fanout.preflight.fields import unnamed_fields
-
-    for problem in unnamed_fields(field, fields, dict.fromkeys(names)) if names else ():
-        raise wrong(field, fields, problem)
+    first = dict.fromkeys(names)
+    unnamed = unnamed_key(fields, first, as_of_field) if field == "key" else unnamed_fields(field, fields, first)
+    if names and unnamed:
+        raise wrong(field, fields, unnamed[0])
 
 
 def wrong(field: str, value: object, problem: str) -> BadSetting:

@@ -6,29 +6,24 @@ import inspect
 
 from airflow_fanout.model.functions import describe, inner, is_async
 
-
-def check_document(function: object) -> None:
-    """Raise `WrongFunction` unless the function can be called as `document(parameter, result)`."""
-    _check("document", function, ("parameter", "result"), "def document(parameter, result)")
-
-
-def check_over(function: object) -> None:
-    """Raise `WrongFunction` unless the function can be called as `CustomCheck` does, with one iterator of pairs."""
-    _check("CustomCheck", function, ("pairs",), "def check(pairs)")
-
-
-# What each field of a request that is a function is called with.
-_OF_REQUESTS = {"failed_if": "answer", "retry_if": "answer", "parse": "body"}
+# How a function is written that stands in each place, by the argument's name, and what it is called with.
+_WRITTEN = {
+    "document": ("document", "parameter, result"),
+    "CustomCheck": ("check", "pairs"),
+    "failed_if": ("failed_if", "answer"),
+    "retry_if": ("retry_if", "answer"),
+    "parse": ("parse", "body"),
+}
 
 
-def check_request_function(field: str, function: object) -> None:
-    """Raise `WrongFunction` unless the function of a request's field can be called as the engine does."""
-    value = _OF_REQUESTS[field]
-    _check(field, function, (value,), f"def {field}({value})")
+def check_signature(argument: str, function: object) -> None:
+    """Check that an author's function can be called as it will be.
 
-
-def _check(argument: str, function: object, places: tuple[str, ...], example: str) -> None:
-    if problem := _problem(function, places, example):
+    :param argument: `document` of a load, `CustomCheck`, or the field of a request that the function is.
+    :raises WrongFunction: when it can't.
+    """
+    name, places = _WRITTEN[argument]
+    if problem := _problem(function, tuple(places.split(", ")), f"def {name}({places})"):
         # A DAG file whose functions are right doesn't load the error.
         from airflow_fanout.preflight.errors import WrongFunction
 

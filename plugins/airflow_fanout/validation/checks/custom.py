@@ -13,7 +13,7 @@ from airflow_fanout.errors import BadSetting
 from airflow_fanout.masking import scrub
 from airflow_fanout.model.functions import describe
 from airflow_fanout.model.outcome import Kind, Record
-from airflow_fanout.preflight.signatures import check_over
+from airflow_fanout.preflight.signatures import check_signature
 from airflow_fanout.staging.history import GoodRun
 from airflow_fanout.validation.checks.check import Check
 from airflow_fanout.validation.checks.running import CheckContext, RunningCheck
@@ -40,7 +40,7 @@ class CustomCheck(Check, frozen=True):
             raise BadSetting("function", self.function, "a function of one argument, the (parameter, result) pairs")
         if inspect.iscoroutinefunction(self.function) or inspect.isgeneratorfunction(self.function):
             raise BadSetting("function", self.function, "a plain function, that returns a text or None")
-        check_over(self.function)
+        check_signature("CustomCheck", self.function)
 
     def __str__(self) -> str:
         return f"CustomCheck({describe(self.function)})"
