@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from traceback import extract_tb
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import bson
 import msgspec
@@ -28,6 +28,8 @@ from airflow_fanout.mongo.storable import Unstorable, bson_of
 from airflow_fanout.privacy.quoting import HIDDEN, field_name, quoted
 from airflow_fanout.staging.seen import Seen
 from airflow_fanout.staging.temporary import temporary_file
+
+Form = TypeVar("Form")
 
 log = logging.getLogger(__name__)
 ORIGIN_BYTES = 8
@@ -116,9 +118,9 @@ def _encode(
         for found in _made(record, shape):
             document = _with_key(record, dict(found), shape)
             if convert is not None:
-                document = _converted(record, document, convert)
+                document = _or_bad(record, convert, document)
             key = {name: document[name] for name in shape.whole_key}
-            raw, filtered = _bson(record, document), _bson(record, key)
+            raw, filtered = _or_bad(record, bson_of, document), _or_bad(record, bson_of, key)
             if not seen.add(identity(key, filtered)):
                 raise _bad(record, f"another document of this run has the same {' + '.join(shape.key)}")
             spool.write(filtered)
@@ -189,20 +191,13 @@ def _with_key(record: Record, document: dict[str, Any], shape: Shape) -> dict[st
     return document
 
 
-def _converted(record: Record, document: dict[str, Any], convert: Conversion) -> dict[str, Any]:
+def _or_bad(record: Record, step: Callable[[dict[str, Any]], Form], document: dict[str, Any]) -> Form:
+    """Return what a step makes of a document; raise `BadDocument` if it can't."""
     try:
-        return convert(document)
-    except NotConverted as error:
+        return step(document)
+    except (NotConverted, Unstorable) as error:
         why = error.problem
     # Outside of `except`, so that nothing of what was raised is logged with it.
-    raise _bad(record, why)
-
-
-def _bson(record: Record, document: dict[str, Any]) -> bytes:
-    try:
-        return bson_of(document)
-    except Unstorable as error:
-        why = error.problem
     raise _bad(record, why)
 
 

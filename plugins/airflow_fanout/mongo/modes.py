@@ -19,15 +19,14 @@ WAY_OUT = (
 )
 
 
-def check_mode(mode: object) -> None:
-    """Raise `BadSetting` for what is no mode."""
+def check_mode(mode: object, *, is_dated: bool) -> None:
+    """Raise `BadSetting` for what is no mode, and for a mode that needs the run's date in the key.
+
+    :param is_dated: whether the date is part of the key.
+    """
     if mode not in get_args(Mode):
         raise BadSetting("mode", mode, '"upsert", "replace_run" or "swap"')
-
-
-def check_undated_mode(mode: object) -> None:
-    """Raise `BadSetting` for a mode that needs the run's date in the key, for a load without it."""
-    if mode == "replace_run":
+    if mode == "replace_run" and not is_dated:
         raise BadSetting(
             "mode",
             mode,

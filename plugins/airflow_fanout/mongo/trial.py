@@ -139,9 +139,12 @@ def _refused(scratch: Collection[Any], first: int, batch: Batch, *, whole: bool)
 
     Each has its number as its `_id`: what an earlier attempt has inserted, whose answer was lost, is known by that.
     """
-    writes = [
-        InsertOne(_with_id(document if whole else key, number)) for number, (key, document) in enumerate(batch, first)
-    ]
+    # An ObjectId that is a number, before the other fields: what MongoDB would do with one of its own.
+    stored = (
+        joined(b"\0\0\0\0\x07_id\0" + number.to_bytes(12, "big") + b"\0", (document if whole else key).raw)
+        for number, (key, document) in enumerate(batch, first)
+    )
+    writes = [InsertOne(Stored(raw)) for raw in stored]
     try:
         scratch.bulk_write(writes, ordered=False)
     except BulkWriteError as error:
@@ -150,11 +153,6 @@ def _refused(scratch: Collection[Any], first: int, batch: Batch, *, whole: bool)
         errors: list[Refusal] = (error.details or {}).get("writeErrors", [])
         return [error for error in errors if list(error.get("keyPattern", ())) != ["_id"]]
     return []
-
-
-def _with_id(document: Stored, number: int) -> Stored:
-    """Put an ObjectId that is a number before the other fields: what MongoDB would do with one of its own."""
-    return Stored(joined(b"\0\0\0\0\x07_id\0" + number.to_bytes(12, "big") + b"\0", document.raw))
 
 
 def _is_let_through(loading: Loading, batch: Batch, error: Refusal) -> bool:

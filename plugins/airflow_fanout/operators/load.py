@@ -9,7 +9,7 @@ from airflow_fanout.adapters.assets import collection_asset
 from airflow_fanout.adapters.bound import bind, resolved
 from airflow_fanout.adapters.operator import FanoutOperator
 from airflow_fanout.model.settings import check_at_least
-from airflow_fanout.mongo.modes import DATE_FIELD, Mode, check_mapped_mode, check_mode, check_undated_mode
+from airflow_fanout.mongo.modes import DATE_FIELD, Mode, check_mapped_mode, check_mode
 from airflow_fanout.operators.parsed import check_list, check_partial, check_target, names_of
 from airflow_fanout.preflight.arguments import check_key, check_text, check_written
 from airflow_fanout.preflight.signatures import check_signature
@@ -76,9 +76,7 @@ class MongoLoadOperator(FanoutOperator):
         super().__init__(**{**kwargs, "outlets": [*(kwargs.get("outlets") or []), self.asset]})
         check_list("parameters", parameters)
         check_target(database, collection, self)
-        check_mode(mode)
-        if as_of_field is None:
-            check_undated_mode(mode)
+        check_mode(mode, is_dated=as_of_field is not None)
         check_at_least("timeout_s", timeout_s, 0.001, "seconds")
         if self.get_closest_mapped_task_group() is not None:
             check_mapped_mode(mode, database, collection)
