@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from airflow_fanout.adapters.border import airflow_errors, staging_mode
+from airflow_fanout.adapters.border import staging_mode
 from airflow_fanout.adapters.bound import resolved, resolved_value
 from airflow_fanout.adapters.list_progress import ListProgress
 from airflow_fanout.adapters.logging_in import login_of
 from airflow_fanout.adapters.metrics import Metrics, of_list
 from airflow_fanout.adapters.mongo import documents_of
-from airflow_fanout.adapters.noting import noted
 from airflow_fanout.adapters.progress_store import TaskState
 from airflow_fanout.adapters.readers import database_of, open_file
 from airflow_fanout.adapters.reports import report_directory
 from airflow_fanout.api.login import ApiLogin
 from airflow_fanout.model.as_of import of_context
-from airflow_fanout.model.rendered import json_list, whole_number_or_none
+from airflow_fanout.model.rendered import is_nothing, json_list, whole_number
 from airflow_fanout.sources.errors import EmptyList
 from airflow_fanout.sources.source import Database, Source
 from airflow_fanout.staging.catch_up import begin_catch_ups
@@ -30,13 +29,6 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
 
     from airflow_fanout.mongo.reading import DocumentFinder
-
-
-@contextmanager
-def extract_task(operator: BaseOperator, context: Context) -> Iterator[ExtractTask]:
-    """Give the task that runs an extract; its failure is noted, and is Airflow's."""
-    with noted(context), airflow_errors():
-        yield ExtractTask(operator, context)
 
 
 class ExtractTask:
@@ -134,4 +126,4 @@ def selection_of(operator: BaseOperator, context: Context, limit: int | str | No
     only = resolved_value(only, context)
     if isinstance(only, str):
         only = json_list("only", operator.render_template(only, context))
-    return Selection(limit=whole_number_or_none("limit", limit), only=only)
+    return Selection(limit=None if is_nothing(limit) else whole_number("limit", limit), only=only)

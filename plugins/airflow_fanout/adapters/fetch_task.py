@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from airflow.sdk.configuration import conf
 from msgspec.structs import replace
 
-from airflow_fanout.adapters.border import airflow_errors, checked_list
+from airflow_fanout.adapters.border import checked_list
 from airflow_fanout.adapters.fetch_metrics import FetchMeasures
 from airflow_fanout.adapters.logging_in import OUTAGE_S, login_of
 from airflow_fanout.adapters.login import check_signed
 from airflow_fanout.adapters.metrics import Metrics, of_duration
-from airflow_fanout.adapters.noting import noted
 from airflow_fanout.adapters.progress_store import TaskState
 from airflow_fanout.adapters.reporter import Reporter
 from airflow_fanout.alerts.note import Counts
@@ -41,14 +40,6 @@ if TYPE_CHECKING:
 
 # What may be wrong with a few parameters of an earlier run alone.
 IN_THE_WAY = (Tripped, NotStarted, EngineBlocked, UnknownField, BadTemplate, FunctionMisfits)
-
-
-@contextmanager
-def fetch_task(operator: BaseOperator, context: Context) -> Iterator[FetchTask]:
-    """Give the task that runs a fetch; its failure is noted with what is missing, and is Airflow's."""
-    task = FetchTask(operator, context)
-    with noted(context, task.counts), airflow_errors():
-        yield task
 
 
 class FetchTask:

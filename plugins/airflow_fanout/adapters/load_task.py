@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow.sdk.exceptions import AirflowException
 
-from airflow_fanout.adapters.border import airflow_errors, checked_list
+from airflow_fanout.adapters.border import checked_list
 from airflow_fanout.adapters.broken import broken
 from airflow_fanout.adapters.metrics import Metrics, of_load
 from airflow_fanout.adapters.mongo import mongo_login
-from airflow_fanout.adapters.noting import noted
 from airflow_fanout.adapters.progress_store import TaskState
 from airflow_fanout.adapters.reporting import reported
 from airflow_fanout.errors import FanoutError
@@ -53,13 +51,6 @@ class Documents(NamedTuple):
     as_of_field: str | None
     document: DocumentOf | None
     types: Mapping[tuple[str, ...], TypeName | Date]
-
-
-@contextmanager
-def load_task(operator: BaseOperator, context: Context) -> Iterator[LoadTask]:
-    """Give the task that runs a load; its failure is noted, and is Airflow's."""
-    with noted(context), airflow_errors():
-        yield LoadTask(operator, context)
 
 
 class LoadTask:

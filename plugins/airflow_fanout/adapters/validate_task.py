@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_fanout.adapters.border import airflow_errors, checked_list, list_directory
+from airflow_fanout.adapters.border import checked_list, list_directory
 from airflow_fanout.adapters.metrics import Metrics, of_duration, of_verdict
-from airflow_fanout.adapters.noting import noted
 from airflow_fanout.adapters.progress_store import TaskState
 from airflow_fanout.adapters.reporting import reported
 from airflow_fanout.alerts.note import Counts
@@ -24,14 +21,6 @@ from airflow_fanout.validation.judge import Demands, Judge
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context, XComArg
-
-
-@contextmanager
-def validate_task(operator: BaseOperator, context: Context) -> Iterator[ValidateTask]:
-    """Give the task that runs a validate; its failure is noted with what is missing, and is Airflow's."""
-    task = ValidateTask(operator, context)
-    with noted(context, task.counts), airflow_errors():
-        yield task
 
 
 class ValidateTask:

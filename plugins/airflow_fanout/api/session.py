@@ -118,10 +118,10 @@ class FanoutSession(requests.Session):
         return response
 
     def _through_proxy(self, method: str, address: str, options: dict[str, Any]) -> requests.Response:
-        return naming_proxy(lambda: self._ask(method, address, options), lambda: self._proxy_of(address, options))
-
-    def _proxy_of(self, address: str, options: dict[str, Any]) -> str:
-        return shown(select_proxy(address, {**self.proxies, **(options.get("proxies") or {})}) or "")
+        return naming_proxy(
+            lambda: self._ask(method, address, options),
+            lambda: shown(select_proxy(address, {**self.proxies, **(options.get("proxies") or {})}) or ""),
+        )
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         """Send a prepared request, unless its address could be read in several ways.

@@ -24,11 +24,6 @@ def whole_number(field: str, value: object) -> int:
     return int(text)
 
 
-def whole_number_or_none(field: str, value: object) -> int | None:
-    """Return a number from 1 on, or `None` for nothing; raise `BadSetting` for anything else."""
-    return None if is_nothing(value) else whole_number(field, value)
-
-
 def is_nothing(value: object) -> bool:
     """Tell whether a value is `None`, or a text that a template makes of nothing."""
     return value is None or str(value).strip() in ("", "None")

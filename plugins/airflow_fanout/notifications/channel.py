@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from airflow.sdk import BaseNotifier
 from airflow_fanout import codec
 from airflow_fanout.alerts.message import Alert
 from airflow_fanout.errors import BadSetting
-from airflow_fanout.notifications.macro import with_alert
+from airflow_fanout.notifications import macro
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,9 @@ class Channel:
     def send(self, alert: Alert, context: Mapping[str, Any]) -> bool:
         """Send an alert, and return whether that was possible; a failure is logged and changes nothing else."""
         try:
-            self.notifier(**self.arguments)(with_alert(alert, context))
+            # A context of Airflow's that knows no task, or that of a deadline, has no macros at all.
+            macros = context.get("macros") or SimpleNamespace(fanout=SimpleNamespace(alert=macro.alert))
+            self.notifier(**self.arguments)({**context, "macros": macros, macro.HELD: alert})
         except Exception:
             log.exception("%r could not be sent: %s", self, alert.subject)
             return False

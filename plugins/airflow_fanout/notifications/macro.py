@@ -1,9 +1,8 @@
-"""The macro `macros.fanout.alert()`, and the context in which it finds its message."""
+"""The macro `macros.fanout.alert()`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import SimpleNamespace
 from typing import Any
 
 from jinja2 import pass_context
@@ -26,10 +25,3 @@ def alert(context: Mapping[str, Any]) -> Alert:
     from airflow_fanout.notifications.run import failed_alert
 
     return failed_alert(context)
-
-
-def with_alert(message: Alert, context: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a context for one notifier, in which the macro gives this message."""
-    # A context of Airflow's that knows no task, or that of a deadline, has no macros at all.
-    macros = context.get("macros") or SimpleNamespace(fanout=SimpleNamespace(alert=alert))
-    return {**context, "macros": macros, HELD: message}

@@ -89,10 +89,13 @@ class ExtractOperator(FanoutOperator):
 
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Freeze the list."""
-        from airflow_fanout.adapters.extract_task import extract_task, selection_of
+        from airflow_fanout.adapters.border import airflow_errors
+        from airflow_fanout.adapters.extract_task import ExtractTask, selection_of
+        from airflow_fanout.adapters.noting import noted
         from airflow_fanout.operators.preflight import checked_report
 
-        with extract_task(self, context) as task:
+        with noted(context), airflow_errors():
+            task = ExtractTask(self, context)
             return task.freeze(
                 to_source(self.source),
                 checked_report(self, context, task),

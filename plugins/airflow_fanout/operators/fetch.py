@@ -120,10 +120,13 @@ class GeventFetchOperator(EngineOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the engine and listen to it."""
-        from airflow_fanout.adapters.fetch_task import fetch_task
+        from airflow_fanout.adapters.border import airflow_errors
+        from airflow_fanout.adapters.fetch_task import FetchTask
+        from airflow_fanout.adapters.noting import noted
         from airflow_fanout.adapters.values import TaskValues
 
-        with fetch_task(self, context) as self._task:
+        self._task = FetchTask(self, context)
+        with noted(context, self._task.counts), airflow_errors():
             self.function = resolved(self.function, context)
             functions = {name: resolved(function, context) for name, function in self.request_functions.items()}
             concurrency = whole_number("concurrency", self.concurrency)

@@ -117,13 +117,15 @@ class MongoLoadOperator(FanoutOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Load the results."""
-        from airflow_fanout.adapters.load_task import Destination, Documents, load_task
+        from airflow_fanout.adapters.border import airflow_errors
+        from airflow_fanout.adapters.load_task import Destination, Documents, LoadTask
+        from airflow_fanout.adapters.noting import noted
 
-        with load_task(self, context) as task:
+        with noted(context), airflow_errors():
             self.document = resolved(self.document, context)
             to = Destination(self.mongo_conn_id, self.database, self.collection, self.mode)
             documents = Documents(self.key, self.as_of_field, self.document, self.types)
-            summary = task.load(self.parameters, to, documents, timeout_s=self.timeout_s)
+            summary = LoadTask(self, context).load(self.parameters, to, documents, timeout_s=self.timeout_s)
             context["outlet_events"][self.asset].extra = summary
             self._documents = summary["documents"]
             return summary

@@ -65,7 +65,8 @@ class ValidateOperator(FanoutOperator):
         self.catch_up_days = catch_up_days
         self.checks = to_checks(checks)
         for check in self.checks:
-            bind(self, "CustomCheck", check.own_function())
+            # Only one kind of them has a function of the author's.
+            bind(self, "CustomCheck", getattr(check, "function", None))
         check_whole("samples", samples, least=0)
         self.samples = samples
         self.show_parameters = show_parameters
@@ -73,10 +74,13 @@ class ValidateOperator(FanoutOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Judge the results."""
-        from airflow_fanout.adapters.validate_task import validate_task
+        from airflow_fanout.adapters.border import airflow_errors
+        from airflow_fanout.adapters.noting import noted
+        from airflow_fanout.adapters.validate_task import ValidateTask
         from airflow_fanout.validation.judge import Demands
 
-        with validate_task(self, context) as task:
+        task = ValidateTask(self, context)
+        with noted(context, task.counts), airflow_errors():
             self.checks = tuple(check.resolved(lambda function: resolved(function, context)) for check in self.checks)
             demands = Demands(self.rules, self.checks, self.samples, shown=self.show_parameters)
             return task.validate(self.parameters, demands, catch_up_days=self.catch_up_days)

@@ -11,7 +11,7 @@ from airflow_fanout.sources.fields import RowReader, Wanted
 from airflow_fanout.sources.sql_cursors import SqlDriver, driver_of
 from airflow_fanout.sources.sql_errors import connect_error, is_driver_error, query_error
 from airflow_fanout.sources.sql_pages import PageQueries
-from airflow_fanout.sources.sql_text import alone, execute, no_rows, problem_of
+from airflow_fanout.sources.sql_text import alone, as_table, execute, problem_of
 from airflow_fanout.sources.values import BadItem
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Query:
         """Run the query for no row; raise `UnusableList` if it fails, lacks a column, or can't be streamed."""
         with self.explained():
             cursor = self._connection.cursor()
-            execute(cursor, no_rows(self._list.sql), self._list.parameters)
+            execute(cursor, f"SELECT * FROM {as_table(self._list.sql)} WHERE 1 = 0", self._list.parameters)
             columns = _columns(cursor)
             # A driver that doesn't buffer insists on it.
             cursor.fetchall()

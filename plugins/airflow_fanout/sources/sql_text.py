@@ -60,11 +60,6 @@ def as_table(sql: str) -> str:
     return f"(\n{alone(sql)}\n) fanout_list"
 
 
-def no_rows(sql: str) -> str:
-    """Return the query that has the same columns, and no row."""
-    return f"SELECT * FROM {as_table(sql)} WHERE 1 = 0"
-
-
 def execute(cursor: Any, sql: str, parameters: Values) -> None:
     """Execute a query; where there are no parameters, a "%" in it is a "%"."""
     if parameters is None:

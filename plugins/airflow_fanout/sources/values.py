@@ -33,23 +33,16 @@ def to_json(value: object) -> Json:
 
     :raises BadItem: for a value of a type that has no rule.
     """
+    if isinstance(value, bytes | bytearray | memoryview):
+        way_out = "make them a text, in SQL with a function such as encode() or hex()"
+        raise BadItem(f"bytes, which JSON doesn't have: {way_out}")
     raise BadItem(f"a value of type {type(value).__name__}, which a parameter can't hold: make it a text or a number")
 
 
-def _number(value: float) -> float:
+def _number(value: float | Decimal) -> float | str:
     if not math.isfinite(value):
         raise BadItem(f"{value}, which JSON doesn't have: leave such rows out")
-    return float(value)
-
-
-def _decimal(value: Decimal) -> str:
-    if not value.is_finite():
-        raise BadItem(f"{value}, which JSON doesn't have: leave such rows out")
-    return format(value, "f")
-
-
-def _bytes(_: object) -> Json:
-    raise BadItem("bytes, which JSON doesn't have: make them a text, in SQL with a function such as encode() or hex()")
+    return format(value, "f") if isinstance(value, Decimal) else float(value)
 
 
 def _object(values: Mapping[Any, Any]) -> dict[str, Json]:
@@ -63,12 +56,10 @@ RULES: tuple[tuple[tuple[type[Any], ...], Callable[[Any], Json]], ...] = (
     ((type(None), bool), lambda value: value),
     ((str,), str),
     ((int,), int),
-    ((float,), _number),
-    ((Decimal,), _decimal),
+    ((float, Decimal), _number),
     ((datetime,), lambda value: (value.astimezone(UTC) if value.tzinfo else value).isoformat()),
     ((date, time), lambda value: value.isoformat()),
     ((UUID, IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network), str),
-    ((bytes, bytearray, memoryview), _bytes),
     ((list, tuple), lambda values: [to_json(value) for value in values]),
     ((Mapping,), _object),
 )

@@ -15,10 +15,6 @@ if TYPE_CHECKING:
 class Check(Declared, frozen=True):
     """What the results of a report must be, as its author has written it."""
 
-    def own_function(self) -> Callable[..., Any] | None:
-        """Return the author's function, of a check that has one."""
-        return None
-
     def resolved(self, resolve: Callable[[Any], Any]) -> Self:  # noqa: ARG002 - for those that have a function
         """Return the check with its function as `resolve` gives it."""
         return self

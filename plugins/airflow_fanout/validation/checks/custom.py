@@ -45,10 +45,6 @@ class CustomCheck(Check, frozen=True):
     def __str__(self) -> str:
         return f"CustomCheck({describe(self.function)})"
 
-    def own_function(self) -> Callable[[Pairs], str | None]:
-        """Return the author's function."""
-        return self.function
-
     def resolved(self, resolve: Callable[[Any], Any]) -> Self:
         """Return the check with its function as `resolve` gives it."""
         return type(self)(resolve(self.function))
