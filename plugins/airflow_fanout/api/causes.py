@@ -17,9 +17,9 @@ _TLS_REFUSED = re.compile(
 )
 
 
-def is_no_name(error: socket.gaierror) -> bool:
-    """Return whether the name service knows that there is no such name."""
-    return error.errno in _NO_NAME
+def is_no_name(error: BaseException | None) -> bool:
+    """Return whether an error says that the name service knows that there is no such name."""
+    return isinstance(error, socket.gaierror) and error.errno in _NO_NAME
 
 
 def is_tls_refused(message: str) -> bool:

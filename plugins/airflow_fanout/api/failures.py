@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 import ssl
 import traceback
 from datetime import UTC, datetime
@@ -93,20 +92,16 @@ def _cause(error: BaseException, inner: BaseException | None) -> Cause | None:
     if isinstance(error, requests.exceptions.ProxyError):
         at_proxy = inner.original_error if isinstance(inner, urllib3.exceptions.ProxyError) else error
         if isinstance(at_proxy, urllib3.exceptions.NameResolutionError):
-            return Cause.UNKNOWN_PROXY if _is_no_name(at_proxy) else None
+            return Cause.UNKNOWN_PROXY if is_no_name(at_proxy.__cause__) else None
         return Cause.PROXY_CREDENTIALS if _PROXY_REFUSES.search(_words(at_proxy)) else None
     if isinstance(inner, urllib3.exceptions.NameResolutionError):
-        return Cause.UNKNOWN_HOST if _is_no_name(inner) else None
+        return Cause.UNKNOWN_HOST if is_no_name(inner.__cause__) else None
     if isinstance(inner, urllib3.exceptions.NewConnectionError) and _SOCKS_REFUSES.search(_words(inner)):
         return Cause.PROXY_CREDENTIALS
     if isinstance(inner, urllib3.exceptions.SSLError):
         untrusted = any(isinstance(argument, ssl.SSLCertVerificationError) for argument in inner.args)
         return Cause.CERTIFICATE if untrusted else Cause.TLS if is_tls_refused(_words(inner)) else None
     return None
-
-
-def _is_no_name(error: urllib3.exceptions.NameResolutionError) -> bool:
-    return isinstance(error.__cause__, socket.gaierror) and is_no_name(error.__cause__)
 
 
 def outcome_of_status(response: requests.Response, where: str | None = None) -> Outcome:

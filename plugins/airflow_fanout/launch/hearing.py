@@ -34,8 +34,8 @@ def heard(engines: Sequence[EngineProcess]) -> Iterator[FromEngine]:
         ears = _Ears(selector)
         while True:
             ears.know(engines)
-            ready = [key.data for key, _ in selector.select(LEFTOVERS_S if ears.are_leftovers else LOOK_S)]
-            if not ready and ears.are_leftovers:
+            ready = [key.data for key, _ in selector.select(LOOK_S if ears.told else LEFTOVERS_S)]
+            if not ready and not ears.told:
                 return
             for pipe in ready:
                 yield from pipe.heard()
@@ -53,13 +53,12 @@ class _Ears:
         self._next_look_s = 0.0
 
     @property
-    def _pipes(self) -> list[_Pipe]:
-        return [key.data for key in self._selector.get_map().values()]
+    def told(self) -> list[_Pipe]:
+        """The pipes of the messages of those engines that haven't ended.
 
-    @property
-    def are_leftovers(self) -> bool:
-        """Whether all engines have ended: their output may be held open by what an author's code has left behind."""
-        return not any(pipe.told for pipe in self._pipes)
+        Without any, what an author's code has left behind may still hold the output of an engine open.
+        """
+        return [key.data for key in self._selector.get_map().values() if key.data.told]
 
     def know(self, engines: Sequence[EngineProcess]) -> None:
         """Listen to those engines, too, that are new."""
@@ -82,7 +81,7 @@ class _Ears:
         if now < self._next_look_s:
             return
         self._next_look_s = now + LOOK_S
-        for pipe in [pipe for pipe in self._pipes if pipe.told]:
+        for pipe in self.told:
             if pipe.engine.code is not None:
                 # It has ended, and a copy of it still holds the pipe. What it has said itself is in there.
                 yield from pipe.rest()

@@ -15,18 +15,17 @@ class Outbox:
     threads: another one than that which listens sends credentials.
 
     :param pipe: the writing end, which is closed by `close`.
+    :param first: the first message, which is sent at once.
     """
 
-    def __init__(self, pipe: int) -> None:
+    def __init__(self, pipe: int, first: Start) -> None:
         self._pipe = pipe
         self._waiting = bytearray()
         self._lock = threading.Lock()
         self._is_closed = False
-
-    def start(self, message: Start) -> None:
-        """Send the first message, whatever its size: to read it is the first thing that an engine does."""
-        self.send(message)
-        os.set_blocking(self._pipe, False)
+        # Whatever its size: to read it is the first thing that an engine does.
+        self.send(first)
+        os.set_blocking(pipe, False)
 
     def send(self, message: ParentMessage) -> None:
         """Send a message now, or as soon as there is room for it."""

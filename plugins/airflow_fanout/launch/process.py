@@ -86,8 +86,7 @@ class EngineProcess:
         self._secrets = RecentSecrets(job.endpoint.secrets, always=job.hidden)
         self._last_lines: deque[str] = deque(maxlen=20)
         self.watch = Watchdog(job.settings.timeouts.block_s)
-        self._outbox = Outbox(outbox)
-        self._outbox.start(Start(job))
+        self._outbox = Outbox(outbox, Start(job))
 
     def __repr__(self) -> str:
         return f"EngineProcess(pid {self._process.pid}, {self.ended or 'running'})"

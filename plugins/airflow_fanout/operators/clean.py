@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from airflow.sdk import BaseOperator, Context
@@ -86,9 +87,8 @@ class CleanStagingOperator(TextTemplates, BaseOperator):
             summary["runs"] += 1
             with left.going_on():
                 idle_days = (time.time() - run.changed()) / DAY_S
-                # Airflow is asked about old directories only.
-                if keep.may_go(idle_days) and keep.goes(standing := _standing(run, airflow), idle_days):
-                    self.log.info("%s: %s, unchanged for %.1f days", run, standing, idle_days)
+                if (status := keep.goes(idle_days, partial(_status, run, airflow))) is not None:
+                    self.log.info("%s: %s, unchanged for %.1f days", run, status, idle_days)
                     summary["bytes"] += run.size() if dry_run else run.remove()
                     summary["removed"] += 1
         return {
@@ -117,10 +117,10 @@ class Airflow(Protocol):
         """Return how many of these runs are in one of these states."""
 
 
-def _standing(run: StagedRun, airflow: Airflow) -> RunStatus:
+def _status(run: StagedRun, airflow: Airflow) -> RunStatus:
     if run.dag_id is None or run.run_id is None:
         return RunStatus.UNKNOWN
-    for standing, states in ((RunStatus.ALIVE, ["queued", "running"]), (RunStatus.FAILED, ["failed"])):
+    for status, states in ((RunStatus.ALIVE, ["queued", "running"]), (RunStatus.FAILED, ["failed"])):
         if airflow.get_dr_count(run.dag_id, run_ids=[run.run_id], states=states):
-            return standing
+            return status
     return RunStatus.OVER

@@ -84,12 +84,10 @@ def check_written(field: str, fields: Sequence[str], names: Sequence[str], as_of
     :param names: those of the parameters; none if they aren't known.
     :raises WrongArgument: for a field that isn't among them.
     """
-    from airflow_fanout.preflight.fields import unnamed_fields, unnamed_key
+    from airflow_fanout.preflight.fields import unnamed
 
-    first = dict.fromkeys(names)
-    unnamed = unnamed_key(fields, first, as_of_field) if field == "key" else unnamed_fields(field, fields, first)
-    if names and unnamed:
-        raise wrong(field, fields, unnamed[0])
+    for problem in unnamed(field, fields, dict.fromkeys(names), as_of_field) if names else ():
+        raise wrong(field, fields, problem)
 
 
 def wrong(field: str, value: object, problem: str) -> BadSetting:

@@ -16,7 +16,7 @@ from airflow_fanout.errors import FanoutError
 from airflow_fanout.launch.calling import check_call
 from airflow_fanout.model import parameter
 from airflow_fanout.model.errors import BadParameter
-from airflow_fanout.preflight.fields import texts_of, unknown_fields, unnamed_fields, unnamed_key
+from airflow_fanout.preflight.fields import texts_of, unknown_fields, unnamed
 from airflow_fanout.preflight.findings import Findings
 
 
@@ -42,9 +42,9 @@ class Expected(msgspec.Struct, kw_only=True):
             except FanoutError as error:
                 problems.append((task, str(error)))
         for task, key, as_of_field in self.keys:
-            problems.extend((task, text) for text in unnamed_key(key, first, as_of_field))
+            problems.extend((task, text) for text in unnamed("key", key, first, as_of_field))
         for task, fields in self.types:
-            problems.extend((task, text) for text in unnamed_fields("types", fields, first))
+            problems.extend((task, text) for text in unnamed("types", fields, first))
         return problems
 
 

@@ -60,23 +60,14 @@ def unknown_fields(where: str, used: Sequence[str], known: Sequence[str]) -> lis
     return [name for name in used if name not in has]
 
 
-def unnamed_key(key: Collection[str], first: Json, as_of_field: str | None) -> list[str]:
-    """Return what is wrong with the key of a load that has no `document` function, for a list that begins like this."""
-    written = _written_fields(first, as_of_field)
-    has = {**parameter.fields(first), **dict.fromkeys(written)}
-    return [_unnamed("key", name, written) for name in key if name not in has]
+def unnamed(argument: str, names: Collection[str], first: Json, as_of_field: str | None = None) -> list[str]:
+    """Return what is wrong with the fields that a load without a `document` function names.
 
-
-def unnamed_fields(argument: str, fields: Collection[str], first: Json) -> list[str]:
-    """Return which fields the documents of a load without a `document` function won't have, as `unnamed_key` does."""
-    written = _written_fields(first)
-    return [_unnamed(argument, name, written) for name in fields if name not in written]
-
-
-def _written_fields(first: Json, as_of_field: str | None = None) -> set[str]:
-    return {*(first if isinstance(first, dict) else {"parameter": first}), "result", as_of_field or DATE_FIELD}
-
-
-def _unnamed(argument: str, name: str, written: Collection[str]) -> str:
-    fields = ", ".join(sorted(written))
-    return f"{argument} has {name!r}, but without a `document` function a document has: {fields}"
+    :param argument: where it names them: `key` or `types`.
+    :param first: the first parameter of its list.
+    """
+    written = {*(first if isinstance(first, dict) else {"parameter": first}), "result", as_of_field or DATE_FIELD}
+    # What the document lacks of the key, load takes from the parameter.
+    known = {*written, *parameter.fields(first)} if argument == "key" else written
+    has = f"without a `document` function a document has: {', '.join(sorted(written))}"
+    return [f"{argument} has {name!r}, but {has}" for name in names if name not in known]

@@ -6,6 +6,7 @@ A driver that isn't here is taken for one that keeps the whole result, as most d
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 from uuid import uuid4
 
@@ -33,21 +34,13 @@ def driver_of(connection: Any) -> SqlDriver:
     return DRIVERS.get(name) or SqlDriver(name=name)
 
 
-def _named(connection: Any, **factory: Any) -> Any:
-    # The connection's own class of cursors may give objects instead of rows.
-    return connection.cursor(name=f"fanout_{uuid4().hex}", **factory)
+def _named(connection: Any, argument: str, module: str, factory: str) -> Any:
+    """Return a cursor that the server keeps, which gives rows.
 
-
-def _named_psycopg2(connection: Any) -> Any:
-    from psycopg2.extensions import cursor
-
-    return _named(connection, cursor_factory=cursor)
-
-
-def _named_psycopg(connection: Any) -> Any:
-    from psycopg.rows import tuple_row
-
-    return _named(connection, row_factory=tuple_row)
+    :param argument: what the driver calls the factory: the connection's own one may give objects instead of rows.
+    """
+    rows = getattr(import_module(module), factory)
+    return connection.cursor(name=f"fanout_{uuid4().hex}", **{argument: rows})
 
 
 def _begin_psycopg(connection: Any) -> None:
@@ -77,9 +70,13 @@ DRIVERS = {
     "psycopg2": SqlDriver(
         name="psycopg2",
         begin_reading=lambda connection: connection.set_session(readonly=True, autocommit=False),
-        cursor=_named_psycopg2,
+        cursor=lambda connection: _named(connection, "cursor_factory", "psycopg2.extensions", "cursor"),
     ),
-    "psycopg": SqlDriver(name="psycopg", begin_reading=_begin_psycopg, cursor=_named_psycopg),
+    "psycopg": SqlDriver(
+        name="psycopg",
+        begin_reading=_begin_psycopg,
+        cursor=lambda connection: _named(connection, "row_factory", "psycopg.rows", "tuple_row"),
+    ),
     "MySQLdb": SqlDriver(name="MySQLdb", begin_reading=_begin_mysql, cursor=_unbuffered_mysqldb, closes_cursors=False),
     "mysql": SqlDriver(
         name="mysql",

@@ -48,24 +48,24 @@ class History(msgspec.Struct, frozen=True):
 
     def _runs(self) -> list[GoodRun]:
         # A line that holds no run is no reason to fail: there is a run less to compare with.
-        good = [run for line in self._texts() if (run := _run(line))]
         # A run that was repeated has several lines: the last one counts.
-        runs = {run.as_of: run for run in good}
+        runs = {run.as_of: run for run in self._lines() if run}
         return [runs[as_of] for as_of in sorted(runs)]
 
     def unreadable(self) -> int:
         """Return how many lines hold no run: a full disk has cut them, or somebody has changed the file."""
-        return sum(_run(line) is None for line in self._texts() if line)
+        return sum(run is None for run in self._lines())
 
-    def _texts(self) -> list[bytes]:
+    def _lines(self) -> list[GoodRun | None]:
+        """Return the run of each line; `None` for a line that holds none."""
         try:
-            return self.location.content().splitlines()
+            lines = self.location.content().splitlines()
         except FileNotFoundError:
             return []
-
-
-def _run(line: bytes) -> GoodRun | None:
-    try:
-        return msgspec.convert(codec.decode(line), GoodRun)
-    except ValueError:
-        return None
+        runs: list[GoodRun | None] = []
+        for line in filter(None, lines):
+            try:
+                runs.append(msgspec.convert(codec.decode(line), GoodRun))
+            except ValueError:
+                runs.append(None)
+        return runs

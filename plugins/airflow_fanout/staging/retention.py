@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 
 import msgspec
@@ -26,12 +27,14 @@ class RetentionPolicy(msgspec.Struct, frozen=True, kw_only=True):
     days: int
     failed_days: int
 
-    def may_go(self, idle_days: float) -> bool:
-        """Return whether there is any standing with which the directory would go."""
-        return idle_days >= min(self.days, self.failed_days)
+    def goes(self, idle_days: float, ask: Callable[[], RunStatus]) -> RunStatus | None:
+        """Return the status with which a run's directory goes; `None` if it stays, as that of a run that is alive does.
 
-    def goes(self, standing: RunStatus, idle_days: float) -> bool:
-        """Return whether the directory goes; that of a run that is alive never does."""
-        if standing is RunStatus.ALIVE:
-            return False
-        return idle_days >= (self.days if standing is RunStatus.OVER else self.failed_days)
+        :param idle_days: for how long nothing has changed in it.
+        :param ask: returns the run's status; it is called only if the directory goes with any.
+        """
+        if idle_days < min(self.days, self.failed_days):
+            return None
+        status = ask()
+        is_old = idle_days >= (self.days if status is RunStatus.OVER else self.failed_days)
+        return status if is_old and status is not RunStatus.ALIVE else None
