@@ -20,7 +20,11 @@ def to_time(field: str, value: str | time) -> time:
 
 
 def to_zone(field: str, name: str) -> ZoneInfo:
-    """Return a time zone by its name."""
+    """Return a time zone by its name.
+
+    :param field: the argument that names it, for the error.
+    :raises BadSetting: for a name that the machine's time zones don't have.
+    """
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, IsADirectoryError):

@@ -37,7 +37,10 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of_progress(cls, progress: Progress, total: int) -> Counts:
-        """Return what a fetch that has come so far still lacks, of a list of which it may be one shard."""
+        """Return what a fetch that has come so far still lacks; it may be that of one shard.
+
+        :param total: the number of parameters of the whole list.
+        """
         causes = {kind.value: progress.kinds[kind] for kind in Kind if kind is not Kind.OK and progress.kinds[kind]}
         rest = progress.total - progress.done
         return cls(total=total, causes=causes | ({Kind.NOT_TRIED.value: rest} if rest else {}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -84,8 +84,3 @@ def sent_with(
             return response
         response.close()
     raise AssertionError("counting doesn't end")
-
-
-def can_repeat(options: Mapping[str, object]) -> bool:
-    """Return whether what a call sends can be sent again: a file or a generator that was read can't."""
-    return not options.get("files") and isinstance(options.get("data"), str | bytes | dict | list | tuple | None)

@@ -120,7 +120,11 @@ def steps_of(path: Path | None) -> tuple[str, ...]:
 
 
 def check_path(field: str, path: object) -> None:
-    """Raise `BadSetting` unless a value is a path: a text, or a tuple or list of texts."""
+    """Check that a value is a path: a text, or a tuple or list of texts.
+
+    :param field: the argument that is checked, for the error.
+    :raises BadSetting: for anything else.
+    """
     names = path.split(".") if isinstance(path, str) else path
     if not isinstance(names, tuple | list) or not names or not all(isinstance(name, str) and name for name in names):
         expected = 'a dotted path such as "data.calls", or a tuple where a name has a dot: ("@odata.nextLink",)'

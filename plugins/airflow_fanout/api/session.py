@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 from requests.utils import select_proxy
 
-from airflow_fanout.api.access import CredentialSource, FixedCredentials, can_repeat, sent_with
+from airflow_fanout.api.access import CredentialSource, FixedCredentials, sent_with
 from airflow_fanout.api.address import BadAddress, Origin, check_text, is_http, origin_of
 from airflow_fanout.api.auth import HARMLESS, introduction_of, is_authorization, is_own_hook, reintroduce
 from airflow_fanout.api.causes import shown
@@ -112,7 +112,9 @@ class FanoutSession(requests.Session):
             had_credentials, whole = self._introduce(endpoint, address, introduced)
             return self._through_proxy(method, whole, introduced), had_credentials
 
-        response = sent_with(self._access, send, is_repeatable=can_repeat(options))
+        # A file or a generator that was read can't be sent again.
+        is_plain = isinstance(options.get("data"), str | bytes | dict | list | tuple | None)
+        response = sent_with(self._access, send, is_repeatable=is_plain and not options.get("files"))
         if options.get("stream"):
             self._streams().append(response)
         return response

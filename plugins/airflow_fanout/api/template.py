@@ -144,7 +144,11 @@ def _literal(value: Json) -> Json:
 
 
 def check_fields(where: str, used: tuple[str, ...], known: tuple[str, ...]) -> None:
-    """Raise `UnknownField` for the first used field that the parameters don't have."""
+    """Check that the parameters have the fields that a request uses.
+
+    :param where: the part of the request, for the error.
+    :raises UnknownField: for the first field that they don't have.
+    """
     for name in used:
         if name not in known:
             raise UnknownField(where, name, known)

@@ -60,13 +60,20 @@ class Concurrency:
         self._from_before = 0
 
     def add(self, latencies_ms: Sequence[float], in_flight: int) -> None:
-        """Note requests that were carried out; `in_flight` counts them, too."""
+        """Note requests that were carried out.
+
+        :param latencies_ms: how long each has taken, in milliseconds.
+        :param in_flight: how many were under way until now, these included.
+        """
         if self._adaptive and (news := latencies_ms[self._passed_over(len(latencies_ms)) :]):
             self._window.latencies += news
             self._look_if_full(in_flight, len(latencies_ms))
 
     def add_overload(self, in_flight: int) -> None:
-        """Note a request that was too much for the server; `in_flight` counts it, too."""
+        """Note a request that was too much for the server.
+
+        :param in_flight: how many were under way until now, this one included.
+        """
         if self._adaptive and not self._passed_over(1):
             self._window.overloads += 1
             self._look_if_full(in_flight, 1)
@@ -95,7 +102,10 @@ class Concurrency:
             self._from_before = 0
 
     def back_off(self, still_in_flight: int) -> None:
-        """Decrease now: nearly everything that was sent lately was too much."""
+        """Decrease now: nearly everything that was sent lately was too much.
+
+        :param still_in_flight: how many are under way; what comes of them says nothing of the lower limit.
+        """
         if self._adaptive:
             self._shrink(BACK_OFF)
             self._from_before, self._window = still_in_flight, Window()

@@ -48,7 +48,10 @@ class Limiter:
         return f"Limiter({self.in_flight} of {self._concurrency.limit} in flight, {self._per_s} per second)"
 
     def wait_s(self, now_s: float) -> float:
-        """Return 0 if a request may be sent now, else how long to wait; infinity until one under way has ended."""
+        """Return 0 if a request may be sent now, else how long to wait, in seconds; infinity until one has ended.
+
+        :param now_s: the time of a monotonic clock, in seconds, as everywhere here.
+        """
         if self.in_flight >= self._concurrency.limit:
             return math.inf
         wait_s = max(self._shut_until_s, self._rate.next_s, self._budget.next_s) - now_s

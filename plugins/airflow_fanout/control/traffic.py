@@ -52,7 +52,10 @@ class Traffic:
         return 1 if self._outage.is_on or self.startup.is_held else self._gate.room
 
     def wait_s(self, now_s: float) -> float:
-        """Return 0 if a request may be sent now, else how long to wait; infinity until one under way has ended."""
+        """Return 0 if a request may be sent now, else how long to wait, in seconds; infinity until one has ended.
+
+        :param now_s: the time of a monotonic clock, in seconds, as everywhere here.
+        """
         if self._outage.is_on and self._gate.in_flight:
             return math.inf
         wait_s = self._gate.wait_s(now_s)

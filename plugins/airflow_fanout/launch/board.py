@@ -90,7 +90,11 @@ class Board:
         self._switches = numbers[_SWITCHES] = self._switches + 1
 
     def begin(self, index: int, now_s: float) -> int:
-        """Note that a call begins; return its place."""
+        """Note that a call begins; return its place.
+
+        :param index: its parameter's.
+        :param now_s: the time of a monotonic clock, in seconds.
+        """
         place = self._free.pop()
         self._times[_HEAD + 2 * place + 1] = now_s
         self._numbers[_HEAD + 2 * place] = index

@@ -15,7 +15,11 @@ from airflow_fanout.model.functions import FunctionWithValues, describe, is_asyn
 
 
 def check_call(function: Callable[..., Any], first: Json) -> None:
-    """Raise `FunctionMisfits` unless the function can be called with a session and a parameter such as this one."""
+    """Check that a function can be called with a session and a parameter such as this one.
+
+    :param first: a parameter of the list; all others have the same fields.
+    :raises FunctionMisfits: when its signature doesn't allow that call.
+    """
     args, kwargs = parameter.arguments(first)
     function, values = _apart(function)
     given = ("session", *(f"value {place}" for place in range(len(args))), *kwargs, *values)

@@ -100,7 +100,10 @@ class Keeper:
             self._login.close()
 
     def refused(self, renewal: int) -> None:
-        """Note that an engine's request was refused; what is sent after that is the answer."""
+        """Note that an engine's request was refused; what is sent after that is the answer.
+
+        :param renewal: the number of the renewal whose credentials it was sent with.
+        """
         with self._changed:
             self._refused = max(renewal, self._refused or 0)
             self._changed.notify()

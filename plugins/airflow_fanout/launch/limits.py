@@ -15,7 +15,11 @@ Set = Callable[[int, tuple[int, int]], None]
 
 
 def check_files(concurrency: int, hard_limit: int) -> int:
-    """Return how many open files the concurrency needs; raise `TooFewFiles` if the limit is below that."""
+    """Return how many open files the concurrency needs.
+
+    :param hard_limit: how many the process may have; it can't raise that itself.
+    :raises TooFewFiles: if the limit is below that.
+    """
     needed = concurrency + RESERVE
     if hard_limit != resource.RLIM_INFINITY and needed > hard_limit:
         raise TooFewFiles(concurrency, needed, hard_limit, max(hard_limit - RESERVE, 0))

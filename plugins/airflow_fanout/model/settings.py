@@ -17,7 +17,11 @@ Transport = Literal["auto", "curl", "requests"]
 
 
 def check_at_least(field: str, value: object, least: float, unit: str = "") -> None:
-    """Raise `BadSetting` unless the value is a number of at least `least`."""
+    """Raise `BadSetting` unless the value is a number of at least `least`.
+
+    :param field: the argument that is checked, for the error.
+    :param unit: what the number counts, such as `seconds`.
+    """
     # `inf` is no number here: JSON can't carry it to the engine.
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < math.inf:
         raise BadSetting(field, value, f"a number of at least {least:g}{' ' + unit if unit else ''}")

@@ -81,7 +81,10 @@ class Encoded(msgspec.Struct, frozen=True, kw_only=True):
             next_of(self.spool)
 
     def origin(self, number: int) -> str:
-        """Return which parameter a document is of, counted from 0, and its key, masked."""
+        """Return which parameter a document is of, and its key, masked.
+
+        :param number: the document's own, in the order in which they were made, counted from 0.
+        """
         index = int.from_bytes(os.pread(self.origins.fileno(), ORIGIN_BYTES, ORIGIN_BYTES * number), "little")
         key = bson.decode(next(islice(self.keys(), number, None)))
         return f"parameter {index} ({', '.join(f'{name}: {mask(str(key[name]))}' for name in self.shape.key)})"

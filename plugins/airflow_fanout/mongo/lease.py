@@ -44,7 +44,11 @@ class Leases:
         return Lease(self, name)
 
     def end(self, name: str, run: str) -> bool:
-        """End a lease that is over or is an older try's of the same run; return whether nobody has the collection."""
+        """End a lease that is over or is an older try's of the same run; return whether nobody has the collection.
+
+        :param name: the temporary collection.
+        :param run: the run that asks.
+        """
         over = [{"run": run}, {"ended": True}, {"$expr": {"$lt": ["$expires", "$$NOW"]}}]
         self.retrying.run(lambda: self.collection.update_one({"_id": name, "$or": over}, {"$set": {"ended": True}}))
         lease = self.retrying.run(lambda: self.collection.find_one({"_id": name}))

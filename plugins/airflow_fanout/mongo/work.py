@@ -44,7 +44,11 @@ class LoadWork:
         self.total = 0
 
     def begin(self, step: str, total: int = 0) -> None:
-        """Start a step of `total` documents; 0 if the number is unknown."""
+        """Start a step.
+
+        :param step: what is done, as the log says it.
+        :param total: how many documents there are; 0 if nobody knows.
+        """
         with self._lock:
             self.step, self.done, self.total = step, 0, total
             self._moments = [(self._clock(), 0)]

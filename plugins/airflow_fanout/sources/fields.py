@@ -69,7 +69,10 @@ class RowReader:
         self._columns = [(name, columns.index(column), name in fields.nullable) for name, column in places.items()]
 
     def parameter(self, row: Sequence[Any]) -> dict[str, Json]:
-        """Return the parameter of a row; raise `BadItem` if it can't be one."""
+        """Return the parameter of a row.
+
+        :raises BadItem: when it lacks a value, or has one that a parameter can't hold.
+        """
         parameter = {}
         for name, place, is_nullable in self._columns:
             parameter[name] = _field(name, row[place], is_nullable)

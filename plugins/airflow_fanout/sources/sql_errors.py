@@ -35,7 +35,10 @@ def is_driver_error(error: BaseException) -> bool:
 
 
 def connect_error(source: str, error: BaseException) -> BadSource:
-    """Return the error of a connection that can't be made."""
+    """Return the error of a connection that can't be made.
+
+    Of what another try may cure it is a `BadSource`, else an `UnusableList`.
+    """
     words = redact(" ".join(str(error).split()))[:LONGEST] or type(error).__name__
     lasting = REFUSED.search(words) or not _may_pass(error)
     kind = UnusableList if lasting else BadSource

@@ -142,7 +142,10 @@ class GenerationDirectory(Location, frozen=True):
         return self.completed.is_there()
 
     def mark_complete(self, summary: dict[str, Any]) -> None:
-        """Remember that the generation is whole, with its summary; that of an empty list begins with it."""
+        """Remember that the generation is whole; that of an empty list begins with it.
+
+        :param summary: what the fetch has done, as JSON; the parts and their sizes are added.
+        """
         with suppress(Taken):
             self.store.create(f"{self.key}/")
         sizes = self.sizes(self.parts())

@@ -123,7 +123,10 @@ def read_lines(location: Location, size: int = sys.maxsize, digest: Hash | None 
 
 
 def read_frames(location: Location, size: int = sys.maxsize, digest: Hash | None = None) -> Iterator[bytes]:
-    """Yield the lines of a file as `read_lines` does, those of a frame as one piece."""
+    """Yield the lines of a file as `read_lines` does, those of a frame as one piece.
+
+    :raises JournalDamaged: when a frame's checksum is wrong or the bytes aren't zstd.
+    """
     try:
         yield from _frames(location, size, digest)
     except zstandard.ZstdError as error:
