@@ -110,7 +110,11 @@ class FanoutSession(requests.Session):
         def send(endpoint: Endpoint) -> tuple[requests.Response, bool]:
             introduced = {**options}
             had_credentials, whole = self._introduce(endpoint, address, introduced)
-            return self._through_proxy(method, whole, introduced), had_credentials
+            answer = naming_proxy(
+                lambda: self._ask(method, whole, introduced),
+                lambda: shown(select_proxy(whole, {**self.proxies, **(introduced.get("proxies") or {})}) or ""),
+            )
+            return answer, had_credentials
 
         # A file or a generator that was read can't be sent again.
         is_plain = isinstance(options.get("data"), str | bytes | dict | list | tuple | None)
@@ -118,12 +122,6 @@ class FanoutSession(requests.Session):
         if options.get("stream"):
             self._streams().append(response)
         return response
-
-    def _through_proxy(self, method: str, address: str, options: dict[str, Any]) -> requests.Response:
-        return naming_proxy(
-            lambda: self._ask(method, address, options),
-            lambda: shown(select_proxy(address, {**self.proxies, **(options.get("proxies") or {})}) or ""),
-        )
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         """Send a prepared request, unless its address could be read in several ways.
