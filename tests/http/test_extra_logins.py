@@ -97,7 +97,7 @@ def test_a_client_without_a_secret_may_use_what_a_user_gave_it() -> None:
         ({"username": "ada"}, CLIENT, 'has a "username" in its extra, which only {"grant": "password"} uses'),
         ({"scopes": "a"}, CLIENT, 'has \'scopes\' in its extra, which {"auth": "oauth2"} doesn\'t know'),
         ({"X-Tenant": "7"}, CLIENT, 'write a header under "headers"'),
-        ({"auth": "OAuth2"}, CLIENT, "known are basic, bearer, digest, oauth2, api_key"),
+        ({"auth": "OAuth2"}, CLIENT, "known are basic, bearer, digest, signed, oauth2, api_key"),
     ],
 )
 def test_what_can_not_work_names_the_field(extra: dict[str, Any], fields: dict[str, Any], problem: str) -> None:
