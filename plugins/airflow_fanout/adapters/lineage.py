@@ -80,3 +80,13 @@ def mongo_collection(mongo_conn_id: str, database: str, name: str) -> DataSet:
         hosts[-1] = f"{hosts[-1]}:{connection.port}"
     with_ports = (host if urlsplit(f"//{host}").port else f"{host}:{MONGO_PORT}" for host in hosts)
     return DataSet(f"mongodb://{','.join(with_ports)}", f"{database}.{name}")
+
+
+def of_fetch(reference: Any, http_conn_id: str, endpoint: str) -> Lineage:
+    """Return what a fetch reads, a list and an API's resource, and the journal that it writes.
+
+    :param reference: the list, or the shard of it, that the fetch takes.
+    :param endpoint: the path of the resource, as `api_resource` takes it.
+    """
+    report = report_of(reference)
+    return Lineage(inputs=(frozen_list(report), api_resource(http_conn_id, endpoint)), outputs=(journal(report),))

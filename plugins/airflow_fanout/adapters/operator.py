@@ -22,6 +22,16 @@ class EngineOperator(FanoutOperator):
 
     _task: FetchTask | None = None
 
+    def begin(self, context: Context) -> FetchTask:
+        """Return the task of this execution, which is ended with the operator.
+
+        A DAG file that is parsed doesn't load what a task needs.
+        """
+        from airflow_fanout.adapters.fetch_task import FetchTask
+
+        self._task = FetchTask(self, context)
+        return self._task
+
     def resume(self, context: Context, event: Any = None) -> Any:  # noqa: ARG002 - Airflow's signature
         """Go on after a long wait."""
         return self.execute(context)

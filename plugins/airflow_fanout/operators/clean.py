@@ -5,18 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from airflow.sdk import BaseOperator, Context
 
 from airflow_fanout.adapters.border import airflow_errors, staging_store
+from airflow_fanout.adapters.run_status import Airflow, status_of
 from airflow_fanout.adapters.templates import TextTemplates
 from airflow_fanout.model.rendered import is_yes, whole_number
 from airflow_fanout.staging.errors import NotCleaned
 from airflow_fanout.staging.left_out import RunLeftOut, forgotten
 from airflow_fanout.staging.leftovers import Leftovers
-from airflow_fanout.staging.retention import RetentionPolicy, RunStatus
-from airflow_fanout.staging.store import StagedRun, Store
+from airflow_fanout.staging.retention import RetentionPolicy
+from airflow_fanout.staging.store import Store
 
 DAY_S = 86_400
 
@@ -87,7 +88,7 @@ class CleanStagingOperator(TextTemplates, BaseOperator):
             summary["runs"] += 1
             with left.going_on():
                 idle_days = (time.time() - run.changed()) / DAY_S
-                if (status := keep.goes(idle_days, partial(_status, run, airflow))) is not None:
+                if (status := keep.goes(idle_days, partial(status_of, run, airflow))) is not None:
                     self.log.info("%s: %s, unchanged for %.1f days", run, status, idle_days)
                     summary["bytes"] += run.size() if dry_run else run.remove()
                     summary["removed"] += 1
@@ -108,19 +109,3 @@ class CleanStagingOperator(TextTemplates, BaseOperator):
             with left.going_on():
                 location.remove()
         return len(locations)
-
-
-class Airflow(Protocol):
-    """The part of a task instance that knows of all runs."""
-
-    def get_dr_count(self, dag_id: str, *, run_ids: list[str], states: list[str]) -> int:
-        """Return how many of these runs are in one of these states."""
-
-
-def _status(run: StagedRun, airflow: Airflow) -> RunStatus:
-    if run.dag_id is None or run.run_id is None:
-        return RunStatus.UNKNOWN
-    for status, states in ((RunStatus.ALIVE, ["queued", "running"]), (RunStatus.FAILED, ["failed"])):
-        if airflow.get_dr_count(run.dag_id, run_ids=[run.run_id], states=states):
-            return status
-    return RunStatus.OVER

@@ -31,8 +31,11 @@ def check_fetch(
     concurrency: object,
     refetch: object,
     values: object = MappingProxyType({}),
+    *,
+    sign: object = None,
 ) -> None:
     """Raise what is wrong with the arguments of a fetch, except those that are its settings."""
+    check_signing(sign)
     if parameters is not None and shard is not None:
         raise BadSetting("shard", KindOf(shard), "nothing besides `parameters`: a task takes the list or a shard of it")
     check_list("parameters" if shard is None else "shard", parameters if shard is None else shard)

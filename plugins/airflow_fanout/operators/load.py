@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_fanout.adapters.assets import collection_asset
-from airflow_fanout.adapters.bound import bind, resolved
+from airflow_fanout.adapters.bound import bind
 from airflow_fanout.adapters.operator import FanoutOperator
 from airflow_fanout.model.settings import check_at_least
-from airflow_fanout.mongo.modes import DATE_FIELD, Mode, check_mapped_mode, check_mode
+from airflow_fanout.mongo.modes import Mode, check_mapped_mode, check_mode
+from airflow_fanout.operators.load_types import checked_types
 from airflow_fanout.operators.parsed import check_list, check_partial, check_target, names_of
 from airflow_fanout.preflight.arguments import check_key, check_text, check_written
 from airflow_fanout.preflight.signatures import check_signature
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     # A DAG file that is parsed loads nothing.
     from airflow_fanout.adapters.lineage import Lineage
     from airflow_fanout.mongo.shape import DocumentOf
-    from airflow_fanout.mongo.types import Date, TypeName, Types
+    from airflow_fanout.mongo.types import Types
     from airflow_fanout.staging.reference import Reference
 
 
@@ -81,8 +82,7 @@ class MongoLoadOperator(FanoutOperator):
         if self.get_closest_mapped_task_group() is not None:
             check_mapped_mode(mode, database, collection)
         self.parameters = parameters
-        self.database = database
-        self.collection = collection
+        self.database, self.collection = database, collection
         self.key = check_key(key, as_of_field)
         if document is None:
             check_written("key", self.key, names_of(parameters), as_of_field)
@@ -91,23 +91,11 @@ class MongoLoadOperator(FanoutOperator):
         bind(self, "document", document)
         self.document = document
         self.as_of_field = as_of_field
-        self.types = self._typed(types)
+        self.types = checked_types(types, as_of_field, names_of(parameters) if document is None else None)
         self.mongo_conn_id = mongo_conn_id
-        self.mode = mode
-        self.timeout_s = timeout_s
+        self.mode, self.timeout_s = mode, timeout_s
         self._documents: int | None = None
         check_partial(self)
-
-    def _typed(self, types: Types) -> Mapping[tuple[str, ...], TypeName | Date]:
-        if not types and isinstance(types, dict):
-            return {}
-        # A load without types doesn't load it.
-        from airflow_fanout.mongo.types import check_types
-
-        steps = check_types(types, self.as_of_field or DATE_FIELD)
-        if self.document is None:
-            check_written("types", [path[0] for path in steps], names_of(self.parameters))
-        return steps
 
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
@@ -117,18 +105,11 @@ class MongoLoadOperator(FanoutOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Load the results."""
-        from airflow_fanout.adapters.border import airflow_errors
-        from airflow_fanout.adapters.load_task import Destination, Documents, LoadTask
-        from airflow_fanout.adapters.noting import noted
+        from airflow_fanout.adapters.load_run import run_load
 
-        with noted(context), airflow_errors():
-            self.document = resolved(self.document, context)
-            to = Destination(self.mongo_conn_id, self.database, self.collection, self.mode)
-            documents = Documents(self.key, self.as_of_field, self.document, self.types)
-            summary = LoadTask(self, context).load(self.parameters, to, documents, timeout_s=self.timeout_s)
-            context["outlet_events"][self.asset].extra = summary
-            self._documents = summary["documents"]
-            return summary
+        summary = run_load(self, context)
+        self._documents = summary["documents"]
+        return summary
 
     def lineage(self) -> Lineage:
         """Return the journal and the collection, with the number of documents once they are there."""
