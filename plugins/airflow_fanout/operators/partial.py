@@ -44,7 +44,7 @@ def check_partial_reports(dag: DAG) -> None:
         if issubclass(kind, MongoLoadOperator) and arguments.get("mode", "upsert") != "upsert":
             _refuse_mode(arguments["mode"])
         elif issubclass(kind, GeventFetchOperator):
-            request = arguments.get("request") or arguments.get("_request") or arguments.get("function")
+            request = arguments.get("request") or arguments.get("written") or arguments.get("function")
             _check_request(request, dag)
             _check_templates("values", arguments.get("values") or {}, dag)
 
