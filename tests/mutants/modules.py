@@ -45,7 +45,7 @@ MODULES = (
     Module("api.template", ("values/test_template.py", "values/test_request.py")),
     Module("staging.journal", ("staging/test_journal.py", "staging/test_resume.py")),
     Module("staging.resume", ("staging/test_resume.py",)),
-    Module("mongo.batches", ("load/test_mongo.py",)),
-    Module("mongo.documents", ("load/test_documents.py",)),
+    Module("mongo.batches", ("load/test_undated.py", "load/test_mongo.py")),
+    Module("mongo.documents", ("load/test_documents.py", "load/test_types.py", "load/test_undated.py")),
     Module("mongo.identity", ("load/test_documents.py",)),
 )
