@@ -51,6 +51,7 @@ MAY_LOAD = {
     "engine/libcurl/alarm.py": {"gevent"},
     "engine/libcurl/transfer.py": {"gevent", "pycurl", "requests", "urllib3"},
     "engine/calling_pump.py": {"cloudpickle", "gevent", "pycurl", "requests", "urllib3"},
+    "engine/pumping.py": {"cloudpickle", "gevent", "pycurl", "requests", "urllib3"},
     "engine/pump.py": {"cloudpickle", "gevent", "pycurl", "requests", "urllib3"},
     "engine/transport/by_curl.py": {"gevent", "pycurl", "requests", "urllib3"},
     "engine/transport/curl_failures.py": {"gevent", "pycurl", "requests", "urllib3"},

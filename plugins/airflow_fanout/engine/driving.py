@@ -15,7 +15,6 @@ from airflow_fanout.api.idempotency import compiled_of, keys_of
 from airflow_fanout.api.permitted import Permits
 from airflow_fanout.api.request import Request
 from airflow_fanout.api.session import FanoutSession
-from airflow_fanout.api.settled import settled
 from airflow_fanout.api.signing import Signing
 from airflow_fanout.engine.access import EngineAccess
 from airflow_fanout.engine.batch_steps import BatchedRequest
@@ -64,10 +63,7 @@ def driver_for(
     access.serve(lambda endpoint, _renewal: secrets.add(endpoint.secrets))
     parts["hide"] = secrets.hide
     if job.request is None:
-        permits = RequestPermits(parts["traffic"], parts["meter"], job.settings.retry)
-        session = session_for(job, note, permits, access.without_waiting(), access.signing)
-        transport = FunctionTransport(session, cloudpickle.loads(job.function), total_s, secrets)
-        return Pool(transport=transport, make=calls.make, permits=permits, **parts)
+        return _function_driver(job, note, calls, access, secrets, **parts)
     request = replace(job.request, **{name: cloudpickle.loads(each) for name, each in job.request_functions.items()})
     session, known = FanoutSession(job.endpoint, job.settings, access=access, signing=access.signing), manifest.fields
     compiled = compiled_of(request, known, keys_of(manifest.id, job.generation))
@@ -86,24 +82,30 @@ def driver_for(
     if job.settings.transport == "requests":
         return Pool(transport=by_requests, make=send, **parts)
     try:
-        from airflow_fanout.engine.calling_pump import CallingPump
-        from airflow_fanout.engine.pump import Pump
-        from airflow_fanout.engine.transport.by_curl import CurlTransport
-        from airflow_fanout.engine.transport.steps_by_curl import StepsByCurl
+        from airflow_fanout.engine.pumping import curl_transport, pump_for
     except ImportError as error:
         if job.settings.transport == "curl":
             raise
         note(f"libcurl isn't available here, so requests are sent by the slower `requests` library: {error}")
         return Pool(transport=by_requests, make=send, **parts)
-    endpoint = settled(job.endpoint)
-    by_curl = (
-        StepsByCurl(endpoint, request, known, job.settings, secrets=secrets, access=access, begin=begin)
-        if begin
-        else CurlTransport(endpoint, request, known, job.settings, secrets=secrets, compiled=compiled, access=access)
-    )
-    if job.has_functions:
-        return CallingPump(transport=by_curl, others=by_requests, note=note, calls=calls, **parts)
-    return Pump(transport=by_curl, others=by_requests, note=note, **parts)
+    by_curl = curl_transport(job, request, known, begin, compiled=compiled, secrets=secrets, access=access)
+    return pump_for(job, calls, transport=by_curl, others=by_requests, note=note, **parts)
+
+
+def _function_driver(
+    job: Job,
+    note: Callable[[str], None],
+    calls: Calls,
+    access: EngineAccess,
+    secrets: Secrets,
+    **parts: Unpack[Parts],
+) -> Driver:
+    """Return what calls the author's function, each request of which needs a permit."""
+    permits = RequestPermits(parts["traffic"], parts["meter"], job.settings.retry)
+    session = session_for(job, note, permits, access.without_waiting(), access.signing)
+    function = cloudpickle.loads(job.function)
+    transport = FunctionTransport(session, function, job.settings.timeouts.total_s, secrets)
+    return Pool(transport=transport, make=calls.make, permits=permits, **parts)
 
 
 def _begin(
