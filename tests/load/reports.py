@@ -42,6 +42,11 @@ class Service:
     unchanged: list[str] = field(default_factory=list)
     conditions: list[str] = field(default_factory=list)
 
+    def reset(self) -> None:
+        """Forget what was set and what was asked: every item has the status 200 and no version."""
+        for each in (self.statuses, self.versions, self.dates, self.requests, self.unchanged, self.conditions):
+            each.clear()
+
     def taken(self) -> list[tuple[str, str]]:
         """Return id and day of each request since the last call, in order of the ids."""
         requests, self.requests = sorted(self.requests), []

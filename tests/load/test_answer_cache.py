@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_fanout import Request
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.launch.answer_cache import KEPT_S, NAME, AnswerCache
-from harness.airflow.connections import mongo_connection
-from tests.load.reports import Reports, Service, serving
+from tests.load.reports import Reports, Service
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
@@ -23,21 +21,6 @@ if TYPE_CHECKING:
 IDS = [f"i{number}" for number in range(4)]
 PLAIN = Request(endpoint="/items/{id}")
 Make = Callable[..., Reports]
-
-
-@pytest.fixture(scope="module")
-def shared_service() -> Iterator[Service]:
-    """One service for all tests of the file."""
-    with serving() as service:
-        yield service
-
-
-@pytest.fixture
-def service(shared_service: Service) -> Service:
-    """The service, without faults."""
-    shared_service.statuses.clear()
-    shared_service.requests.clear()
-    return shared_service
 
 
 @pytest.fixture
@@ -48,18 +31,11 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def reports(
-    tmp_path: Path,
-    folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    mongo_uri: str,
-    service: Service,
-    collection: Collection[dict[str, Any]],
+    staging: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, collection: Collection[dict[str, Any]]
 ) -> Make:
     """Return what makes a report, with the cache switched on."""
-    monkeypatch.setenv("AIRFLOW__FANOUT__STAGING", str(tmp_path / "staging"))
+    assert staging
     monkeypatch.setenv("AIRFLOW__FANOUT__ANSWER_CACHE", str(folder))
-    monkeypatch.setenv("AIRFLOW_CONN_MONGO_DEFAULT", mongo_connection(mongo_uri))
-    monkeypatch.setenv("AIRFLOW_CONN_CALL_API", json.dumps({"conn_type": "http", "host": service.url}))
     return lambda **parts: Reports(collection.name, [*IDS], parts)
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,7 @@ from airflow_fanout.errors import BadSetting
 from airflow_fanout.staging.folder import list_at
 from airflow_fanout.staging.frozen import read_manifest
 from airflow_fanout.staging.results import Results
-from harness.airflow.connections import mongo_connection
-from tests.load.reports import ReportRun, Reports, Service, serving
+from tests.load.reports import ReportRun, Reports, Service
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
@@ -26,36 +24,17 @@ PLAIN = Request(endpoint="/items/{id}", conditional=True)
 Make = Callable[..., Reports]
 
 
-@pytest.fixture(scope="module")
-def shared_service() -> Iterator[Service]:
-    """One service for all tests of the file."""
-    with serving() as service:
-        yield service
-
-
 @pytest.fixture
-def service(shared_service: Service) -> Service:
+def service(service: Service) -> Service:
     """The service, whose items are all of version 1."""
-    shared_service.statuses.clear()
-    shared_service.dates.clear()
-    shared_service.versions = dict.fromkeys(IDS, '"1"')
-    for seen in (shared_service.requests, shared_service.unchanged, shared_service.conditions):
-        seen.clear()
-    return shared_service
+    service.versions = dict.fromkeys(IDS, '"1"')
+    return service
 
 
 @pytest.fixture
-def reports(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    mongo_uri: str,
-    service: Service,
-    collection: Collection[dict[str, Any]],
-) -> Make:
+def reports(staging: Path, collection: Collection[dict[str, Any]]) -> Make:
     """Return what makes a report."""
-    monkeypatch.setenv("AIRFLOW__FANOUT__STAGING", str(tmp_path / "staging"))
-    monkeypatch.setenv("AIRFLOW_CONN_MONGO_DEFAULT", mongo_connection(mongo_uri))
-    monkeypatch.setenv("AIRFLOW_CONN_CALL_API", json.dumps({"conn_type": "http", "host": service.url}))
+    assert staging
     return lambda **parts: Reports(collection.name, [*IDS], {"validate": {"allow_partial": False}, **parts})
 
 

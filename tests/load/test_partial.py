@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +22,7 @@ from airflow_fanout.staging.left_out import (
     write_left_out,
 )
 from airflow_fanout.staging.store import Location
-from harness.airflow.connections import mongo_connection
-from tests.load.reports import FIRST, ReportRun, Reports, Service, serving
+from tests.load.reports import FIRST, ReportRun, Reports, Service
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
@@ -33,30 +31,6 @@ IDS = [f"i{number}" for number in range(6)]
 DAYS = [f"2026-11-{20 + day}" for day in range(10)]
 NOT_LOADED = {"parameters": 1, "documents": 0, "left_out": 1, "given_up": 0}
 Make = Callable[..., Reports]
-
-
-@pytest.fixture(scope="module")
-def shared_service() -> Iterator[Service]:
-    """One service for all tests of the file."""
-    with serving() as service:
-        yield service
-
-
-@pytest.fixture
-def service(shared_service: Service) -> Service:
-    """The service, without faults."""
-    shared_service.statuses.clear()
-    shared_service.taken()
-    return shared_service
-
-
-@pytest.fixture
-def staging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mongo_uri: str, service: Service) -> Path:
-    """Return a staging area of the test's own."""
-    monkeypatch.setenv("AIRFLOW__FANOUT__STAGING", str(tmp_path / "staging"))
-    monkeypatch.setenv("AIRFLOW_CONN_MONGO_DEFAULT", mongo_connection(mongo_uri))
-    monkeypatch.setenv("AIRFLOW_CONN_CALL_API", json.dumps({"conn_type": "http", "host": service.url}))
-    return tmp_path / "staging"
 
 
 @pytest.fixture

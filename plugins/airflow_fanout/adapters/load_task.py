@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow.sdk.exceptions import AirflowException
@@ -79,7 +80,7 @@ class LoadTask:
         if to.mode != "upsert" and judged.left_out:
             raise PartialNotUpsert(to.mode)
         catch_ups = [self._catch_up(listed, to, documents, timeout_s) for listed in catch_up_lists(directory, manifest)]
-        count, written = self._load(results, manifest, to, documents, timeout_s)
+        count, written = _without_documents(partial(self._written, results, manifest, to, documents, timeout_s))
         self._hand_on(directory, judged)
         seconds = time.monotonic() - self._begun
         summary = {
@@ -120,7 +121,9 @@ class LoadTask:
             verify_list(listed.directory, listed.manifest)
             results = Results(listed.directory, listed.manifest, judged)
             try:
-                count, _ = self._load(results, listed.manifest, to, documents, timeout_s, part=listed.catch_up.run_id)
+                count, _ = _without_documents(
+                    partial(self._written, results, listed.manifest, to, documents, timeout_s, listed.catch_up.run_id)
+                )
             except (BadDocument, KeysMeet, DocumentRefused) as error:
                 log.warning("%s are left for the next run: %s", listed, error)
                 judged = None
@@ -144,25 +147,6 @@ class LoadTask:
         else:
             own.remove()
 
-    def _load(
-        self,
-        results: Results,
-        manifest: Manifest,
-        to: Destination,
-        documents: Documents,
-        timeout_s: float,
-        *,
-        part: str = "",
-    ) -> tuple[int, Written]:
-        try:
-            return self._written(results, manifest, to, documents, timeout_s, part)
-        except (FanoutError, AirflowException, OSError):
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, its words may hold a document
-            failure = broken(error)
-        # Outside of `except`, or it would be logged with the error that it stands for.
-        raise failure
-
     def _written(
         self,
         results: Results,
@@ -170,7 +154,7 @@ class LoadTask:
         to: Destination,
         documents: Documents,
         timeout_s: float,
-        part: str,
+        part: str = "",
     ) -> tuple[int, Written]:
         # MongoDB's driver.
         from airflow_fanout.mongo.load import load
@@ -199,3 +183,15 @@ class LoadTask:
                 login=Login(conn_id=login.conn_id, auth_source=login.auth_source),
                 work=work,
             )
+
+
+def _without_documents(load: Callable[[], tuple[int, Written]]) -> tuple[int, Written]:
+    """Return what a load returns; whatever foreign error it raises is replaced by one that shows no document."""
+    try:
+        return load()
+    except (FanoutError, AirflowException, OSError):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, its words may hold a document
+        failure = broken(error)
+    # Outside of `except`, or it would be logged with the error that it stands for.
+    raise failure
