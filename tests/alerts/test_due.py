@@ -5,8 +5,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from airflow_fanout.alerts.due import due, to_time, to_zone
+from airflow_fanout.alerts.due import due
 from airflow_fanout.errors import BadSetting
+from airflow_fanout.model.clock import to_time, to_zone
 
 BERLIN = ZoneInfo("Europe/Berlin")
 EIGHT = time(8)

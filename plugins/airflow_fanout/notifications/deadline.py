@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from airflow.sdk.definitions.deadline import BaseDeadlineReference
 
-from airflow_fanout.alerts.due import due, to_time, to_zone
+from airflow_fanout.alerts.due import due
+from airflow_fanout.model.clock import to_time, to_zone
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
