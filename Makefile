@@ -65,11 +65,12 @@ bench: $(READY) ## compare clients and the engine (a part: make bench ARGS="--ro
 house: $(READY) ## count the rooms, the imports between them and the lengths (another checkout: make house ARGS=path)
 	@$(RUN) $(BIN)/python -m tests.house $(ARGS)
 
-check: $(READY) ## lint, format, types, import rules
+check: $(READY) ## lint, format, types, import rules, the files for Kubernetes
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m tests.kubernetes
 
 format: $(READY) ## put the code into its form, and repair what can be repaired
 	$(BIN)/ruff check --fix
