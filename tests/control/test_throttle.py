@@ -134,6 +134,22 @@ def test_requests_that_get_lost_by_chance_do_not_bring_the_limit_down(seed: int)
     assert seen.ok / seen.seconds >= 1000
 
 
+@pytest.mark.parametrize("share", [1 / 10, 1 / 8, 1 / 5])
+def test_a_broken_node_does_not_bring_the_limit_down(share: float) -> None:
+    """One of eight nodes answers 503, at any load: the others' answers come nearly as fast as without it."""
+    gate, chance = Limiter(Throttle(), 32), random.Random(7)
+    seen = simulate(gate, lambda _now, _in_flight: (0.05, BUSY if chance.random() < share else OK), 120)
+    assert seen.ok / seen.seconds >= 0.8 * (1 - share) * 32 / 0.05
+
+
+def test_after_a_broken_node_a_server_that_refuses_beyond_a_number_is_still_not_pressed() -> None:
+    """What was tolerated at the floor leaves room to notice what a higher load brings."""
+    gate, chance = Limiter(Throttle(), 400), random.Random(7)
+    crowd = crowded(0.1, 40)
+    seen = simulate(gate, lambda now, many: (0.05, BUSY) if chance.random() < 0.1 else crowd(now, many), 240)
+    assert 20 <= min(seen.limits_since(200)) <= max(seen.limits_since(200)) <= 60
+
+
 @pytest.mark.parametrize("per_s", [0.5, 7.0, 50.0, 333.0])
 def test_the_authors_rate_is_kept_exactly(per_s: float) -> None:
     """With a rate, 97 % of it are used in the long run, and no second has more than the rate says."""

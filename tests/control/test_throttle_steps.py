@@ -237,6 +237,63 @@ def test_a_back_off_is_a_decrease_whatever_was_counted() -> None:
     assert limit.limit == 20
 
 
+@pytest.mark.parametrize(("overloads", "then"), [(8, 2), (9, 1)])
+def test_twice_what_is_refused_at_the_floor_is_tolerated(overloads: int, then: int) -> None:
+    """Four in 32 at the floor: then eight in 32 are the API's own weather, and nine are too much."""
+    limit = at_the_floor(4)
+    assert limit.limit == 2
+    window(limit, overloads)
+    assert limit.limit == then
+
+
+@pytest.mark.parametrize(("overloads", "then"), [(16, 2), (17, 1)])
+def test_more_than_half_is_never_tolerated(overloads: int, then: int) -> None:
+    """However many were refused at the floor."""
+    limit = at_the_floor(10)
+    window(limit, overloads)
+    assert limit.limit == then
+
+
+@pytest.mark.parametrize(("overloads", "then"), [(14, 2), (15, 1)])
+def test_what_is_refused_at_the_floor_is_measured_again_each_time(overloads: int, then: int) -> None:
+    """A fifth of what is new counts: 8 in 32 and then 3 are 7, twice of which is tolerated."""
+    limit = at_the_floor(8)
+    window(limit, 17)
+    assert limit.limit == 1
+    window(limit, 3)
+    assert limit.limit == 2
+    window(limit, overloads)
+    assert limit.limit == then
+
+
+def test_after_an_outage_nothing_is_tolerated_that_was_before_it() -> None:
+    """The server is another one, as far as anybody knows."""
+    limit = concurrency(start=2, ceiling=2)
+    window(limit, 32)
+    window(limit, 8)
+    assert limit.limit == 2
+    limit.restart()
+    window(limit, 3)
+    assert limit.limit == 1
+
+
+def at_the_floor(overloads: int) -> Concurrency:
+    """Return a limit that has had a window of 32 with so many overloads at its floor, 1, and has grown to 2."""
+    limit = concurrency(start=1, ceiling=2)
+    window(limit, overloads)
+    assert limit.limit == 2
+    return limit
+
+
+def window(limit: Concurrency, overloads: int) -> None:
+    """Let 32 requests end one after the other, as many of them as overloads."""
+    for place in range(32):
+        if place < overloads:
+            limit.add_overload(1)
+        else:
+            limit.add([100.0], min(limit.limit, 32 - place))
+
+
 def test_without_adapting_nothing_changes_the_limit() -> None:
     """An outage, refusals and slow answers leave the author's number."""
     limit = concurrency(ceiling=100, adaptive=False)

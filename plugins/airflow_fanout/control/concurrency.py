@@ -19,6 +19,10 @@ BACK_OFF = 0.7
 # This share of refusals and timeouts is the API's own weather, at any load: if none were allowed, a few
 # requests that always hang would bring the limit down to the floor (as BBR tolerates losses that TCP doesn't).
 TOLERATED = 0.08
+# What is refused or late at the floor isn't of our making: twice that share is tolerated at any load, up to half. One
+# of eight nodes that is broken would keep the limit at the floor otherwise.
+WEATHER_FACTOR = 2.0
+MOST_TOLERATED = 0.5
 # Latency under load may be half as much again as without: a queue as long as half the work.
 TOLERANCE = 1.5
 # Below this, in milliseconds, growing latency is the noise of schedulers and timers.
@@ -56,6 +60,8 @@ class Concurrency:
         self._doubling = True
         self._unloaded_ms: float | None = None
         self._was_slow = False
+        # The share of overloads at the floor; `None` as long as the limit hasn't been there.
+        self._weather: float | None = None
         self._window = Window()
         self._from_before = 0
 
@@ -99,7 +105,7 @@ class Concurrency:
         if self._adaptive:
             self._set(min(float(self._start), self._limit))
             self._doubling, self._window = True, Window()
-            self._from_before = 0
+            self._from_before, self._weather = 0, None
 
     def back_off(self, still_in_flight: int) -> None:
         """Decrease now: nearly everything that was sent lately was too much.
@@ -111,7 +117,7 @@ class Concurrency:
             self._from_before, self._window = still_in_flight, Window()
 
     def _look_at(self, window: Window, size: int) -> None:
-        if window.overloads > TOLERATED * size:
+        if self._is_overloaded(window.overloads / size):
             self._shrink(BACK_OFF)
         elif (gradient := self._gradient(window)) < 1:
             # One slow window may be a stall of this machine's own: the limit rests, and shrinks when the next is slow.
@@ -123,6 +129,13 @@ class Concurrency:
             step = self._limit if self._doubling else max(1.0, math.sqrt(self._limit) / 4)
             self._set(min(float(self._ceiling), self._limit + step))
         self._was_slow = False
+
+    def _is_overloaded(self, share: float) -> bool:
+        """Return whether a share of overloads is more than the API's own weather."""
+        if self.limit == self._floor and share > TOLERATED:
+            before = share if self._weather is None else self._weather
+            self._weather = before + NEWS * (share - before)
+        return share > max(TOLERATED, min(MOST_TOLERATED, WEATHER_FACTOR * (self._weather or 0.0)))
 
     def _gradient(self, window: Window) -> float:
         lower, ms, upper = quantiles(window.latencies, n=4)

@@ -44,12 +44,14 @@ class SettlementRules(msgspec.Struct, frozen=True, kw_only=True):
     :param repeatable: whether sending a request twice does no harm.
     :param uniform: draws evenly from a range; for the waits before retries.
     :param hide: takes the connection's secrets out of a text: a server may say anything of a failure.
+    :param clock: the time, in seconds; that of the moments at which requests were begun.
     """
 
     settings: FetchSettings
     repeatable: bool
     uniform: Callable[[float, float], float] = random.uniform
     hide: Callable[[str], str] = str
+    clock: Callable[[], float] = time.monotonic
 
 
 class Settlement:
@@ -76,6 +78,7 @@ class Settlement:
         self._work = work
         self._traffic = traffic
         self._rules = rules
+        self._clock = rules.clock
         self._meter = meter
         self._write = write
         self._stop = stop
@@ -87,7 +90,7 @@ class Settlement:
         :param outcome: what it says of the server: it counts once, however many tasks the request was about.
         :param ended: the tasks that it has ended, each with its own outcome: one, with that of the request.
         """
-        now = time.monotonic()
+        now = self._clock()
         ms = (now - begun_s) * 1000
         self._meter.sent(ms)
         self._budget.sent()
@@ -115,7 +118,7 @@ class Settlement:
 
     def add_call(self, task: Task, outcome: Outcome, call: CallTraffic) -> None:
         """Settle a call of a function, whose requests were counted as they ended."""
-        now = time.monotonic()
+        now = self._clock()
         ms = max(0.0, now - call.begun_s - call.waited_s) * 1000
         self._budget.sent(call.requests)
         bounded = without_too_long_a_pause(outcome, self._rules.settings.retry)
@@ -160,7 +163,7 @@ class Settlement:
                     self.add(attempt.outcome, attempt.begun_s, [(attempt.task, attempt.outcome)])
 
     def _add_good(self, attempts: Sequence[Attempt]) -> None:
-        now = time.monotonic()
+        now = self._clock()
         latencies = [(now - attempt.begun_s) * 1000 for attempt in attempts]
         self._meter.answered(latencies)
         self._budget.sent(len(attempts))
@@ -178,7 +181,7 @@ class Settlement:
 
     def look(self) -> None:
         """Look at what only time brings about; called about once a second."""
-        now = time.monotonic()
+        now = self._clock()
         self._traffic.tick(now, self._meter.seconds)
         if outage := self._traffic.given_up(now):
             reason = reason_of(outage.last) if outage.last else ""
