@@ -249,6 +249,8 @@ OPENINGS = {
     "EngineStopped": "The fetch was stopped",
     "EngineFailed": "The engine failed",
     "LongWait": "The API asked us to wait",
+    "BudgetWait": "The API's budget lets nothing through for",
+    "QuotaTooSmall": "No parameter came to its end between the last … renewals",
     "Superseded": "A newer try of this fetch has begun",
     "Tripped": "were not requested",
     "BatchRefused": "so the batch itself is wrong",

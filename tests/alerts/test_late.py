@@ -55,6 +55,25 @@ def test_progress_that_stands_still_is_told() -> None:
     assert "; no news of it for 10 min" in alert.text
 
 
+def test_a_deferred_fetch_names_the_quota_and_its_renewal() -> None:
+    """Nothing is heard of it for hours, and that is as it should be."""
+    waits_for = "the renewal of the quota, 500 requests per day (UTC)"
+    until = datetime(2026, 11, 23, tzinfo=UTC)
+    deferred = replace(HALF, rate_per_s=0.0, waits_for=waits_for, deferred_until=until)
+    run = replace(RUN, reports=[Live(step="fetch", total=1_000, glimpses=(deferred, replace(HALF, done=500)))])
+    line = f"fetch: 750 of 1,000 (75.0 %), deferred until 2026-11-23 00:00 UTC; waiting: {waits_for}\n"
+    assert line in late(run, PAGES, NOW + timedelta(hours=9)).text
+    # Nobody has resumed it.
+    assert "; no news of it for 17.0 h" in late(run, PAGES, NOW + timedelta(hours=17)).text
+
+
+def test_a_shard_that_is_at_work_is_worth_more_than_one_that_is_deferred() -> None:
+    """The rate and the age are those of the run."""
+    deferred = replace(HALF, rate_per_s=0.0, waits_for="the renewal", deferred_until=NOW + timedelta(hours=9))
+    run = replace(RUN, reports=[Live(step="fetch", total=1_000, glimpses=(deferred, HALF))])
+    assert "fetch: 500 of 1,000 (50.0 %), 25/s, about 20 s left; waiting: the renewal\n" in late(run, PAGES, NOW).text
+
+
 def test_what_a_fetch_waits_for_is_told() -> None:
     """An outage stands in the message about the run that is late because of it."""
     waiting = replace(HALF, rate_per_s=0.0, waits_for="the API gives no answer, since 07:12:00 UTC")

@@ -114,7 +114,7 @@ def test_each_type_is_tried_here() -> None:
 def test_a_message_is_compact() -> None:
     """A message is an array that begins with its name: field names aren't sent each second."""
     assert encode(Remark("hello")) == b'["note","hello"]\n'
-    assert encode(Ended(LongPause(9.0), STATE)).startswith(b'["ended",["wait",9.0],{"total":3,')
+    assert encode(Ended(LongPause(9.0), STATE)).startswith(b'["ended",["wait",9.0,""],{"total":3,')
 
 
 @pytest.mark.parametrize("line", [b'["unheard","of"]', b'["note"]', b'["wait",9.0]', b"[]", b"note", b""])
@@ -142,6 +142,7 @@ def test_the_worst_end_is_told() -> None:
     [
         ([Stopped(), Finished(), Stopped()], Stopped()),
         ([LongPause(5.0), Finished(), LongPause(9.0)], LongPause(9.0)),
+        ([LongPause(5.0), LongPause(9.0, "the renewal")], LongPause(9.0, "the renewal")),
         ([LongOutage(5.0, "first"), LongOutage(9.0, "second")], LongOutage(9.0, "first")),
         (
             [BatchesRefused(20, 2, "HTTP 400"), Finished(), BatchesRefused(3, 2, "HTTP 413")],

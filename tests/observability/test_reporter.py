@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -41,6 +42,17 @@ def test_the_last_progress_is_what_the_task_returns(tmp_path: Path) -> None:
     assert store["progress"] == ENDED.summary()
     assert (store["progress"]["done"], store["progress"]["kinds"]) == (20_000, {"ok": 19_980, "http_error": 20})
     assert msgspec.convert(codec.decode((tmp_path / "progress.json").read_bytes()), ProgressSnapshot).done == 20_000
+
+
+def test_a_deferred_task_says_until_when(tmp_path: Path) -> None:
+    """In the state store and in the run's directory, for the message of a deadline."""
+    store: dict[str, Any] = {}
+    until = datetime(2026, 11, 27, tzinfo=UTC)
+    reporter(tmp_path, store).defer(GOING, "the renewal of the quota", until)
+    shown = store["progress"]
+    assert (shown["waits_for"], shown["deferred_until"]) == ("the renewal of the quota", "2026-11-27T00:00:00+00:00")
+    snapshot = msgspec.convert(codec.decode((tmp_path / "progress.json").read_bytes()), ProgressSnapshot)
+    assert (snapshot.done, snapshot.rate_per_s, snapshot.deferred_until) == (19_974, 0.0, until)
 
 
 def test_a_wait_is_logged_when_it_begins_and_when_it_ends(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

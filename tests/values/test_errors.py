@@ -15,7 +15,12 @@ from tests.kinds import PACKAGE, error_kinds
 
 KINDS = [kind for kind in error_kinds() if kind is not FanoutError]
 # What an error has of the kind that it derives from, and says in words of its own.
-UNSAID = {"AsyncFunction": {"why"}, "WrongArgument": {"field", "value"}}
+UNSAID = {
+    "AsyncFunction": {"why"},
+    "BudgetWait": {"has_moved"},
+    "LongWait": {"waits_for", "has_moved"},
+    "WrongArgument": {"field", "value"},
+}
 # One value for each type that a field has, by its annotation.
 VALUES: dict[str, Any] = {
     "str": "a text",
@@ -88,7 +93,7 @@ def test_an_error_is_a_sentence(kind: type[FanoutError]) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_whether_to_retry_is_said(kind: type[FanoutError]) -> None:
     """What the world does may pass; what somebody wrote, or what was damaged, does not."""
-    engine = {"EngineDied", "EngineFailed", "EngineStopped", "LongWait", "Tripped", "ApiDown"}
+    engine = {"EngineDied", "EngineFailed", "EngineStopped", "LongWait", "BudgetWait", "Tripped", "ApiDown"}
     files = {"StagingFailed", "TemporaryFailed"}
     mongo = {
         "CountMismatch",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk.configuration import conf
 from msgspec.structs import replace
 
 from airflow_fanout.adapters.border import checked_list
+from airflow_fanout.adapters.deferral import hand_back
 from airflow_fanout.adapters.fetch_metrics import FetchMeasures
 from airflow_fanout.adapters.logging_in import OUTAGE_S, login_of
 from airflow_fanout.adapters.login import check_signed
@@ -21,7 +22,7 @@ from airflow_fanout.alerts.note import Counts
 from airflow_fanout.api.errors import BadTemplate, UnknownField
 from airflow_fanout.api.request import Request
 from airflow_fanout.launch.answer_cache import SETTING, AnswerCache
-from airflow_fanout.launch.errors import EngineBlocked, FunctionMisfits, LongWait, NotStarted, Tripped
+from airflow_fanout.launch.errors import BudgetWait, EngineBlocked, FunctionMisfits, NotStarted, Tripped
 from airflow_fanout.launch.fetch import Fetch
 from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.loaded_code import LoadedCode
@@ -29,6 +30,7 @@ from airflow_fanout.launch.messages import FetchMessage
 from airflow_fanout.launch.plan import Shard, plan
 from airflow_fanout.launch.shipping import pack
 from airflow_fanout.model.as_of import HELD
+from airflow_fanout.model.progress import Progress
 from airflow_fanout.model.settings import FetchSettings
 from airflow_fanout.staging.catch_up import catch_up_lists
 from airflow_fanout.staging.frozen import verify_list
@@ -36,7 +38,9 @@ from airflow_fanout.staging.previous import last_good_list
 from airflow_fanout.staging.reference import Reference
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseOperator, Context, XComArg
+    from airflow.sdk import Context, XComArg
+
+    from airflow_fanout.adapters.operator import EngineOperator
 
 # What may be wrong with a few parameters of an earlier run alone.
 IN_THE_WAY = (Tripped, NotStarted, EngineBlocked, UnknownField, BadTemplate, FunctionMisfits)
@@ -45,7 +49,7 @@ IN_THE_WAY = (Tripped, NotStarted, EngineBlocked, UnknownField, BadTemplate, Fun
 class FetchTask:
     """One run of a fetch, from the reference to its list to the summary."""
 
-    def __init__(self, operator: BaseOperator, context: Context) -> None:
+    def __init__(self, operator: EngineOperator, context: Context) -> None:
         self._operator = operator
         self._context = context
         self._part: Shard | None = None
@@ -122,8 +126,8 @@ class FetchTask:
         try:
             with self._cache(part, job, refetch=refetch) as cached:
                 progress = self._fetch.run(f"the connection {http_conn_id!r}")
-        except LongWait as wait:
-            self._hand_back(wait)
+        except BudgetWait as wait:
+            hand_back(self._operator, wait, partial(reporter.defer, self._fetch.progress or Progress(total=0)))
         if not job.indexes:
             # No engine has said so.
             reporter.end(progress)
@@ -164,11 +168,3 @@ class FetchTask:
         if self._part is None or self._fetch is None or self._fetch.progress is None:
             return None
         return Counts.of_progress(self._fetch.progress, self._part.manifest.count)
-
-    def _hand_back(self, wait: LongWait) -> NoReturn:
-        from airflow.providers.standard.triggers.temporal import DateTimeTrigger
-
-        moment = datetime.now(UTC) + timedelta(seconds=wait.seconds)
-        until = moment.isoformat(timespec="seconds")
-        self._operator.log.warning("%s The task gives its worker slot back until %s.", wait, until)
-        self._operator.defer(trigger=DateTimeTrigger(moment=moment), method_name="resume")

@@ -21,6 +21,7 @@ class EngineOperator(FanoutOperator):
     """An operator whose task runs engines: it ends them when it is killed, and goes on after a long wait."""
 
     _task: FetchTask | None = None
+    stalled = 0
 
     def begin(self, context: Context) -> FetchTask:
         """Return the task of this execution, which is ended with the operator.
@@ -32,9 +33,22 @@ class EngineOperator(FanoutOperator):
         self._task = FetchTask(self, context)
         return self._task
 
-    def resume(self, context: Context, event: Any = None) -> Any:  # noqa: ARG002 - Airflow's signature
-        """Go on after a long wait."""
+    def resume(self, context: Context, event: Any = None, stalled: int = 0) -> Any:  # noqa: ARG002 - Airflow's signature
+        """Go on after a long wait.
+
+        :param stalled: after how many executions in a row the task has waited without a new outcome.
+        """
+        self.stalled = stalled
         return self.execute(context)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on after a long wait also if no triggerer has ended it: then Airflow's scheduler does, a little later."""
+        from airflow_fanout.adapters.deferral import is_overdue
+
+        if is_overdue(next_method, next_kwargs):
+            self.log.warning("No triggerer ended the wait of this task, so the scheduler did. Is a triggerer running?")
+            return self.resume(context)
+        return super().resume_execution(next_method, next_kwargs, context)
 
     def on_kill(self) -> None:
         """End the engine with the task."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, assert_never
 
+from msgspec.structs import replace
+
 from airflow_fanout.adapters.progress_store import ProgressStore
 from airflow_fanout.launch.messages import (
     DamagedPart,
@@ -82,8 +84,18 @@ class Reporter:
         self._glimpse(progress)
         self._store.put(progress.summary())
 
+    def defer(self, progress: Progress, waits_for: str, until: datetime) -> None:
+        """Keep how far it has come, what it waits for without a worker slot, and until when."""
+        snapshot = ProgressSnapshot.of(progress, datetime.now(UTC))
+        self._write(replace(snapshot, rate_per_s=0.0, waits_for=waits_for, deferred_until=until))
+        deferred = {"waits_for": waits_for, "deferred_until": until.isoformat(timespec="seconds")}
+        self._store.put({**progress.summary(), **deferred})
+
     def _glimpse(self, progress: Progress) -> None:
+        self._write(ProgressSnapshot.of(progress, datetime.now(UTC)))
+
+    def _write(self, snapshot: ProgressSnapshot) -> None:
         try:
-            ProgressSnapshot.of(progress, datetime.now(UTC)).write(self._location)
+            snapshot.write(self._location)
         except OSError as error:
             self._log.warning("The progress could not be written: %s: %s", type(error).__name__, error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 import msgspec
 
@@ -52,7 +52,7 @@ def _pieces(run: LateRun, pages: Pages, now: datetime) -> Iterator[Piece]:
         yield Say(run.problem)
     if run.state == "running":
         for report in run.reports:
-            yield Quote(_line(report, now))
+            yield Quote(_line(report, run.zone, now))
         if not run.reports and not run.problem:
             yield Say("None of its tasks has written anything yet.")
     yield Say("docs/operating.md explains what slows a run down, and how to resume it.")
@@ -60,18 +60,26 @@ def _pieces(run: LateRun, pages: Pages, now: datetime) -> Iterator[Piece]:
     yield AlertLink("Report", pages.report)
 
 
-def _line(report: Live, now: datetime) -> str:
+def _line(report: Live, zone: tzinfo, now: datetime) -> str:
     if report.step != "fetch":
         return f"{report.step} is next or running" + (f"; {report.total:,} parameters" if report.total else "")
     share = f" ({1000 * report.done // report.total / 10:.1f} %)" if report.total else ""
     left = "" if report.left_s is None else f", about {_duration(report.left_s)} left"
     waits = f"; waiting: {report.waits_for}" if report.waits_for else ""
+    until = report.deferred_until
+    if until is not None and now < until + timedelta(seconds=FRESH_S):
+        # It says nothing until then, and that is as it should be.
+        return f"fetch: {report.done:,} of {report.total:,}{share}, deferred until {_clock(until, zone)}{waits}"
     done = f"fetch: {report.done:,} of {report.total:,}{share}, {report.rate_per_s:,.0f}/s{left}"
     age = "; no news of it yet"
     if report.seen is not None:
         age_s = (now - report.seen).total_seconds()
         age = f"; no news of it for {_duration(age_s)}" if age_s > FRESH_S else ""
     return f"{done}{waits}{age}"
+
+
+def _clock(moment: datetime, zone: tzinfo) -> str:
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M %Z}"
 
 
 def _duration(seconds: float) -> str:

@@ -62,16 +62,21 @@ class Quota(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
             return f"{self.requests:,} requests per {self.per} ({self.timezone})"
         return f"{self.requests:,} requests in any {self.per:,g} s"
 
+    @property
+    def key(self) -> str:
+        """What its counts are kept under: they go on when only the number of requests is changed."""
+        return self.per if isinstance(self.per, str) else f"{self._window_us} us"
+
     def bucket_us(self, at_us: int) -> int:
         """Return the start of the bucket in which a request at a moment counts."""
-        if self._width_us:
-            return at_us - at_us % self._width_us
+        if self.width_us:
+            return at_us - at_us % self.width_us
         return self.period(at_us)[0]
 
     def leaves_us(self, bucket_us: int) -> int:
         """Return the moment from which on the requests of a bucket count no longer, from the bucket's start."""
-        if self._width_us:
-            return bucket_us + self._width_us + self._window_us
+        if self.width_us:
+            return bucket_us + self.width_us + self._window_us
         return self.period(bucket_us)[1]
 
     def period(self, at_us: int) -> tuple[int, int]:
@@ -86,7 +91,7 @@ class Quota(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return 0 if isinstance(self.per, str) else int(self.per * SECOND_US)
 
     @property
-    def _width_us(self) -> int:
+    def width_us(self) -> int:
         """The length of a rolling window's buckets; 0 for a calendar quota."""
         return self._window_us // BUCKETS
 

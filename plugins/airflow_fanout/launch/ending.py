@@ -10,6 +10,7 @@ from airflow_fanout.launch.engines import Engines
 from airflow_fanout.launch.errors import (
     ApiDown,
     BatchRefused,
+    BudgetWait,
     EngineDied,
     EngineFailed,
     EngineRefused,
@@ -59,8 +60,10 @@ def _error(progress: Progress, reason: StopReason, connection: str) -> FanoutErr
             error = EngineStopped(progress.done, progress.total)
         case Overtaken():
             error = Superseded()
-        case LongPause(seconds):
-            error = LongWait(seconds, progress.done, progress.total)
+        case LongPause(seconds, budget):
+            has_moved = progress.done > progress.resumed or not progress.requests
+            kind, waits_for = (BudgetWait, budget) if budget else (LongWait, "the pause that the API asked for")
+            error = kind(seconds, waits_for, progress.done, progress.total, has_moved)
         case LongOutage(seconds, why):
             error = ApiDown(seconds, why, progress.done, progress.total)
         case BreakerTripped(finding):

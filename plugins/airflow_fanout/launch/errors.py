@@ -72,18 +72,48 @@ class EngineStopped(FanoutError):
 
 
 @dataclass(eq=False)
-class LongWait(FanoutError):
-    """The API asked us to wait, for longer than the task keeps its worker slot."""
+class BudgetWait(FanoutError):
+    """The API's budget lets nothing through for longer than the task keeps its worker slot.
+
+    `seconds` is how long, `waits_for` what for. `done` of the `total` parameters have their outcome. `has_moved` is
+    False if requests were sent in this execution of the task, and no parameter has come to its end.
+    """
 
     retry: ClassVar[bool] = True
 
     seconds: float
+    waits_for: str
     done: int
     total: int
+    has_moved: bool = True
+
+    sentence: ClassVar[str] = (
+        "The API's budget lets nothing through for {seconds:,.0f} s: the task waits for {waits_for}. {done:,} of "
+        "{total:,} parameters are in the journal; the task requests the rest after the wait."
+    )
+
+
+class LongWait(BudgetWait):
+    """The API asked us to wait, for longer than the task keeps its worker slot."""
 
     sentence: ClassVar[str] = (
         "The API asked us to wait {seconds:,.0f} s. {done:,} of {total:,} parameters are in "
         "the journal; the task requests the rest after the wait."
+    )
+
+
+@dataclass(eq=False)
+class QuotaTooSmall(FanoutError):
+    """Between several renewals of the quota, requests were sent, and no parameter has come to its end."""
+
+    waits_for: str
+    times: int
+
+    sentence: ClassVar[str] = (
+        "No parameter came to its end between the last {times} renewals, although requests were sent. A parameter "
+        "begins again after each of them, so one with more requests (pages, calls of a function) than the quota allows "
+        "never ends. The task waited for {waits_for}. Give the report a larger part of the quota, or split its "
+        "parameters into smaller ones, then clear this task."
     )
 
 

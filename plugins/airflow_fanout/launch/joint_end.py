@@ -53,7 +53,7 @@ def together(worst: Finished | StopReason, reasons: Sequence[Finished | StopReas
         case Finished() | Stopped() | Overtaken():
             return first
         case LongPause():
-            return LongPause(max(reason.seconds for reason in reasons if isinstance(reason, LongPause)))
+            return max((reason for reason in reasons if isinstance(reason, LongPause)), key=lambda end: end.seconds)
         case LongOutage():
             return replace(first, seconds=max(reason.seconds for reason in reasons if isinstance(reason, LongOutage)))
         case StartupFailed():

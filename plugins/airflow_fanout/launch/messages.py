@@ -59,9 +59,13 @@ class Overtaken(msgspec.Struct, frozen=True, array_like=True, tag="superseded"):
 
 
 class LongPause(msgspec.Struct, frozen=True, array_like=True, tag="wait"):
-    """The server has asked for a pause, in seconds, that is longer than a worker slot is worth."""
+    """Nothing may be sent for a number of seconds, which is longer than a worker slot is worth.
+
+    :param budget: what of the API's budget is waited for, in words; empty if the server has asked for the pause.
+    """
 
     seconds: float
+    budget: str = ""
 
 
 class LongOutage(msgspec.Struct, frozen=True, array_like=True, tag="outage"):

@@ -21,6 +21,7 @@ class ProgressSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     :param rate_per_s: parameters ended per second, in the last seconds.
     :param waits_for: what was waited for, in words.
+    :param deferred_until: when the task, which has given its worker slot back, goes on; `None` if it hasn't.
     """
 
     at: datetime
@@ -29,6 +30,7 @@ class ProgressSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     ok: int
     rate_per_s: float
     waits_for: str | None = None
+    deferred_until: datetime | None = None
 
     @classmethod
     def of(cls, progress: Progress, at: datetime) -> ProgressSnapshot:
@@ -81,6 +83,12 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     def waits_for(self) -> str | None:
         """What one of its shards waits for, in words."""
         return next((glimpse.waits_for for glimpse in self.glimpses if glimpse.waits_for), None)
+
+    @property
+    def deferred_until(self) -> datetime | None:
+        """When the first of its shards that are deferred goes on; `None` if one is at work, or none is deferred."""
+        unfinished = [glimpse.deferred_until for glimpse in self.glimpses if glimpse.done < glimpse.total]
+        return None if None in unfinished else min((until for until in unfinished if until), default=None)
 
     @property
     def seen(self) -> datetime | None:
