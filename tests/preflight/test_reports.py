@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.http.notifications.http import HttpNotifier
 from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowFailException
 from msgspec.structs import replace
 
 from airflow_fanout import (
+    Alerts,
     Batch,
+    Channel,
     ExtractOperator,
     FileList,
     GeventFetchOperator,
@@ -98,6 +101,19 @@ def test_more_shards_than_airflow_maps_over_are_refused(api: DemoService, monkey
     monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "3")
     assert "shards is 4" in refused(report(extract={"shards": 4}), api)
     assert len(report(extract={"shards": 3}).extract()) == 3
+
+
+def test_alerts_that_look_into_another_teams_staging_area_are_refused(
+    api: DemoService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would say nothing of what was left out, or is good again: Airflow names the team to its tasks only."""
+    monkeypatch.setenv("AIRFLOW_CTX_TEAM_NAME", "research")
+    monkeypatch.setenv("AIRFLOW__BILLING___FANOUT__STAGING", "/data/billing")
+    channel = Channel(HttpNotifier, http_conn_id="pager", endpoint="/alerts")
+    alerts = Alerts(channel, team="billing")
+    said = refused(report(dag={"on_success_callback": [alerts.recovered]}), api)
+    assert "on_success_callback: the DAG's Alerts are for billing, and the DAG belongs to research" in said
+    assert report(dag={"on_success_callback": Alerts(channel).recovered}).extract()
 
 
 @pytest.mark.parametrize("switch", ["operator", "setting"])

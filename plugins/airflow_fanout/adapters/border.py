@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_fanout.adapters.errors import NoList
+from airflow_fanout.adapters.team import team_setting
 from airflow_fanout.errors import BadSetting, FanoutError
 from airflow_fanout.masking import KindOf
 from airflow_fanout.staging.directory import ListDirectory
@@ -71,13 +71,14 @@ def _owner(path: Path) -> str:
     return ""
 
 
-def staging_area() -> Path:
+def staging_area(team: str | None = None) -> Path:
     """Return the folder of all runs: `[fanout] staging`, by default `fanout` in Airflow's home.
 
+    :param team: whose; by default that of the running task's team, if it has one.
     :raises BadSetting: for an address that isn't a folder of this machine's file system.
     """
     home = os.environ.get("AIRFLOW_HOME") or "~/airflow"
-    address = conf.get("fanout", "staging", fallback=None) or f"{home}/fanout"
+    address = team_setting("staging", team) or f"{home}/fanout"
     parts = urlsplit(address)
     if parts.scheme not in ("", "file"):
         raise BadSetting(
@@ -86,26 +87,28 @@ def staging_area() -> Path:
     return Path(parts.path).expanduser()
 
 
-def staging_mode() -> int:
+def staging_mode(team: str | None = None) -> int:
     """Return the mode of the folders that are made in the staging area: `[fanout] staging_mode`, by default 0700.
 
+    :param team: whose; by default that of the running task's team, if it has one.
     :raises BadSetting: for what is no mode, or leaves out the user of the tasks.
     """
-    text = str(conf.get("fanout", "staging_mode", fallback=None) or f"{PRIVATE:04o}").strip()
+    text = (team_setting("staging_mode", team) or f"{PRIVATE:04o}").strip()
     if not _MODE.fullmatch(text):
         raise BadSetting("[fanout] staging_mode", text, "a folder's mode as octal digits, such as 0700 or 0770")
     return int(text, 8) & 0o777
 
 
-def staging_store(mode: int | None = None) -> Store:
+def staging_store(mode: int | None = None, team: str | None = None) -> Store:
     """Return the staging area as a store.
 
     :param mode: the mode of the folders that are made; by default that of the folder above.
+    :param team: whose; by default that of the running task's team, if it has one.
     """
     # Only a task that runs, or an alert, looks into it.
     from airflow_fanout.staging.folder import FolderStore
 
-    return FolderStore(staging_area(), mode)
+    return FolderStore(staging_area(team), mode)
 
 
 def list_directory(reference: Reference | XComArg) -> ListDirectory:

@@ -31,19 +31,24 @@ class Alerts:
     """What a DAG tells of its runs, and on which channels.
 
     :param channels: where the messages go; each gets all of them.
+    :param team: the team whose staging area the DAG's runs use. Needed if the teams of an Airflow have their own:
+        Airflow tells its tasks which team they belong to, and these callbacks not.
 
     `DAG(on_failure_callback=alerts.failed, on_success_callback=alerts.recovered, deadline=alerts.not_loaded_by(…))`.
     Airflow calls these once for a run, whatever failed in it, and outside of its tasks: what goes wrong with a message
     is logged, and changes nothing of the run.
     """
 
-    def __init__(self, *channels: Channel) -> None:
+    def __init__(self, *channels: Channel, team: str | None = None) -> None:
+        if team is not None and not (isinstance(team, str) and team):
+            raise BadSetting("Alerts(team)", team, "the name of a team, as Airflow has it")
         for channel in channels:
             if not isinstance(channel, Channel):
                 raise BadSetting("Alerts", channel, "a Channel(…), or several")
         if not channels:
             raise BadSetting("Alerts", channels, "at least one Channel(…)")
         self.channels = channels
+        self.team = team
 
     def failed(self, context: Context) -> None:
         """Tell that a run has failed; for the DAG's `on_failure_callback`."""
@@ -59,12 +64,13 @@ class Alerts:
         run = run_of(context)
         if run is None:
             return
-        if settled := take_settled(staging_store(), context["dag"].dag_id, run.run_id):
+        store = staging_store(team=self.team)
+        if settled := take_settled(store, context["dag"].dag_id, run.run_id):
             send(self.channels, caught_up(run, settled, pages(context["dag"].dag_id)), context)
-        if left_outs := left_out_by(staging_store(), context["dag"].dag_id, run.run_id):
+        if left_outs := left_out_by(store, context["dag"].dag_id, run.run_id):
             send(self.channels, partial(run, left_outs, zone_of(context), pages(context["dag"].dag_id)), context)
             return
-        failures = OpenFailures.of(staging_store(), context["dag"].dag_id).end(run)
+        failures = OpenFailures.of(store, context["dag"].dag_id).end(run)
         if failures:
             send(self.channels, recovered(run, failures, zone_of(context), pages(context["dag"].dag_id)), context)
 
@@ -77,7 +83,8 @@ class Alerts:
         from airflow.sdk.definitions.callback import AsyncCallback
         from airflow.sdk.definitions.deadline import DeadlineAlert
 
-        arguments = {"channels": [structs.asdict(channel.written()) for channel in self.channels], "timezone": timezone}
+        channels = [structs.asdict(channel.written()) for channel in self.channels]
+        arguments = {"channels": channels, "timezone": timezone, "team": self.team}
         return DeadlineAlert(
             reference=LoadedBy(at, timezone),
             interval=timedelta(0),
@@ -90,7 +97,7 @@ class Alerts:
         if run is None:
             return
         try:
-            failures = OpenFailures.of(staging_store(staging_mode()), context["dag"].dag_id)
+            failures = OpenFailures.of(staging_store(staging_mode(self.team), self.team), context["dag"].dag_id)
             now = datetime.now(UTC)
             failures.add(OpenFailure(run_id=run.run_id, as_of=run.as_of, made_by=run.made_by, since=now))
         except (OSError, FanoutError):

@@ -69,7 +69,9 @@ class LoadedBy(BaseDeadlineReference):
         return due(run_after, to_time("at", self.at), to_zone("timezone", self.timezone), datetime.now(UTC))
 
 
-async def send_late(*, channels: Sequence[Mapping[str, Any]], timezone: str, context: Mapping[str, Any]) -> None:
+async def send_late(
+    *, channels: Sequence[Mapping[str, Any]], timezone: str, context: Mapping[str, Any], team: str | None = None
+) -> None:
     """Tell that a run isn't loaded in time, and how far it is: Airflow's callback of a missed deadline.
 
     It runs in the triggerer. The other place, a worker, waits for a free slot, and there Airflow 3.3.2 refuses a
@@ -78,12 +80,15 @@ async def send_late(*, channels: Sequence[Mapping[str, Any]], timezone: str, con
     :param channels: the channels, as JSON.
     :param timezone: the time zone of the times in the message.
     :param context: what Airflow gives: the run as its REST interface shows it, and the deadline.
+    :param team: the team whose staging area the run uses.
     """
     # Notifiers block, and whatever else the triggerer waits for must not.
-    await asyncio.to_thread(_send_late, channels, timezone, context)
+    await asyncio.to_thread(_send_late, channels, timezone, context, team)
 
 
-def _send_late(channels: Sequence[Mapping[str, Any]], timezone: str, context: Mapping[str, Any]) -> None:
+def _send_late(
+    channels: Sequence[Mapping[str, Any]], timezone: str, context: Mapping[str, Any], team: str | None
+) -> None:
     # Every process of Airflow's loads this file, with the plugin: what one message needs, only that one loads.
     from airflow_fanout.alerts.late import LateRun, late
     from airflow_fanout.model.as_of import of_run
@@ -91,7 +96,7 @@ def _send_late(channels: Sequence[Mapping[str, Any]], timezone: str, context: Ma
     from airflow_fanout.notifications.run import pages
 
     run, now, zone = context["dag_run"], datetime.now(UTC), to_zone("timezone", timezone)
-    reports, problem = _reports(run["dag_id"], run["dag_run_id"])
+    reports, problem = _reports(run["dag_id"], run["dag_run_id"], team)
     facts = LateRun(
         run_id=run["dag_run_id"],
         as_of=next((report.as_of for report in reports if report.as_of), None) or of_run(_Told(run), {}, zone).moment,
@@ -105,12 +110,12 @@ def _send_late(channels: Sequence[Mapping[str, Any]], timezone: str, context: Ma
     send([channel.channel() for channel in written], late(facts, pages(run["dag_id"]), now), context)
 
 
-def _reports(dag_id: str, run_id: str) -> tuple[list[Live], str]:
+def _reports(dag_id: str, run_id: str, team: str | None) -> tuple[list[Live], str]:
     from airflow_fanout.adapters.border import staging_store
     from airflow_fanout.staging.live import live
 
     try:
-        return live(staging_store(), dag_id, run_id), ""
+        return live(staging_store(team=team), dag_id, run_id), ""
     except Exception as error:
         log.warning("The progress can't be read.", exc_info=True)
         return [], f"The progress could not be read ({type(error).__name__}); see the run's page."

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from airflow_fanout.adapters.report_tasks import ReportTask, of_unknown_list, tasks_of
+from airflow_fanout.adapters.team import alerts_problem
 from airflow_fanout.operators.fetch import GeventFetchOperator
 from airflow_fanout.operators.load import MongoLoadOperator
 from airflow_fanout.operators.validate import ValidateOperator
@@ -47,6 +48,16 @@ class Report:
         if shards > most and any(task.is_mapped for task in self.fetches):
             problem = f"shards is {shards:,}, and Airflow maps a task over {most:,} ([core] max_map_length)"
             findings.add(self._extract.task_id, [problem])
+
+    def check_alerts(self, findings: Findings) -> None:
+        """Add that the DAG's alerts would look into the staging area of another team."""
+        for name in ("on_failure_callback", "on_success_callback"):
+            callbacks = getattr(self._dag, name, None) or ()
+            for callback in callbacks if isinstance(callbacks, list | tuple) else [callbacks]:
+                # Notifications and operators don't know each other: it is ours if it has what Alerts have.
+                owner: Any = getattr(callback, "__self__", None)
+                if hasattr(owner, "channels") and hasattr(owner, "team") and (problem := alerts_problem(owner.team)):
+                    findings.add(name, [problem])
 
 
 def made(tasks: Iterable[ReportTask], findings: Findings) -> Iterator[ReportTask]:
