@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from airflow.sdk import BaseOperator
 from airflow.sdk.observability import stats
+from msgspec.structs import replace
 
 from airflow_fanout.adapters.fetch_metrics import FetchMeasures
 from airflow_fanout.adapters.metrics import (
@@ -34,6 +36,7 @@ from airflow_fanout.launch.messages import (
     Stopped,
     StopReason,
 )
+from airflow_fanout.model.budget_status import BudgetStatus
 from airflow_fanout.model.latency import Histogram
 from airflow_fanout.model.outcome import Kind, Outcome, Record
 from airflow_fanout.model.progress import Progress
@@ -92,6 +95,41 @@ def _installed(backend: Any) -> Iterator[Backend]:
 def task() -> BaseOperator:
     """A task that isn't in a DAG."""
     return BaseOperator(task_id="calls.fetch")
+
+
+STATUS = BudgetStatus(
+    name="calls",
+    queue="daily",
+    rank="nightly",
+    rate_per_s=100.0,
+    share_per_s=50.0,
+    reserved=12,
+    clients=2,
+    left=800,
+    renewal=1_795_413_785.0,
+)
+
+
+def test_a_budget_is_measured_if_there_is_one() -> None:
+    """What all may send, what this task has of it, and what is left; nothing of a quota without one."""
+    measures = FetchMeasures(shard=3)
+    with_quota = list(measures.of_message(ProgressReport(Progress(total=9, budget=STATUS))))
+    sent = {each.name: each.value for each in with_quota if each.name.startswith("fanout.budget.")}
+    assert sent == {
+        "fanout.budget.rate_per_s": 100.0,
+        "fanout.budget.share_per_s": 50.0,
+        "fanout.budget.reserved": 12,
+        "fanout.budget.offline": 0,
+        "fanout.budget.left": 800,
+        "fanout.budget.renewal_s": pytest.approx(max(0.0, 1_795_413_785.0 - time.time()), abs=600),
+    }
+    offline = replace(STATUS, left=None, renewal=None, is_offline=True)
+    without = list(measures.of_message(ProgressReport(Progress(total=9, budget=offline))))
+    names = {each.name for each in without if each.name.startswith("fanout.budget.")}
+    assert "fanout.budget.left" not in names
+    assert Measured("fanout.budget.offline", 1, {"shard": "3"}) in without
+    plain = list(measures.of_message(ProgressReport(Progress(total=9))))
+    assert not [each for each in plain if each.name.startswith("fanout.budget.")]
 
 
 def test_the_runbook_has_every_metric_with_its_type_and_tags() -> None:

@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from airflow_fanout import codec
+from airflow_fanout.model.budget_status import BudgetStatus
 from airflow_fanout.model.latency import Histogram
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.progress import Progress
@@ -63,6 +64,29 @@ def test_progress_travels_as_json() -> None:
     assert there.summary() == example().summary()
     assert there.line() == example().line()
     assert there == example()
+
+
+def test_a_budget_is_in_the_state_of_the_moment() -> None:
+    """As plain JSON, the renewal as a moment; not in the summary, which is an XCom for ever."""
+    budget = BudgetStatus(
+        name="calls",
+        queue="daily",
+        rank="nightly",
+        rate_per_s=100.0,
+        share_per_s=33.3333,
+        reserved=12,
+        clients=3,
+        left=0,
+        renewal=1795413785.0,
+        waits_for="the renewal of the quota, 100 requests in any 60 s",
+    )
+    now = replace(example(), budget=budget).now()
+    assert codec.plain(now) == now
+    assert now["budget"]["share_per_s"] == 33.333
+    assert now["budget"]["renewal"] == "2026-11-23T06:03:05+00:00"
+    assert now["budget"]["waits_for"].startswith("the renewal of the quota")
+    assert "budget" not in replace(example(), budget=budget).summary()
+    assert "budget" not in example().now()
 
 
 def test_a_summary_is_a_few_numbers() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import assert_never
 
 import msgspec
@@ -19,6 +20,7 @@ from airflow_fanout.launch.messages import (
     Remark,
     Warned,
 )
+from airflow_fanout.model.budget_status import BudgetStatus
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.progress import Progress
 
@@ -67,3 +69,15 @@ class FetchMeasures(msgspec.Struct):
             yield Measured("fanout.progress.limit", progress.limits["limit"], tags)
         # The last progress has the limits over time, and an outage that has ended with the fetch.
         yield Measured("fanout.progress.outage", int(progress.limits.get("outage", False)), tags)
+        if progress.budget is not None:
+            yield from _of_budget(progress.budget, tags)
+
+
+def _of_budget(budget: BudgetStatus, tags: Mapping[str, str]) -> Iterator[Measured]:
+    for name in ("rate_per_s", "share_per_s", "reserved"):
+        yield Measured(f"fanout.budget.{name}", getattr(budget, name), tags)
+    yield Measured("fanout.budget.offline", int(budget.is_offline), tags)
+    if budget.left is not None:
+        yield Measured("fanout.budget.left", budget.left, tags)
+    if budget.renewal is not None:
+        yield Measured("fanout.budget.renewal_s", max(0.0, budget.renewal - time.time()), tags)

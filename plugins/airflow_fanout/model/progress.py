@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from airflow_fanout.model.budget_status import BudgetStatus
 from airflow_fanout.model.latency import Histogram
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.waits import Wait, of_all
@@ -26,6 +27,7 @@ class Progress(msgspec.Struct, frozen=True):
     :param wait: what is waited for, if nothing moves.
     :param latency: the histogram of the attempts' durations.
     :param limits: what the throttle allows at this moment.
+    :param budget: the budget that the fetch shares with others; only the engines' parent knows it.
     """
 
     total: int
@@ -40,6 +42,7 @@ class Progress(msgspec.Struct, frozen=True):
     wait: Wait | None = None
     latency: Histogram = msgspec.field(default_factory=Histogram)
     limits: dict[str, Any] = {}
+    budget: BudgetStatus | None = None
 
     @classmethod
     def sum(cls, parts: Sequence[Progress]) -> Progress:
@@ -114,6 +117,7 @@ class Progress(msgspec.Struct, frozen=True):
             "rate_per_s": round(self.recent_per_s, 1),
             "left_s": None if self.left_s is None else round(self.left_s),
             "waits_for": str(self.wait) if self.wait else None,
+            **({"budget": self.budget.plain()} if self.budget else {}),
         }
 
     def line(self) -> str:
