@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import count
 
+from airflow_fanout.control.allotment import allot
+from airflow_fanout.control.allowance import Allowance
 from airflow_fanout.control.budget_state import BudgetAsk, BudgetState, Limits, Override, Rank, Reservation
 from airflow_fanout.control.frames import MICRO
-from airflow_fanout.control.reservations import reserve
 
 BEGIN_US = 1_700_000_000 * MICRO
 
@@ -42,9 +43,17 @@ class Sender:
 class World:
     """A budget and its clients; `sent` has the moments of all requests, in seconds since the beginning."""
 
-    def __init__(self, per_s: float, *, at_once: int | None = None, offline_per_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        per_s: float,
+        *,
+        at_once: int | None = None,
+        offline_per_s: float = 0.0,
+        allowance: Allowance | None = None,
+    ) -> None:
         rate, offline = round(per_s * MICRO), round(offline_per_s * MICRO)
         self.limits = Limits(rate_micro=rate, at_once=at_once, offline_micro=offline)
+        self.allowance = allowance
         self.state = BudgetState()
         self.override: Override | None = None
         self.asks: list[float] = []
@@ -86,8 +95,9 @@ class World:
             has_at_once=sender.at_once or 0,
             pause_us=pause_us,
             leaves=leaves,
+            allowance=self.allowance,
         )
-        self.state, answer = reserve(self.state, ask, now_us, self.override)
+        self.state, answer = allot(self.state, ask, now_us, self.override)
         self.asks.append((now_us - BEGIN_US) / MICRO)
         self.answers.append((sender, answer))
         return answer

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from airflow_fanout.control.allowance import Allowance, allowance_of
+from airflow_fanout.control.quiet import QuietHours
+from airflow_fanout.control.quota import Quota
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.declared import Declared
 from airflow_fanout.model.settings import check_at_least, check_whole
 
-# Slots are counted in microseconds: more of them could not be told apart.
+# Slots are counted in microseconds: more of them would have the same moment.
 MOST_PER_S = 100_000
 
 
@@ -21,6 +24,8 @@ class ApiBudget(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True)
     :param offline_rate_per_s: the most requests per second while MongoDB can't be reached; 0 for none.
     :param weights: how much larger the share of a DAG or tenant is than that of others, by its name; 1 by default.
     :param tenant: whose share the fetches over this connection use; each DAG has one of its own by default.
+    :param quotas: how many requests the API allows per day, per month or in a rolling window.
+    :param quiet_hours: hours in which nothing is sent.
     :param mongo_conn_id: the Airflow connection of the MongoDB.
     :param database: the database that holds the collection `budgets`.
     """
@@ -31,6 +36,8 @@ class ApiBudget(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True)
     offline_rate_per_s: float = 0.0
     weights: Mapping[str, float] = {}
     tenant: str | None = None
+    quotas: tuple[Quota, ...] = ()
+    quiet_hours: tuple[QuietHours, ...] = ()
     mongo_conn_id: str = "mongo_default"
     database: str = "fanout"
 
@@ -49,6 +56,13 @@ class ApiBudget(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True)
         if self.concurrency is not None:
             check_whole("budget.concurrency", self.concurrency)
         self._check_weights()
+        if self.allowance is not None:
+            self.allowance.check()
+
+    @property
+    def allowance(self) -> Allowance | None:
+        """What limits the API besides its rate; `None` if nothing does."""
+        return allowance_of(self.quotas, self.quiet_hours)
 
     def _check_weights(self) -> None:
         if not isinstance(self.weights, Mapping):

@@ -7,11 +7,14 @@ differences of it. Rates and credits are whole numbers, too: requests per second
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
 
 import msgspec
 
+from airflow_fanout.control.allowance import Allowance
 from airflow_fanout.control.frames import Frame, SlotRange
+from airflow_fanout.control.quota import Counts
 
 # The number of this form of the state. Clients that know another one must not touch it.
 FORMAT = 1
@@ -50,6 +53,8 @@ class BudgetAsk(msgspec.Struct, frozen=True, kw_only=True):
     :param lasts_us: how long one of its requests can be under way.
     :param pause_us: for how long the API has asked it not to send.
     :param leaves: whether it needs nothing any more, and has nothing under way.
+    :param allowance: the quotas and quiet hours of its connection, if there are any.
+    :param unused: how many requests it hasn't sent of earlier reservations, each with the `counted_us` of its own.
     """
 
     client: str
@@ -64,6 +69,8 @@ class BudgetAsk(msgspec.Struct, frozen=True, kw_only=True):
     lasts_us: int = 0
     pause_us: int = 0
     leaves: bool = False
+    allowance: Allowance | None = None
+    unused: tuple[tuple[int, int], ...] = ()
 
 
 class BudgetClient(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +105,7 @@ class BudgetState(msgspec.Struct, frozen=True, kw_only=True):
     :param now_us: the moment of the last ask.
     :param paused_until_us: until when the API has asked that nothing is sent.
     :param returned_us: when a client has asked last after nobody could for a while.
+    :param usage: what was counted of each quota, by its key.
     """
 
     format: int = FORMAT
@@ -108,6 +116,7 @@ class BudgetState(msgspec.Struct, frozen=True, kw_only=True):
     now_us: int = 0
     paused_until_us: int = 0
     returned_us: int = 0
+    usage: Mapping[str, Counts] = {}
 
 
 class Override(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,6 +141,10 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
     :param at_once: how many requests it may have under way; `None` for no limit.
     :param limits: what counts for all clients at this moment.
     :param clients: how many there are, this one included.
+    :param counted_us: for which moment its requests count; those that aren't sent are given back with it.
+    :param left: what is left of the quotas after this; `None` without any.
+    :param renewal_us: when there is more; `None` if nobody knows.
+    :param is_closed: whether a quota or quiet hours let nothing through before that; `waits_for` says which.
     """
 
     now_us: int
@@ -143,3 +156,8 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
     at_once: int | None
     limits: Limits
     clients: int
+    counted_us: int = 0
+    left: int | None = None
+    renewal_us: int | None = None
+    waits_for: str = ""
+    is_closed: bool = False
