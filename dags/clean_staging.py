@@ -24,7 +24,7 @@ with DAG(
     doc_md=__doc__,
     params={
         "keep_days": Param(
-            7, type="integer", minimum=1, description="Days after its last change for which a good run's files stay."
+            7, type="integer", minimum=0, description="Days after its last change for which a good run's files stay."
         ),
         "keep_failed_days": Param(30, type="integer", minimum=1, description="The same for a run that has failed."),
         "dry_run": Param(default=False, type="boolean", description="Only say what would be removed."),

@@ -257,6 +257,7 @@ OPENINGS = {
     "NotStarted": "before the API gave a first answer",
     "ApiDown": "The API gave no answer for",
     "StagingFailed": "needs free space",
+    "StagingRemoved": "were removed once they were loaded",
     "ValidationFailed": "have no valid result",
     "NotValidated": "No validate task has passed these results",
     "BadDocument": "can't be loaded",

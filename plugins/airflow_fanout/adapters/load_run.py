@@ -21,6 +21,8 @@ def run_load(load: MongoLoadOperator, context: Context) -> dict[str, Any]:
         load.document = resolved(load.document, context)
         to = Destination(load.mongo_conn_id, load.database, load.collection, load.mode)
         documents = Documents(load.key, load.as_of_field, load.document, load.types)
-        summary = LoadTask(load, context).load(load.parameters, to, documents, timeout_s=load.timeout_s)
+        summary = LoadTask(load, context).load(
+            load.parameters, to, documents, timeout_s=load.timeout_s, keep_days=load.keep_days
+        )
         context["outlet_events"][load.asset].extra = summary
         return summary

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow.sdk.exceptions import AirflowException
 
-from airflow_fanout.adapters.border import checked_list
+from airflow_fanout.adapters.border import checked_list, list_directory
 from airflow_fanout.adapters.broken import broken
 from airflow_fanout.adapters.metrics import Metrics, of_load
 from airflow_fanout.adapters.mongo import mongo_login
@@ -23,6 +23,7 @@ from airflow_fanout.staging.claims import claim_target
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import Manifest, verify_list
 from airflow_fanout.staging.left_out import LeftOuts
+from airflow_fanout.staging.loaded import Loaded, keep_only, read_loaded
 from airflow_fanout.staging.reference import Reference
 from airflow_fanout.staging.results import Results
 from airflow_fanout.staging.validated import Validated, read_validated
@@ -63,13 +64,23 @@ class LoadTask:
         self._begun = time.monotonic()
 
     def load(
-        self, reference: Reference | XComArg, to: Destination, documents: Documents, *, timeout_s: float
+        self,
+        reference: Reference | XComArg,
+        to: Destination,
+        documents: Documents,
+        *,
+        timeout_s: float,
+        keep_days: int | None = None,
     ) -> dict[str, Any]:
         """Write what validate has passed, and return the summary.
 
+        :param keep_days: 0 removes what is staged after that.
+        :raises StagingRemoved: when an earlier load has removed it, and the run was cleared since.
         :raises SharedTarget: when another instance of a mapped load has the collection.
         :raises NotValidated: when validate hasn't passed the results.
         """
+        if (loaded := self._loaded_before(list_directory(reference))) is not None:
+            return loaded
         directory, manifest = checked_list(reference)
         task, target = self._context["ti"], f"{to.mongo_conn_id}/{to.database}.{to.collection}"
         # A task that isn't mapped has the map index -1.
@@ -105,7 +116,27 @@ class LoadTask:
                 manifest.as_of,
             )
         Metrics(self._operator).tell(of_load(summary))
+        if keep_days == 0:
+            keep_only(directory, Loaded(clearing=self._clearing(), summary=summary))
         return summary
+
+    def _loaded_before(self, directory: ListDirectory) -> dict[str, Any] | None:
+        """Return the summary of this task's earlier try, if it had loaded all and Airflow didn't hear of it.
+
+        What that was still removing is removed. A load that somebody has cleared is no such try: it writes nothing.
+        """
+        loaded = read_loaded(directory)
+        if loaded is None:
+            return None
+        keep_only(directory, loaded)
+        if loaded.clearing != self._clearing():
+            return None
+        self._operator.log.info("An earlier try has loaded everything, and removed the staged data (keep_days=0)")
+        return dict(loaded.summary)
+
+    def _clearing(self) -> int:
+        """Return how often the run was cleared: Airflow's retry of a task is no clearing."""
+        return getattr(self._context["dag_run"], "clear_number", None) or 0
 
     def _catch_up(
         self, listed: CatchUpList, to: Destination, documents: Documents, timeout_s: float

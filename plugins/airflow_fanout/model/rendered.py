@@ -16,11 +16,11 @@ def is_yes(field: str, value: object) -> bool:
     return text in ("true", "1")
 
 
-def whole_number(field: str, value: object) -> int:
-    """Return a number from 1 on; raise `BadSetting` for anything else."""
+def whole_number(field: str, value: object, *, least: int = 1) -> int:
+    """Return a whole number of at least `least`; raise `BadSetting` for anything else."""
     text = str(value).strip()
-    if isinstance(value, bool) or not (text.isascii() and text.isdecimal()) or int(text) < 1:
-        raise BadSetting(field, value, "a whole number of at least 1")
+    if isinstance(value, bool) or not (text.isascii() and text.isdecimal()) or int(text) < least:
+        raise BadSetting(field, value, f"a whole number of at least {least}")
     return int(text)
 
 

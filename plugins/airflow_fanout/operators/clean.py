@@ -28,7 +28,7 @@ class CleanStagingOperator(TextTemplates, BaseOperator):
     The directory of a run that Airflow calls queued or running is never touched; the histories of good runs stay, too.
 
     :param keep_days: for how many days after its last change a directory stays, when its run has succeeded or has been
-        deleted; a number, or a template that gives one.
+        deleted; a number, or a template that gives one. With 0, it goes with the next cleaning.
     :param keep_failed_days: the same for a run that has failed: after that it can't be completed by clearing fetch.
     :param dry_run: whether to say only what would be removed; a template, such as `{{ params.dry_run }}`.
 
@@ -64,7 +64,7 @@ class CleanStagingOperator(TextTemplates, BaseOperator):
         """Remove what has had its time."""
         with airflow_errors():
             keep = RetentionPolicy(
-                days=whole_number("keep_days", self.keep_days),
+                days=whole_number("keep_days", self.keep_days, least=0),
                 failed_days=whole_number("keep_failed_days", self.keep_failed_days),
             )
             dry_run = is_yes("dry_run", self.is_dry_run)

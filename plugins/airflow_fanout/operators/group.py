@@ -13,6 +13,7 @@ from airflow_fanout.operators.extract import ExtractOperator
 from airflow_fanout.operators.fetch import GeventFetchOperator
 from airflow_fanout.operators.fetch_arguments import check_request
 from airflow_fanout.operators.load import MongoLoadOperator
+from airflow_fanout.operators.report import NOT_CONDITIONAL
 from airflow_fanout.operators.validate import ValidateOperator
 
 
@@ -54,4 +55,6 @@ class FanoutTaskGroup(TaskGroup):
                 self.fetch = GeventFetchOperator.partial(task_id="fetch", **fetch).expand(shard=listed)
             self.validate = ValidateOperator(task_id="validate", parameters=listed, **(validate or {}))
             self.load = MongoLoadOperator(task_id="load", parameters=listed, **load)
+            if self.load.keep_days == 0 and getattr(fetch.get("request"), "conditional", False):
+                raise BadSetting("load.keep_days", 0, NOT_CONDITIONAL)
             self.extract >> self.fetch >> self.validate >> self.load

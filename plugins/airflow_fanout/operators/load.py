@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_fanout.adapters.assets import collection_asset
 from airflow_fanout.adapters.bound import bind
@@ -11,7 +11,7 @@ from airflow_fanout.adapters.operator import FanoutOperator
 from airflow_fanout.model.settings import check_at_least
 from airflow_fanout.mongo.modes import Mode, check_mapped_mode, check_mode
 from airflow_fanout.operators.load_types import checked_types
-from airflow_fanout.operators.parsed import check_list, check_partial, check_target, names_of
+from airflow_fanout.operators.parsed import check_kept, check_list, check_partial, check_target, names_of
 from airflow_fanout.preflight.arguments import check_key, check_text, check_written
 from airflow_fanout.preflight.signatures import check_signature
 
@@ -47,6 +47,8 @@ class MongoLoadOperator(FanoutOperator):
     :param mode: "upsert" leaves all other documents as they are; "replace_run" removes those of the same date that
         the run doesn't have; "swap" puts a collection of this run alone in the place of the old one.
     :param timeout_s: how long MongoDB may leave one step unanswered before load fails.
+    :param keep_days: 0 removes the run's parameters and results from the staging area once they are loaded; by default
+        they stay until the cleaning.
 
     The task has an outlet, the asset `mongodb://<mongo_conn_id>/<database>/<collection>`, whose events carry the
     counts. Returns the counts.
@@ -68,6 +70,7 @@ class MongoLoadOperator(FanoutOperator):
         mongo_conn_id: str = "mongo_default",
         mode: Mode = "upsert",
         timeout_s: float = 60.0,
+        keep_days: Literal[0] | None = None,
         **kwargs: Any,
     ) -> None:
         check_text("mongo_conn_id", mongo_conn_id, "mongo_default")
@@ -79,6 +82,7 @@ class MongoLoadOperator(FanoutOperator):
         check_target(database, collection, self)
         check_mode(mode, is_dated=as_of_field is not None)
         check_at_least("timeout_s", timeout_s, 0.001, "seconds")
+        check_kept(keep_days)
         if self.get_closest_mapped_task_group() is not None:
             check_mapped_mode(mode, database, collection)
         self.parameters = parameters
@@ -93,7 +97,7 @@ class MongoLoadOperator(FanoutOperator):
         self.as_of_field = as_of_field
         self.types = checked_types(types, as_of_field, names_of(parameters) if document is None else None)
         self.mongo_conn_id = mongo_conn_id
-        self.mode, self.timeout_s = mode, timeout_s
+        self.mode, self.timeout_s, self.keep_days = mode, timeout_s, keep_days
         self._documents: int | None = None
         check_partial(self)
 

@@ -34,6 +34,16 @@ def check_list(field: str, value: object) -> None:
         raise BadSetting(field, KindOf(value), OUTPUT)
 
 
+def check_kept(keep_days: object) -> None:
+    """Raise `BadSetting` unless a load keeps what is staged for the cleaning, or removes it at once."""
+    if keep_days is not None and (isinstance(keep_days, bool) or keep_days != 0):
+        expected = (
+            "0, to remove the run's staged data once it is loaded, or None. For how many days the others stay, "
+            "CleanStagingOperator(keep_days=…) says"
+        )
+        raise BadSetting("keep_days", keep_days, expected)
+
+
 def names_of(value: object) -> tuple[str, ...]:
     """Return the `names` of the extract whose output this is; none if it has none, or isn't known."""
     if not isinstance(value, XComArg):

@@ -58,6 +58,7 @@ class Preflight:
         """
         report = Report(self._extract, self._context["dag"])
         report.check_order(self.findings)
+        report.check_kept(self.findings)
         report.check_alerts(self.findings)
         self._check_source()
         report.check_shards(conf.getint("core", "max_map_length", fallback=1024), self.findings)

@@ -16,6 +16,9 @@ from airflow_fanout.preflight.order import order_problems
 if TYPE_CHECKING:
     from airflow.sdk import DAG
 
+NOT_CONDITIONAL = (
+    "None with Request(conditional=True), which needs the results of the last good run: keep_days=0 removes them"
+)
 KINDS = (GeventFetchOperator, ValidateOperator, MongoLoadOperator)
 
 
@@ -48,6 +51,20 @@ class Report:
         if shards > most and any(task.is_mapped for task in self.fetches):
             problem = f"shards is {shards:,}, and Airflow maps a task over {most:,} ([core] max_map_length)"
             findings.add(self._extract.task_id, [problem])
+
+    def check_kept(self, findings: Findings) -> None:
+        """Add that a load which removes what is staged would take it from other tasks."""
+        operators = [(task.task_id, task.operator) for task in (*self.loads, *self.fetches) if task.operator]
+        requests = [getattr(operator, "written", None) for _, operator in operators]
+        conditional = any(request.conditional for request in requests if request is not None)
+        for task_id, operator in operators:
+            if getattr(operator, "keep_days", None) != 0:
+                continue
+            others = [load.task_id for load in self.loads if load.task_id != task_id]
+            if others:
+                findings.add(task_id, [f"keep_days is 0, and {', '.join(others)} would find nothing to load any more"])
+            if conditional:
+                findings.add(task_id, [f"keep_days is 0: expected {NOT_CONDITIONAL}"])
 
     def check_alerts(self, findings: Findings) -> None:
         """Add that the DAG's alerts would look into the staging area of another team."""

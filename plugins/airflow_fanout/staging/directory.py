@@ -72,6 +72,11 @@ class ListDirectory(Location, frozen=True):
         return self.below(layout.LEFT_OUT)
 
     @property
+    def loaded(self) -> Location:
+        """That the list is loaded, and its parameters and results are removed."""
+        return self.below(layout.LOADED)
+
+    @property
     def settled(self) -> Location:
         """Of a list of what an earlier run has left out: that nothing of it is left to ask for."""
         return self.below(layout.SETTLED)

@@ -9,6 +9,7 @@
         journal/shard-0000/progress.json    how far the fetch was when it was seen last
         validated.json          what a validate task has passed: generations, files, counts, and their digest
         left-out.jsonl.zst      the parameters without a good outcome that it has passed all the same
+        loaded.json             of a report that keeps nothing: that it is loaded, and the rest removed
     <dag_id>/<run_id>/<report>/catchup-0001/    as a list, for what an earlier run has left out
         settled.json            that nothing of it is left to ask for, until an alert says so
     <dag_id>/<run_id>/.targets/             which collections the instances of a mapped load write to
@@ -39,7 +40,7 @@ LIST_DEPTH = 4
 LIST, CATCH_UP, GENERATION, TRY, HELD = "list", "catchup", "generation", "try", "held"
 # Below a list.
 PARAMETERS, MANIFEST, VALIDATED, JOURNAL = "parameters.jsonl.zst", "manifest.json", "validated.json", "journal"
-LEFT_OUT, SETTLED = "left-out.jsonl.zst", "settled.json"
+LEFT_OUT, SETTLED, LOADED = "left-out.jsonl.zst", "settled.json", "loaded.json"
 # Below a list the results of a shard, and below a try a part of the journal, each with its number.
 SHARD, PART, JOBS = "journal/shard-{:04d}", "part-{:05d}.jsonl.zst", "jobs-{:05d}.jsonl.zst"
 # Below a shard, and below a generation.

@@ -125,6 +125,8 @@ def _live(directory: ListDirectory) -> Live:
 
 
 def _step(directory: ListDirectory, manifest: Manifest) -> str:
+    if directory.loaded.is_there():
+        return "load"
     passed = read_validated(directory, manifest.id)
     if passed and passed.generations == directory.generations(manifest.shards):
         return "load"
