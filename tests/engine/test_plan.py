@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from airflow_fanout.errors import BadSetting
 from airflow_fanout.launch.errors import FunctionMisfits, TooFewFiles
 from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.loaded_code import LoadedCode
+from airflow_fanout.launch.needed import least_requests
 from airflow_fanout.launch.plan import Shard, plan
 from airflow_fanout.model.settings import FetchSettings
 from airflow_fanout.staging.frozen import read_manifest
+from airflow_fanout.staging.live import ProgressSnapshot
 from tests.engine.harness import NOWHERE, frozen
 
 CALLS = Request(endpoint="/calls/{tel}")
@@ -118,3 +121,20 @@ def test_results_that_are_complete_are_fetched_again_on_demand(tmp_path: Path) -
     part.directory.shard(0).generation(1).mark_complete({})
     assert planned(part).generation == 1
     assert planned(part, refetch=True).generation == 2
+
+
+def test_a_fetch_needs_at_least_a_request_for_each_parameter(tmp_path: Path) -> None:
+    """Or for each batch of them; what the generation's last try has fetched needs none."""
+    part = whole(tmp_path, 25)
+    job = planned(part)
+    assert least_requests(job) == 25
+    ids = Request(endpoint="/calls", query={"tel": "{tel}"}, batch=10)
+    assert least_requests(replace(job, request=ids)) == 3
+    assert least_requests(planned(part, calls)) == 25
+    part.directory.shard(0).generation(2).new_try()
+    seen = ProgressSnapshot(at=datetime(2026, 11, 27, tzinfo=UTC), total=25, done=9, ok=7, rate_per_s=0.0)
+    seen.write(part.directory.shard(0).progress)
+    # Of another generation.
+    assert least_requests(job) == 25
+    part.directory.shard(0).generation(1).new_try()
+    assert least_requests(job) == 18

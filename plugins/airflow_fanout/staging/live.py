@@ -50,6 +50,14 @@ class ProgressSnapshot(msgspec.Struct, frozen=True, kw_only=True):
         location.put_whole(codec.encode(self))
 
 
+def last_seen(location: Location) -> ProgressSnapshot | None:
+    """Return the snapshot that was written last; `None` for a shard whose fetch hasn't begun."""
+    try:
+        return msgspec.convert(codec.decode(location.content()), ProgressSnapshot)
+    except FileNotFoundError:
+        return None
+
+
 class Live(msgspec.Struct, frozen=True, kw_only=True):
     """How far a report is.
 
@@ -115,13 +123,9 @@ def _live(directory: ListDirectory) -> Live:
         return Live(step="extract")
     manifest = read_manifest(directory)
     step = _step(directory, manifest)
-    glimpses = []
-    for number in range(manifest.shards):
-        # Of a shard whose fetch hasn't begun, there is none.
-        with suppress(FileNotFoundError):
-            content = directory.shard(number).progress.content()
-            glimpses.append(msgspec.convert(codec.decode(content), ProgressSnapshot))
-    return Live(step=step, as_of=manifest.moment, total=manifest.count, glimpses=tuple(glimpses))
+    seen = [last_seen(directory.shard(number).progress) for number in range(manifest.shards)]
+    glimpses = tuple(glimpse for glimpse in seen if glimpse is not None)
+    return Live(step=step, as_of=manifest.moment, total=manifest.count, glimpses=glimpses)
 
 
 def _step(directory: ListDirectory, manifest: Manifest) -> str:
