@@ -46,6 +46,7 @@ DAGS = {
     "native.py": ("native",),
     "steps.py": ("paged", "jobs"),
     "three_bad.py": ("three_bad",),
+    "unattended.py": ("unattended",),
     "tokens.py": ("tokens", "changed"),
 }
 HOST = "127.0.0.1"

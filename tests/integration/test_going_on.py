@@ -35,6 +35,22 @@ def test_a_long_wait_hands_the_worker_slot_back(
     assert loaded[run.dag_id].count_documents({}) == 60
 
 
+def test_a_long_wait_ends_without_a_triggerer(client: AirflowClient, own_dag: OwnDag, service: DemoService) -> None:
+    """Airflow's scheduler resumes the task to make it fail; it goes on in the same try, and says what is missing."""
+    service.set_faults(throttle_rate=1.0, retry_after_s=600)
+    run = Run.trigger(client, own_dag("unattended"), {"first": 100, "count": 60})
+    until(lambda: run.states.get("fetch") == "deferred", what="fetch has handed its slot back")
+    shown = client.task_state(run.dag_id, run.run_id, "fetch")["progress"]
+    assert shown["waits_for"] == "the pause that the API asked for"
+    assert shown["deferred_until"] > run.task("fetch")["start_date"]
+    service.restore_faults()
+    service.reset_stats()
+    run.succeeded()
+    assert "No triggerer ended the wait of this task, so the scheduler did." in run.log("fetch")
+    assert run.tries("fetch") == 1
+    assert set(service.asked().values()) == {1}
+
+
 def test_clearing_a_good_fetch_requests_everything_anew(
     client: AirflowClient, own_dag: OwnDag, service: DemoService, loaded: Database[dict[str, Any]]
 ) -> None:
