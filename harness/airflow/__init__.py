@@ -16,6 +16,7 @@ from harness.airflow.keys import HomeKeys, load_keys
 from harness.airflow.server import Airflow
 from harness.airflow.single_run import SingleRun, run_dag
 from harness.airflow.site import AirflowSite
+from harness.airflow.worker import CeleryWorker, celery_config
 
 __all__ = [
     "Airflow",
@@ -24,6 +25,7 @@ __all__ = [
     "AirflowNotHealthy",
     "AirflowSite",
     "BackfillNotCompleted",
+    "CeleryWorker",
     "ComponentEnded",
     "DagImportFailed",
     "DagNotParsed",
@@ -32,6 +34,7 @@ __all__ = [
     "RunNotFinished",
     "SingleRun",
     "TaskNotInState",
+    "celery_config",
     "environment",
     "initialise",
     "load_keys",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # Two of SimpleAuthManager's fixed roles: one user for each, named like it.
 ROLES = ("admin", "viewer")
+KEYS = "keys.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,10 +29,15 @@ class HomeKeys:
 
 def load_keys(directory: Path) -> HomeKeys:
     """Read the keys of this home, making them first where there are none."""
-    path = directory / "keys.json"
+    path = directory / KEYS
     if not path.exists():
         write_private(path, json.dumps(asdict(_fresh())))
     return HomeKeys(**json.loads(path.read_text()))
+
+
+def copy_keys(source: Path, target: Path) -> None:
+    """Give another home the keys of this one: the processes of both belong to one Airflow."""
+    write_private(target / KEYS, json.dumps(asdict(load_keys(source))))
 
 
 def write_private(path: Path, text: str) -> None:
