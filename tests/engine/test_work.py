@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 import gevent
 import pytest
 
+from airflow_fanout.api.batch import Batch
+from airflow_fanout.api.splitting import Splitter
 from airflow_fanout.engine import work as module
+from airflow_fanout.engine.batches import BatchQueue
 from airflow_fanout.engine.work import WorkQueue
 
 if TYPE_CHECKING:
@@ -306,6 +309,37 @@ def test_polling_leads_to_the_last_pass() -> None:
     assert work.poll(1) == []
     assert not work.is_over()
     assert (work.due_s(), work.poll(1)) == (0.0, [task])
+
+
+def test_who_may_not_send_finds_out_that_all_is_done() -> None:
+    """The last parameter was taken alone, and nothing more can be polled for: the end is seen all the same."""
+    work = WorkQueue(numbered(3))
+    for _ in range(3):
+        assert not work.is_over()
+        [task] = work.poll(1)
+        work.finish()
+    assert (task.index, work.is_over(), work.poll(1)) == (2, True, [])
+
+
+def test_looking_for_more_takes_nothing_away() -> None:
+    """However often it is asked whether all is done, each parameter is given out once, in order."""
+    work = WorkQueue(numbered(5))
+    indexes = []
+    while not (work.is_over() or work.is_over()):
+        indexes += [task.index for task in work.poll(2)]
+        work.finish(work.in_flight)
+    assert indexes == [0, 1, 2, 3, 4]
+
+
+def test_a_batch_that_was_cut_short_leaves_its_next_parameter() -> None:
+    """A parameter that can't be in the same batch as another one is still to come, also if it is the last."""
+    splitter = Splitter(Batch(size=3, by="id", missing="null"), empty_is_null=False)
+    work = BatchQueue(iter([(0, {"id": 1}), (1, {"id": 1})]), size=3, splitter=splitter)
+    batches = []
+    while not work.is_over():
+        batches += [task.parameter for task in work.poll(1)]
+        work.finish(work.in_flight)
+    assert batches == [[{"id": 1}], [{"id": 1}]]
 
 
 def test_many_are_taken_at_once() -> None:

@@ -90,6 +90,9 @@ class BatchQueue(WorkQueue):
                 self._source = None
         return batches
 
+    def _has_new(self) -> bool:
+        return self._kept is not None or super()._has_new()
+
     def _next_members(self, source: Iterator[tuple[int, Json]]) -> Iterator[tuple[int, Json]]:
         keys: set[Key] = set()
         kept, self._kept = self._kept, None

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import count, islice
+from itertools import chain, count, islice
 
 import msgspec
 from gevent.event import Event
@@ -72,6 +72,8 @@ class WorkQueue:
         room: Callable[[int], int] = lambda _begun: sys.maxsize,
     ) -> None:
         self._source: Iterator[tuple[int, Json]] | None = source
+        self._rest = source
+        self._looked_at = -1
         self._clock = clock
         self._room = room
         self._heap: list[_Waiting] = []
@@ -128,7 +130,7 @@ class WorkQueue:
 
     def is_over(self) -> bool:
         """Return whether nothing is left, not even under way; what was left for later becomes due at the end."""
-        if self._source is not None or self._heap or self.in_flight:
+        if self._heap or self.in_flight or self._has_new():
             return False
         if not self._later:
             return True
@@ -186,6 +188,14 @@ class WorkQueue:
         if len(new) < admitted:
             self._source = None
         return new
+
+    def _has_new(self) -> bool:
+        """Return whether the source has a further parameter: who may not send can't find out by a poll."""
+        if self._source is not None and self._looked_at != self.begun:
+            first = next(self._source, None)
+            self._source = None if first is None else chain((first,), self._rest)
+            self._looked_at = self.begun
+        return self._source is not None
 
     def _push(self, task: Task, wait_s: float) -> None:
         heapq.heappush(self._heap, _Waiting(self._clock() + wait_s, next(self._order), task))
