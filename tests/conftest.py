@@ -20,7 +20,7 @@ from tests import guard
 from tests.distribution import Distribution, place_in_the_order
 from tests.shared import Desk, OwnServers, Servers, ServersElsewhere
 
-pytest_plugins = ["tests.airflow_fixture"]
+pytest_plugins = ["tests.airflow_fixture", "tests.s3_fixture"]
 
 ROOT = Path(__file__).parents[1]
 GUARD = pytest.StashKey["subprocess.Popen[bytes]"]()

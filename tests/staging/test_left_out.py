@@ -22,16 +22,9 @@ from airflow_fanout.staging.left_out import (
     write_left_out,
 )
 from airflow_fanout.staging.store import Store
-from tests.staging.objects import ObjectStore
 from tests.staging.places import path_of
 
 NOW = datetime.now(UTC)
-
-
-@pytest.fixture(params=["folder", "objects"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """Return a staging area of either kind."""
-    return FolderStore(tmp_path, PRIVATE) if request.param == "folder" else ObjectStore()
 
 
 def report_of(store: Store, run_id: str = "today") -> ReportDirectory:

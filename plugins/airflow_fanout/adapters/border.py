@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_fanout.adapters.errors import NoList
+from airflow_fanout.adapters.errors import NoList, StorageDenied, StorageFailed
 from airflow_fanout.adapters.team import team_setting
 from airflow_fanout.errors import BadSetting, FanoutError
 from airflow_fanout.masking import KindOf
@@ -40,7 +40,7 @@ def airflow_errors() -> Iterator[None]:
             raise
         raise AirflowFailException(str(error)) from error
     except OSError as error:
-        if error.filename is None or not Path(str(error.filename)).is_relative_to(staging_area()):
+        if not _is_staged(error):
             raise
         problem = staging_problem(error)
         if problem.retry:
@@ -48,9 +48,19 @@ def airflow_errors() -> Iterator[None]:
         raise AirflowFailException(str(problem)) from error
 
 
+def _is_staged(error: OSError) -> bool:
+    """Return whether an error of the operating system is about something in the staging area."""
+    if error.filename is None:
+        return False
+    address = str(error.filename)
+    return is_storage(address) or Path(address).is_relative_to(staging_area())
+
+
 def staging_problem(error: OSError) -> FanoutError:
     """Return what an error of the operating system says of the staging area; it names a file there."""
     path, reason = str(error.filename), error.strerror or str(error)
+    if is_storage(path) and error.errno != errno.ENOENT:
+        return StorageDenied(path, reason) if error.errno == errno.EACCES else StorageFailed(path, reason)
     if error.errno in (errno.EACCES, errno.EPERM):
         return StagingDenied(path, os.geteuid(), _owner(Path(path)))
     if error.errno == errno.ENOENT:
@@ -71,20 +81,23 @@ def _owner(path: Path) -> str:
     return ""
 
 
-def staging_area(team: str | None = None) -> Path:
-    """Return the folder of all runs: `[fanout] staging`, by default `fanout` in Airflow's home.
+def staging_address(team: str | None = None) -> str:
+    """Return where all runs are: `[fanout] staging`, a folder or an address, by default `fanout` in Airflow's home.
 
     :param team: whose; by default that of the running task's team, if it has one.
-    :raises BadSetting: for an address that isn't a folder of this machine's file system.
     """
     home = os.environ.get("AIRFLOW_HOME") or "~/airflow"
-    address = team_setting("staging", team) or f"{home}/fanout"
-    parts = urlsplit(address)
-    if parts.scheme not in ("", "file"):
-        raise BadSetting(
-            "[fanout] staging", address, "a folder that all workers see (a local disk, NFS, a shared volume)"
-        )
-    return Path(parts.path).expanduser()
+    return team_setting("staging", team) or f"{home}/fanout"
+
+
+def staging_area(team: str | None = None) -> Path:
+    """Return the folder of all runs, if they are in one."""
+    return Path(urlsplit(staging_address(team)).path).expanduser()
+
+
+def is_storage(address: str) -> bool:
+    """Tell whether an address is one of an object storage, and no folder's."""
+    return urlsplit(address).scheme not in ("", "file")
 
 
 def staging_mode(team: str | None = None) -> int:
@@ -104,8 +117,13 @@ def staging_store(mode: int | None = None, team: str | None = None) -> Store:
 
     :param mode: the mode of the folders that are made; by default that of the folder above.
     :param team: whose; by default that of the running task's team, if it has one.
+    :raises FanoutError: for an object storage that can't be one.
     """
     # Only a task that runs, or an alert, looks into it.
+    if is_storage(address := staging_address(team)):
+        from airflow_fanout.adapters.storage import object_store
+
+        return object_store(address)
     from airflow_fanout.staging.folder import FolderStore
 
     return FolderStore(staging_area(team), mode)
@@ -117,9 +135,14 @@ def list_directory(reference: Reference | XComArg) -> ListDirectory:
     :raises NoList: when extract has returned nothing.
     :raises BadSetting: when it is no such output. What it is instead isn't shown: it may be the parameters.
     """
+    address = _one(reference)["directory"]
+    if is_storage(address):
+        from airflow_fanout.adapters.storage import list_in_storage
+
+        return list_in_storage(address)
     from airflow_fanout.staging.folder import list_at
 
-    return list_at(_one(reference)["directory"])
+    return list_at(address)
 
 
 def _one(reference: Reference | XComArg) -> Mapping[str, Any]:

@@ -61,3 +61,47 @@ class RefreshTokenHidden(FanoutError):
             f'The Airflow Variable "{self.variable}" can\'t keep the next refresh token: a secrets backend or the '
             f"environment (AIRFLOW_VAR_{self.variable.upper()}) has another value, which takes precedence. Remove it."
         )
+
+
+@dataclass(eq=False)
+class NoConditionalWrites(FanoutError):
+    """An object storage that creates an object although it is there: two tasks could both take what one may have."""
+
+    address: str
+    package: str
+    version: str
+    lowest: str
+
+    sentence: ClassVar[str] = (
+        "{address} can't be the staging area: the same object was created there twice, so two tasks could overwrite "
+        "each other's results. Either its server ignores If-None-Match, or {package} {version} doesn't send it; "
+        "{package} does from version {lowest} on. Upgrade one of them, or set [fanout] staging to another place."
+    )
+
+
+@dataclass(eq=False)
+class StorageDenied(FanoutError):
+    """The object storage has refused what a task wanted to do."""
+
+    address: str
+    reason: str
+
+    sentence: ClassVar[str] = (
+        "The object storage has refused access to {address} ({reason}). The credentials of [fanout] staging need the "
+        "rights to get, put, delete and list objects below its prefix. Grant them, then clear this task."
+    )
+
+
+@dataclass(eq=False)
+class StorageFailed(FanoutError):
+    """The object storage can't be reached, or has failed."""
+
+    retry: ClassVar[bool] = True
+
+    address: str
+    problem: str
+
+    sentence: ClassVar[str] = (
+        "{address} can't be read or written: {problem}. Check the object storage and the connection in [fanout] "
+        "staging; what was put there is kept, and the next try goes on with it."
+    )

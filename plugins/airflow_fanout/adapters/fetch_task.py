@@ -20,6 +20,7 @@ from airflow_fanout.adapters.progress_store import TaskState
 from airflow_fanout.adapters.reporter import Reporter
 from airflow_fanout.alerts.note import Counts
 from airflow_fanout.api.errors import BadTemplate, UnknownField
+from airflow_fanout.api.login import ApiLogin
 from airflow_fanout.api.request import Request
 from airflow_fanout.launch.answer_cache import SETTING, AnswerCache
 from airflow_fanout.launch.errors import BudgetWait, EngineBlocked, FunctionMisfits, NotStarted, Tripped
@@ -27,12 +28,14 @@ from airflow_fanout.launch.fetch import Fetch
 from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.loaded_code import LoadedCode
 from airflow_fanout.launch.messages import FetchMessage
+from airflow_fanout.launch.mirror import Mirror, mirrored
 from airflow_fanout.launch.plan import Shard, plan
 from airflow_fanout.launch.shipping import pack
 from airflow_fanout.model.as_of import HELD
 from airflow_fanout.model.progress import Progress
 from airflow_fanout.model.settings import FetchSettings
 from airflow_fanout.staging.catch_up import catch_up_lists
+from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import verify_list
 from airflow_fanout.staging.previous import last_good_list
 from airflow_fanout.staging.reference import Reference
@@ -115,26 +118,42 @@ class FetchTask:
         if is_conditional:
             log.info("Asking for what has changed since the last good run: %s", previous or "there is none")
         log.info("Fetching %s from %s", job, endpoint.base_url)
-        measures = FetchMeasures(job.shard)
-        reporter = Reporter(log, TaskState(self._context, log), part.directory.shard(part.shard).progress)
+        try:
+            with self._cache(part, job, refetch=refetch) as cached, mirrored(part, job, log.warning) as mirror:
+                progress = self._run(part, job, login, mirror, f"the connection {http_conn_id!r}")
+        except BudgetWait as wait:
+            # A mirror is gone by now.
+            reporter, reached = self._reporter(part.directory, part.shard), self._fetch and self._fetch.progress
+            hand_back(self._operator, wait, partial(reporter.defer, reached or Progress(total=0)))
+        summary = {**progress.summary(), **cached}
+        log.info("Fetched %s", summary)
+        metrics.tell([of_duration("fetch", summary)])
+        return summary
+
+    def _run(self, part: Shard, job: Job, login: ApiLogin, mirror: Mirror | None, connection: str) -> Progress:
+        """Run the engines, and tell log, metrics and state store how far they are.
+
+        :param mirror: where the engines work, if not in the staging area itself.
+        """
+        metrics, measures = Metrics(self._operator), FetchMeasures(job.shard)
+        directory = part.directory if mirror is None else mirror.directory
+        reporter = self._reporter(directory, part.shard)
 
         def hear(message: FetchMessage) -> None:
             metrics.tell(measures.of_message(message))
             reporter.hear(message)
 
-        self._fetch = Fetch(part, job, hear, login)
-        try:
-            with self._cache(part, job, refetch=refetch) as cached:
-                progress = self._fetch.run(f"the connection {http_conn_id!r}")
-        except BudgetWait as wait:
-            hand_back(self._operator, wait, partial(reporter.defer, self._fetch.progress or Progress(total=0)))
+        own_job, upload = (job, None) if mirror is None else (mirror.job, mirror.upload)
+        self._fetch = Fetch(part, own_job, hear, login, upload)
+        progress = self._fetch.run(connection)
         if not job.indexes:
             # No engine has said so.
             reporter.end(progress)
-        summary = {**progress.summary(), **cached}
-        log.info("Fetched %s", summary)
-        metrics.tell([of_duration("fetch", summary)])
-        return summary
+        return progress
+
+    def _reporter(self, directory: ListDirectory, shard: int) -> Reporter:
+        log = self._operator.log
+        return Reporter(log, TaskState(self._context, log), directory.shard(shard).progress)
 
     @contextmanager
     def _cache(self, part: Shard, job: Job, *, refetch: bool) -> Iterator[dict[str, int]]:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 from airflow.sdk import BaseHook
 
-from airflow_fanout.adapters.border import list_directory
+from airflow_fanout.adapters.border import is_storage, list_directory
 from airflow_fanout.adapters.connection import endpoint_of
 from airflow_fanout.staging.directory import ReportDirectory
 from airflow_fanout.staging.reference import Reference
@@ -54,12 +54,22 @@ def api_resource(http_conn_id: str, endpoint: str) -> DataSet:
 
 def frozen_list(report: ReportDirectory) -> DataSet:
     """Return the list of a report's parameters; `report` is its directory in any run."""
-    return DataSet("file", f"{report.in_all_runs}/parameters")
+    return _staged(report, "parameters")
 
 
 def journal(report: ReportDirectory) -> DataSet:
     """Return the journal of a report's outcomes; `report` is its directory in any run."""
-    return DataSet("file", f"{report.in_all_runs}/journal")
+    return _staged(report, "journal")
+
+
+def _staged(report: ReportDirectory, what: str) -> DataSet:
+    address = f"{report.in_all_runs}/{what}"
+    if not is_storage(address):
+        return DataSet("file", address)
+    scheme, _, path = address.partition("://")
+    bucket, _, key = path.partition("/")
+    # How it is reached is no part of what it is.
+    return DataSet(f"{scheme}://{bucket.rpartition('@')[2]}", key)
 
 
 def report_of(reference: Reference | XComArg) -> ReportDirectory:

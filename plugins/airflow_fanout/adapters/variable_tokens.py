@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from airflow.sdk import Variable
 from airflow.sdk.log import mask_secret
 
-from airflow_fanout.adapters.border import staging_area, staging_mode
+from airflow_fanout.adapters.border import staging_mode, staging_store
 from airflow_fanout.adapters.errors import RefreshTokenBusy, RefreshTokenHidden
-from airflow_fanout.staging.folder import FolderStore
 from airflow_fanout.staging.layout import lock
 
 # Another task asks for a token meanwhile, which takes it less than a minute.
@@ -36,7 +35,7 @@ class VariableTokens:
         :raises RefreshTokenBusy: if other tasks have it for too long.
         """
         try:
-            with FolderStore(staging_area(), staging_mode()).locked(lock(self._name), LONGEST_WAIT_S):
+            with staging_store(staging_mode()).locked(lock(self._name), LONGEST_WAIT_S):
                 yield
         except TimeoutError:
             raise RefreshTokenBusy(self._name, LONGEST_WAIT_S) from None

@@ -122,7 +122,9 @@ class _Fetch:
         for part in damaged:
             teller.tell(DamagedPart(str(part)))
         calls = _calls(job, board)
-        writer = JournalWriter(self._try, part_numbers(self._try, job), list_id=manifest.id)
+        writer = JournalWriter(
+            self._try, part_numbers(self._try, job), list_id=manifest.id, sent_after_s=job.part_age_s
+        )
         self._scribe = JournalThread(writer, at_once=job.request is not None and job.request.has_steps)
         self._jobs = self._job_journal(job, generation, finished, manifest.id)
         self._budget = LocalBudget(job.settings.throttle.rate_per_s)

@@ -11,8 +11,9 @@ from airflow_fanout.launch.ending import progress_at_end
 from airflow_fanout.launch.engines import Engines
 from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.keeper import Keeper, Renewing, message_of
-from airflow_fanout.launch.messages import Ended, Failed, FetchMessage, Finished, ProgressReport
+from airflow_fanout.launch.messages import DamagedPart, Ended, Failed, FetchMessage, Finished, ProgressReport
 from airflow_fanout.launch.plan import Shard
+from airflow_fanout.launch.upload import FINISH_S, Upload
 from airflow_fanout.model.progress import Progress
 
 
@@ -21,12 +22,18 @@ class Fetch:
 
     :param hear: takes each message of the engines.
     :param login: renews the credentials of the job's endpoint; nobody does if not given.
+    :param upload: puts what the job's engines write where the part is; nothing does if they write there themselves.
     """
 
     def __init__(
-        self, part: Shard, job: Job, hear: Callable[[FetchMessage], None], login: Renewing | None = None
+        self,
+        part: Shard,
+        job: Job,
+        hear: Callable[[FetchMessage], None],
+        login: Renewing | None = None,
+        upload: Upload | None = None,
     ) -> None:
-        self._part, self._job, self._hear, self._login = part, job, hear, login
+        self._part, self._job, self._hear, self._login, self._upload = part, job, hear, login, upload
         self._engines: Engines | None = None
         self.progress: Progress | None = None
 
@@ -35,10 +42,13 @@ class Fetch:
 
         :param connection: what the API's connection is called in a sentence.
         :raises LongWait: when the API asks for a longer wait than the task keeps its worker slot.
+        :raises NotPutUp: when the results can't be put into the object storage.
         :raises FanoutError: for whatever else ended the fetch before all had an outcome; see `launch.errors`.
         """
         # Of an empty list nothing is sent, and its fields are unknown: the engine would refuse the request's.
         progress = self._listen(connection) if self._job.indexes else Progress(total=0)
+        if self._upload is not None:
+            self._upload.finish(FINISH_S)
         generation = self._part.directory.shard(self._part.shard).generation(self._job.generation)
         generation.mark_complete(progress.summary())
         return progress
@@ -62,6 +72,8 @@ class Fetch:
                 if isinstance(message, Ended | Failed):
                     # An engine that has failed itself has no progress to tell.
                     last = message
+                if self._upload is not None and isinstance(message, DamagedPart):
+                    message = DamagedPart(self._upload.put_aside(message.path))  # noqa: PLW2901 - as it is known there
                 if keeper and keeper.failure:
                     engines.ask_to_stop()
                 self._hear(message)

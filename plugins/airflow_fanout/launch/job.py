@@ -47,6 +47,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     :param process: the number of this engine among those of its try, which take every nth parameter each.
     :param processes: how many engines these are.
     :param previous: the address of the list of the report's last good run, for a conditional request.
+    :param part_age_s: after how long a part of the journal is closed, and marked so for the parent, which sends it on;
+        `None` if the parts stay where they are.
     :param fatal: the indexes of parameters whose calls have ended earlier engines of this try, each with the message
         of its outcome, `error`: the engine goes on where these have ended.
     """
@@ -70,6 +72,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     process: int = 0
     processes: int = 1
     previous: str | None = None
+    part_age_s: float | None = None
     fatal: tuple[tuple[int, str], ...] = ()
 
     def __repr__(self) -> str:

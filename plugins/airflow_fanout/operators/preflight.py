@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.configuration import conf
 
+from airflow_fanout.adapters.border import staging_problem, staging_store
 from airflow_fanout.adapters.bound import resolved, waits_for_tasks
 from airflow_fanout.adapters.connection import endpoint_of
 from airflow_fanout.adapters.login import check_signed
@@ -60,6 +61,7 @@ class Preflight:
         report.check_order(self.findings)
         report.check_kept(self.findings)
         report.check_alerts(self.findings)
+        self._check_staging()
         self._check_source()
         report.check_shards(conf.getint("core", "max_map_length", fallback=1024), self.findings)
         for task in made(report.fetches, self.findings):
@@ -69,6 +71,18 @@ class Preflight:
         for text in self.findings.unchecked:
             log.info("Not checked before the first request: %s", text)
         self.findings.judge()
+
+    def _check_staging(self) -> None:
+        """Reach the staging area, if it isn't a folder, as all tasks of the report do."""
+        task_id = self._extract.task_id
+        try:
+            staging_store()
+        except (FanoutError, OSError) as error:
+            problem = error if isinstance(error, FanoutError) else staging_problem(error)
+            if problem.retry:
+                self.findings.unreachable.append(f"{task_id}: {problem}")
+            else:
+                self.findings.add(task_id, [str(problem)])
 
     def _check_source(self) -> None:
         task_id = self._extract.task_id

@@ -161,7 +161,9 @@ class GenerationDirectory(Location, frozen=True):
         return TryDirectory(self.store, layout.numbered(self.key, TRY, number))
 
     def new_try(self) -> TryDirectory:
-        """Make a new directory for the parts of one try."""
+        """Make a new directory for the parts of one try, and the generation's, if it is the first."""
+        with suppress(Taken):
+            self.store.create(f"{self.key}/")
         return self.attempt(self.claim_next(TRY))
 
     def newest_try(self) -> TryDirectory | None:
@@ -175,9 +177,7 @@ class GenerationDirectory(Location, frozen=True):
 
     def jobs(self) -> list[Location]:
         """Return all files that say which jobs were created, in the order of the tries."""
-        tries = [self.attempt(number).key for number in self.numbers(TRY)]
-        keys = [key for each in tries for key in layout.files_of_try(each, self.store.names(each), "jobs")]
-        return [Location(self.store, key) for key in keys]
+        return [file for number in self.numbers(TRY) for file in self.attempt(number).jobs_files()]
 
     def part(self, name: str) -> Location:
         """Return the part that `name_of` has named."""
@@ -203,6 +203,28 @@ class TryDirectory(Location, frozen=True):
     def parts(self) -> list[Location]:
         """Return the parts, in the order of their numbers."""
         return [Location(self.store, key) for key in layout.files_of_try(self.key, self.store.names(self.key), "part")]
+
+    def closed(self) -> list[Location]:
+        """Return the parts that were marked as closed."""
+        return [self.below(name) for name in layout.closed_parts(self.names())]
+
+    def mark_closed(self, part: Location) -> None:
+        """Say that nothing is added to a part any more, for whoever sends it on."""
+        self.store.put_whole(f"{part.key}{layout.CLOSED}", b"")
+
+    @property
+    def generation(self) -> GenerationDirectory:
+        """The try's generation."""
+        return GenerationDirectory(self.store, self.key.rpartition("/")[0])
+
+    @property
+    def shard(self) -> ShardDirectory:
+        """The try's shard."""
+        return ShardDirectory(self.store, self.generation.key.rpartition("/")[0])
+
+    def jobs_files(self) -> list[Location]:
+        """Return the files that say which jobs were created, in the order of their numbers."""
+        return [Location(self.store, key) for key in layout.files_of_try(self.key, self.names(), "jobs")]
 
     def jobs(self, number: int) -> Location:
         """Return the file of an engine that says which jobs it has created."""

@@ -75,6 +75,37 @@ class StagingFailed(FanoutError):
 
 
 @dataclass(eq=False)
+class StorageMissing(FanoutError):
+    """The object storage has no such bucket or container."""
+
+    address: str
+
+    sentence: ClassVar[str] = (
+        "The bucket or container of the staging area, {address}, isn't there. Create it, or correct [fanout] staging."
+    )
+
+
+@dataclass(eq=False)
+class NotPutUp(FanoutError):
+    """Results of a fetch are on its worker's disk only: the object storage takes none."""
+
+    retry: ClassVar[bool] = True
+
+    address: str
+    problem: str
+    seconds: float
+    parts: int
+    records: int
+    size: int
+
+    sentence: ClassVar[str] = (
+        "{address} couldn't be written for {seconds:,.0f} s: {problem}. The outcomes of {records:,} parameter(s) "
+        "({parts} part(s), {size:,} bytes) are lost with this try; all earlier ones are there. The next try requests "
+        "these again. Check the object storage and the connection in [fanout] staging."
+    )
+
+
+@dataclass(eq=False)
 class JournalDamaged(FanoutError):
     """A part of the journal, or a frozen list, whose bytes aren't those that were written."""
 

@@ -127,6 +127,10 @@ class FolderStore(msgspec.Struct, frozen=True):
         """
         return [entry.name for entry in files.listed(self.root / key)]
 
+    def numbers(self, key: str, kind: str) -> list[int]:
+        """Return the numbers of the folders of one kind in a folder, in order."""
+        return layout.numbers(self.names(key), kind)
+
     def sizes(self, keys: Iterable[str]) -> dict[str, int]:
         """Return how many bytes these files have; those that aren't there are left out."""
         sizes = {}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from enum import StrEnum
 
 import msgspec
@@ -16,7 +17,8 @@ from airflow_fanout.codec import Json
 from airflow_fanout.staging.directory import GenerationDirectory, TryDirectory
 from airflow_fanout.staging.errors import JournalDamaged
 from airflow_fanout.staging.label import check_label, label_of
-from airflow_fanout.staging.lines import LinesWriter, read_lines
+from airflow_fanout.staging.lines import LinesWriter, labelled, read_lines, whole_frames
+from airflow_fanout.staging.store import Taken
 
 
 class JobState(StrEnum):
@@ -104,6 +106,36 @@ class JobJournal:
         self._lines.append_line(codec.encode(note))
         self._lines.flush()
         self._known[note.index] = note
+
+
+class JobsCopy:
+    """Puts what the engines of a try note about jobs into an object storage, where nothing can be added to a file.
+
+    What is new each time becomes a file of its own there.
+
+    :param local: the try in the folder where the engines write.
+    :param stored: the try in the storage.
+    :param list_id: the id of the frozen list that the jobs are about.
+    """
+
+    def __init__(self, local: TryDirectory, stored: TryDirectory, list_id: str) -> None:
+        self._local, self._stored, self._list_id = local, stored, list_id
+        self._copied: dict[str, int] = {}
+        self._pieces = 0
+
+    def put_up(self) -> None:
+        """Put up what is new; whatever fails is put up the next time, under the same name."""
+        for file in self._local.jobs_files():
+            copied = self._copied.get(file.key, 0)
+            if (file.size() or 0) == copied:
+                continue
+            new = whole_frames(file.content()[copied:])
+            location = self._stored.jobs(self._pieces)
+            with suppress(Taken):
+                location.create(labelled(label_of(location, self._list_id)) + new)
+                self._copied[file.key] = copied + len(new)
+            # An answer that got lost has brought a part of it: it is put again, in the next file.
+            self._pieces += 1
 
 
 _note = codec.decoder(JobNote)

@@ -33,6 +33,8 @@ class JournalWriter:
     :param clock: the time, in seconds.
     :param numbers: the numbers of the parts; where several processes write one try, they differ.
     :param list_id: the id of the frozen list that the records are about; each part is bound to it.
+    :param sent_after_s: after how many seconds a part is closed, and marked as closed, for another process that sends
+        it on; `None` if no other process does.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class JournalWriter:
         clock: Callable[[], float] = time.monotonic,
         *,
         list_id: str = "",
+        sent_after_s: float | None = None,
     ) -> None:
         self._directory = directory
         self._list_id = list_id
@@ -50,6 +53,8 @@ class JournalWriter:
         self._texts: list[bytes] = []
         self._part: LinesWriter | None = None
         self._begun = 0.0
+        self._is_sent = sent_after_s is not None
+        self._most_s = PART_AGE_S if sent_after_s is None else sent_after_s
         self.waiting = 0
 
     def append(self, record: Record) -> None:
@@ -76,7 +81,7 @@ class JournalWriter:
         if self._part is None:
             return
         self._part.write(lines)
-        if self._part.written >= PART_BYTES or self._clock() - self._begun >= PART_AGE_S:
+        if self._part.written >= PART_BYTES or self._clock() - self._begun >= self._most_s:
             self._close_part()
 
     def flush(self) -> None:
@@ -91,6 +96,8 @@ class JournalWriter:
     def _close_part(self) -> None:
         if self._part is not None:
             self._part.close()
+            if self._is_sent:
+                self._directory.mark_closed(self._part.location)
             self._part = None
 
 

@@ -23,6 +23,7 @@ A new generation begins when validated results are fetched again; a try is one e
 
 A key is a relative path with slashes. One that ends in a slash is a folder's claim: a name without content.
 Other names are nobody's: an editor's backup, a copy or a file system's own file changes nothing.
+In an object storage there is more below some keys: see `staging/object_layout.py`.
 """
 
 from __future__ import annotations
@@ -47,13 +48,16 @@ SHARD, PART, JOBS = "journal/shard-{:04d}", "part-{:05d}.jsonl.zst", "jobs-{:05d
 PROGRESS, COMPLETED = "progress.json", "complete.json"
 # What the name of a part ends with that doesn't count, and what that of a run begins with that is being removed.
 DAMAGED, REMOVED = ".damaged", ".removed-"
+# What the name of a part ends with that says that the part is closed, for whoever sends it on.
+CLOSED = ".closed"
 _NUMBERED = re.compile(r"([a-z]+)-([0-9]{4,})")
 _PART = re.compile(r"(part|jobs)-([0-9]{5,})\.jsonl\.zst")
-_HISTORY = ".history"
-_TARGETS = ".targets"
-_LOCKS = ".locks"
+HISTORY = ".history"
+TARGETS = ".targets"
+LOCKS = ".locks"
 # Where a DAG, a run or a report would be: the histories of runs, and what a file system keeps on a disk of its own.
-NOT_RUNS = (_HISTORY, _LOCKS, "lost+found")
+NOT_RUNS = (HISTORY, LOCKS, "lost+found")
+LEFT_OUTS, FAILED = "left-out", "failed"
 
 
 def file_name(text: str) -> str:
@@ -73,7 +77,7 @@ def text_of(name: str) -> str | None:
 
 def lock(name: str) -> str:
     """Return the key of the file that is locked while one task uses what has a name."""
-    return f"{_LOCKS}/{file_name(name)}"
+    return f"{LOCKS}/{file_name(name)}"
 
 
 def run(dag_id: str, run_id: str) -> str:
@@ -103,7 +107,13 @@ def report_in_other_runs(list_key: str, names_below: Callable[[str], Iterable[st
 
 def reports(run_key: str, names: Iterable[str]) -> list[str]:
     """Return the keys of the names that may be reports of a run, in order."""
-    return [f"{run_key}/{name}" for name in sorted(names) if name != _TARGETS]
+    return [f"{run_key}/{name}" for name in sorted(names) if name != TARGETS]
+
+
+def parts_of_address(address: str) -> tuple[str, str]:
+    """Return the staging area that a list's address lies in, and the list's key there."""
+    names = address.rsplit("/", LIST_DEPTH)
+    return names[0], "/".join(names[1:])
 
 
 def in_all_runs(report_key: str) -> str:
@@ -133,6 +143,17 @@ def files_of_try(try_key: str, names: Iterable[str], kind: Literal["part", "jobs
     return [f"{try_key}/{match[0]}" for match in sorted(matches, key=lambda match: (int(match[2]), match[0]))]
 
 
+def closed_parts(names: Iterable[str]) -> list[str]:
+    """Return those of a try's names that are parts to which nothing is added any more."""
+    there = set(names)
+    return sorted(name for name in there if f"{name}{CLOSED}" in there)
+
+
+def is_of_try(name: str) -> bool:
+    """Return whether a name is a part's, or that of a file of jobs."""
+    return _PART.fullmatch(name) is not None
+
+
 def place_in_journal(part_key: str) -> str:
     """Return where a part is below its journal: its shard, generation, try and number."""
     return "/".join(part_key.split("/")[-4:])
@@ -141,12 +162,12 @@ def place_in_journal(part_key: str) -> str:
 def history(list_key: str) -> str:
     """Return the key of the good runs of a list's report, outside of all runs."""
     dag, _, name, _ = list_key.rsplit("/", 3)
-    return f"{dag}/{_HISTORY}/{name}.jsonl"
+    return f"{dag}/{HISTORY}/{name}.jsonl"
 
 
 def left_outs_below(dag_key: str) -> str:
     """Return the key of what the runs of a DAG have left out, by reports."""
-    return f"{dag_key}/{_HISTORY}/left-out"
+    return f"{dag_key}/{HISTORY}/{LEFT_OUTS}"
 
 
 def left_outs(list_key: str) -> str:
@@ -157,7 +178,7 @@ def left_outs(list_key: str) -> str:
 
 def failures(dag_id: str) -> str:
     """Return the key of a DAG's failed runs."""
-    return f"{file_name(dag_id)}/{_HISTORY}/failed"
+    return f"{file_name(dag_id)}/{HISTORY}/{FAILED}"
 
 
 def failure(failures_key: str, run_id: str) -> str:
@@ -172,7 +193,7 @@ def failure_keys(failures_key: str, names: Iterable[str]) -> list[str]:
 
 def targets(list_key: str) -> str:
     """Return the key of the collections that the mapped loads of a list's run write to."""
-    return f"{list_key.rsplit('/', 2)[0]}/{_TARGETS}"
+    return f"{list_key.rsplit('/', 2)[0]}/{TARGETS}"
 
 
 def target(targets_key: str, name: str, map_index: int) -> str:

@@ -137,6 +137,9 @@ class RunLeftOut(Location, frozen=True):
             self.store.create(f"{self.key}/")
         with suppress(FileNotFoundError):
             self.store.move(written.key, self.file.key)
+        # In an object storage, another run's `remove` may have taken the claim away meanwhile.
+        with suppress(Taken):
+            self.store.create(f"{self.key}/")
 
     def holder(self) -> str | None:
         """Return the id of the run that asks for it now; `None` if none does."""
@@ -164,12 +167,16 @@ class RunLeftOut(Location, frozen=True):
         """Forget it: there is nothing left to ask for."""
         with suppress(FileNotFoundError):
             self.file.delete()
-        for number in self.numbers(layout.HELD):
+        # From the highest on: whatever ends this between two of them, no number is missing below another.
+        for number in reversed(self.numbers(layout.HELD)):
             with suppress(FileNotFoundError):
                 self._claim(number).delete()
-        # Another run that begins at this moment keeps its folder.
+        # Another run that begins at this moment keeps its folder; in an object storage, it gets its claim back.
         with suppress(OSError):
             self.store.delete(f"{self.key}/")
+        if self.file.is_there():
+            with suppress(Taken):
+                self.store.create(f"{self.key}/")
 
     def _claim(self, number: int) -> Location:
         return Location(self.store, layout.numbered(self.key, layout.HELD, number))

@@ -37,7 +37,8 @@ class LinesWriter:
     """
 
     def __init__(self, location: Location, label: bytes = b"") -> None:
-        head = LABEL.pack(_LABEL_MAGIC, len(label)) + label if label else b""
+        head = labelled(label) if label else b""
+        self.location = location
         self._file = location.begin(head)
         self._compressor = zstandard.ZstdCompressor(level=1, write_checksum=True)
         self._lines: list[bytes] = []
@@ -90,6 +91,23 @@ class LinesWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def labelled(label: bytes) -> bytes:
+    """Return a label as a file begins with it."""
+    return LABEL.pack(_LABEL_MAGIC, len(label)) + label
+
+
+def whole_frames(content: bytes) -> bytes:
+    """Return the frames at the beginning of a piece of a file without one that is torn at its end."""
+    rest = content
+    while rest:
+        frame = zstandard.ZstdDecompressor().decompressobj()
+        frame.decompress(rest)
+        if not frame.eof:
+            break
+        rest = frame.unused_data
+    return content[: len(content) - len(rest)]
 
 
 class Hash(Protocol):

@@ -1,13 +1,13 @@
 """The staging store: a few verbs on keys. What the tasks of a run hand to each other goes through these, and no other.
 
-A folder is one implementation (`staging/folder.py`). The verbs are what an object store has, too: nothing is renamed
-to be seen, nothing is locked, and only one process writes an object that grows.
+A folder is one implementation (`staging/folder.py`), an object storage the other (`staging/object_store.py`).
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -27,7 +27,7 @@ class Growing(Protocol):
     """A new object that one process writes piece by piece."""
 
     def write(self, content: bytes, /) -> None:
-        """Add bytes, all of them or none; they survive the death of the process."""
+        """Add bytes, all of them or none; in a folder, they survive the death of the process."""
 
     def close(self) -> None:
         """Return when the object is durable."""
@@ -70,7 +70,7 @@ class Store(Protocol):
         """
 
     def begin(self, key: str, head: bytes = b"") -> Growing:
-        """Create an object that grows, and write its first bytes.
+        """Create an object that grows, and write its first bytes; in an object storage, it is there once it is closed.
 
         :raises FileExistsError: when it is there.
         """
@@ -101,6 +101,16 @@ class Store(Protocol):
         """Return the names that are directly below a key, in no order; none if the key isn't there.
 
         :raises OSError: when it can't be read: "not there" and "can't be read" differ.
+        """
+
+    def numbers(self, key: str, kind: str) -> list[int]:
+        """Return the numbers of what is below a key: of lists, generations, tries or holders, in order."""
+
+    def locked(self, key: str, wait_s: float) -> AbstractContextManager[None]:
+        """Keep all others, on any worker, from locking the same key meanwhile.
+
+        :param wait_s: how long to wait for another one's lock, in seconds.
+        :raises TimeoutError: if it lasts for longer.
         """
 
     def sizes(self, keys: Iterable[str]) -> dict[str, int]:
@@ -177,7 +187,7 @@ class Location(msgspec.Struct, frozen=True):
 
     def numbers(self, kind: str) -> list[int]:
         """Return the numbers of what is below it: of lists, generations or tries, in order."""
-        return layout.numbers(self.names(), kind)
+        return self.store.numbers(self.key, kind)
 
     def claim_next(self, kind: str) -> int:
         """Claim the number after the highest that there is; nobody else gets the same."""

@@ -16,7 +16,7 @@ class _TemporaryFile(io.FileIO):
     """A file whose failed writes name the folder; also those of a buffer in front of it, whenever that is emptied."""
 
     def write(self, content: Any) -> int:
-        with _named():
+        with naming_temporary():
             return super().write(content)
 
 
@@ -30,12 +30,13 @@ def temporary_file() -> io.BufferedRandom:
 
 def unbuffered_file() -> io.FileIO:
     """Open such a file without a buffer."""
-    with _named(), tempfile.TemporaryFile(prefix="fanout-", buffering=0) as file:
+    with naming_temporary(), tempfile.TemporaryFile(prefix="fanout-", buffering=0) as file:
         return _TemporaryFile(os.dup(file.fileno()), "r+b")
 
 
 @contextmanager
-def _named() -> Iterator[None]:
+def naming_temporary() -> Iterator[None]:
+    """Make `TemporaryFailed` of an error of the operating system that is about a temporary file."""
     try:
         yield
     except OSError as error:
