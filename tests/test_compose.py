@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import stat
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +24,14 @@ COMPOSE_TEXT = (ROOT / "docker-compose.yaml").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 
-ONE_SHOT = {"airflow-init"}
-AIRFLOW = {"airflow-init", "api-server", "dag-processor", "scheduler", "triggerer"}
-SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|_KEY$")
+ONE_SHOT = {"airflow-init", "mongo-init", "s3-init"}
+AIRFLOW = {"airflow-init", "api-server", "dag-processor", "scheduler", "triggerer", "worker"}
+MONGO = {"mongo-1", "mongo-2", "mongo-3"}
+SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|AUTH$|_KEY$|KEYFILE")
 SECRET_FIELD = re.compile(r'"(?:password|token|secret)": "([^"]*)"')
-ADDRESS_PASSWORD = re.compile(r"://[^:/@\s]+:(.+)@")
-REQUIRED = re.compile(r"\$\{[A-Z_]+:\?[^}]+\}")
-VARIABLE = re.compile(r"(?<!\$)\$\{([A-Z_]+)(?::(\?|-)[^}]*)?\}")
+ADDRESS_PASSWORD = re.compile(r"://[^:/@\s]*:(.+)@")
+REQUIRED = re.compile(r"\$\{[A-Z0-9_]+:\?[^}]+\}")
+VARIABLE = re.compile(r"(?<!\$)\$\{([A-Z0-9_]+)(?::(\?|-)[^}]*)?\}")
 
 
 def environment_of_all() -> list[tuple[str, str, str]]:
@@ -52,7 +55,7 @@ def secrets_in(name: str, value: str) -> list[str]:
 def names_in_example() -> dict[str, str]:
     """Return what .env.example assigns, the optional names that are commented out included."""
     lines = (ROOT / ".env.example").read_text().splitlines()
-    return dict(re.findall(r"^#?([A-Z_]+)=(.*)$", "\n".join(lines), re.MULTILINE))
+    return dict(re.findall(r"^#?([A-Z0-9_]+)=(.*)$", "\n".join(lines), re.MULTILINE))
 
 
 def pins(path: Path) -> dict[str, str]:
@@ -60,9 +63,12 @@ def pins(path: Path) -> dict[str, str]:
     return dict(re.findall(r"^([a-z0-9._-]+)==([^ ;\n]+)", path.read_text(), re.MULTILINE))
 
 
-def test_has_every_part_of_airflow_and_both_databases() -> None:
-    """The stack is Airflow's four long-running parts, its first run, PostgreSQL and MongoDB."""
-    assert set(SERVICES) == AIRFLOW | {"mongo", "postgres"}
+def test_has_every_part_that_a_team_runs() -> None:
+    """The stack is Airflow with two Celery workers, PostgreSQL, Redis, a replica set, S3, and an API to try it on."""
+    assert set(SERVICES) == AIRFLOW | ONE_SHOT | MONGO | {"demo-api", "postgres", "redis", "s3"}
+    assert SERVICES["worker"]["deploy"]["replicas"] == 2
+    assert SERVICES["demo-api"]["profiles"] == ["demo"]
+    assert [name for name, settings in SERVICES.items() if "profiles" in settings] == ["demo-api"]
 
 
 @pytest.mark.parametrize("service", sorted(set(SERVICES) - ONE_SHOT))
@@ -72,12 +78,24 @@ def test_long_running_services_tell_their_health_and_come_back(service: str) -> 
     assert SERVICES[service]["restart"] == "unless-stopped"
 
 
-def test_init_runs_once_after_both_databases_are_healthy() -> None:
-    """The first run waits for both databases, and isn't repeated when it fails."""
-    assert SERVICES["airflow-init"]["restart"] == "no"
-    assert SERVICES["airflow-init"]["depends_on"] == {
+@pytest.mark.parametrize("service", sorted(SERVICES))
+def test_no_service_takes_the_whole_machine(service: str) -> None:
+    """Each service has limits of processors and memory."""
+    assert set(SERVICES[service]["deploy"]["resources"]["limits"]) == {"cpus", "memory"}
+
+
+def test_first_steps_run_once_when_what_they_need_is_healthy() -> None:
+    """Airflow's first run waits for its databases, and for the steps that make users and the bucket."""
+    conditions = {name: SERVICES[name]["depends_on"] for name in ONE_SHOT}
+
+    assert {SERVICES[name]["restart"] for name in ONE_SHOT} == {"no"}
+    assert conditions["mongo-init"] == {name: {"condition": "service_healthy"} for name in MONGO}
+    assert conditions["s3-init"] == {"s3": {"condition": "service_healthy"}}
+    assert conditions["airflow-init"] == {
         "postgres": {"condition": "service_healthy"},
-        "mongo": {"condition": "service_healthy"},
+        "redis": {"condition": "service_healthy"},
+        "mongo-init": {"condition": "service_completed_successfully"},
+        "s3-init": {"condition": "service_completed_successfully"},
     }
 
 
@@ -89,33 +107,52 @@ def test_airflow_starts_after_init_succeeded(service: str) -> None:
     assert condition == "service_completed_successfully"
 
 
-def test_tasks_start_when_there_is_an_api_server_to_report_to() -> None:
-    """The scheduler waits for the API server, and tells tasks to find it by its service name and port."""
-    scheduler = SERVICES["scheduler"]
+@pytest.mark.parametrize("service", ["scheduler", "worker"])
+def test_tasks_start_when_there_is_an_api_server_to_report_to(service: str) -> None:
+    """Scheduler and workers wait for the API server, and find it by its service name and port."""
+    settings = SERVICES[service]
 
-    assert scheduler["depends_on"]["api-server"] == {"condition": "service_healthy"}
-    assert scheduler["environment"]["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://api-server:8080/execution/"
+    assert settings["depends_on"]["api-server"] == {"condition": "service_healthy"}
+    assert settings["environment"]["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://api-server:8080/execution/"
 
 
-def test_data_lives_in_named_volumes() -> None:
-    """Both databases, the logs and the staging area outlive their containers."""
-    named = {
+def test_data_lives_in_named_volumes_of_one_service_each() -> None:
+    """The databases, the messages and the objects outlive their containers; no two services have a disk in common."""
+    named = [
         mount.partition(":")[0]
         for settings in SERVICES.values()
         for mount in settings.get("volumes", [])
         if not mount.startswith(".")
-    }
+    ]
 
-    assert named == set(COMPOSE["volumes"]) >= {"postgres", "mongo", "logs", "staging"}
+    assert len(named) == len(set(named))
+    assert set(named) == set(COMPOSE["volumes"]) >= {"postgres", "redis", "s3", *MONGO}
 
 
 @pytest.mark.parametrize("service", sorted(AIRFLOW))
-def test_airflow_reads_dags_and_plugins_and_shares_the_staging_area(service: str) -> None:
-    """The repository's folders are mounted read-only, the staging area at the operators' default place."""
-    mounts = SERVICES[service]["volumes"]
+def test_airflow_reads_dags_and_plugins(service: str) -> None:
+    """The repository's folders are mounted read-only."""
+    assert SERVICES[service]["volumes"] == ["./dags:/opt/airflow/dags:ro", "./plugins:/opt/airflow/plugins:ro"]
 
-    assert {"./dags:/opt/airflow/dags:ro", "./plugins:/opt/airflow/plugins:ro"} <= set(mounts)
-    assert "staging:/opt/airflow/fanout" in mounts
+
+def test_what_is_mounted_is_there() -> None:
+    """Each folder of the repository that a service mounts, and each script that it runs from there."""
+    mounts = {mount.split(":")[0] for settings in SERVICES.values() for mount in settings.get("volumes", [])}
+    scripts = [Path(SERVICES[name]["command"][1]).name for name in ("mongo-init", "s3-init")]
+
+    assert [mount for mount in mounts if mount.startswith(".") and not (ROOT / mount).is_dir()] == []
+    assert [name for name in scripts if not (ROOT / "deploy" / "compose" / name).is_file()] == []
+
+
+def test_the_staging_area_is_known_where_it_is_needed() -> None:
+    """Those who reach the S3 server are those who have its key: tasks, alerts, and who shows the logs."""
+    staging = {service for service, name, _ in environment_of_all() if name == "AIRFLOW__FANOUT__STAGING"}
+    has_key = {service for service, name, _ in environment_of_all() if name == "AIRFLOW_CONN_STAGING"}
+    reaches = {name for name, settings in SERVICES.items() if "storage" in settings.get("networks", [])}
+
+    assert staging == {"api-server", "dag-processor", "triggerer", "worker"}
+    assert has_key == staging | {"s3-init"} == reaches - {"s3"}
+    assert SERVICES["s3"]["networks"] == ["storage"]
 
 
 def test_ports_are_open_to_this_machine_only() -> None:
@@ -132,25 +169,44 @@ def test_every_secret_comes_from_the_environment() -> None:
         (service, name, secret) for service, name, value in environment_of_all() for secret in secrets_in(name, value)
     ]
 
-    assert len(secrets) > len(AIRFLOW)
+    assert len(secrets) > len(SERVICES)
     assert [found for found in secrets if not REQUIRED.fullmatch(found[2])] == []
+
+
+def test_servers_ask_for_the_password_that_clients_send() -> None:
+    """Redis and S3 have their secrets from the same variables as those who log in there."""
+    assert "\nrequirepass ${REDIS_PASSWORD:?" in f"\n{COMPOSE['configs']['redis']['content']}"
+    [identity] = json.loads(COMPOSE["configs"]["s3"]["content"])["identities"]
+    connection = json.loads(SERVICES["worker"]["environment"]["AIRFLOW_CONN_STAGING"])
+
+    assert identity["credentials"] == [{"accessKey": connection["login"], "secretKey": connection["password"]}]
+    assert {action.partition(":")[2] for action in identity["actions"]} == {"fanout"}
+    assert SERVICES["worker"]["environment"]["AIRFLOW__FANOUT__STAGING"] == "s3://staging@fanout/staging"
 
 
 def test_connections_are_the_json_that_airflow_reads() -> None:
     """With its variables filled in, each connection parses and says its kind and host."""
     connections = {
         name: json.loads(VARIABLE.sub("25", value))
-        for name, value in (SERVICES["scheduler"]["environment"] | SERVICES["triggerer"]["environment"]).items()
+        for name, value in (SERVICES["worker"]["environment"] | SERVICES["triggerer"]["environment"]).items()
         if name.startswith("AIRFLOW_CONN_")
     }
 
-    assert set(connections) == {"AIRFLOW_CONN_MONGO_DEFAULT", "AIRFLOW_CONN_CALL_API", "AIRFLOW_CONN_MAIL"}
-    assert all(connection["conn_type"] and connection["host"] for connection in connections.values())
+    assert set(connections) == {
+        "AIRFLOW_CONN_MONGO_DEFAULT",
+        "AIRFLOW_CONN_CALL_API",
+        "AIRFLOW_CONN_MAIL",
+        "AIRFLOW_CONN_STAGING",
+    }
+    assert connections["AIRFLOW_CONN_STAGING"].pop("extra")["endpoint_url"] == "http://s3:8333"
+    kinds = {name: connection["conn_type"] for name, connection in connections.items()}
+    assert set(kinds.values()) == {"aws", "http", "mongo", "smtp"}
+    assert [name for name, connection in connections.items() if "host" not in connection] == ["AIRFLOW_CONN_STAGING"]
 
 
 def filled(name: str, **variables: str) -> Connection:
-    """Return a connection of the scheduler's as Airflow reads it, with its variables filled in."""
-    text = VARIABLE.sub(lambda found: variables[found[1]], SERVICES["scheduler"]["environment"][name])
+    """Return a connection of the workers' as Airflow reads it, with its variables filled in."""
+    text = VARIABLE.sub(lambda match: variables[match[1]], SERVICES["worker"]["environment"][name])
     return Connection.from_json(text, conn_id=name.removeprefix("AIRFLOW_CONN_").lower())
 
 
@@ -169,10 +225,13 @@ def test_only_the_containers_that_need_a_secret_have_it() -> None:
     for service, name, _value in environment_of_all():
         holders.setdefault(name, set()).add(service)
 
-    assert holders["AIRFLOW_CONN_CALL_API"] == {"airflow-init", "scheduler"}
-    # What has failed is told by the DAG processor, what is late by the triggerer.
+    assert holders["AIRFLOW_CONN_CALL_API"] == holders["AIRFLOW_CONN_MONGO_DEFAULT"] == {"airflow-init", "worker"}
+    # The DAG processor reports what has failed, the triggerer what is late.
     assert holders["AIRFLOW_CONN_MAIL"] == {"dag-processor", "triggerer"}
     assert holders["AIRFLOW__API_AUTH__JWT_SECRET"] == {"api-server", "scheduler"}
+    assert holders["AIRFLOW__CELERY__BROKER_URL"] == {"scheduler", "worker"}
+    # Who may make users of MongoDB makes them, and does nothing else.
+    assert holders["MONGO_OPERATOR_PASSWORD"] == {"mongo-init"}
 
 
 def test_env_example_names_every_variable_and_gives_no_value_away() -> None:
@@ -217,6 +276,22 @@ def test_the_build_sends_nothing_but_the_requirements_to_the_engine() -> None:
     lines = (ROOT / ".dockerignore").read_text().splitlines()
 
     assert [line for line in lines if line and not line.startswith("#")] == ["*", "!requirements-deploy.txt"]
+
+
+@pytest.mark.skipif(not shutil.which("dclint"), reason="dclint, which has the schema, isn't installed (npm)")
+def test_it_is_what_the_schema_of_compose_says(tmp_path: Path) -> None:
+    """The file keeps to the schema; one with a mistake is noticed."""
+    wrong = tmp_path / "docker-compose.yaml"
+    wrong.write_text(COMPOSE_TEXT.replace("stop_grace_period:", "stop_grace_periods:"))
+    rules = tmp_path / ".dclintrc"
+    # Its other rules are about the order of keys.
+    rules.write_text(json.dumps({"rules": {}, "quiet": True}))
+    codes = [
+        subprocess.run(["dclint", "--config", rules, file], capture_output=True, check=False).returncode
+        for file in (ROOT / "docker-compose.yaml", wrong)
+    ]
+
+    assert codes == [0, 1]
 
 
 def test_ci_is_executable() -> None:

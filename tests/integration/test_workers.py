@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from pymongo import MongoClient
 from harness.airflow import Airflow, AirflowClient, AirflowHome, CeleryWorker, celery_config
 from harness.mongod.replica_set import ReplicaSet
 from harness.redis import Redis
+from harness.s3 import S3Server
 from harness.service import DemoService
 from tests.integration.dags.workers import COUNT, PER_S, SHARDS
 from tests.integration.deliveries import LOOK_OFTEN, Deliveries, Message
@@ -33,13 +34,31 @@ CALLS = "/calls"
 CONCURRENCY = 10
 # At 200 requests per second: after 40 s.
 UNTIL_LOST = 8_000
-# What a machine has on its disk alone, when it is lost.
-NOT_SENT_UP_S = 10
+# Airflow as the tests start it looks every few tenths of a second, which eight tasks would pay for with a whole core.
+SELDOM = {
+    "dag_processor.min_file_process_interval": "600",
+    "scheduler.scheduler_idle_sleep_time": "1",
+    "workers.min_heartbeat_interval": "5",
+}
 LOST_SOON = {
     # A worker isn't missed before that, so it is longer than any pause of a busy machine.
     "scheduler.task_instance_heartbeat_timeout": "30",
     "scheduler.task_instance_heartbeat_timeout_detection_interval": "2",
 }
+
+
+@dataclass(frozen=True)
+class Area:
+    """A staging area that both workers reach.
+
+    :param lost_s: how many seconds of outcomes are on a worker's disk alone.
+    :param logs: where Airflow finds the logs of tasks that have ended; nothing if they stay on the workers' disks.
+    """
+
+    config: Mapping[str, str]
+    connections: Mapping[str, str]
+    lost_s: float
+    logs: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,12 +70,33 @@ class Site:
     service: DemoService
     deliveries: Deliveries
     loaded: Database[dict[str, Any]]
+    area: Area
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    """All of it, ready; the staging area is one folder that both workers see."""
+@contextmanager
+def in_storage(place: Path) -> Iterator[Area]:
+    """Keep the staging area and the logs in an S3 server: the workers have no disk in common."""
+    with S3Server.start(place / "s3.log", buckets=("fanout",)) as server:
+        config = {
+            "fanout.staging": "s3://staging@fanout/staging",
+            "logging.remote_logging": "True",
+            "logging.remote_base_log_folder": "s3://fanout/logs",
+            "logging.remote_log_conn_id": "staging",
+        }
+        yield Area(config, {"staging": server.connection}, lost_s=10.0, logs="s3://fanout/logs/")
+
+
+@contextmanager
+def in_folder(place: Path) -> Iterator[Area]:
+    """Keep the staging area in a folder that both workers see."""
+    yield Area({"fanout.staging": str(place / "staging")}, {}, lost_s=2.0)
+
+
+@pytest.fixture(params=[in_storage, pytest.param(in_folder, marks=pytest.mark.long)])
+def site(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Site]:
+    """All of it, ready."""
     with ExitStack() as running:
+        area = running.enter_context(request.param(tmp_path))
         service = running.enter_context(DemoService.start(subscribers=COUNT, latency_ms=100.0))
         replica_set = running.enter_context(ReplicaSet.start(tmp_path / "mongo"))
         redis = running.enter_context(Redis.start(tmp_path / "redis"))
@@ -65,12 +105,13 @@ def site(tmp_path: Path) -> Iterator[Site]:
             directory=tmp_path / "home",
             dags=tmp_path / "dags",
             plugins=PLUGINS,
-            connections=connections(service.url, replica_set.uri),
+            connections={**connections(service.url, replica_set.uri), **area.connections},
             config={
                 **celery_config(redis.url, metadata),
                 **LOOK_OFTEN,
                 **LOST_SOON,
-                "fanout.staging": str(tmp_path / "staging"),
+                **SELDOM,
+                **area.config,
             },
             parallelism=4 * SHARDS,
         )
@@ -88,7 +129,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
             worker.wait_ready()
         deliveries = Deliveries(running.enter_context(redis.client()))
         mongo = running.enter_context(MongoClient[dict[str, Any]](replica_set.uri))
-        yield Site(client, workers, service, deliveries, mongo["tests"])
+        yield Site(client, workers, service, deliveries, mongo["tests"], area)
 
 
 @dataclass(frozen=True)
@@ -99,6 +140,7 @@ class Loss:
     living: CeleryWorker
     messages: Mapping[int, Message]
     others: frozenset[int]
+    lost_s: float
 
     @classmethod
     def of_the_busier(cls, site: Site, run: Run) -> Loss:
@@ -107,12 +149,12 @@ class Loss:
         living, lost = sorted(site.workers, key=lambda worker: len(shards[worker.name]))
         messages = {shard: site.deliveries.of_shard(shard, 1) for shard in shards[lost.name]}
         lost.destroy()
-        return cls(lost, living, messages, frozenset(shards[living.name]))
+        return cls(lost, living, messages, frozenset(shards[living.name]), site.area.lost_s)
 
     @property
     def most_again(self) -> float:
         """How many requests may be sent twice: those whose outcomes were on the lost disk alone, or in flight."""
-        return len(self.messages) * (NOT_SENT_UP_S * PER_S / SHARDS + CONCURRENCY)
+        return len(self.messages) * (self.lost_s * PER_S / SHARDS + CONCURRENCY)
 
 
 def shards_of(worker: CeleryWorker, run: Run) -> list[int]:
@@ -174,6 +216,7 @@ def test_a_lost_worker_costs_the_last_seconds_of_its_shards(site: Site) -> None:
         1 if shard in loss.others else 2 for shard in range(SHARDS)
     ]
     is_complete(site, run)
+    assert site.area.logs in run.log("fetch", first)
 
     deliver_again(site, [loss.messages[shard] for shard in rest], loss)
     assert site.service.asked() == asked
