@@ -262,6 +262,8 @@ OPENINGS = {
     "NotStarted": "before the API gave a first answer",
     "ApiDown": "The API gave no answer for",
     "StagingFailed": "needs free space",
+    "StagingErasing": "a parameter is being erased from this run, or that was interrupted",
+    "NotErased": "places of the staging area may still hold what is to be erased",
     "StagingRemoved": "were removed once they were loaded",
     "ValidationFailed": "have no valid result",
     "NotValidated": "No validate task has passed these results",

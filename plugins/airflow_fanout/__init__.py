@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from airflow_fanout.notifications.alerts import Alerts as Alerts
     from airflow_fanout.notifications.channel import Channel as Channel
     from airflow_fanout.operators.clean import CleanStagingOperator as CleanStagingOperator
+    from airflow_fanout.operators.erase import EraseOperator as EraseOperator
     from airflow_fanout.operators.extract import ExtractOperator as ExtractOperator
     from airflow_fanout.operators.fetch import GeventFetchOperator as GeventFetchOperator
     from airflow_fanout.operators.group import FanoutTaskGroup as FanoutTaskGroup
@@ -56,6 +57,7 @@ _HOMES = {
     "Cursor": "airflow_fanout.api.paging",
     "Date": "airflow_fanout.mongo.types",
     "Drift": "airflow_fanout.validation.checks.drift",
+    "EraseOperator": "airflow_fanout.operators.erase",
     "ExtractOperator": "airflow_fanout.operators.extract",
     "FanoutTaskGroup": "airflow_fanout.operators.group",
     "FileList": "airflow_fanout.sources.file_list",

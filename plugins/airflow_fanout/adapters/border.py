@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_fanout.adapters.errors import NoList, StorageDenied, StorageFailed
+from airflow_fanout.adapters.errors import NoList, StagingErasing, StagingRemoved, StorageDenied, StorageFailed
 from airflow_fanout.adapters.team import team_setting
 from airflow_fanout.errors import BadSetting, FanoutError
 from airflow_fanout.masking import KindOf
 from airflow_fanout.staging.directory import ListDirectory
-from airflow_fanout.staging.errors import StagingChanged, StagingDenied, StagingFailed, StagingLost, StagingRemoved
+from airflow_fanout.staging.errors import StagingChanged, StagingDenied, StagingFailed, StagingLost
 from airflow_fanout.staging.files import PRIVATE
 from airflow_fanout.staging.frozen import Manifest, read_manifest, verify_list
 from airflow_fanout.staging.reference import OUTPUT, Reference
@@ -167,6 +167,7 @@ def checked_list(reference: Reference | XComArg) -> tuple[ListDirectory, Manifes
     """Return the frozen list that extract's output refers to, and what is known of it; all of it is read and verified.
 
     :raises StagingLost: when the list isn't there.
+    :raises StagingErasing: while parameters are erased from it.
     :raises StagingRemoved: when it was removed once it was loaded.
     :raises StagingChanged: when it isn't the one that extract has frozen.
     """
@@ -174,6 +175,8 @@ def checked_list(reference: Reference | XComArg) -> tuple[ListDirectory, Manifes
     manifest = read_manifest(directory)
     if directory.loaded.is_there():
         raise StagingRemoved(str(directory))
+    if directory.erasing.is_there():
+        raise StagingErasing(str(directory))
     if _one(reference).get("list", manifest.id) != manifest.id:
         raise StagingChanged(str(directory.manifest), "isn't of the list that extract has frozen")
     verify_list(directory, manifest)

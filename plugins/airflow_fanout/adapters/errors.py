@@ -105,3 +105,48 @@ class StorageFailed(FanoutError):
         "{address} can't be read or written: {problem}. Check the object storage and the connection in [fanout] "
         "staging; what was put there is kept, and the next try goes on with it."
     )
+
+
+@dataclass(eq=False)
+class StagingRemoved(FanoutError):
+    """A run was loaded, and its report keeps no staged data after that."""
+
+    path: str
+
+    sentence: ClassVar[str] = (
+        "{path}: the parameters and results of this run were removed once they were loaded, because its load has "
+        "keep_days=0. Clear the run from its extract task on: it reads the list and requests everything again."
+    )
+
+
+@dataclass(eq=False)
+class StagingErasing(FanoutError):
+    """A parameter is being erased from a run's list and results, or that was interrupted."""
+
+    retry: ClassVar[bool] = True
+
+    path: str
+
+    sentence: ClassVar[str] = (
+        "{path}: a parameter is being erased from this run, or that was interrupted, so nothing of the run is used. "
+        "Wait for the EraseOperator's task, or run it again. Then clear this task."
+    )
+
+
+@dataclass(eq=False)
+class NotErased(FanoutError):
+    """Something may still hold what is to be erased: a run that still goes on, or what can't be read or written."""
+
+    retry: ClassVar[bool] = True
+
+    runs: tuple[str, ...]
+    failures: tuple[str, ...]
+
+    def __str__(self) -> str:
+        lines = [*(f"{run}: this run still goes on" for run in self.runs), *self.failures]
+        listed = "".join(f"\n  {line}" for line in lines)
+        return (
+            f"{len(lines):,} places of the staging area may still hold what is to be erased. All others are done."
+            f"{listed}\nAirflow tries this task again. If no try is left, clear it when these runs are over, and when "
+            "what can't be read is repaired, or its run's directory removed by hand."
+        )

@@ -99,7 +99,7 @@ class LoadTask:
             "mode": to.mode,
             "as_of": manifest.as_of,
             "day": manifest.day,
-            "parameters": manifest.count,
+            "parameters": manifest.remaining,
             "documents": count,
             **written._asdict(),
             "partial": judged.left_out > 0,
@@ -161,10 +161,10 @@ class LoadTask:
         given_up = listed.settle(self._context["ti"].run_id, judged)
         if given_up:
             log.warning("%s: %s of them are given up, because their time is over.", listed, f"{given_up:,}")
-        left_out = listed.manifest.count if judged is None else judged.left_out
+        left_out = listed.manifest.remaining if judged is None else judged.left_out
         return {
             "day": listed.manifest.day,
-            "parameters": listed.manifest.count,
+            "parameters": listed.manifest.remaining,
             "documents": count,
             "left_out": left_out,
             "given_up": given_up,
@@ -202,7 +202,7 @@ class LoadTask:
         task, work = self._context["ti"], LoadWork()
         store = TaskState(self._context, self._operator.log)
         with reported(work, store), mongo_login(to.mongo_conn_id) as login:
-            work.begin("Making the documents", manifest.count)
+            work.begin("Making the documents", manifest.remaining)
             return load(
                 results.records(),
                 shape,

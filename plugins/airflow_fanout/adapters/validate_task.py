@@ -57,7 +57,7 @@ class ValidateTask:
                 "This run is partial: %s of %s parameters are left out, and the report's next run asks for them first: "
                 "%s",
                 f"{judgement.left_out:,}",
-                f"{manifest.count:,}",
+                f"{manifest.remaining:,}",
                 ", ".join(f"{count:,} × {cause}" for cause, count in demands.rules.refused(judgement.tally).items()),
             )
         metrics.tell([of_duration("validate", summary)])
@@ -98,7 +98,7 @@ class ValidateTask:
         problems = "; ".join(f"{check}: {problem}" for check, problem in judgement.findings)
         why = problems or "none of them has a valid result"
         log.warning("%s aren't loaded now, and are kept for the next run: %s", listed, why)
-        return {**summary, "left_out": listed.manifest.count}
+        return {**summary, "left_out": listed.manifest.remaining}
 
     def counts(self) -> Counts | None:
         """Return what is missing, as far as it was counted; `None` before that."""

@@ -132,7 +132,8 @@ class _Fetch:
         self._access = EngineAccess(job, self._traffic, teller.tell)
         if job.sign is not None:
             self._access.sign_by(cloudpickle.loads(job.sign))
-        meter = Meter(total=len(job.indexes), resumed=finished.count)
+        erased = sum(index in job.indexes for index in manifest.erased)
+        meter = Meter(total=len(job.indexes) - erased, resumed=finished.count)
         if job.fatal:
             go_on(job, self._try, finished, meter, self._scribe.extend)
         parameters = read_parameters(directory, job.indexes)

@@ -12,6 +12,8 @@ from airflow_fanout.masking import mask
 from airflow_fanout.model.errors import BadParameter
 
 Names = Sequence[str]
+# No parameter is `null`: in a list, it stands in the place of one that was erased.
+ERASED = b"null"
 
 
 def normalise(raw: object, *, index: int, names: Names = ()) -> Json:

@@ -97,7 +97,7 @@ class CatchUpList(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         manifest = self.manifest
-        return f"{manifest.count:,} parameter(s) that the run {self.catch_up.run_id} of {manifest.day} has left out"
+        return f"{manifest.remaining:,} parameter(s) that the run {self.catch_up.run_id} of {manifest.day} has left out"
 
     @property
     def date(self) -> AsOf:
@@ -119,7 +119,7 @@ class CatchUpList(msgspec.Struct, frozen=True):
         :param judged: what of the list has passed validation; `None` if nothing has.
         """
         left_out = self.is_held_by(run_id)
-        rest = judged.left_out if judged is not None else self.manifest.count
+        rest = judged.left_out if judged is not None else self.manifest.remaining
         if left_out is None:
             # This load is repeated, or another run has gone on with the rest since.
             return 0
@@ -130,7 +130,7 @@ class CatchUpList(msgspec.Struct, frozen=True):
         settled = Settled(
             run_id=left_out.run_id,
             day=left_out.day,
-            loaded=self.manifest.count - rest,
+            loaded=self.manifest.remaining - rest,
             given_up=rest,
             days=(left_out.until - left_out.since).days,
         )

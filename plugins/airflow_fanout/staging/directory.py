@@ -72,6 +72,11 @@ class ListDirectory(Location, frozen=True):
         return self.below(layout.LEFT_OUT)
 
     @property
+    def erasing(self) -> Location:
+        """That parameters are being erased."""
+        return self.below(layout.ERASING)
+
+    @property
     def loaded(self) -> Location:
         """That the list is loaded, and its parameters and results are removed."""
         return self.below(layout.LOADED)

@@ -48,18 +48,6 @@ class StagingLost(FanoutError):
 
 
 @dataclass(eq=False)
-class StagingRemoved(FanoutError):
-    """A run was loaded, and its report keeps no staged data after that."""
-
-    path: str
-
-    sentence: ClassVar[str] = (
-        "{path}: the parameters and results of this run were removed once they were loaded, because its load has "
-        "keep_days=0. Clear the run from its extract task on: it reads the list and requests everything again."
-    )
-
-
-@dataclass(eq=False)
 class StagingFailed(FanoutError):
     """A file of the run's directory can't be written or read."""
 

@@ -58,6 +58,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     :param partial: whether the run was triggered for a part of the source only, by `limit` or `only`.
     :param nonce: a random text, so that no two lists have the same id.
     :param catch_ups: the lists of what earlier runs have left out, the oldest date first.
+    :param erased: the indexes of parameters whose data was erased; the list has a `null` in the place of each.
+    :param first_id: the list's id before that, which it keeps.
     """
 
     count: int
@@ -71,11 +73,18 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     day: str = ""
     nonce: str = ""
     catch_ups: tuple[CatchUp, ...] = ()
+    erased: tuple[int, ...] = ()
+    first_id: str = ""
 
     @property
     def id(self) -> str:
-        """What journal, validation and XCom know the list by: a digest of all that is known of it."""
-        return seal_of(self)
+        """What journal, validation and XCom know the list by: a digest of all that was known of it at first."""
+        return self.first_id or seal_of(self)
+
+    @property
+    def remaining(self) -> int:
+        """The number of parameters that weren't erased."""
+        return self.count - len(self.erased)
 
     @property
     def moment(self) -> datetime:
@@ -108,7 +117,6 @@ def freeze(
     """Write the parameters of a source into the run's directory, as they come, and return what is known of them.
 
     :param catch_ups: the lists of what earlier runs have left out.
-
     :raises BadParameter: for an item that is no parameter.
     :raises DuplicateParameter: for one that was there before, with `duplicates="refuse"`.
     :raises UnknownSelection: when the source doesn't have what the selection names.
@@ -213,8 +221,7 @@ def read_manifest(directory: ListDirectory) -> Manifest:
 def verify_list(directory: ListDirectory, manifest: Manifest) -> None:
     """Read the frozen list, and check that it is the one that the manifest describes. Takes 0.1 s for a million.
 
-    :raises StagingLost: when it isn't there.
-    :raises StagingChanged: when it isn't.
+    :raises FanoutError: when it isn't there, or isn't that one.
     """
     digest, count = hashlib.sha256(), 0
     try:
@@ -230,13 +237,14 @@ def verify_list(directory: ListDirectory, manifest: Manifest) -> None:
 
 
 def read_parameters(directory: ListDirectory, indexes: range) -> Iterator[tuple[int, Json]]:
-    """Yield the index and the parameter of each line in a range.
+    """Yield the index and the parameter of each line in a range, those that were erased left out.
 
     :raises StagingLost: when the list is shorter than its manifest says.
     """
     index = -1
     lines = enumerate(read_lines(directory.parameters))
     for index, line in islice(lines, indexes.start, indexes.stop, indexes.step):
-        yield index, codec.decode_known(line)
+        if line != parameter.ERASED:
+            yield index, codec.decode_known(line)
     if indexes and index != indexes[-1]:
         raise StagingLost(str(directory.parameters), f"has fewer than the {indexes.stop:,} parameters it should have")

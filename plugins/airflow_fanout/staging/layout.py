@@ -9,6 +9,7 @@
         journal/shard-0000/progress.json    how far the fetch was when it was seen last
         validated.json          what a validate task has passed: generations, files, counts, and their digest
         left-out.jsonl.zst      the parameters without a good outcome that it has passed all the same
+        erasing.json            that parameters are being erased; nothing of the list is used until that is done
         loaded.json             of a report that keeps nothing: that it is loaded, and the rest removed
     <dag_id>/<run_id>/<report>/catchup-0001/    as a list, for what an earlier run has left out
         settled.json            that nothing of it is left to ask for, until an alert says so
@@ -41,7 +42,7 @@ LIST_DEPTH = 4
 LIST, CATCH_UP, GENERATION, TRY, HELD = "list", "catchup", "generation", "try", "held"
 # Below a list.
 PARAMETERS, MANIFEST, VALIDATED, JOURNAL = "parameters.jsonl.zst", "manifest.json", "validated.json", "journal"
-LEFT_OUT, SETTLED, LOADED = "left-out.jsonl.zst", "settled.json", "loaded.json"
+LEFT_OUT, SETTLED, LOADED, ERASING = "left-out.jsonl.zst", "settled.json", "loaded.json", "erasing.json"
 # Below a list the results of a shard, and below a try a part of the journal, each with its number.
 SHARD, PART, JOBS = "journal/shard-{:04d}", "part-{:05d}.jsonl.zst", "jobs-{:05d}.jsonl.zst"
 # Below a shard, and below a generation.
@@ -103,6 +104,11 @@ def report_in_other_runs(list_key: str, names_below: Callable[[str], Iterable[st
     """
     dag, own, name, _ = list_key.rsplit("/", 3)
     return [f"{dag}/{run}/{name}" for run in sorted(names_below(dag)) if run not in (own, *NOT_RUNS)]
+
+
+def possible(names: Iterable[str]) -> list[str]:
+    """Return the names that may be those of DAGs or of runs, in order."""
+    return sorted(name for name in names if name not in NOT_RUNS and not name.startswith(REMOVED))
 
 
 def reports(run_key: str, names: Iterable[str]) -> list[str]:

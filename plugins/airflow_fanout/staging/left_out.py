@@ -9,6 +9,7 @@ from itertools import islice
 from typing import cast
 
 import msgspec
+from msgspec.structs import replace
 
 from airflow_fanout import codec
 from airflow_fanout.codec import Json
@@ -16,6 +17,7 @@ from airflow_fanout.model.as_of import AsOf, Source
 from airflow_fanout.staging import layout
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.errors import JournalDamaged, StagingChanged
+from airflow_fanout.staging.filtered import filtered
 from airflow_fanout.staging.lines import LinesWriter, read_lines
 from airflow_fanout.staging.store import Location, Store, Taken
 
@@ -85,6 +87,31 @@ def left_out_parameters(location: Location, left_out: LeftOut) -> Iterator[Json]
         yield codec.decode_known(line)
     if parameters != left_out.count:
         raise StagingChanged(str(location), f"has {parameters:,} parameters, and {left_out.count:,} were left out")
+
+
+def count_left_out(location: Location, is_wanted: Callable[[Json], bool]) -> int:
+    """Return how many parameters of a file are wanted; raise `StagingChanged` when it isn't what was written."""
+    left_out = read_left_out(location)
+    return 0 if left_out is None else sum(map(is_wanted, left_out_parameters(location, left_out)))
+
+
+def erase_left_out(location: Location, is_wanted: Callable[[Json], bool]) -> int:
+    """Remove parameters from a file, which goes with its last one, and return how many.
+
+    Why they have no good outcome isn't known of each alone: the causes stay as they are.
+
+    :raises StagingChanged: when it isn't what was written.
+    """
+    left_out, erased = read_left_out(location), count_left_out(location, is_wanted)
+    if left_out is None or not erased:
+        return 0
+    if erased == left_out.count:
+        location.delete()
+    else:
+        head = iter([codec.encode(msgspec.to_builtins(replace(left_out, count=left_out.count - erased)))])
+        kept = filtered(location, lambda line: next(head, None if is_wanted(codec.decode_known(line)) else line))
+        location.put_whole(kept or b"")
+    return erased
 
 
 class LeftOuts(Location, frozen=True):

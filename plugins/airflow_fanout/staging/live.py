@@ -125,7 +125,7 @@ def _live(directory: ListDirectory) -> Live:
     step = _step(directory, manifest)
     seen = [last_seen(directory.shard(number).progress) for number in range(manifest.shards)]
     glimpses = tuple(glimpse for glimpse in seen if glimpse is not None)
-    return Live(step=step, as_of=manifest.moment, total=manifest.count, glimpses=glimpses)
+    return Live(step=step, as_of=manifest.moment, total=manifest.remaining, glimpses=glimpses)
 
 
 def _step(directory: ListDirectory, manifest: Manifest) -> str:

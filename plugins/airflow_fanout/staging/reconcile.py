@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from airflow_fanout.model.outcome import Record, RecordKey
+
+Line = TypeVar("Line", Record, RecordKey)
 
 
 class LatestRecords:
@@ -19,7 +22,7 @@ class LatestRecords:
             if record.index in indexes:
                 self._ordinals[record.index - indexes.start] = ordinal
 
-    def of(self, records: Iterable[Record]) -> Iterator[Record]:
+    def of(self, records: Iterable[Line]) -> Iterator[Line]:
         """Yield those of the same records that count, in the journal's order."""
         for ordinal, record in enumerate(records, start=1):
             index = record.index

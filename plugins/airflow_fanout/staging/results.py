@@ -31,6 +31,7 @@ class Results:
         self.generations = judged.generations if judged else directory.generations(manifest.shards)
         self._directory = directory
         self._list_id = manifest.id
+        self._erased = frozenset(manifest.erased)
         self._judged = judged
         self._shards = [(manifest.range_of(number), self._snapshot(number)) for number in range(manifest.shards)]
         self._latest = [LatestRecords(records.places(), indexes) for indexes, records in self._shards]
@@ -65,9 +66,9 @@ class Results:
             raise NotAsValidated(str(self._directory.validated), problem)
 
     def missing(self) -> Iterator[int]:
-        """Yield the indexes of the parameters that have none."""
+        """Yield the indexes of the parameters that have none, those that were erased left out."""
         for latest in self._latest:
-            yield from latest.missing()
+            yield from (index for index in latest.missing() if index not in self._erased)
 
     def validated(self, kinds: Mapping[Kind, int], left_out: int = 0) -> Validated:
         """Return the account of what was read here.
@@ -102,10 +103,14 @@ def check_fetched(directory: ListDirectory, manifest: Manifest) -> None:
         generation = shard.generation(shard.current())
         if not generation.is_complete:
             raise NotFetched(str(generation), f"The fetch task{of_shard} still runs, or has failed")
-        _check_parts(generation)
+        check_parts(generation)
 
 
-def _check_parts(generation: GenerationDirectory) -> None:
+def check_parts(generation: GenerationDirectory) -> None:
+    """Check that what a fetch has left of a complete generation is still there.
+
+    :raises PartLost: when a file is missing or has become shorter.
+    """
     left = read_json(generation.completed).get("parts", {})
     sizes = generation.sizes([generation.part(name) for name in left])
     for name, size in left.items():

@@ -118,8 +118,8 @@ class Judge:
         self._left_out = left_out
         # A bit for each parameter.
         self._good = CompletedSet(range(manifest.count if left_out is not None else 0))
-        self.progress = Judging(manifest.count)
-        self.tally = Tally(total=manifest.count, samples=demands.samples, shown=demands.shown)
+        self.progress = Judging(manifest.remaining)
+        self.tally = Tally(total=manifest.remaining, samples=demands.samples, shown=demands.shown)
 
     def judge(self) -> Judgement:
         """Judge everything before anything fails, so that one account has all of it.
@@ -194,7 +194,7 @@ class Judge:
     def _run(self) -> GoodRun:
         return GoodRun(
             as_of=self._manifest.as_of,
-            parameters=self._manifest.count,
+            parameters=self._manifest.remaining,
             rows=self.tally.rows,
             null_share=round(self.tally.null_share, 6),
         )
