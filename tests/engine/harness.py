@@ -24,6 +24,7 @@ from airflow_fanout.staging.directory import GenerationDirectory, ListDirectory,
 from airflow_fanout.staging.folder import FolderStore, list_at
 from airflow_fanout.staging.frozen import Selection, freeze, read_manifest
 from airflow_fanout.staging.journal import read_records
+from airflow_fanout.staging.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,9 +44,10 @@ UNCONTROLLED = {
 NOWHERE = Endpoint(base_url="http://127.0.0.1:1")
 
 
-def frozen(folder: Path, parameters: Iterable[object], names: tuple[str, ...] = ()) -> ListDirectory:
-    """Freeze parameters as extract does."""
-    directory = ReportDirectory.of(FolderStore(folder), dag_id="dag", run_id="run", report="report").new_list()
+def frozen(where: Path | Store, parameters: Iterable[object], names: tuple[str, ...] = ()) -> ListDirectory:
+    """Freeze parameters as extract does, in a folder or in a store."""
+    store = FolderStore(where) if isinstance(where, Path) else where
+    directory = ReportDirectory.of(store, dag_id="dag", run_id="run", report="report").new_list()
     freeze(
         parameters,
         directory,

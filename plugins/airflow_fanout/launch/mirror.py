@@ -48,9 +48,10 @@ class Mirror:
     :param job: the fetch of it.
     :param root: the folder.
     :param warn: takes a sentence for the log.
+    :param part_age_s: after how long a part is closed, and put up.
     """
 
-    def __init__(self, part: Shard, job: Job, root: Path, warn: Callable[[str], None]) -> None:
+    def __init__(self, part: Shard, job: Job, root: Path, warn: Callable[[str], None], part_age_s: float) -> None:
         # Nothing here outlives the task: the disk needn't be waited for.
         self._folder = FolderStore(root, PRIVATE, sync=lambda _: None)
         self.directory = ListDirectory(self._folder, part.directory.key)
@@ -59,7 +60,7 @@ class Mirror:
         self._copy_all((part.directory.parameters, part.directory.manifest))
         self._copy_tries(generation, attempt.key)
         previous = None if job.previous is None else self._copy_previous(part.directory, job.previous)
-        self.job = replace(job, directory=str(self.directory), previous=previous, part_age_s=PART_AGE_S)
+        self.job = replace(job, directory=str(self.directory), previous=previous, part_age_s=part_age_s)
         self.upload = Upload(TryDirectory(self._folder, attempt.key), attempt, part.manifest.id, warn)
 
     def _copy_tries(self, generation: GenerationDirectory, until: str) -> None:
@@ -103,7 +104,9 @@ class Mirror:
 
 
 @contextmanager
-def mirrored(part: Shard, job: Job, warn: Callable[[str], None]) -> Iterator[Mirror | None]:
+def mirrored(
+    part: Shard, job: Job, warn: Callable[[str], None], part_age_s: float = PART_AGE_S
+) -> Iterator[Mirror | None]:
     """Give the mirror for a fetch, and put up what its engines write; `None` where they work in the staging area.
 
     What is left when the context ends is put up then, as far as that is possible.
@@ -112,7 +115,7 @@ def mirrored(part: Shard, job: Job, warn: Callable[[str], None]) -> Iterator[Mir
         yield None
         return
     with _folder() as root:
-        mirror = Mirror(part, job, root, warn)
+        mirror = Mirror(part, job, root, warn, part_age_s)
         limit_s = ENDED_S
         try:
             with mirror.upload:
