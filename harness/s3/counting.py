@@ -25,7 +25,7 @@ class Counting:
         self._application = application
         self._lock = threading.Lock()
         self._requests: Counter[str] = Counter()
-        self._is_away = False
+        self._refusal: tuple[str, str] | None = None
         self._ignores_conditions = False
 
     def __call__(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
@@ -33,9 +33,11 @@ class Counting:
         if environ["PATH_INFO"].startswith(CONTROL):
             return self._control(environ["PATH_INFO"].removeprefix(CONTROL), start)
         with self._lock:
-            if self._is_away:
-                start("503 Service Unavailable", [("Content-Type", "application/xml")])
-                return [b"<Error><Code>ServiceUnavailable</Code><Message>away</Message></Error>"]
+            if self._refusal is not None:
+                status, code = self._refusal
+                start(status, [("Content-Type", "application/xml")])
+                error = f"<Error><Code>{code}</Code><Message>as the test wants it</Message></Error>"
+                return [] if environ["REQUEST_METHOD"] == "HEAD" else [error.encode()]
             self._requests[_kind(environ)] += 1
             if self._ignores_conditions:
                 environ.pop("HTTP_IF_NONE_MATCH", None)
@@ -43,11 +45,15 @@ class Counting:
 
     def _control(self, wanted: str, start: Start) -> Iterable[bytes]:
         match wanted:
-            case "away" | "back":
-                self._is_away = wanted == "away"
+            case "away":
+                self._refusal = "503 Service Unavailable", "ServiceUnavailable"
+            case "denied":
+                self._refusal = "403 Forbidden", "AccessDenied"
             case "careless":
                 # As a server that knows no conditional writes: it does what is asked without the condition.
                 self._ignores_conditions = True
+            case "back":
+                self._refusal, self._ignores_conditions = None, False
             case "forget":
                 self._requests.clear()
         start("200 OK", [("Content-Type", "application/json")])

@@ -81,8 +81,14 @@ class S3Server:
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """What s3fs's file system needs to reach it."""
-        return {"key": KEY, "secret": SECRET, "endpoint_url": self.url, "client_kwargs": {"region_name": "us-east-1"}}
+        """What s3fs's file system needs to reach it, without trying again by itself what the server refuses."""
+        return {
+            "key": KEY,
+            "secret": SECRET,
+            "endpoint_url": self.url,
+            "client_kwargs": {"region_name": "us-east-1"},
+            "config_kwargs": {"retries": {"max_attempts": 0}},
+        }
 
     def make_bucket(self, name: str) -> None:
         """Make a bucket."""
@@ -93,7 +99,10 @@ class S3Server:
         return dict(json.loads(self._ask(f"{CONTROL}counted")))
 
     def tell(self, word: str) -> None:
-        """Send it "away" or have it "back", make it "careless" of conditions, or let it "forget" what was counted."""
+        """Send it "away", have it say that all is "denied", or make it "careless" of conditions, until it is "back".
+
+        With "forget", it begins to count again.
+        """
         self._ask(f"{CONTROL}{word}")
 
     def _ask(self, path: str, method: str = "GET") -> bytes:
