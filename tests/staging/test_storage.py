@@ -37,7 +37,7 @@ def server(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
         (
             "s3://nobody@bucket/fanout",
             BadConnection,
-            r"The connection 'nobody' isn't there; \[fanout\] staging names it",
+            r"connection 'nobody' isn't there; \[fanout\] staging names it",
         ),
         ("s3://s3_staging@/fanout", BadSetting, "expected a bucket, such as s3://conn_id@bucket/prefix"),
         ("s3://s3_staging@bucket/fanout?x=1", BadSetting, "expected a bucket"),
@@ -60,17 +60,12 @@ def test_a_storage_that_refuses_or_is_away_is_no_folder_that_does(
 ) -> None:
     """The one needs rights, and the other time."""
     monkeypatch.setenv("AIRFLOW__FANOUT__STAGING", f"s3://s3_staging@staging/{new_prefix()}")
-    store = staging_store()
+    place = Location(staging_store(), "a/b")
+    place.store.objects.files.retries = 1  # type: ignore[attr-defined] # an object store's, and s3fs's
     server.tell(state)
-    if kind.retry:
-        with pytest.raises(kind), airflow_errors():
-            Location(store, "a/b").content()
-    else:
-        with (
-            pytest.raises(AirflowFailException, match="needs? the rights to get, put, delete and list"),
-            airflow_errors(),
-        ):
-            Location(store, "a/b").content()
+    says = "the next try goes on with it" if kind.retry else "need the rights to get, put, delete and list"
+    with pytest.raises(kind if kind.retry else AirflowFailException, match=says), airflow_errors():
+        place.content()
 
 
 def test_a_storage_that_creates_an_object_twice_is_refused(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
