@@ -10,11 +10,13 @@ import pytest
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.codec import NotJson
 from airflow_fanout.control.breaker import Trip
+from airflow_fanout.control.frames import SlotRange
 from airflow_fanout.launch.job import Job, Terms
 from airflow_fanout.launch.joint_end import badness, together
 from airflow_fanout.launch.messages import (
     BatchesRefused,
     BreakerTripped,
+    BudgetUse,
     CredentialsRefused,
     DamagedPart,
     Ended,
@@ -28,6 +30,7 @@ from airflow_fanout.launch.messages import (
     ParentMessage,
     ProgressReport,
     Remark,
+    ReservedSlots,
     SendingRate,
     Start,
     StartupFailed,
@@ -63,6 +66,7 @@ MESSAGES = (
     Remark("“quoted”\u2028"),
     DamagedPart("/staging/part-0.zst"),
     CredentialsRefused(2),
+    BudgetUse(10, 1, 4, 200, 16, 2.5),
 )
 DOWN = (
     Start(
@@ -80,6 +84,7 @@ DOWN = (
         )
     ),
     SendingRate(12.5),
+    ReservedSlots((SlotRange(begin_us=1, length_us=250_000, of=25, first=3, count=2),), 8.0, 100.0, None, 7, 9, "why"),
     NewCredentials(
         Endpoint(base_url="https://api.example", password="s3cr3t", auth="bearer"),
         Terms(renewal=2, ends_at_s=None, trusted_until_s=9.5),

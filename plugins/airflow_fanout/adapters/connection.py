@@ -61,7 +61,8 @@ OPTIONS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "auth": ("auth", str),
 }
 # Options of HttpHook that mean nothing here: time limits and the judging of answers are the report's own.
-IGNORED = ("timeout", "stream", "check_response", "srv_lookup", "headers")
+# `adapters.budget` reads the budget.
+IGNORED = ("budget", "timeout", "stream", "check_response", "srv_lookup", "headers")
 
 
 def endpoint_of(conn_id: str) -> Endpoint:

@@ -11,6 +11,7 @@ from airflow.sdk.configuration import conf
 from msgspec.structs import replace
 
 from airflow_fanout.adapters.border import checked_list
+from airflow_fanout.adapters.budget import budget_user
 from airflow_fanout.adapters.deferral import hand_back
 from airflow_fanout.adapters.fetch_metrics import FetchMeasures
 from airflow_fanout.adapters.logging_in import OUTAGE_S, login_of
@@ -23,6 +24,7 @@ from airflow_fanout.api.errors import BadTemplate, UnknownField
 from airflow_fanout.api.login import ApiLogin
 from airflow_fanout.api.request import Request
 from airflow_fanout.launch.answer_cache import SETTING, AnswerCache
+from airflow_fanout.launch.budget_user import BudgetUser
 from airflow_fanout.launch.errors import BudgetWait, EngineBlocked, FunctionMisfits, NotStarted, Tripped
 from airflow_fanout.launch.fetch import Fetch
 from airflow_fanout.launch.job import Job
@@ -30,6 +32,7 @@ from airflow_fanout.launch.loaded_code import LoadedCode
 from airflow_fanout.launch.messages import FetchMessage
 from airflow_fanout.launch.mirror import Mirror, mirrored
 from airflow_fanout.launch.plan import Shard, plan
+from airflow_fanout.launch.reserving import Reserver
 from airflow_fanout.launch.shipping import pack
 from airflow_fanout.model.as_of import HELD
 from airflow_fanout.model.progress import Progress
@@ -119,8 +122,12 @@ class FetchTask:
             log.info("Asking for what has changed since the last good run: %s", previous or "there is none")
         log.info("Fetching %s from %s", job, endpoint.base_url)
         try:
-            with self._cache(part, job, refetch=refetch) as cached, mirrored(part, job, log.warning) as mirror:
-                progress = self._run(part, job, login, mirror, f"the connection {http_conn_id!r}")
+            with (
+                self._cache(part, job, refetch=refetch) as cached,
+                mirrored(part, job, log.warning) as mirror,
+                budget_user(http_conn_id, self._operator.dag_id, self._context) as user,
+            ):
+                progress = self._run(part, job, login, mirror, user, f"the connection {http_conn_id!r}")
         except BudgetWait as wait:
             # A mirror is gone by now.
             reporter, reached = self._reporter(part.directory, part.shard), self._fetch and self._fetch.progress
@@ -130,10 +137,13 @@ class FetchTask:
         metrics.tell([of_duration("fetch", summary)])
         return summary
 
-    def _run(self, part: Shard, job: Job, login: ApiLogin, mirror: Mirror | None, connection: str) -> Progress:
+    def _run(
+        self, part: Shard, job: Job, login: ApiLogin, mirror: Mirror | None, user: BudgetUser | None, connection: str
+    ) -> Progress:
         """Run the engines, and tell log, metrics and state store how far they are.
 
         :param mirror: where the engines work, if not in the staging area itself.
+        :param user: uses the request budget of the API, if it has one.
         """
         metrics, measures = Metrics(self._operator), FetchMeasures(job.shard)
         directory = part.directory if mirror is None else mirror.directory
@@ -144,7 +154,11 @@ class FetchTask:
             reporter.hear(message)
 
         own_job, upload = (job, None) if mirror is None else (mirror.job, mirror.upload)
-        self._fetch = Fetch(part, own_job, hear, login, upload)
+        reserver = None
+        if user is not None:
+            own_job = replace(own_job, budget=user.budget.name)
+            reserver = Reserver(user, job.settings, self._operator.log.warning)
+        self._fetch = Fetch(part, own_job, hear, login, upload, reserver)
         progress = self._fetch.run(connection)
         if not job.indexes:
             # No engine has said so.

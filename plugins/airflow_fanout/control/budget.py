@@ -29,6 +29,12 @@ class RequestBudget(Protocol):
     def sent(self, now_s: float) -> None:
         """Note that a request is sent."""
 
+    def asked_to_wait(self, pause_s: float) -> None:
+        """Note that the API has asked that nobody sends for so long, in seconds."""
+
+    def wait(self, now_s: float) -> tuple[str, float | None] | None:
+        """Return what the next request waits for, and until when if that is known; `None` if it needn't wait."""
+
 
 class LocalBudget:
     """The rate of one engine, which asks nobody else: its share of the author's.
@@ -60,6 +66,13 @@ class LocalBudget:
         self.next_s = paced_s(self.next_s, now_s, self.per_s)
         if len(self._sent_s) == self._sent_s.maxlen:
             self.next_s = max(self.next_s, self._sent_s[0] + self._window_s)
+
+    def asked_to_wait(self, pause_s: float) -> None:
+        """Do nothing: whoever shares this engine's rate has a parent of its own."""
+
+    def wait(self, now_s: float) -> tuple[str, float | None] | None:
+        """Return what the next request waits for, and until when; `None` if it needn't wait."""
+        return ("the limit on requests per second", self.next_s) if self.next_s > now_s else None
 
 
 def paced_s(next_s: float, now_s: float, per_s: float) -> float:

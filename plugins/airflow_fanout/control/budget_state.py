@@ -161,3 +161,15 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
     renewal_us: int | None = None
     waits_for: str = ""
     is_closed: bool = False
+
+
+class LedgerAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A reservation, as who has asked for it has it.
+
+    :param ahead_us: by how much the clock of its moments is ahead of this machine's monotonic clock.
+    :param remark: what an operator has set, as a sentence; empty if nothing.
+    """
+
+    reservation: Reservation
+    ahead_us: int
+    remark: str = ""

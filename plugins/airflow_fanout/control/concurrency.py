@@ -56,6 +56,7 @@ class Concurrency:
         self._start = min(max(settings.initial_concurrency, settings.min_concurrency), ceiling)
         self._ceiling = ceiling
         self._adaptive = settings.adaptive
+        self._most = ceiling
         self._set(float(self._start if settings.adaptive else ceiling))
         self._doubling = True
         self._unloaded_ms: float | None = None
@@ -125,7 +126,7 @@ class Concurrency:
                 self._shrink(max(BACK_OFF, gradient))
             self._was_slow = not self._was_slow
             return
-        elif window.most_in_flight >= self.limit * 0.8:
+        elif window.most_in_flight >= int(self._limit) * 0.8:
             step = self._limit if self._doubling else max(1.0, math.sqrt(self._limit) / 4)
             self._set(min(float(self._ceiling), self._limit + step))
         self._was_slow = False
@@ -154,6 +155,11 @@ class Concurrency:
         self._set(max(float(self._floor), self._limit * factor))
         self._doubling = False
 
+    def cap(self, most: int) -> None:
+        """Allow no more than this number from now on, whatever has been learned; 0 for none."""
+        self._most = most
+        self._set(self._limit)
+
     def _set(self, limit: float) -> None:
         self._limit = limit
-        self.limit = int(limit)
+        self.limit = min(int(limit), self._most)

@@ -19,7 +19,7 @@ MICRO = 1_000_000
 # The shortest frame: the fewer there are, the smaller is the document; the shorter, the sooner a new rate counts.
 SHORTEST_US = 250_000
 GOLDEN_SECTION = (math.sqrt(5) - 1) / 2
-# So many numbers on each side of it are compared.
+# This number of its neighbours on each side are compared with it.
 TRIED = 20
 
 
@@ -67,7 +67,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         return self.slots - self.taken
 
     def take(self, count: int) -> tuple[Frame, SlotRange]:
-        """Return the frame without so many slots more, and the slots."""
+        """Return the frame without this number of slots more, and the slots."""
         taken = SlotRange(
             begin_us=self.begin_us, length_us=self.length_us, of=self.slots, first=self.taken, count=count
         )

@@ -201,6 +201,8 @@ def _frames(state: BudgetState, limits: Limits, client: BudgetClient, now_us: in
     begin_us = max(now_us, state.paused_until_us)
     if limits.offline_micro:
         begin_us = max(begin_us, state.returned_us + RETURN_US)
+    if not limits.rate_micro:
+        return state.frames, begin_us
     length_us = (client.asks_us - now_us) // FRAMES
     new = frames_until(client.asks_us + AHEAD_US, max(begin_us, state.until_us), limits.rate_micro, length_us)
     return (*state.frames, *new), begin_us

@@ -97,6 +97,11 @@ class Limiter:
             self._rate.accepted(now_s, begun_s)
         if outcome.retry_after_s is not None:
             self.pause(outcome.retry_after_s, now_s)
+            self._budget.asked_to_wait(outcome.retry_after_s)
+
+    def cap(self, at_once: int) -> None:
+        """Let no more than this number of requests be under way: the share of a limit that others have, too."""
+        self._concurrency.cap(at_once)
 
     def abandon(self) -> None:
         """Note that a request is under way no more, of which nothing is known."""
@@ -124,10 +129,12 @@ class Limiter:
         """Note that a request has ended that says nothing of what the server takes."""
         self.in_flight -= 1
 
-    @property
-    def next_s(self) -> float:
-        """The moment from which on rate and budget allow the next request."""
-        return max(self._rate.next_s, self._budget.next_s)
+    def slowed(self, now_s: float) -> tuple[str, float | None] | None:
+        """Return which limit on requests per second the next one waits for, and until when; `None` for none."""
+        until_s = self._rate.next_s
+        own = ("the limit on requests per second", until_s) if until_s > now_s else None
+        wait = self._budget.wait(now_s)
+        return own if wait is None or (wait[1] is not None and wait[1] < until_s) else wait
 
     @property
     def _per_s(self) -> float | None:

@@ -118,6 +118,14 @@ class Traffic:
         if is_answered:
             self._has_answered(now_s, ms)
 
+    def pause(self, pause_s: float, now_s: float) -> None:
+        """Let nobody send for so long: another fetch has heard that from the API."""
+        self._gate.pause(pause_s, now_s)
+
+    def cap(self, at_once: int) -> None:
+        """Let no more than this number of requests be under way."""
+        self._gate.cap(at_once)
+
     def hold(self, now_s: float) -> None:
         """Let nobody send: there are no credentials that are good."""
         self._gate.hold(now_s)
@@ -165,8 +173,10 @@ class Traffic:
             return Reason.PAUSE, "the API asked us to wait", gate.paused_s, gate.paused_until_s
         if begun and self._fuse.room(begun) <= 0:
             return Reason.CANARY, f"the outcomes of the first {begun:,} parameters", math.nan, None
-        if gate.next_s - now_s > SHORTEST_S:
-            return Reason.RATE, "the limit on requests per second", math.nan, gate.next_s
+        if slowed := gate.slowed(now_s):
+            why, until_s = slowed
+            if until_s is None or until_s - now_s > SHORTEST_S:
+                return Reason.RATE, why, math.nan, until_s
         return None
 
     def state(self, now_s: float) -> dict[str, Any]:

@@ -11,8 +11,12 @@ import gevent
 from greenlet import settrace
 
 from airflow_fanout.codec import Json
+from airflow_fanout.engine.refusals import refuse_all
+from airflow_fanout.engine.same_code import import_the_same
+from airflow_fanout.engine.waits import wait_for_processes
 from airflow_fanout.engine.work import Task
 from airflow_fanout.launch.board import NOBODY, Board
+from airflow_fanout.launch.job import Job
 from airflow_fanout.model.outcome import Outcome
 
 Returned = TypeVar("Returned")
@@ -77,3 +81,14 @@ def _end_copy() -> NoReturn:
     """End this process, a copy of the engine that a call has made, by whatever way it has forked."""
     os.write(2, _ENDED_COPY)
     os._exit(os.EX_SOFTWARE)
+
+
+def calls_of(job: Job, board: Board) -> Calls:
+    """Return what makes calls of a job's functions, after this process is ready for one."""
+    calls = Calls(board)
+    if job.has_functions:
+        import_the_same(job.digests)
+        refuse_all()
+        wait_for_processes()
+        calls.watch()
+    return calls

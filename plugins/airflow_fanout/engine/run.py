@@ -16,21 +16,18 @@ import cloudpickle
 import gevent
 from msgspec.structs import replace
 
-from airflow_fanout.control.budget import LocalBudget
 from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.access import EngineAccess
 from airflow_fanout.engine.batch_settlement import settlement_of
 from airflow_fanout.engine.batches import queue_of
-from airflow_fanout.engine.calls import Calls
+from airflow_fanout.engine.calls import calls_of
 from airflow_fanout.engine.driver import PartEnded
 from airflow_fanout.engine.driving import driver_for
 from airflow_fanout.engine.journal_thread import JournalThread
 from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.parentage import MessageReader, MessageWriter
-from airflow_fanout.engine.refusals import refuse_all
 from airflow_fanout.engine.restart import go_on, part_numbers
-from airflow_fanout.engine.same_code import import_the_same
-from airflow_fanout.engine.waits import wait_for_processes
+from airflow_fanout.engine.slots import SlotTaker, budget_of
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.launch.board import Board
 from airflow_fanout.launch.family import adopt_orphans, end_descendants, trackers
@@ -47,6 +44,7 @@ from airflow_fanout.launch.messages import (
     ParentMessage,
     ProgressReport,
     Remark,
+    ReservedSlots,
     SendingRate,
     Start,
     Stopped,
@@ -87,21 +85,10 @@ def _job(message: ParentMessage) -> Job:
     match message:
         case Start(job):
             return job
-        case SendingRate() | NewCredentials():
+        case SendingRate() | NewCredentials() | ReservedSlots():
             raise AssertionError("the parent's first message is the job")
         case _:
             assert_never(message)
-
-
-def _calls(job: Job, board: Board) -> Calls:
-    """Return what makes calls of an author's functions, after this process is ready for one."""
-    calls = Calls(board)
-    if job.has_functions:
-        import_the_same(job.digests)
-        refuse_all()
-        wait_for_processes()
-        calls.watch()
-    return calls
 
 
 class _Fetch:
@@ -121,13 +108,13 @@ class _Fetch:
         self._board = board
         for part in damaged:
             teller.tell(DamagedPart(str(part)))
-        calls = _calls(job, board)
+        calls = calls_of(job, board)
         writer = JournalWriter(
             self._try, part_numbers(self._try, job), list_id=manifest.id, sent_after_s=job.part_age_s
         )
         self._scribe = JournalThread(writer, at_once=job.request is not None and job.request.has_steps)
         self._jobs = self._job_journal(job, generation, finished, manifest.id)
-        self._budget = LocalBudget(job.settings.throttle.rate_per_s)
+        self._budget = budget_of(job)
         self._traffic = Traffic(job.settings, self._budget, is_answered=finished.count > 0)
         self._access = EngineAccess(job, self._traffic, teller.tell)
         if job.sign is not None:
@@ -155,6 +142,7 @@ class _Fetch:
             write=self._scribe.extend,
         )
         self._access.wake = self._driver.wake
+        self._slots = SlotTaker(self._budget, self._traffic, self._driver, job.settings, teller.tell)
 
     def _previous_results(self, job: Job) -> PreviousResults | None:
         """Return what is there of the last good run's results; `None` if the request isn't conditional."""
@@ -198,7 +186,8 @@ class _Fetch:
         gc.set_threshold(GARBAGE)
         # Where PYTHONWARNINGS makes errors of them, pycurl's advice would end the fetch: see engine/libcurl/multi.py.
         warnings.filterwarnings("ignore", "socket_all is deprecated", DeprecationWarning)
-        running = [gevent.spawn(part) for part in (self._listen, self._driver.run, self._tick, self._scribe.run)]
+        parts = (self._listen, self._driver.run, self._tick, self._scribe.run, self._slots.run)
+        running = [gevent.spawn(part) for part in parts]
         try:
             # Whichever ends first: all but the driver never do, unless a disk or the parent's pipe has a fault.
             for ended in gevent.iwait(running, count=1):
@@ -221,6 +210,8 @@ class _Fetch:
         if isinstance(reason, LongPause) and reached.done == reached.total:
             # The last answer of all asked for the pause: there is nothing to wait for.
             reason = Finished()
+        # A pause that the last answer has asked for is for all.
+        self._slots.tell()
         self._teller.tell(Ended(reason, replace(reached, limits={"over_time": self._traffic.moments()})))
         return os.EX_OK if isinstance(reason, Finished) else os.EX_TEMPFAIL
 
@@ -231,6 +222,8 @@ class _Fetch:
                     self._budget.allow(per_s)
                 case NewCredentials():
                     self._access.take(message)
+                case ReservedSlots():
+                    self._slots.take(message)
                 case Start():
                     raise AssertionError("an engine has one job")
                 case _:

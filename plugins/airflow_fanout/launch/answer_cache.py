@@ -37,7 +37,7 @@ TOGETHER = 1_000
 OF_ONE_FETCH = frozenset(
     {
         *("directory", "start", "stop", "shard", "generation", "endpoint", "settings", "path", "attempt"),
-        *("process", "processes", "previous", "part_age_s", "fatal"),
+        *("process", "processes", "previous", "part_age_s", "fatal", "budget"),
     }
 )
 

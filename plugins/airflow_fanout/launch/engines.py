@@ -16,6 +16,7 @@ from airflow_fanout.launch.hearing import heard
 from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.joint_end import badness, together
 from airflow_fanout.launch.messages import (
+    BudgetUse,
     CredentialsRefused,
     DamagedPart,
     Ended,
@@ -27,6 +28,7 @@ from airflow_fanout.launch.messages import (
     Output,
     ProgressReport,
     Remark,
+    ReservedSlots,
     SendingRate,
     Stopped,
     Warned,
@@ -40,6 +42,9 @@ from airflow_fanout.staging.layout import TRY
 # If more calls than this end their engines, the cause isn't a single parameter.
 MOST_RESTARTS = 5
 
+Refused = Callable[[int], object]
+Used = Callable[[int, BudgetUse | None], object]
+
 
 class Engines:
     """The engines of one fetch. Each takes every nth parameter and its share of all limits.
@@ -48,24 +53,15 @@ class Engines:
 
     :param job: the whole fetch; its settings say how many engines.
     :param refused: called with the number of the renewal of the credentials that an engine says the API has refused.
+    :param used: called with an engine's number and what it says of its slots; `None` when it has ended.
     """
 
-    def __init__(self, job: Job, refused: Callable[[int], object] | None = None) -> None:
-        processes = job.settings.processes or 1
+    def __init__(self, job: Job, refused: Refused | None = None, used: Used | None = None) -> None:
         generation = list_at(job.directory).shard(job.shard).generation(job.generation)
-        attempt = generation.claim_next(TRY)
         self._rate_per_s = job.settings.throttle.rate_per_s
-        self._jobs = [
-            replace(
-                job,
-                attempt=attempt,
-                process=number,
-                processes=processes,
-                settings=job.settings.share(number, processes),
-            )
-            for number in range(processes)
-        ]
+        self._jobs = job.split(generation.claim_next(TRY))
         self._refused = refused or (lambda _renewal: None)
+        self._used = used or (lambda _place, _use: None)
         self._credentials: NewCredentials | None = None
         self._engines: list[EngineProcess] = []
         self._progress: dict[EngineProcess, Progress] = {}
@@ -132,6 +128,10 @@ class Engines:
             for engine in engines:
                 engine.tell(credentials)
 
+    def give(self, place: int, slots: ReservedSlots) -> None:
+        """Send slots to the engine of a number; called by another thread than all else."""
+        self._engines[place].tell(slots)
+
     def listen(self) -> Iterator[FetchMessage]:
         """Yield what the engines say, their progress and their ends each added up to one."""
         for engine, message in heard(self._engines):
@@ -158,8 +158,8 @@ class Engines:
                 self._remarks.add(message)
             case Output() | DamagedPart():
                 yield message
-            case CredentialsRefused(renewal):
-                self._refused(renewal)
+            case CredentialsRefused() | BudgetUse():
+                self._hand_on(engine, message)
             case Ended():
                 self._ends[engine] = message
                 self._note_progress(engine, message.progress)
@@ -167,6 +167,12 @@ class Engines:
                 self._ends[engine] = message
             case _:
                 assert_never(message)
+
+    def _hand_on(self, engine: EngineProcess, message: CredentialsRefused | BudgetUse) -> object:
+        """Give a message to whoever looks after all engines' credentials or slots."""
+        if isinstance(message, BudgetUse):
+            return self._used(self._engines.index(engine), message)
+        return self._refused(message.renewal)
 
     def _has_progressed(self, engine: EngineProcess, message: ProgressReport) -> Iterator[FetchMessage]:
         self._note_progress(engine, message.progress)
@@ -177,6 +183,7 @@ class Engines:
             yield ProgressReport(Progress.sum(list(self._progress.values())))
 
     def _has_ended(self, engine: EngineProcess) -> Iterator[FetchMessage]:
+        self._used(self._engines.index(engine), None)
         if engine not in self._ends and not self._is_to_stop:
             blocked = self._blocked.get(engine)
             sight = engine.board.look()

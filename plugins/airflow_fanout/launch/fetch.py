@@ -13,6 +13,7 @@ from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.keeper import Keeper, Renewing, message_of
 from airflow_fanout.launch.messages import DamagedPart, Ended, Failed, FetchMessage, Finished, ProgressReport
 from airflow_fanout.launch.plan import Shard
+from airflow_fanout.launch.reserving import Reserver
 from airflow_fanout.launch.upload import FINISH_S, Upload
 from airflow_fanout.model.progress import Progress
 
@@ -23,6 +24,7 @@ class Fetch:
     :param hear: takes each message of the engines.
     :param login: renews the credentials of the job's endpoint; nobody does if not given.
     :param upload: puts what the job's engines write where the part is; nothing does if they write there themselves.
+    :param reserver: reserves the slots of the request budget that the job names.
     """
 
     def __init__(
@@ -32,8 +34,10 @@ class Fetch:
         hear: Callable[[FetchMessage], None],
         login: Renewing | None = None,
         upload: Upload | None = None,
+        reserver: Reserver | None = None,
     ) -> None:
         self._part, self._job, self._hear, self._login, self._upload = part, job, hear, login, upload
+        self._reserver = reserver
         self._engines: Engines | None = None
         self.progress: Progress | None = None
 
@@ -60,12 +64,17 @@ class Fetch:
 
     def _listen(self, connection: str) -> Progress:
         last: Ended | Failed | None = None
+        failures: list[BaseException] = []
         keeper, job = None, self._job
         if self._login is not None:
             keeper, newest = Keeper(self._login), message_of(self._login.current)
             job = replace(job, endpoint=newest.endpoint, terms=newest.terms)
-        self._engines = engines = Engines(job, keeper.refused if keeper else None)
-        with engines, keeper.renewing(engines.take) if keeper else nullcontext():
+        reserver = self._reserver
+        used = reserver.heard if reserver else None
+        self._engines = engines = Engines(job, keeper.refused if keeper else None, used)
+        # It says goodbye when no engine has a request under way any more.
+        reserving = reserver.reserving(engines.give) if reserver else nullcontext()
+        with reserving, engines, keeper.renewing(engines.take) if keeper else nullcontext():
             for message in engines.listen():
                 if isinstance(message, ProgressReport | Ended):
                     self.progress = message.progress
@@ -74,10 +83,10 @@ class Fetch:
                     last = message
                 if self._upload is not None and isinstance(message, DamagedPart):
                     message = DamagedPart(self._upload.put_aside(message.path))  # noqa: PLW2901 - as it is known there
-                if keeper and keeper.failure:
+                if failures := [each.failure for each in (keeper, reserver) if each and each.failure]:
                     engines.ask_to_stop()
                 self._hear(message)
             is_done = isinstance(last, Ended) and isinstance(last.reason, Finished)
-            if keeper and keeper.failure and not is_done:
-                raise keeper.failure
+            if failures and not is_done:
+                raise failures[0]
             return progress_at_end(last, engines, connection)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 
 import msgspec
+from msgspec.structs import replace
 
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request
@@ -41,6 +42,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     :param hidden: what else may stand in no message, besides the endpoint's secrets.
     :param sign: the function that signs each request, pickled.
     :param settings: how to fetch.
+    :param budget: the name of the request budget whose slots the engine sends in; `None` if there is none.
     :param path: the parent's `sys.path`, so that the function's modules are found.
     :param digests: the SHA-256 of the files of the modules that the parent has loaded, by their names.
     :param attempt: the number of the try that this is a part of; the engine begins one of its own if not given.
@@ -63,6 +65,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     request: Request | None
     function: bytes | None
     settings: FetchSettings
+    budget: str | None = None
     path: tuple[str, ...]
     digests: Mapping[str, str] = {}
     request_functions: Mapping[str, bytes] = {}
@@ -88,3 +91,17 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     def indexes(self) -> range:
         """The indexes to fetch."""
         return range(self.start + self.process, self.stop, self.processes)
+
+    def split(self, attempt: int) -> list[Job]:
+        """Return the job of each engine of a try; each takes every nth parameter and its share of all limits."""
+        processes = self.settings.processes or 1
+        return [
+            replace(
+                self,
+                attempt=attempt,
+                process=number,
+                processes=processes,
+                settings=self.settings.share(number, processes),
+            )
+            for number in range(processes)
+        ]

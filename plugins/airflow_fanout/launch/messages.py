@@ -14,6 +14,7 @@ import msgspec
 from airflow_fanout import codec
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.control.breaker import Trip
+from airflow_fanout.control.frames import SlotRange
 from airflow_fanout.launch.job import Job, Terms
 from airflow_fanout.launch.watch import Silence
 from airflow_fanout.model.outcome import Cause
@@ -42,8 +43,25 @@ class NewCredentials(msgspec.Struct, frozen=True, array_like=True, tag="credenti
     terms: Terms
 
 
+class ReservedSlots(msgspec.Struct, frozen=True, array_like=True, tag="slots"):
+    """When the engine may send, besides the slots that it holds; moments are microseconds of the monotonic clock.
+
+    `share_per_s` is the rate of the slots, of `all_per_s` of the whole budget, in requests per second. Slots from
+    `void_from_us` on that it holds are void. The API wants no requests until `paused_until_us`. `at_once` is the most
+    requests under way, `None` for no limit but its own. `why` says what further slots wait for, if not for their turn.
+    """
+
+    slots: tuple[SlotRange, ...]
+    share_per_s: float
+    all_per_s: float
+    at_once: int | None
+    void_from_us: int | None = None
+    paused_until_us: int = 0
+    why: str = ""
+
+
 # What a parent writes to the pipe of its engine.
-ParentMessage: TypeAlias = Start | SendingRate | NewCredentials
+ParentMessage: TypeAlias = Start | SendingRate | NewCredentials | ReservedSlots
 
 
 class Finished(msgspec.Struct, frozen=True, array_like=True, tag="done"):
@@ -133,6 +151,21 @@ class CredentialsRefused(msgspec.Struct, frozen=True, array_like=True, tag="refu
     renewal: int
 
 
+class BudgetUse(msgspec.Struct, frozen=True, array_like=True, tag="use"):
+    """What has become of the engine's slots so far: sent in, given up, still held; several times a second.
+
+    `needs` is about how many requests it has to send, `has_at_once` the most that it can have under way until it hears
+    otherwise, `pause_s` for how long the API has asked for no requests, since the last such message.
+    """
+
+    sent: int
+    given_up: int
+    held: int
+    needs: int
+    has_at_once: int
+    pause_s: float = 0.0
+
+
 class Remark(msgspec.Struct, frozen=True, array_like=True, tag="note"):
     """A sentence for the log, on how the engine does its work."""
 
@@ -158,7 +191,7 @@ class Warned(msgspec.Struct, frozen=True):
 
 
 # What an engine writes to the pipe of its messages.
-EngineMessage: TypeAlias = ProgressReport | Ended | Failed | Remark | DamagedPart | CredentialsRefused
+EngineMessage: TypeAlias = ProgressReport | Ended | Failed | Remark | DamagedPart | CredentialsRefused | BudgetUse
 # What the parent hears of one engine: its messages, and what it observes itself.
 Heard: TypeAlias = EngineMessage | Output | Silence
 # What the engines of a fetch say together.

@@ -21,6 +21,7 @@ from airflow_fanout.launch.family import STOPPED, end_descendants, end_group, st
 from airflow_fanout.launch.hearing import heard
 from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.messages import (
+    BudgetUse,
     CredentialsRefused,
     DamagedPart,
     Ended,
@@ -177,7 +178,7 @@ class EngineProcess:
                 return replace(message, kind=hide(kind), message=hide(text), details=hide(details))
             case Remark(text):
                 return Remark(hide(text))
-            case ProgressReport() | Ended() | DamagedPart() | CredentialsRefused():
+            case ProgressReport() | Ended() | DamagedPart() | CredentialsRefused() | BudgetUse():
                 return message
             case _:
                 assert_never(message)

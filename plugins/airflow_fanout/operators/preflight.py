@@ -99,6 +99,7 @@ class Preflight:
             self.findings.skip(task_id, f"the connection {fetch.http_conn_id!r}: {elsewhere}")
         elif endpoint := self._attempt(task_id, lambda: endpoint_of(fetch.http_conn_id)):
             self._check_login(task_id, fetch.http_conn_id, endpoint)
+            self._check_budget(task_id, fetch.http_conn_id)
             self._attempt(task_id, lambda: check_signed(fetch.http_conn_id, endpoint, fetch.sign))
         self._check_rendered(task_id, "concurrency", fetch.concurrency, whole_number)
         self._check_rendered(task_id, "refetch", fetch.refetch, is_yes)
@@ -141,6 +142,17 @@ class Preflight:
             self.findings.unreachable.append(f"{task_id}: {error.cause.format_map(vars(error))}")
         except FanoutError as error:
             self.findings.add(task_id, [str(error)])
+
+    def _check_budget(self, task_id: str, conn_id: str) -> None:
+        from airflow_fanout.adapters.budget import check_budget
+
+        try:
+            check_budget(conn_id)
+        except FanoutError as error:
+            if error.retry:
+                self.findings.unreachable.append(f"{task_id}: {error}")
+            else:
+                self.findings.add(task_id, [str(error)])
 
     def _check_rendered(self, task_id: str, name: str, value: Any, read: Callable[[str, Any], Any]) -> Any:
         rendered = self._rendering.value(task_id, name, value)

@@ -1,0 +1,39 @@
+"""How fast a fetch can send, by how many of its slots it uses."""
+
+from __future__ import annotations
+
+from airflow_fanout.control.frames import MICRO
+
+# Slots that it may miss, by bad luck, without saying anything of how fast it is.
+MISSED = 0.05
+# It asks for more than it has used, so that it is noticed when it can send faster.
+MORE = 1.1
+# A fetch that uses nothing, such as during an outage, goes on asking for this share of the rate.
+LEAST = 0.02
+
+
+class Demand:
+    """The rate that a fetch asks for; `wants_micro` is in requests per second, times a million.
+
+    It is the most that the fetch may send, until it leaves slots unused: then a little more than it has used. When it
+    uses its slots again, it doubles each time.
+
+    :param most_micro: the most that it may send, by its author's settings.
+    """
+
+    def __init__(self, most_micro: int) -> None:
+        self._most_micro = most_micro
+        self.wants_micro = most_micro
+
+    def note(self, sent: int, given_up: int, passed_us: int, rate_micro: int) -> None:
+        """Note what has become of the slots since the last time.
+
+        :param sent: how many were used, and how many were `given_up`, in `passed_us` microseconds.
+        :param rate_micro: the rate of the whole budget.
+        """
+        most_micro = min(self._most_micro, rate_micro)
+        if given_up > max(1.0, MISSED * (sent + given_up)):
+            wants_micro = max(MORE * sent * MICRO**2 / passed_us, LEAST * rate_micro)
+        else:
+            wants_micro = 2.0 * self.wants_micro
+        self.wants_micro = round(max(1.0, min(wants_micro, most_micro)))

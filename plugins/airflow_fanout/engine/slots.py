@@ -1,0 +1,118 @@
+"""The engine's end of a request budget: slots come from its parent, which hears what has become of them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+import gevent
+from gevent.event import Event
+
+from airflow_fanout.control.budget import LocalBudget
+from airflow_fanout.control.frames import MICRO, SlotRange
+from airflow_fanout.control.reserved import ReservedBudget
+from airflow_fanout.control.traffic import Traffic
+from airflow_fanout.engine.driver import Driver
+from airflow_fanout.launch.job import Job
+from airflow_fanout.launch.messages import BudgetUse, LongPause, ReservedSlots
+from airflow_fanout.model.progress import Progress
+from airflow_fanout.model.settings import FetchSettings
+
+# How often the parent hears of a change.
+TOLD_S = 0.2
+# After this number of outcomes it is known how many requests each of them takes.
+ENOUGH = 20
+
+
+class SlotTaker:
+    """Gives an engine's budget the slots that its parent has reserved.
+
+    :param budget: where the slots are used, if it is one of slots.
+    :param settings: the engine's.
+    :param tell: tells the parent something.
+    """
+
+    def __init__(
+        self,
+        budget: LocalBudget | ReservedBudget,
+        traffic: Traffic,
+        driver: Driver,
+        settings: FetchSettings,
+        tell: Callable[[BudgetUse], None],
+    ) -> None:
+        self._budget = budget if isinstance(budget, ReservedBudget) else None
+        self._traffic = traffic
+        self._driver = driver
+        self._settings = settings
+        self._tell = tell
+        self._told: BudgetUse | None = None
+
+    def take(self, message: ReservedSlots) -> None:
+        """Use other slots from now on."""
+        budget = self._budget
+        if budget is None:
+            raise AssertionError("only an engine with a request budget gets slots")
+        budget.share(message.share_per_s, message.all_per_s)
+        void_from_s = math.inf if message.void_from_us is None else message.void_from_us / MICRO
+        budget.take((moment for slots in message.slots for moment in _moments_s(slots)), void_from_s)
+        budget.why, budget.at_once = message.why, message.at_once
+        most = self._settings.concurrency
+        self._traffic.cap(most if message.at_once is None else min(most, message.at_once))
+        self._pause(message.paused_until_us / MICRO)
+        self._driver.wake()
+        self.tell()
+
+    def _pause(self, until_s: float) -> None:
+        now_s = time.monotonic()
+        pause_s = until_s - now_s
+        if pause_s <= 0:
+            return
+        self._traffic.pause(pause_s, now_s)
+        if pause_s > self._settings.retry.max_retry_after_s:
+            self._driver.stop(LongPause(pause_s))
+
+    def run(self) -> None:
+        """Tell the parent of each change, for ever; without slots, wait for ever."""
+        while self._budget is not None:
+            self.tell()
+            gevent.sleep(TOLD_S)
+        Event().wait()
+
+    def tell(self) -> None:
+        """Tell the parent what has become of the slots, if there are any, and that is news."""
+        budget, in_flight = self._budget, self._traffic.in_flight
+        if budget is None:
+            return
+        most = self._settings.concurrency if budget.at_once is None else budget.at_once
+        budget.needs = needs_of(self._driver.progress())
+        use = BudgetUse(
+            sent=budget.sent_count,
+            given_up=budget.given_up,
+            held=budget.held,
+            needs=budget.needs,
+            has_at_once=max(most, in_flight),
+            pause_s=budget.pause_asked_s,
+        )
+        if use != self._told:
+            self._tell(use)
+            budget.pause_asked_s = 0.0
+            self._told = use
+
+
+def budget_of(job: Job) -> LocalBudget | ReservedBudget:
+    """Return what a job's requests may be sent by: the author's rate, and slots if its API has a request budget."""
+    local = LocalBudget(job.settings.throttle.rate_per_s)
+    return local if job.budget is None else ReservedBudget(local, job.budget, time.monotonic)
+
+
+def needs_of(progress: Progress) -> int:
+    """Return about how many requests a fetch still has to send: at least one for each parameter, by its latest rate."""
+    left = max(0, progress.total - progress.done - progress.in_flight)
+    ended = progress.done - progress.resumed
+    each = progress.requests / ended if ended >= ENOUGH else 1.0
+    return math.ceil(left * each)
+
+
+def _moments_s(slots: SlotRange) -> list[float]:
+    return [moment / MICRO for moment in slots.moments()]
