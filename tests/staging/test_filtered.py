@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from airflow_fanout.model.as_of import AsOf
-from airflow_fanout.staging.erasing import erase_from_list
 from airflow_fanout.staging.errors import JournalDamaged
 from airflow_fanout.staging.filtered import WINDOW_BYTES, filtered
-from airflow_fanout.staging.frozen import Selection, freeze, read_manifest, verify_list
-from airflow_fanout.staging.jobs import JobJournal, read_jobs
 from airflow_fanout.staging.lines import LinesWriter, read_label, read_lines
 from airflow_fanout.staging.store import Location
-from tests.staging.places import path_of, place, report_at
+from tests.staging.places import path_of, place
 
 
 def written(location: Location, *frames: list[bytes], label: bytes = b"") -> Location:
@@ -78,38 +73,3 @@ def test_a_damaged_frame_is_an_error(tmp_path: Path) -> None:
     path_of(file).write_bytes(path_of(file).read_bytes()[:-3] + b"???")
     with pytest.raises(JournalDamaged):
         filtered(file, lambda line: line)
-
-
-def test_a_shards_jobs_go_with_the_parameter(tmp_path: Path) -> None:
-    """Their ids may be a person's; other parameters' jobs, and other shards, are as they were."""
-    directory = report_at(tmp_path).new_list()
-    manifest = freeze(
-        [f"p{number}" for number in range(6)],
-        directory,
-        as_of=AsOf(moment=datetime(2026, 11, 22, tzinfo=UTC), day="2026-11-22", source="the trigger"),
-        names=(),
-        duplicates="drop",
-        selection=Selection(),
-        shards=3,
-    )
-    for shard in range(3):
-        attempt = directory.shard(shard).generation(1).new_try()
-        journal = JobJournal(attempt, iter([0]), list_id=manifest.id, known={}, is_newest=lambda: True)
-        for index in manifest.range_of(shard):
-            journal.intend(index)
-            journal.created(index, f"job of p{index}")
-        journal.close()
-    others = [path_of(file).read_bytes() for shard in (0, 2) for file in directory.shard(shard).generation(1).jobs()]
-    assert erase_from_list(directory, lambda value: value == "p3", lambda: False)
-    known = read_manifest(directory)
-    verify_list(directory, known)
-    assert (known.id, known.erased, known.remaining) == (manifest.id, (3,), 5)
-    left = {
-        index: note.job
-        for shard in range(3)
-        for index, note in read_jobs(directory.shard(shard).generation(1), manifest.id, lambda _: True).items()
-    }
-    assert left == {index: f"job of p{index}" for index in range(6) if index != 3}
-    assert others == [
-        path_of(file).read_bytes() for shard in (0, 2) for file in directory.shard(shard).generation(1).jobs()
-    ]

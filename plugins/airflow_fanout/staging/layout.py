@@ -156,8 +156,8 @@ def closed_parts(names: Iterable[str]) -> list[str]:
 
 
 def is_of_try(name: str) -> bool:
-    """Return whether a name is a part's, or that of a file of jobs."""
-    return _PART.fullmatch(name) is not None
+    """Return whether a name is a part's, that of one that was put aside, or that of a file of jobs."""
+    return _PART.fullmatch(name.removesuffix(DAMAGED)) is not None
 
 
 def place_in_journal(part_key: str) -> str:
