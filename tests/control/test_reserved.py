@@ -49,6 +49,16 @@ def test_a_request_waits_for_its_slot() -> None:
     assert waits == [math.inf, 0.1, 0.0, pytest.approx(0.2)]
 
 
+def test_a_slot_that_is_over_when_it_comes_is_not_given_up() -> None:
+    """An engine that gets such slots could not have used them, so it doesn't ask for fewer."""
+    clock = Clock()
+    clock.now_s = 5.0
+    reserved = budget(clock)
+    reserved.take([4.0, 4.9, 4.95, 5.1])
+
+    assert (reserved.held, reserved.given_up, reserved.next_s) == (2, 0, 4.95)
+
+
 @pytest.mark.parametrize(("all_per_s", "late_s"), [(100, 0.08), (3_000, 0.08), (1, 0.25), (0.1, 1.0)])
 def test_a_slot_that_is_late_is_given_up(all_per_s: float, late_s: float) -> None:
     """Never by more than a second, and never in a burst with the next ones."""

@@ -59,7 +59,9 @@ class ReservedBudget:
         :param void_from_s: slots that are held already are void if they are at this moment or later.
         """
         held = [moment for moment in self._slots if moment < void_from_s]
-        self._slots = deque(sorted([*held, *slots]))
+        # A slot that was over before it came isn't one that the engine has left unused: it counts nowhere.
+        late_s = self._clock() - self._latest_s
+        self._slots = deque(sorted([*held, *(moment for moment in slots if moment >= late_s)]))
 
     @property
     def held(self) -> int:
