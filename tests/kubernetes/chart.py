@@ -7,7 +7,9 @@ from typing import Any
 # The chart's own words for a kind of value: a text, a number, a switch, and Kubernetes' own objects.
 TEXT, NUMBER, SWITCH = "text", "number", "switch"
 RESOURCES, POD_SECURITY, CONTAINER_SECURITY = "resources", "pod security", "container security"
-ENVIRONMENT, VOLUMES, MOUNTS = "environment", "volumes", "mounts"
+VOLUMES, MOUNTS = "volumes", "mounts"
+# A list of names and values: of a `valueFrom`, the chart would make an empty text.
+ENVIRONMENT = "environment"
 # Airflow's own settings: sections of texts. The chart doesn't know their names.
 SETTINGS = "settings"
 # A list of environment variables, each from a key of a Secret.

@@ -14,6 +14,7 @@ from tests.kubernetes import chart
 FOLDER = Path(__file__).parents[2] / "deploy" / "kubernetes"
 # The oldest that the chart is tested with, and the newest that is known here.
 VERSIONS = ("1.32", kubernetes_validate.latest_version())
+_LISTED = {chart.SECRETS: {"envName", "secretName", "secretKey"}, chart.ENVIRONMENT: {"name", "value"}}
 _PLAIN = {chart.TEXT: str, chart.NUMBER: int, chart.SWITCH: bool}
 
 
@@ -48,8 +49,8 @@ def _of_values(values: Any, known: Any = chart.CHART, path: str = "") -> Iterato
 def _of_value(value: Any, kind: str) -> Iterator[str]:
     if kind == chart.SETTINGS:
         yield from _of_settings(value)
-    elif kind == chart.SECRETS:
-        yield from (f": {each}" for each in value if each.keys() != {"envName", "secretName", "secretKey"})
+    elif kind in _LISTED:
+        yield from (f": {each}" for each in value if each.keys() != _LISTED[kind])
     elif kind not in _PLAIN:
         yield from (f": {problem}" for problem in _of_object(_pod(kind, value)))
     elif type(value) is not _PLAIN[kind]:
@@ -73,7 +74,6 @@ def _pod(kind: str, value: Any) -> dict[str, Any]:
     places = {
         chart.RESOURCES: (container, "resources"),
         chart.CONTAINER_SECURITY: (container, "securityContext"),
-        chart.ENVIRONMENT: (container, "env"),
         chart.MOUNTS: (container, "volumeMounts"),
         chart.POD_SECURITY: (spec, "securityContext"),
         chart.VOLUMES: (spec, "volumes"),

@@ -46,6 +46,7 @@ def test_each_file_is_what_kubernetes_and_the_chart_take(file: Path) -> None:
         ("values.yaml", "    staging: s3", "    stagging: s3", "config.fanout.stagging: Airflow has no such setting"),
         ("values.yaml", "runAsNonRoot", "runAsNonroot", "runAsNonroot"),
         ("values-celery.yaml", "workers:\n  celery:", "workers:\n  celeri:", "workers.celeri"),
+        ("values-celery.yaml", "        value: /scratch", "        valueFrom: {}", "workers.celery.env: "),
         ("values-celery.yaml", "sizeLimit", "size", "workers.celery.extraVolumes: "),
         ("values-celery.yaml", 'worker_concurrency: "4"', "worker_concurrency: 4", "is no text"),
     ],
@@ -83,8 +84,8 @@ def test_what_a_task_writes_has_a_place_on_a_read_only_root() -> None:
 def test_secrets_are_named_and_never_written() -> None:
     """Each connection comes from a key of a Secret, and no file has a value that looks like one."""
     connections = [each for each in TASK["env"] if each["name"].startswith("AIRFLOW_CONN_")]
-    connections += [each for each in CELERY["workers"]["celery"]["env"] if each["name"].startswith("AIRFLOW_CONN_")]
     assert {frozenset(each) for each in connections} == {frozenset({"name", "valueFrom"})}
+    assert {each["envName"] for each in CELERY["secret"]} == {each["name"] for each in connections}
     text = "\n".join(file.read_text() for file in FILES)
     assert re.findall(r"://[^/\s]+:[^/\s]+@|\b(?i:password|secret_key|token): *[^\s{]", text) == []
 
