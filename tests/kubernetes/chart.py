@@ -49,7 +49,7 @@ CHART: dict[str, Any] = {
 }
 # The sections of `config` and their options, as Airflow and its providers name them.
 OPTIONS = {
-    "core": {"load_examples"},
+    "core": {"auth_manager", "load_examples"},
     "fanout": {"staging", "staging_mode", "preflight"},
     "logging": {"remote_logging", "remote_base_log_folder", "remote_log_conn_id"},
     "kubernetes_executor": {"worker_pods_creation_batch_size", "delete_worker_pods"},

@@ -3,11 +3,14 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_fanout import CleanStagingOperator
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
 from airflow_fanout.staging.folder import FolderStore
 from airflow_fanout.staging.history import GoodRun, History
@@ -59,6 +62,22 @@ def test_what_is_no_run_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "report" / "notes.txt").write_text("mine")
     assert [run.run_id for run in runs(tmp_path)] == [RUN]
     assert runs(tmp_path / "nowhere") == []
+
+
+def test_a_good_run_goes_at_once_if_it_is_kept_for_no_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the next cleaning; a failed one, and one that goes on, stay."""
+    monkeypatch.setenv("AIRFLOW__FANOUT__STAGING", str(tmp_path))
+    for state in ("success", "failed", "running"):
+        ReportDirectory.of(FolderStore(tmp_path), dag_id="report", run_id=state, report="calls").new_list()
+
+    def count(dag_id: str, *, run_ids: list[str], states: list[str]) -> int:
+        assert dag_id == "report"
+        return len({*run_ids} & {*states})
+
+    context: Any = {"ti": SimpleNamespace(get_dr_count=count)}
+    summary = CleanStagingOperator(task_id="clean", keep_days="0").execute(context)
+    assert (summary["runs"], summary["removed"]) == (3, 1)
+    assert {run.run_id for run in runs(tmp_path)} == {"failed", "running"}
 
 
 @pytest.mark.parametrize(
