@@ -179,6 +179,9 @@ def _erase_lines(location: Location, list_id: str, is_wanted: Callable[[bytes], 
     try:
         check_label(location, list_id)
         new = filtered(location, lambda line: None if is_wanted(line) else line)
+    except FileNotFoundError:
+        # Named in an object storage, and never put there.
+        return False
     except (JournalDamaged, codec.NotJson):
         _delete(location)
         return True
