@@ -203,4 +203,4 @@ class FetchTask:
         """Return what the fetch still lacks; `None` if no engine has told of its progress."""
         if self._part is None or self._fetch is None or self._fetch.progress is None:
             return None
-        return Counts.of_progress(self._fetch.progress, self._part.manifest.count)
+        return Counts.of_progress(self._fetch.progress, self._part.manifest.remaining)
