@@ -18,7 +18,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 CONTRACTS = {contract["id"]: contract for contract in PROJECT["tool"]["importlinter"]["contracts"]}
 # By contract, the rooms that may import what it forbids to the others.
 MAY_USE = {
-    "airflow": {"adapters", "notifications", "operators"},
+    "airflow": {"adapters", "notifications", "operators", "page"},
     "mongodb": {"adapters", "mongo", "operators"},
     "gevent": {"engine"},
     "requests": {"adapters", "api", "engine", "operators", "sources", "wire"},

@@ -85,13 +85,13 @@ def test_a_check_that_takes_its_time_is_seen() -> None:
 
 
 def test_the_last_state_is_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a validation the state has all its records, of the last reading that there was."""
+    """After a validation the state has all its records, of the last reading that there was, and then the verdict."""
     monkeypatch.setenv("AIRFLOW__FANOUT__STAGING", str(tmp_path))
     states = States()
     run = staged(tmp_path)
     context: Any = {"task_state_store": states}
     ValidateOperator(task_id="validate", parameters=run.reference).execute(context)
-    assert states.stored[-1] | {"rate_per_s": 0} == {
+    assert states.stored[-2] | {"rate_per_s": 0} == {
         "step": "Judging the results",
         "total": COUNT,
         "done": COUNT,
@@ -99,4 +99,5 @@ def test_the_last_state_is_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     }
     checked = CustomCheck(lambda pairs: None if sum(1 for _ in pairs) == COUNT else "not all")
     ValidateOperator(task_id="validate", parameters=run.reference, checks=[checked]).execute(context)
-    assert (states.stored[-1]["step"], states.stored[-1]["done"]) == ("A check reads the results again", COUNT)
+    assert (states.stored[-2]["step"], states.stored[-2]["done"]) == ("A check reads the results again", COUNT)
+    assert (states.stored[-1]["ok"], len(states.stored[-1]["checks_run"])) == (COUNT, 1)

@@ -39,7 +39,8 @@ def test_the_last_progress_is_what_the_task_returns(tmp_path: Path) -> None:
     report.show(GOING)
     assert (store["progress"]["done"], store["progress"]["rate_per_s"]) == (19_974, 120.0)
     report.end(ENDED)
-    assert store["progress"] == ENDED.summary()
+    assert {**store["progress"], "course": None} == {**ENDED.summary(), "course": None}
+    assert [row[1] for row in store["progress"]["course"]["rows"]] == [19_974]
     assert (store["progress"]["done"], store["progress"]["kinds"]) == (20_000, {"ok": 19_980, "http_error": 20})
     assert msgspec.convert(codec.decode((tmp_path / "progress.json").read_bytes()), ProgressSnapshot).done == 20_000
 

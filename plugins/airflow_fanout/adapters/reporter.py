@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from msgspec.structs import replace
 
+from airflow_fanout.adapters.course import Course
 from airflow_fanout.adapters.progress_store import ProgressStore
 from airflow_fanout.launch.messages import (
     DamagedPart,
@@ -44,6 +45,7 @@ class Reporter:
         self._log = log
         self._store = store
         self._location = glimpse
+        self._course = Course()
         self._seconds = 0
         self._waits_for: Reason | None = None
 
@@ -73,7 +75,8 @@ class Reporter:
         self._seconds += 1
         if self._seconds % GLIMPSED_EACH_SECOND == 1:
             self._glimpse(progress)
-        self._store.put(progress.now())
+        self._course.add(progress)
+        self._store.put({**progress.now(), "course": self._course.table()})
         reason = progress.wait.reason if progress.wait else None
         is_new, self._waits_for = reason != self._waits_for, reason
         if is_new or self._seconds <= LOGGED_EACH_SECOND or self._seconds % LOGGED_EACH_SECOND == 0:
@@ -82,14 +85,14 @@ class Reporter:
     def end(self, progress: Progress) -> None:
         """Keep how far it has come: what is stored is what the task returns, whatever was shown before."""
         self._glimpse(progress)
-        self._store.put(progress.summary())
+        self._store.put({**progress.summary(), "course": self._course.table()})
 
     def defer(self, progress: Progress, waits_for: str, until: datetime) -> None:
         """Keep how far it has come, what it waits for without a worker slot, and until when."""
         snapshot = ProgressSnapshot.of(progress, datetime.now(UTC))
         self._write(replace(snapshot, rate_per_s=0.0, waits_for=waits_for, deferred_until=until))
         deferred = {"waits_for": waits_for, "deferred_until": until.isoformat(timespec="seconds")}
-        self._store.put({**progress.summary(), **deferred})
+        self._store.put({**progress.summary(), **deferred, "course": self._course.table()})
 
     def _glimpse(self, progress: Progress) -> None:
         self._write(ProgressSnapshot.of(progress, datetime.now(UTC)))

@@ -18,6 +18,7 @@ from airflow_fanout.staging.reference import Reference
 from airflow_fanout.staging.validated import unmark_validated
 from airflow_fanout.validation.errors import ValidationFailed
 from airflow_fanout.validation.judge import Demands, Judge
+from airflow_fanout.validation.picture import picture_of
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context, XComArg
@@ -44,8 +45,10 @@ class ValidateTask:
         self._demands = demands
         left_out = self._left_out(manifest, catch_up_days) if demands.rules.allow_partial else None
         self._judge = judge = Judge(directory, manifest, demands, log.warning, left_out)
-        with reported(judge.progress, TaskState(self._context, log)):
+        store = TaskState(self._context, log)
+        with reported(judge.progress, store):
             judgement = judge.judge()
+        store.put(picture_of(judgement))
         metrics.tell(of_verdict(judgement.tally, demands.rules, judgement.findings))
         if not judgement.is_good:
             raise ValidationFailed(judgement.account(str(directory)))

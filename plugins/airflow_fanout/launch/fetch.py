@@ -77,8 +77,6 @@ class Fetch:
         with reserving, engines, keeper.renewing(engines.take) if keeper else nullcontext():
             for message in engines.listen():
                 if isinstance(message, ProgressReport | Ended):
-                    status = reserver.view.status if reserver else None
-                    message = replace(message, progress=replace(message.progress, budget=status))  # noqa: PLW2901 - with what the engines don't know
                     self.progress = message.progress
                 if isinstance(message, Ended | Failed):
                     # An engine that has failed itself has no progress to tell.

@@ -116,6 +116,8 @@ class Progress(msgspec.Struct, frozen=True):
             **self.summary(),
             "rate_per_s": round(self.recent_per_s, 1),
             "left_s": None if self.left_s is None else round(self.left_s),
+            "in_flight": self.in_flight,
+            "waiting": self.waiting,
             "waits_for": str(self.wait) if self.wait else None,
             **({"budget": self.budget.plain()} if self.budget else {}),
         }

@@ -1,0 +1,93 @@
+"""Puts runs into an Airflow's database: run as a program in that Airflow's environment, with a folder to stage in."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.models.dag_version import DagVersion
+from airflow.models.dagrun import DagRun
+from airflow.models.serialized_dag import SerializedDagModel
+from airflow.models.task_state_store import TaskStateStoreModel
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.xcom import XComModel
+from airflow.utils.session import create_session
+from airflow.utils.types import DagRunTriggeredByType, DagRunType
+
+from tests.page.left import NOW, Left, Seeded
+from tests.page.nights import history
+from tests.page.states import prepared
+
+
+def put(runs: Iterable[Seeded]) -> None:
+    """Write runs into the database."""
+    with create_session() as session:
+        for run in runs:
+            dag, version = _dag(run.dag_id, session)
+            row = _run_row(run, version)
+            session.add(row)
+            session.flush()
+            tasks = [(task_id, left) for task_id, lefts in run.tasks.items() for left in lefts]
+            session.add_all(_task_row(dag.get_task(task_id), row, left, version) for task_id, left in tasks)
+            # What a task leaves refers to the task.
+            session.flush()
+            session.add_all(each for task_id, left in tasks for each in _left_rows(task_id, row, left))
+
+
+_dags: dict[str, Any] = {}
+
+
+def _dag(dag_id: str, session: Any) -> Any:
+    if dag_id not in _dags:
+        stored = SerializedDagModel.get(dag_id, session=session)
+        _dags[dag_id] = (stored.dag, DagVersion.get_latest_version(dag_id, session=session).id)
+    return _dags[dag_id]
+
+
+def _run_row(run: Seeded, version: Any) -> DagRun:
+    begun = [left.begun for lefts in run.tasks.values() for left in lefts if left.begun]
+    ended = [left.ended for lefts in run.tasks.values() for left in lefts if left.ended is not None]
+    row = DagRun(
+        dag_id=run.dag_id,
+        run_id=run.run_id,
+        logical_date=run.day,
+        data_interval=(run.day, run.day + timedelta(days=1)),
+        run_after=run.day + timedelta(days=1),
+        run_type=DagRunType(run.run_type),
+        state=run.state,
+        conf=run.conf,
+        triggered_by=DagRunTriggeredByType.TIMETABLE,
+        triggering_user_name=run.by,
+        start_date=NOW - timedelta(seconds=max(begun, default=0)),
+    )
+    row.created_dag_version_id = version
+    row.end_date = NOW - timedelta(seconds=min(ended)) if ended and run.state in ("success", "failed") else None
+    return row
+
+
+def _task_row(task: Any, run: DagRun, left: Left, version: Any) -> TaskInstance:
+    state = None if left.state == "none" else left.state
+    row = TaskInstance(task=task, run_id=run.run_id, dag_version_id=version, state=state, map_index=left.index)
+    row.try_number = left.tries if left.begun else 0
+    row.start_date = NOW - timedelta(seconds=left.begun) if left.begun else None
+    row.end_date = None if left.ended is None else NOW - timedelta(seconds=left.ended)
+    return row
+
+
+def _left_rows(task_id: str, run: DagRun, left: Left) -> Iterable[Any]:
+    named = {"dag_id": run.dag_id, "run_id": run.run_id, "task_id": task_id, "map_index": left.index}
+    for key, value in (("return_value", left.returned), ("failure", left.failure)):
+        if value is not None:
+            yield XComModel(dag_run_id=run.id, key=key, value=value, **named)
+    if left.progress is not None:
+        text = json.dumps(left.progress)
+        yield TaskStateStoreModel(dag_run_id=run.id, key="progress", value=text, updated_at=NOW, **named)
+
+
+if __name__ == "__main__":
+    put(history())
+    put(prepared(Path(sys.argv[1])))

@@ -1,0 +1,215 @@
+"""The page in a real API server below a path, and in a real Chromium: who sees what, and what it looks like."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from fastapi.routing import APIRoute
+
+from tests.page.browser import NARROW, WIDE, Browser
+from tests.page.conftest import Prepared, log_in
+from tests.page.left import MISSING
+
+pytestmark = [pytest.mark.own_airflow, pytest.mark.slow]
+
+SHOTS = Path(__file__).parents[2] / "build" / "screenshots"
+LOOKS = [(width, dark) for width in (WIDE, NARROW) for dark in (False, True)]
+# The states of a stranger's test: by its report, what the page says, and which button it has.
+STATES = {
+    "invoice_lines": ("Fetch is under way: 8,412 of 20,000 parameters are done.", None),
+    "tariff_changes": ("The API slows fetch down; 5,101 of 20,000 parameters are done.", None),
+    "meter_readings": ("Fetch waits: the API doesn't answer", None),
+    "daily_call_report": ("42 of 20,000 parameters have no valid result.", "Fetch the missing 42 again"),
+    "account_balances": ("The 8,200 results are valid, but load could not write them to MongoDB.", "Load again"),
+}
+
+
+def routes() -> list[str]:
+    """Return the addresses of all routes of the page's application, from the application itself."""
+    from airflow_fanout.page.app import application
+
+    found = [route for route in application().routes if isinstance(route, APIRoute)]  # type: ignore[attr-defined]
+    assert all(route.methods == {"GET"} for route in found)
+    return [route.path for route in found]
+
+
+def filled(path: str, prepared: Prepared, dag_id: str = "daily_call_report") -> str:
+    """Return a route's address with values for its fields."""
+    run_id = re.search("run_id=(.+)", prepared.run_address(dag_id))
+    assert run_id
+    values = {"dag_id": dag_id, "run_id": run_id[1], "name": "page.css", "section": "failed-in-load"}
+    return f"{prepared.url}/fanout{re.sub('{([a-z_]+)}', lambda field: values[field[1]], path)}"
+
+
+def test_every_route_refuses_anonymous_callers(prepared: Prepared) -> None:
+    """Each of the application's routes: 401 without a login, 200 with one; and there are no others."""
+    nobody, admin = prepared.session(), prepared.session("admin")
+    assert len(routes()) == 8
+    for path in routes():
+        address = filled(path, prepared)
+        assert nobody.get(address, timeout=60).status_code == 401, path
+        answer = admin.get(address, timeout=60)
+        assert answer.status_code == 200, path
+        assert "script-src 'self'" in answer.headers["Content-Security-Policy"], path
+        assert "unsafe" not in answer.headers["Content-Security-Policy"], path
+    for address in ("docs", "redoc", "openapi.json", "static/..%2Fapp.py", "static/nothing.js"):
+        assert admin.get(f"{prepared.url}/fanout/{address}", timeout=60).status_code == 404, address
+
+
+def test_who_may_not_see_a_dag_sees_nothing_of_it(prepared: Prepared) -> None:
+    """Every route about a DAG refuses it, and it isn't in the list of reports."""
+    outsider = prepared.session("outsider")
+    about = [path for path in routes() if "{dag_id}" in path]
+    assert len(about) == 4
+    for path in about:
+        assert outsider.get(filled(path, prepared), timeout=60).status_code == 403, path
+    rows = outsider.get(f"{prepared.url}/fanout/data/reports", timeout=60).json()
+    assert [row["dag_id"] for row in rows] == ["account_balances"]
+
+
+def test_who_may_not_read_logs_sees_no_parameters(prepared: Prepared) -> None:
+    """The run, but neither the list of what is missing nor its file."""
+    session = prepared.session("nologs")
+    codes = {path.rpartition("/")[2]: session.get(filled(path, prepared), timeout=60).status_code for path in routes()}
+    assert codes["{run_id}"] == 200
+    assert (codes["missing"], codes["missing.csv"]) == (403, 403)
+
+
+def test_what_is_not_there_is_said_so(prepared: Prepared) -> None:
+    """A DAG, a run, a section: 404. A DAG without a report has none."""
+    session, data = prepared.session("admin"), f"{prepared.url}/fanout/data"
+    for address in ("dags/nothing", "dags/nothing/runs/x", "dags/hostile/runs/x", "runbook/nothing"):
+        assert session.get(f"{data}/{address}", timeout=60).status_code == 404, address
+    assert session.get(f"{data}/dags/no_report", timeout=60).json()["reports"] == []
+
+
+def test_the_parameters_that_failed_are_listed(prepared: Prepared) -> None:
+    """All of them, masked, searched by the server, and as CSV; a list elsewhere on the disk isn't read."""
+    session = prepared.session("admin")
+    address = filled("/data/dags/{dag_id}/runs/{run_id}/missing", prepared)
+    listed = session.get(address, timeout=60).json()
+    assert (listed["total"], len(listed["rows"])) == (MISSING, MISSING)
+    assert {row["parameter"] for row in listed["rows"]} == {"{tel: …00}", "{tel: …99}"}
+    assert "1202555" not in str(listed)
+    late = session.get(address, params={"search": "TIMEOUT", "offset": 10}, timeout=60).json()
+    assert (late["total"], len(late["rows"])) == (14, 4)
+    lines = session.get(f"{address}.csv", timeout=60).text.splitlines()
+    assert len(lines) == MISSING + 1
+    elsewhere = session.get(filled("/data/dags/{dag_id}/runs/{run_id}/missing", prepared, "hostile"), timeout=60)
+    assert elsewhere.status_code == 409
+
+
+def test_a_year_of_runs_costs_a_constant_number_of_statements(prepared: Prepared) -> None:
+    """365 runs of eight shards, or 40 of one: as many statements; so is one run with eight shards, or one."""
+    session = prepared.session("admin")
+    year = session.get(f"{prepared.url}/fanout/data/dags/subscriber_usage", timeout=60).json()
+    [report] = year["reports"]
+    assert len(report["runs"]) == 365
+    assert sum(run["state"] == "failed" for run in report["runs"]) == 6
+    assert all(run["requests"] for run in report["runs"][:-1])
+    counts = prepared.statements("subscriber_usage", "invoice_lines")
+    assert counts["subscriber_usage"] == counts["invoice_lines"]
+    assert max(counts["subscriber_usage"].values()) <= 8
+
+
+@pytest.mark.parametrize("dag_id", STATES)
+def test_a_state_is_told_by_the_page_alone(dag_id: str, chromium: Browser, prepared: Prepared) -> None:
+    """What goes on, and what to do: a sentence, and at most one button; nothing is wider than the window."""
+    sentence, button = STATES[dag_id]
+    for width, dark in LOOKS:
+        chromium.look(width=width, dark=dark)
+        chromium.open(prepared.run_address(dag_id))
+        chromium.shows(sentence)
+        chromium.until("return document.querySelectorAll('.plot svg').length === 3")
+        if button:
+            chromium.until("return document.querySelector('button.main')?.innerText === arguments[0]", button)
+        assert chromium.run("return document.documentElement.scrollWidth") <= width
+        chromium.screenshot(SHOTS / f"{dag_id}-{width}-{'dark' if dark else 'light'}.png")
+    assert chromium.run("return document.querySelectorAll('button.main').length") == (1 if button else 0)
+    assert quiet(chromium)
+
+
+@pytest.mark.parametrize("name", ["all-reports", "report"])
+def test_reports_over_time(name: str, chromium: Browser, prepared: Prepared) -> None:
+    """The list of reports leads to one; its days lead to runs."""
+    query = "" if name == "all-reports" else "?dag_id=subscriber_usage"
+    for width, dark in LOOKS:
+        chromium.look(width=width, dark=dark)
+        chromium.open(f"{prepared.url}/fanout/page{query}")
+        chromium.until("return document.querySelectorAll('tbody tr').length > 6")
+        assert chromium.run("return document.documentElement.scrollWidth") <= width
+        chromium.screenshot(SHOTS / f"{name}-{width}-{'dark' if dark else 'light'}.png")
+    if name == "report":
+        assert chromium.run("return document.querySelectorAll('.calendar a').length") == 365
+    chromium.click("tbody tr:last-child td a")
+    chromium.until("return document.querySelector('.says, .calendar')")
+    assert quiet(chromium)
+
+
+def test_hostile_text_stays_text(chromium: Browser, prepared: Prepared) -> None:
+    """Markup, 10,000 characters, right-to-left: nothing runs, no element comes of it, and it stays narrow."""
+    chromium.look(width=WIDE, dark=False)
+    chromium.open(prepared.run_address("hostile"))
+    chromium.shows("<script>document.title='owned'</script>")
+    assert chromium.run("return document.querySelectorAll('main script, main img').length") == 0
+    assert "owned" not in str(chromium.run("return document.title"))
+    assert chromium.run("return document.documentElement.scrollWidth") <= WIDE
+    assert chromium.run("return document.documentElement.scrollHeight") < 6_000
+
+
+def test_a_running_page_asks_once_a_second_while_somebody_looks(chromium: Browser, prepared: Prepared) -> None:
+    """Whatever the number of shards; a hidden one asks nothing, and neither does that of a run that is over."""
+    chromium.open(prepared.run_address("subscriber_usage"))
+    asked = "performance.getEntriesByType('resource').filter(({name}) => name.includes('/data/dags/'))"
+    chromium.until(f"return {asked}.length >= 5")
+    begun = chromium.run(f"return {asked}.map(({{startTime}}) => startTime)")
+    assert min(later - earlier for earlier, later in pairwise(begun)) > 900
+    hide = "Object.defineProperty(document, 'visibilityState', {value: 'hidden', configurable: true})"
+    chromium.run(f"{hide}; document.dispatchEvent(new Event('visibilitychange'))")
+    # What was on its way comes back; then nothing more.
+    chromium.until(f"window.last ??= 0; const now = {asked}.length, same = now === window.last; window.last = now; "
+                   "window.rest = same ? (window.rest ?? 0) + 1 : 0; return window.rest > 25")  # fmt: skip
+    chromium.open(prepared.run_address("account_balances"))
+    chromium.shows("Load again")
+    chromium.until(f"window.looks = (window.looks ?? 0) + 1; return {asked}.length === 1 && window.looks > 25")
+
+
+def test_a_viewer_sees_no_button_and_no_list_without_the_right(chromium: Browser, prepared: Prepared) -> None:
+    """The same sentence and runbook; the button is only for whoever may clear."""
+    for user in ("viewer", "nologs"):
+        log_in(chromium, prepared, user)
+        chromium.open(prepared.run_address("daily_call_report"))
+        chromium.shows("42 of 20,000 parameters have no valid result.")
+        chromium.shows("From the runbook: Failed in validate")
+        chromium.shows("#500 {tel: …00}" if user == "viewer" else "if you may read this task's log")
+        assert chromium.run("return document.querySelectorAll('button.main').length") == 0
+    log_in(chromium, prepared, "outsider")
+    chromium.open(prepared.run_address("daily_call_report"))
+    chromium.shows("You may not see this.")
+
+
+def test_one_click_clears_the_right_tasks(chromium: Browser, prepared: Prepared) -> None:
+    """By keyboard alone: load and nothing else is to run again, and the page says what comes next."""
+    chromium.open(prepared.run_address("account_balances"))
+    chromium.until("return document.querySelector('button.main')")
+    for _ in range(60):
+        chromium.press("\ue004")
+        if chromium.run("return document.activeElement.matches('button.main')"):
+            break
+    chromium.press("\ue007")
+    chromium.shows("Load has not begun yet.")
+    runs = f"{prepared.url}/api/v2/dags/account_balances/dagRuns"
+    run_id = quote(re.search("run_id=(.+)", prepared.run_address("account_balances"))[1], safe="%")  # type: ignore[index]
+    tasks = prepared.session("admin").get(f"{runs}/{run_id}/taskInstances", timeout=60).json()["task_instances"]
+    states = {task["task_id"]: task["state"] for task in tasks}
+    assert states == {"extract": "success", "fetch": "success", "validate": "success", "load": None}
+
+
+def quiet(window: Browser) -> bool:
+    """Return whether the browser had nothing to complain of: no error, nothing that the policy has blocked."""
+    complaints = [entry["message"] for entry in window.log() if entry["level"] == "SEVERE"]
+    return complaints == [] or pytest.fail(f"{complaints}")

@@ -1,0 +1,215 @@
+"""What the page says of a run, and what it advises: from what tasks have left, without an Airflow."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from airflow_fanout.page.advice import advice_on
+from airflow_fanout.page.outline import Outline, outlines
+from airflow_fanout.page.rows import StoredTask
+from airflow_fanout.page.run_view import shown_param
+from airflow_fanout.page.runbook import FILE, sections
+from airflow_fanout.page.steps import steps_of
+from airflow_fanout.page.words import sentence_of
+
+NOW = datetime(2026, 11, 22, 3, tzinfo=UTC)
+FOUR = Outline(name="calls", tasks={name: (name,) for name in ("extract", "fetch", "validate", "load")})
+WAITS = {"progress": {"parameters": 2000, "done": 9, "waits_for": "X"}}
+AFTER = 3 * ["upstream_failed"]
+MISSING_42 = "Fetch the missing 42 again"
+STATES = ("success", "success", "failed", "upstream_failed")
+
+
+def task(task_id: str, state: str | None, index: int = -1, **left: Any) -> StoredTask:
+    """Return a task that began a minute ago."""
+    times = {"start": NOW - timedelta(seconds=60), "end": NOW if state in ("success", "failed") else None}
+    return StoredTask(task_id=task_id, map_index=index, state=state, **times, try_number=1, max_tries=2, **left)
+
+
+def steps(*states: str | None, **left: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the steps of a report in these states."""
+    names = ("extract", "fetch", "validate", "load")
+    tasks = [task(name, state, **left.get(name, {})) for name, state in zip(names, states, strict=True)]
+    return steps_of(FOUR, tasks, NOW)
+
+
+def note(message: str | None = "Somebody has to act.", causes: dict[str, int] | None = None) -> dict[str, Any]:
+    """Return what a failed task has left."""
+    counts = None if causes is None else {"total": 20_000, "causes": causes}
+    return {"failure": {"error": "Tripped", "message": message, "counts": counts}}
+
+
+def stored_task(task_id: str, kind: str, *downstream: str, **more: Any) -> dict[str, Any]:
+    """Return a task as Airflow stores it."""
+    fields = {"task_id": task_id, "task_type": kind, "downstream_task_ids": [*downstream], **more}
+    return {"__type": "operator", "__var": fields}
+
+
+def test_a_task_belongs_to_the_nearest_extract() -> None:
+    """Two reports one after the other, and between them a task that isn't ours."""
+    tasks = [
+        stored_task("a.extract", "ExtractOperator", "a.fetch"),
+        stored_task("a.fetch", "GeventFetchOperator", "a.load", _is_mapped=True),
+        stored_task("a.load", "MongoLoadOperator", "mail"),
+        stored_task("mail", "EmailOperator", "extract"),
+        stored_task("extract", "ExtractOperator", "mine"),
+        stored_task("mine", "MyFetch", template_fields=["request_template", "parameters", "shard", "refetch"]),
+    ]
+    first, second = outlines({"dag": {"tasks": tasks}})
+    assert (first.name, first.task_ids, first.is_mapped) == ("a", ("a.extract", "a.fetch", "a.load"), True)
+    assert (second.name, second.tasks) == ("extract", {"extract": ("extract",), "fetch": ("mine",)})
+    assert outlines({"dag": {"tasks": tasks[3:4]}}) == []
+    assert outlines({}) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "known", "tone", "words"),
+    [
+        ("queued", steps(None, None, None, None), "waiting", "The run has not begun its first step."),
+        ("running", steps("queued", None, None, None), "waiting", "Extract waits for a worker."),
+        (
+            "running",
+            steps("running", None, None, None, extract={"progress": {"items": 1200}}),
+            "busy",
+            "Extract has read 1,200 items of the list.",
+        ),
+        ("running", steps("success", "running", None, None), "busy", "Fetch starts its engine."),
+        (
+            "running",
+            steps("success", "running", None, None, fetch=WAITS),
+            "waiting",
+            "Fetch waits: X.",
+        ),
+        ("running", steps("success", "up_for_retry", None, None), "waiting", "Fetch is tried again soon"),
+        (
+            "running",
+            steps("success", "deferred", None, None, fetch={"progress": {"waits_for": "the API wants a pause"}}),
+            "waiting",
+            "Fetch is deferred: the API wants a pause.",
+        ),
+        ("running", steps("success", "success", "success", None), "waiting", "Load has not begun yet."),
+        ("failed", steps("failed", *3 * ["upstream_failed"], extract=note()), "bad", "There is no list"),
+        (
+            "failed",
+            steps("success", "failed", *2 * ["upstream_failed"], fetch=note(causes={"not_tried": 1450})),
+            "bad",
+            "Fetch has failed: 1,450 of 20,000 parameters have no result yet.",
+        ),
+        ("failed", steps(*STATES, validate=note(causes={"timeout": 42})), "bad", "42 of 20,000 parameters"),
+        (
+            "failed",
+            steps(*STATES, validate={**note(causes={}), "progress": {"checks_run": [{"check": "x", "problem": "y"}]}}),
+            "bad",
+            "All results are there, but a check failed.",
+        ),
+        ("failed", steps(*3 * ["success"], "failed", load=note()), "bad", "The results are valid, but load"),
+        (
+            "success",
+            steps(*4 * ["success"], load={"returned": {"documents": 20, "collection": "reports.calls"}}),
+            "good",
+            "20 documents are in reports.calls.",
+        ),
+        (
+            "success",
+            steps(*4 * ["success"], load={"returned": {"documents": 20, "collection": "c", "left_out": 3}}),
+            "waiting",
+            "20 documents are loaded, and 3 parameters are left out.",
+        ),
+        ("failed", steps(*4 * ["success"]), "good", "The run has succeeded."),
+    ],
+)  # fmt: skip
+def test_the_page_says_what_a_run_is_doing(state: str, known: list[dict[str, Any]], tone: str, words: str) -> None:
+    """A sentence for each state, with its counts."""
+    said = sentence_of(state, known)
+    assert said.tone == tone
+    assert said.headline.startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("known", "section", "label", "tasks"),
+    [
+        (steps("failed", *AFTER, extract=note()), "failed-in-extract", "Read the list again", "extract"),
+        (
+            steps("success", "failed", *2 * ["upstream_failed"], fetch=note(causes={"not_tried": 1450})),
+            "failed-in-fetch",
+            "Fetch the missing 1,450 again",
+            "fetch",
+        ),
+        (steps(*STATES, validate=note(causes={"timeout": 42})), "failed-in-validate", MISSING_42, "fetch"),
+        (steps(*STATES, validate=note(causes={})), "failed-in-validate", "Validate again", "validate"),
+        (steps(*3 * ["success"], "failed", load=note()), "failed-in-load", "Load again", "load"),
+        (steps(*3 * ["success"], "failed"), "the-task-ended-without-a-word", "Run load again", "load"),
+    ],
+)  # fmt: skip
+def test_one_action_is_right(known: list[dict[str, Any]], section: str, label: str, tasks: str) -> None:
+    """After a failed validate it is the fetch that is repeated, unless nothing is missing."""
+    advice = advice_on(known)
+    assert advice is not None
+    assert (advice.section, advice.label, advice.task_ids) == (section, label, (tasks,))
+    assert section in sections()
+
+
+def test_nothing_is_advised_where_nothing_has_failed() -> None:
+    """A run that goes on, or has gone well."""
+    assert advice_on(steps("success", "running", None, None)) is None
+    assert advice_on(steps(*4 * ["success"])) is None
+
+
+def test_what_a_repeated_fetch_costs_is_counted_by_the_last_one() -> None:
+    """Requests for each parameter, and seconds at the last rate."""
+    fetched = {"returned": {"parameters": 20_000, "done": 20_000, "requests": 40_000, "rate_per_s": 10.0}}
+    advice = advice_on(steps(*STATES, fetch=fetched, validate=note(causes={"timeout": 42})))
+    assert advice is not None
+    assert advice.cost == "About 84 requests, for about 4 s at the last rate. What was fetched isn't requested again."
+
+
+def test_shards_are_summed_up() -> None:
+    """Counts and rates are added, latencies are the slowest shard's, and what one waits for isn't what all do."""
+    parts = [
+        {"parameters": 10, "done": 4, "ok": 4, "kinds": {"ok": 4}, "rate_per_s": 1.5, "p95_ms": 20.0, "waits_for": "X"},
+        {"parameters": 10, "done": 7, "ok": 6, "kinds": {"ok": 6, "timeout": 1}, "rate_per_s": 3.0, "p95_ms": 90.0},
+        {"parameters": 9, "done": 9, "ok": 9, "kinds": {"ok": 9}, "rate_per_s": 3.0, "p95_ms": 30.0},
+    ]
+    tasks = [task("fetch", "running", index, progress=part) for index, part in enumerate(parts)]
+    [fetch] = steps_of(Outline(name="calls", tasks={"fetch": ("fetch",)}), tasks, NOW)
+    numbers = fetch["numbers"]
+    assert (numbers["parameters"], numbers["done"], numbers["kinds"]) == (29, 20, {"ok": 19, "timeout": 1})
+    assert (numbers["rate_per_s"], numbers["left_s"], numbers["p95_ms"]) == (4.5, 2, 90.0)
+    assert numbers["waits_for"] is None
+    assert [shard["map_index"] for shard in fetch["shards"]] == [0, 1, 2]
+
+
+def test_where_the_list_is_stays_on_the_server() -> None:
+    """A browser gets the counts of extract, of whichever shard, and no path."""
+    listed = [{"directory": "secret", "parameters": 9, "day": "2026-11-22"}] * 3
+    [extract] = steps_of(
+        Outline(name="calls", tasks={"extract": ("extract",)}), [task("extract", "success", returned=listed)], NOW
+    )
+    assert extract["numbers"] == {"parameters": 9, "day": "2026-11-22"}
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (["+12025550100"], "1 value"),
+        ({"a": 1, "b": 2}, "2 values"),
+        (50, 50),
+        (True, True),
+        ("x" * 900, "x" * 200 + "…"),
+    ],
+)
+def test_a_list_in_a_param_is_only_counted(value: Any, shown: Any) -> None:
+    """It may hold telephone numbers; a long text is cut."""
+    assert shown_param(value) == shown
+
+
+def test_the_runbook_is_that_of_the_documentation() -> None:
+    """The plugin has its own copy of these sections, word by word."""
+    text = (FILE.parents[3] / "docs" / "operating.md").read_text()
+    assert FILE.read_text().rstrip() in text
+    failed = sections()["failed-in-validate"]["blocks"]
+    assert [block["kind"] for block in failed] == ["p", "ol"]
+    assert len(failed[1]["items"]) == 4
