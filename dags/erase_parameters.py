@@ -2,7 +2,7 @@
 
 Removes the data of some parameters from everything that is staged, of all DAGs: a person has asked for it.
 
-1. Make the Airflow Variable `fanout_erase`: a JSON list of the parameters, such as `["+12025550123"]` or
+1. Make the Airflow Variable `fanout_erase_secret`: a JSON list of the parameters, such as `["+12025550123"]` or
    `[{"tel": "+12025550123"}]`.
 2. Trigger this DAG. It deletes the Variable when nothing that is staged holds them any more.
 

@@ -29,7 +29,7 @@ def execute(alive: int = 0, **arguments: Any) -> dict[str, Any]:
 def staged(staging: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a staging area with a list that holds the person's parameter, which the Variable names."""
     Reports("calls", [PERSON, "+12025550124"], {}).run(0).extract()
-    monkeypatch.setenv("AIRFLOW_VAR_FANOUT_ERASE", f'[{{"id": "{PERSON}"}}]')
+    monkeypatch.setenv("AIRFLOW_VAR_FANOUT_ERASE_SECRET", f'[{{"id": "{PERSON}"}}]')
     return staging
 
 
@@ -66,8 +66,8 @@ def test_a_variable_that_holds_something_else_is_refused(
 ) -> None:
     """Before anything is erased; the message shows how it is written, and not what it holds."""
     if text is not None:
-        monkeypatch.setenv("AIRFLOW_VAR_FANOUT_ERASE", text)
-    with pytest.raises(AirflowFailException, match="the Airflow Variable 'fanout_erase'") as caught:
+        monkeypatch.setenv("AIRFLOW_VAR_FANOUT_ERASE_SECRET", text)
+    with pytest.raises(AirflowFailException, match="the Airflow Variable 'fanout_erase_secret'") as caught:
         execute()
     assert problem in str(caught.value)
     assert PERSON[1:] not in str(caught.value)

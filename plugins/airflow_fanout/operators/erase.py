@@ -31,7 +31,8 @@ class EraseOperator(TextTemplates, BaseOperator):
     without these parameters. MongoDB isn't touched, nor is the source.
 
     :param variable: the Airflow Variable that has the parameters, as a JSON list. It is deleted when nothing holds them
-        any more. A parameter that is an object stands for all that have its fields, with the same values.
+        any more. Airflow hides its value if its name has "secret" in it. A parameter that is an object stands for all
+        that have its fields, with the same values.
     :param dry_run: whether to say only what would be erased; a template, such as `{{ params.dry_run }}`.
 
     From a run that is queued or running nothing is erased: the task does all the rest, and fails, so that Airflow tries
@@ -45,8 +46,8 @@ class EraseOperator(TextTemplates, BaseOperator):
     template_fields: Sequence[str] = ("is_dry_run",)
     ui_color = "#e8e4d8"
 
-    def __init__(self, *, variable: str = "fanout_erase", dry_run: bool | str = False, **kwargs: Any) -> None:
-        check_text("variable", variable, "fanout_erase")
+    def __init__(self, *, variable: str = "fanout_erase_secret", dry_run: bool | str = False, **kwargs: Any) -> None:
+        check_text("variable", variable, "fanout_erase_secret")
         super().__init__(**kwargs)
         self.variable = variable
         # Every operator of Airflow has a method named `dry_run`.
