@@ -55,6 +55,7 @@ class BadConnection(FanoutError):
 
     conn_id: str
     problem: str
+    is_missing: bool = False
 
     def __str__(self) -> str:
         return (

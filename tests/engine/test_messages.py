@@ -17,6 +17,8 @@ from airflow_fanout.launch.messages import (
     BatchesRefused,
     BreakerTripped,
     BudgetUse,
+    ConnectionsStopped,
+    ConnectionStopped,
     CredentialsRefused,
     DamagedPart,
     Ended,
@@ -26,6 +28,7 @@ from airflow_fanout.launch.messages import (
     LongOutage,
     LongPause,
     NewCredentials,
+    NoCredentials,
     Overtaken,
     ParentMessage,
     ProgressReport,
@@ -56,6 +59,7 @@ REASONS = (
     BatchesRefused(20, 2, "HTTP 400 Bad Request"),
     LongOutage(60.0, "connection error"),
     LongPause(3600.0),
+    ConnectionsStopped((ConnectionStopped("shop_7", LongOutage(60.0, "timeout"), 5, 3, 2),)),
     Stopped(),
     Finished(),
 )
@@ -67,6 +71,7 @@ MESSAGES = (
     DamagedPart("/staging/part-0.zst"),
     CredentialsRefused(2),
     BudgetUse(10, 1, 4, 200, 16, 2.5),
+    CredentialsRefused(2, "shop_7"),
 )
 DOWN = (
     Start(
@@ -89,6 +94,7 @@ DOWN = (
         Endpoint(base_url="https://api.example", password="s3cr3t", auth="bearer"),
         Terms(renewal=2, ends_at_s=None, trusted_until_s=9.5),
     ),
+    NoCredentials("shop_7"),
 )
 
 

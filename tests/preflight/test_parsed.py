@@ -19,6 +19,7 @@ from airflow_fanout import (
     FanoutTaskGroup,
     GeventFetchOperator,
     Header,
+    HttpList,
     MaxEmpty,
     MongoLoadOperator,
     Poll,
@@ -114,6 +115,10 @@ class Awaited:
         ("http_conn_id", None, "http_conn_id is None"),
         ("http_conn_id", " ", "http_conn_id is ' '"),
         ("http_conn_id", "{{ params.api }}", "Airflow renders no template in it"),
+        ("http_conn_id", "shop_{", "'shop_{' has a brace that isn't part of a field"),
+        ("http_conn_id", "shop_}", "'shop_}' has a brace that isn't part of a field"),
+        ("http_conn_id", "{shop}", "http_conn_id uses {shop}, but every parameter of this list has: tel"),
+        ("http_conn_id", r"shop_\{tel\}", "or a text with a field, such as 'shop_{shop}'"),
         ("request", "/calls/{tel}", "request is '/calls/{tel}': expected a Request"),
         ("request", Request(endpoint="/calls/{tle}"), "endpoint uses {tle}"),
         ("request", Request(endpoint="/calls/{0}"), "endpoint uses {0}, but every parameter of this list has: tel"),
@@ -139,6 +144,27 @@ class Awaited:
 def test_a_mistake_in_fetch_is_an_import_error(field: str, value: Any, says: str) -> None:
     """With what was written, and what to write."""
     assert says in mistake(fetch={field: value})
+
+
+def test_one_process_sends_where_parameters_name_their_connections() -> None:
+    """Two would each have their own idea of what an API takes."""
+    named = {"http_conn_id": "shop_{tel}"}
+    for processes in (None, 1):
+        chain(fetch={**named, "processes": processes})
+    expected = "processes is 2: expected None or 1 where parameters name their connections ('shop_{tel}')"
+    assert expected in mistake(fetch={**named, "processes": 2})
+    request = {"request": CALLS, **named}
+    report_of_shards(request)
+    with pytest.raises(FanoutError, match="processes is 2"):
+        report_of_shards({**request, "processes": 2})
+    with pytest.raises(FanoutError, match=r"http_conn_id uses \{shop\}, but every parameter of this list has: tel"):
+        report_of_shards({**request, "http_conn_id": "{shop}"})
+
+
+def test_a_list_has_one_connection() -> None:
+    """There are no parameters yet that could name others."""
+    with pytest.raises(FanoutError, match=r"http_conn_id is 'shop_\{shop\}': expected the id of one connection"):
+        HttpList(http_conn_id="shop_{shop}", endpoint="/subscribers")
 
 
 def test_a_request_of_several_steps_is_plain_json_for_airflow() -> None:

@@ -95,3 +95,10 @@ def check_budget(conn_id: str) -> None:
     with mongo_login(budget.mongo_conn_id) as login:
         names: dict[str, Any] = {"conn_id": login.conn_id, "auth_source": login.auth_source}
         BudgetDocument(login.client, budget.database, budget.name, **names).check(CHECK_S)
+
+
+def check_without_budget(conn_id: str) -> None:
+    """Raise `BadConnection` for a connection with a request budget, which would not be kept here."""
+    if budget_of(conn_id) is not None:
+        problem = 'has a "budget" in its extra, which only a fetch with a fixed http_conn_id keeps'
+        raise BadConnection(conn_id, f"{problem}; give its parameters a report of their own")

@@ -74,7 +74,7 @@ def endpoint_of(conn_id: str) -> Endpoint:
     try:
         connection = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException as error:
-        raise BadConnection(conn_id, "isn't there") from error
+        raise BadConnection(conn_id, "isn't there", is_missing=True) from error
     return to_endpoint(conn_id, connection)
 
 

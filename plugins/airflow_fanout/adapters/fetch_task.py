@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk.configuration import conf
 from msgspec.structs import replace
 
+from airflow_fanout.adapters.apis import NamedApis, OneApi, logins_of
 from airflow_fanout.adapters.border import checked_list
 from airflow_fanout.adapters.budget import budget_user
 from airflow_fanout.adapters.deferral import hand_back
 from airflow_fanout.adapters.fetch_metrics import FetchMeasures
-from airflow_fanout.adapters.logging_in import OUTAGE_S, login_of
-from airflow_fanout.adapters.login import check_signed
+from airflow_fanout.adapters.logging_in import OUTAGE_S
 from airflow_fanout.adapters.metrics import Metrics, of_duration
 from airflow_fanout.adapters.progress_store import TaskState
 from airflow_fanout.adapters.reporter import Reporter
 from airflow_fanout.alerts.note import Counts
 from airflow_fanout.api.errors import BadTemplate, UnknownField
-from airflow_fanout.api.login import ApiLogin
 from airflow_fanout.api.request import Request
 from airflow_fanout.launch.answer_cache import SETTING, AnswerCache
 from airflow_fanout.launch.budget_user import BudgetUser
+from airflow_fanout.launch.connection_errors import BadConnections, ConnectionsGivenUp, TooManyConnections, UnusableName
 from airflow_fanout.launch.errors import BudgetWait, EngineBlocked, FunctionMisfits, NotStarted, Tripped
 from airflow_fanout.launch.fetch import Fetch
 from airflow_fanout.launch.job import Job
@@ -49,7 +49,10 @@ if TYPE_CHECKING:
     from airflow_fanout.adapters.operator import EngineOperator
 
 # What may be wrong with a few parameters of an earlier run alone.
-IN_THE_WAY = (Tripped, NotStarted, EngineBlocked, UnknownField, BadTemplate, FunctionMisfits)
+IN_THE_WAY = (
+    *(Tripped, NotStarted, EngineBlocked, UnknownField, BadTemplate, FunctionMisfits),
+    *(BadConnections, TooManyConnections, UnusableName, ConnectionsGivenUp),
+)
 
 
 class FetchTask:
@@ -109,25 +112,23 @@ class FetchTask:
     ) -> dict[str, Any]:
         """Fetch the part, and return the summary; for a long wait, give the worker slot back until it is over."""
         log, metrics = self._operator.log, Metrics(self._operator)
-        login = login_of(http_conn_id, note=log.warning, limit_s=settings.breaker.outage_s or OUTAGE_S)
-        # Of an empty list nothing is requested.
-        endpoint = login.current.endpoint if part.indexes else login.connection
+        limit_s = settings.breaker.outage_s or OUTAGE_S
+        apis = logins_of(http_conn_id, part, note=log.warning, limit_s=limit_s, sign=sign)
         is_conditional = isinstance(request, Request) and request.conditional and not refetch
         previous = last_good_list(part.directory) if is_conditional else None
-        check_signed(http_conn_id, endpoint, sign)
-        way: dict[str, Any] = {"endpoint": endpoint, "settings": settings, "code": code, "hidden": hidden}
-        job = plan(part, request, refetch=refetch, previous=previous, **way)
-        job = replace(job, sign=None if sign is None else pack(sign))
+        way: dict[str, Any] = {"endpoint": apis.endpoint, "settings": apis.settings(settings), "code": code}
+        job = plan(part, request, refetch=refetch, previous=previous, hidden=hidden, **way)
+        job = apis.connected(replace(job, sign=None if sign is None else pack(sign)))
         if is_conditional:
             log.info("Asking for what has changed since the last good run: %s", previous or "there is none")
-        log.info("Fetching %s from %s", job, endpoint.base_url)
+        log.info("Fetching %s from %s", job, apis)
         try:
             with (
                 self._cache(part, job, refetch=refetch) as cached,
                 mirrored(part, job, log.warning) as mirror,
-                budget_user(http_conn_id, self._operator.dag_id, self._context) as user,
+                self._user(apis, http_conn_id) as user,
             ):
-                progress = self._run(part, job, login, mirror, user, f"the connection {http_conn_id!r}")
+                progress = self._run(part, job, apis, mirror, user, f"the connection {http_conn_id!r}")
         except BudgetWait as wait:
             # A mirror is gone by now.
             reporter, reached = self._reporter(part.directory, part.shard), self._fetch and self._fetch.progress
@@ -138,7 +139,13 @@ class FetchTask:
         return summary
 
     def _run(
-        self, part: Shard, job: Job, login: ApiLogin, mirror: Mirror | None, user: BudgetUser | None, connection: str
+        self,
+        part: Shard,
+        job: Job,
+        apis: OneApi | NamedApis,
+        mirror: Mirror | None,
+        user: BudgetUser | None,
+        connection: str,
     ) -> Progress:
         """Run the engines, and tell log, metrics and state store how far they are.
 
@@ -158,12 +165,18 @@ class FetchTask:
         if user is not None:
             own_job = replace(own_job, budget=user.budget.name)
             reserver = Reserver(user, job.settings, self._operator.log.warning)
-        self._fetch = Fetch(part, own_job, hear, login, upload, reserver)
+        self._fetch = Fetch(part, own_job, hear, apis.login, upload, reserver, apis.logins)
         progress = self._fetch.run(connection)
         if not job.indexes:
             # No engine has said so.
             reporter.end(progress)
         return progress
+
+    def _user(self, apis: OneApi | NamedApis, conn_id: str) -> AbstractContextManager[BudgetUser | None]:
+        """Give who uses the request budget of a fixed connection; of several, none has one."""
+        if isinstance(apis, NamedApis):
+            return nullcontext()
+        return budget_user(conn_id, self._operator.dag_id, self._context)
 
     def _reporter(self, directory: ListDirectory, shard: int) -> Reporter:
         log = self._operator.log

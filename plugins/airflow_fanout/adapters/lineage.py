@@ -15,6 +15,7 @@ from airflow.sdk import BaseHook
 
 from airflow_fanout.adapters.border import is_storage, list_directory
 from airflow_fanout.adapters.connection import endpoint_of
+from airflow_fanout.launch.connections import names_connections
 from airflow_fanout.staging.directory import ReportDirectory
 from airflow_fanout.staging.reference import Reference
 
@@ -95,8 +96,12 @@ def mongo_collection(mongo_conn_id: str, database: str, name: str) -> DataSet:
 def of_fetch(reference: Any, http_conn_id: str, endpoint: str) -> Lineage:
     """Return what a fetch reads, a list and an API's resource, and the journal that it writes.
 
+    If the parameters name their connections, it is the list alone.
+
     :param reference: the list, or the shard of it, that the fetch takes.
     :param endpoint: the path of the resource, as `api_resource` takes it.
     """
     report = report_of(reference)
-    return Lineage(inputs=(frozen_list(report), api_resource(http_conn_id, endpoint)), outputs=(journal(report),))
+    # Which APIs the parameters name is known when the list is read.
+    apis = () if names_connections(http_conn_id) else (api_resource(http_conn_id, endpoint),)
+    return Lineage(inputs=(frozen_list(report), *apis), outputs=(journal(report),))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from airflow_fanout.control.breaker import CircuitBreaker, OutageDetector, OutageEnd, Trip, is_down
@@ -12,7 +12,7 @@ from airflow_fanout.control.startup import LONGEST_HOLD_S, Startup, cause_of
 from airflow_fanout.control.throttle import Limiter
 from airflow_fanout.model.outcome import Outcome
 from airflow_fanout.model.reasons import reason_of
-from airflow_fanout.model.settings import FetchSettings
+from airflow_fanout.model.settings import FetchSettings, Throttle
 from airflow_fanout.model.waits import SHORTEST_S, Reason
 
 # The summary shows the limit at no more than this number of moments, evenly spread.
@@ -24,12 +24,18 @@ class Traffic:
 
     :param budget: how many requests may be sent; by the settings' rate, if not given.
     :param is_answered: whether an earlier try of the task has had answers.
+    :param limiter: makes what says when the next request may be sent.
     """
 
     def __init__(
-        self, settings: FetchSettings, budget: RequestBudget | None = None, *, is_answered: bool = False
+        self,
+        settings: FetchSettings,
+        budget: RequestBudget | None = None,
+        *,
+        is_answered: bool = False,
+        limiter: Callable[[Throttle, int, RequestBudget | None], Limiter] = Limiter,
     ) -> None:
-        self._gate = Limiter(settings.throttle, settings.concurrency, budget)
+        self._gate = limiter(settings.throttle, settings.concurrency, budget)
         self._fuse = CircuitBreaker(settings.breaker)
         self._outage = OutageDetector(settings.breaker.outage_s)
         self.startup = Startup(settings.breaker.startup_attempts, is_answered=is_answered)

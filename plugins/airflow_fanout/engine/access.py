@@ -92,11 +92,11 @@ class EngineAccess:
         """Send with other credentials from now on, or go on with the same ones, which are confirmed."""
         is_new = message.terms.renewal != self._renewal
         self._endpoint = settled(message.endpoint)
+        self._traffic.release()
         self._accept(message.terms)
         if is_new:
             for use in self._users:
                 use(self._endpoint, self._renewal)
-        self._traffic.release()
         self.wake()
 
     def _accept(self, terms: Terms) -> None:
@@ -105,8 +105,14 @@ class EngineAccess:
         self._are_good.set()
         if self._end is not None:
             self._end.kill(block=False)
-        if terms.ends_at_s is not None:
-            self._end = gevent.spawn_later(max(0.0, terms.ends_at_s - time.monotonic()), self._hold)
+        if terms.ends_at_s is None:
+            return
+        left_s = terms.ends_at_s - time.monotonic()
+        if left_s > 0:
+            self._end = gevent.spawn_later(left_s, self._hold)
+        else:
+            # Nothing is sent before the first ones that are good.
+            self._hold()
 
     def _hold(self) -> None:
         self._are_good.clear()

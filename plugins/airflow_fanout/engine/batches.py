@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -13,6 +13,9 @@ from airflow_fanout.api.splitting import Key, Splitter
 from airflow_fanout.codec import Json
 from airflow_fanout.engine.work import MOST_WAITING, Task, WorkQueue
 from airflow_fanout.model.outcome import Outcome
+
+if TYPE_CHECKING:
+    from airflow_fanout.engine.lanes import Lane
 
 
 class BatchTask(Task, gc=False):
@@ -82,12 +85,14 @@ class BatchQueue(WorkQueue):
         batches: list[Task] = []
         # A batch is never cut for the canary's sake: it is one request anyway.
         while len(batches) < most and self._source is not None and self._room(self.begun) > 0:
+            if self._lane is not None and not self._lane.has(self._size):
+                break
             members = list(self._next_members(self._source))
             if members:
                 batches.append(_task(tuple(members)))
             self.begun += len(members)
             if len(members) < self._size and self._kept is None:
-                self._source = None
+                self._source_has_ended()
         return batches
 
     def _has_new(self) -> bool:
@@ -107,12 +112,22 @@ class BatchQueue(WorkQueue):
             yield member
 
 
-def queue_of(request: Request | None, source: Iterator[tuple[int, Json]], room: Callable[[int], int]) -> WorkQueue:
-    """Return what gives out the work of a fetch: one by one, or in batches if the request is for such."""
+def queue_of(
+    request: Request | None,
+    source: Iterator[tuple[int, Json]],
+    room: Callable[[int], int],
+    lane: Lane | None = None,
+) -> WorkQueue:
+    """Return what gives out the work of a fetch: one by one, or in batches if the request is for such.
+
+    :param lane: the source, if it may have more later where it has nothing now.
+    """
     if request is None or request.batch is None:
-        return WorkQueue(source, room=room)
+        return WorkQueue(source, room=room, lane=lane)
+    if lane is not None:
+        lane.least = request.batch.size
     splitter = Splitter(request.batch, empty_is_null=request.empty_is_null)
-    return BatchQueue(source, room=room, size=request.batch.size, splitter=splitter)
+    return BatchQueue(source, room=room, lane=lane, size=request.batch.size, splitter=splitter)
 
 
 def _task(members: Sequence[tuple[int, Json]]) -> BatchTask:

@@ -79,6 +79,8 @@ class Driver(ABC):
             work=self._work, traffic=self._traffic, meter=self._meter, total_s=self._settings.timeouts.total_s
         )
         self.stop_reason: StopReason | None = None
+        # Asked before it stops: other drivers may be reason enough to wait.
+        self.may_stop: Callable[[StopReason], bool] = lambda _reason: True
 
     @abstractmethod
     def run(self) -> None:
@@ -94,7 +96,7 @@ class Driver(ABC):
 
     def stop(self, reason: StopReason, grace_s: float = GRACE_S) -> None:
         """Take no more work, and give up what is under way after the grace, in seconds; the first reason counts."""
-        if self.stop_reason is not None:
+        if self.stop_reason is not None or not self.may_stop(reason):
             return
         self.stop_reason = reason
         self._work.stop()

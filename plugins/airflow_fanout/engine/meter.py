@@ -93,3 +93,35 @@ class Meter:
             latency=self._latency,
             limits=limits or {},
         )
+
+
+class ConnectionMeter(Meter):
+    """Counts what comes of one connection's parameters, in a meter for all of them and by itself.
+
+    :param whole: the meter for all.
+
+    `done` is how many parameters have their outcome.
+    """
+
+    def __init__(self, whole: Meter) -> None:
+        super().__init__(total=0, resumed=0)
+        self._whole = whole
+
+    @property
+    def done(self) -> int:
+        """How many parameters of this connection have their outcome."""
+        return self._done
+
+    def sent(self, ms: float) -> None:
+        """Count an attempt that has ended, however it ended."""
+        self._whole.sent(ms)
+
+    def answered(self, latencies_ms: Sequence[float]) -> None:
+        """Count parameters that have their results, each by the attempt that has ended."""
+        self._kinds[Kind.OK] += len(latencies_ms)
+        self._whole.answered(latencies_ms)
+
+    def ended(self, kind: Kind) -> None:
+        """Count a parameter that has its outcome."""
+        super().ended(kind)
+        self._whole.ended(kind)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Unpack
 
 import gevent
+from gevent.event import Event
 
 from airflow_fanout.codec import Json
 from airflow_fanout.engine.call_traffic import CallTraffic
@@ -44,18 +45,35 @@ class Pool(Driver):
         self._make: Make = make or (lambda task, fetch: fetch(task.parameter))
         self._permits = permits or RequestPermits(self._traffic, self._meter, self._settings.retry)
         self._permits.stop = self.stop
-        self._workers: list[gevent.Greenlet] = []
+        self._workers: set[gevent.Greenlet] = set()
+        self._has_ended = Event()
+        self._failed: BaseException | None = None
+        self._idle = 0
         self._given_up = False
 
     def run(self) -> None:
         """Fetch until all is done or the pool is stopped; an error in a worker is raised here."""
-        self._workers = [gevent.spawn(self._work_on) for _ in range(self._settings.concurrency)]
+        self._hire()
         try:
-            for worker in gevent.iwait(self._workers):
-                if isinstance(worker.get(), gevent.GreenletExit) and not self._given_up:
-                    raise PartEnded
+            self._has_ended.wait()
+            if self._failed is not None:
+                raise self._failed
         finally:
             self._give_up()
+
+    def _hire(self) -> None:
+        """Begin another worker; one that waits for work is enough, and it begins the next when it has some."""
+        worker = gevent.spawn(self._work_on)
+        self._workers.add(worker)
+        worker.link(self._leave)
+
+    def _leave(self, worker: gevent.Greenlet) -> None:
+        self._workers.discard(worker)
+        if isinstance(worker.value, gevent.GreenletExit) and not self._given_up:
+            self._failed = PartEnded()
+        self._failed = self._failed or worker.exception
+        if self._failed is not None or not self._workers:
+            self._has_ended.set()
 
     def wake(self) -> None:
         """Look at the work again."""
@@ -65,9 +83,10 @@ class Pool(Driver):
         self._work.stop()
         self._permits.wake()
         self._given_up = True
-        gevent.killall(self._workers, block=False)
+        workers = list(self._workers)
+        gevent.killall(workers, block=False)
         # A function with a bare `except:` in a loop would let nobody end who waits for it.
-        gevent.joinall(self._workers, timeout=KILL_S)
+        gevent.joinall(workers, timeout=KILL_S)
 
     def _work_on(self) -> None:
         while taken := self._take():
@@ -85,10 +104,14 @@ class Pool(Driver):
     def _take(self) -> tuple[Task, CallTraffic] | None:
         """Return the next task when its call may begin, and the call's requests; `None` if there is none."""
         task = None
+        self._idle += 1
         while True:
             try:
                 task = task or self._work.take()
                 call = self._permits.admit(task.attempt, lambda: self._work.stopped) if task else None
+                self._idle -= 1
+                if call and not self._idle and len(self._workers) < self._settings.concurrency:
+                    self._hire()
                 return (task, call) if task and call else None
             except (gevent.GreenletExit, gevent.Timeout):
                 # What an earlier call has left behind, a kill or a time limit, has struck while this worker waits. Were

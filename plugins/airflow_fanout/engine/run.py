@@ -12,24 +12,21 @@ from collections.abc import Iterator
 from itertools import count
 from typing import assert_never
 
-import cloudpickle
 import gevent
 from msgspec.structs import replace
 
-from airflow_fanout.control.traffic import Traffic
-from airflow_fanout.engine.access import EngineAccess
-from airflow_fanout.engine.batch_settlement import settlement_of
-from airflow_fanout.engine.batches import queue_of
+from airflow_fanout.engine.by_connection import ByConnection
 from airflow_fanout.engine.calls import calls_of
 from airflow_fanout.engine.driver import PartEnded
-from airflow_fanout.engine.driving import driver_for
 from airflow_fanout.engine.journal_thread import JournalThread
+from airflow_fanout.engine.lanes import Lanes
 from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.parentage import MessageReader, MessageWriter
 from airflow_fanout.engine.restart import go_on, part_numbers
-from airflow_fanout.engine.slots import SlotTaker, budget_of
+from airflow_fanout.engine.sender import EngineParts, Sender
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.launch.board import Board
+from airflow_fanout.launch.connections import ConnectionName
 from airflow_fanout.launch.family import adopt_orphans, end_descendants, trackers
 from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.limits import allow_files
@@ -40,6 +37,7 @@ from airflow_fanout.launch.messages import (
     Finished,
     LongPause,
     NewCredentials,
+    NoCredentials,
     Overtaken,
     ParentMessage,
     ProgressReport,
@@ -85,17 +83,35 @@ def _job(message: ParentMessage) -> Job:
     match message:
         case Start(job):
             return job
-        case SendingRate() | NewCredentials() | ReservedSlots():
+        case SendingRate() | NewCredentials() | NoCredentials() | ReservedSlots():
             raise AssertionError("the parent's first message is the job")
         case _:
             assert_never(message)
+
+
+def _sending(
+    job: Job, parts: EngineParts, finished: CompletedSet, meter: Meter, teller: MessageWriter
+) -> Sender | ByConnection:
+    """Return what sends the requests of a job for all parameters that aren't finished."""
+    directory = list_at(job.directory)
+    if job.connections:
+        lines = read_parameters(directory, job.indexes, bytes)
+        lanes = Lanes(lines, ConnectionName(job.connection_text).of, job.connections, parts.note)
+        return ByConnection(
+            job, parts, lanes, is_finished=lambda index: index in finished, meter=meter, tell=teller.tell
+        )
+    parameters = read_parameters(directory, job.indexes)
+    if finished.count:
+        parameters = ((index, value) for index, value in parameters if index not in finished)
+    return Sender(job, parts, parameters, meter=meter, tell=teller.tell, is_answered=parts.is_resumed)
 
 
 class _Fetch:
     """The parts of one fetch, put together."""
 
     def __init__(self, job: Job, teller: MessageWriter, messages: Iterator[ParentMessage], board: Board) -> None:
-        allow_files(job.settings.concurrency, resource.getrlimit, resource.setrlimit)
+        apis = len(job.endpoints)
+        allow_files(job.settings.concurrency, resource.getrlimit, resource.setrlimit, apis)
         directory = list_at(job.directory)
         self._shard = directory.shard(job.shard)
         generation = self._shard.generation(job.generation)
@@ -114,35 +130,20 @@ class _Fetch:
         )
         self._scribe = JournalThread(writer, at_once=job.request is not None and job.request.has_steps)
         self._jobs = self._job_journal(job, generation, finished, manifest.id)
-        self._budget = budget_of(job)
-        self._traffic = Traffic(job.settings, self._budget, is_answered=finished.count > 0)
-        self._access = EngineAccess(job, self._traffic, teller.tell)
-        if job.sign is not None:
-            self._access.sign_by(cloudpickle.loads(job.sign))
         erased = sum(index in job.indexes for index in manifest.erased)
         meter = Meter(total=len(job.indexes) - erased, resumed=finished.count)
+        parts = EngineParts(
+            manifest=manifest,
+            note=lambda text: teller.tell(Remark(text)),
+            calls=calls,
+            jobs=self._jobs,
+            previous=self._previous_results(job),
+            write=self._scribe.extend,
+            is_resumed=finished.count > 0,
+        )
         if job.fatal:
             go_on(job, self._try, finished, meter, self._scribe.extend)
-        parameters = read_parameters(directory, job.indexes)
-        if finished.count:
-            parameters = ((index, value) for index, value in parameters if index not in finished)
-        self._driver = driver_for(
-            job,
-            manifest,
-            lambda text: teller.tell(Remark(text)),
-            calls,
-            self._access,
-            self._jobs,
-            self._previous_results(job),
-            work=queue_of(job.request, parameters, self._traffic.room_for_new),
-            settlement=settlement_of(job.request, is_proven=finished.count > 0),
-            traffic=self._traffic,
-            settings=job.settings,
-            meter=meter,
-            write=self._scribe.extend,
-        )
-        self._access.wake = self._driver.wake
-        self._slots = SlotTaker(self._budget, self._traffic, self._driver, job.settings, teller.tell)
+        self._sending = _sending(job, parts, finished, meter, teller)
 
     def _previous_results(self, job: Job) -> PreviousResults | None:
         """Return what is there of the last good run's results; `None` if the request isn't conditional."""
@@ -177,7 +178,7 @@ class _Fetch:
 
     def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
-            gevent.signal_handler(number, self._driver.stop, Stopped())
+            gevent.signal_handler(number, self._sending.stop, Stopped())
         # What a greenlet of an author's raises (SystemExit, say) ends that greenlet, and not the engine.
         gevent.get_hub().SYSTEM_ERROR = ()
         # What has been imported stays: the collector needn't look at it again and again. And a handful of answers are
@@ -186,7 +187,7 @@ class _Fetch:
         gc.set_threshold(GARBAGE)
         # Where PYTHONWARNINGS makes errors of them, pycurl's advice would end the fetch: see engine/libcurl/multi.py.
         warnings.filterwarnings("ignore", "socket_all is deprecated", DeprecationWarning)
-        parts = (self._listen, self._driver.run, self._tick, self._scribe.run, self._slots.run)
+        parts = (self._listen, self._sending.run, self._tick, self._scribe.run, self._sending.tell_for_ever)
         running = [gevent.spawn(part) for part in parts]
         try:
             # Whichever ends first: all but the driver never do, unless a disk or the parent's pipe has a fault.
@@ -205,25 +206,27 @@ class _Fetch:
         if left := end_descendants(os.getpid(), but=trackers()):
             text = f"Functions of the report left {left} process(es) behind; they were ended."
             self._teller.tell(Remark(text))
-        reached = self._driver.progress()
-        reason = self._driver.stop_reason or Finished()
+        reached = self._sending.progress()
+        reason = self._sending.stop_reason or Finished()
         if isinstance(reason, LongPause) and reached.done == reached.total:
             # The last answer of all asked for the pause: there is nothing to wait for.
             reason = Finished()
         # A pause that the last answer has asked for is for all.
-        self._slots.tell()
-        self._teller.tell(Ended(reason, replace(reached, limits={"over_time": self._traffic.moments()})))
+        self._sending.tell()
+        self._teller.tell(Ended(reason, replace(reached, limits={"over_time": self._sending.moments()})))
         return os.EX_OK if isinstance(reason, Finished) else os.EX_TEMPFAIL
 
     def _listen(self) -> None:
         for message in self._messages:
             match message:
                 case SendingRate(per_s):
-                    self._budget.allow(per_s)
+                    self._sending.allow(per_s)
                 case NewCredentials():
-                    self._access.take(message)
+                    self._sending.take(message)
+                case NoCredentials(connection):
+                    self._sending.give_up(connection)
                 case ReservedSlots():
-                    self._slots.take(message)
+                    self._sending.use(message)
                 case Start():
                     raise AssertionError("an engine has one job")
                 case _:
@@ -233,8 +236,8 @@ class _Fetch:
         while True:
             gevent.sleep(TICK_S)
             self._board.step()
-            self._driver.tick()
+            self._sending.tick()
             if not self._shard.is_newest(self._try):
                 # No grace: the newer try asks for all that is under way here.
-                self._driver.stop(Overtaken(), grace_s=0.0)
-            self._teller.tell_if_heard(ProgressReport(self._driver.progress()))
+                self._sending.stop(Overtaken(), grace_s=0.0)
+            self._teller.tell_if_heard(ProgressReport(self._sending.progress()))

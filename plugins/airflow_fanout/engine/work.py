@@ -9,12 +9,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, count, islice
+from typing import TYPE_CHECKING
 
 import msgspec
 from gevent.event import Event
 
 from airflow_fanout.codec import Json
 from airflow_fanout.engine.steps import Steps
+
+if TYPE_CHECKING:
+    from airflow_fanout.engine.lanes import Lane
 
 # If this number of parameters waits for another attempt, no new one begins; the last pass takes at most as many. A
 # server that is down for an hour must not bring the whole list into memory.
@@ -61,6 +65,7 @@ class WorkQueue:
     :param source: index and parameter of all that is to be done.
     :param clock: the time, in seconds.
     :param room: returns how many parameters may still begin, from the number of those that have.
+    :param lane: the source, if it may have more later where it has nothing now.
 
     `begun` counts the parameters of the source that were given out.
     """
@@ -70,10 +75,12 @@ class WorkQueue:
         source: Iterator[tuple[int, Json]],
         clock: Callable[[], float] = time.monotonic,
         room: Callable[[int], int] = lambda _begun: sys.maxsize,
+        lane: Lane | None = None,
     ) -> None:
         self._source: Iterator[tuple[int, Json]] | None = source
         self._rest = source
         self._looked_at = -1
+        self._lane = lane
         self._clock = clock
         self._room = room
         self._heap: list[_Waiting] = []
@@ -95,6 +102,14 @@ class WorkQueue:
     def pending(self) -> int:
         """How many of these wait for their next request, and not for another attempt."""
         return sum(1 for waiting in self._heap if waiting.task.steps is not None and waiting.task.attempt == 1)
+
+    def is_ready(self) -> bool:
+        """Return whether there may be a task that can be sent now."""
+        if self._heap and self._heap[0].due <= self._clock():
+            return True
+        if self._source is None or self._room(self.begun) <= 0:
+            return False
+        return self._lane is None or self._lane.has(self._lane.least)
 
     def take(self) -> Task | None:
         """Return the next task, waiting for it if need be; `None` when all is done."""
@@ -171,6 +186,10 @@ class WorkQueue:
         self._wake()
         return True
 
+    def look(self) -> None:
+        """Look at the source again: it may have more now."""
+        self._wake()
+
     def stop(self) -> None:
         """Give out nothing more; what waits is left to a later try."""
         self.stopped = True
@@ -186,16 +205,23 @@ class WorkQueue:
         new = [Task(index, parameter) for index, parameter in islice(self._source, admitted)] if admitted > 0 else []
         self.begun += len(new)
         if len(new) < admitted:
-            self._source = None
+            self._source_has_ended()
         return new
 
     def _has_new(self) -> bool:
         """Return whether the source has a further parameter: who may not send can't find out by a poll."""
+        if self._lane is not None:
+            return self._source is not None and not self._lane.is_over
         if self._source is not None and self._looked_at != self.begun:
             first = next(self._source, None)
             self._source = None if first is None else chain((first,), self._rest)
             self._looked_at = self.begun
         return self._source is not None
+
+    def _source_has_ended(self) -> None:
+        """Ask a source that had nothing more no longer, unless it is a lane that is still filled."""
+        if self._lane is None or self._lane.is_over:
+            self._source = None
 
     def _push(self, task: Task, wait_s: float) -> None:
         heapq.heappush(self._heap, _Waiting(self._clock() + wait_s, next(self._order), task))

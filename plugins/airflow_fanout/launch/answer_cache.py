@@ -18,6 +18,7 @@ import msgspec
 from airflow_fanout import codec
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
+from airflow_fanout.launch.connections import ConnectionName
 from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.plan import Shard
 from airflow_fanout.model.outcome import Kind, Outcome, Record
@@ -37,7 +38,7 @@ TOGETHER = 1_000
 OF_ONE_FETCH = frozenset(
     {
         *("directory", "start", "stop", "shard", "generation", "endpoint", "settings", "path", "attempt"),
-        *("process", "processes", "previous", "part_age_s", "fatal", "budget"),
+        *("process", "processes", "previous", "part_age_s", "fatal", "budget", "connection_text", "connections"),
     }
 )
 
@@ -81,12 +82,12 @@ class AnswerCache:
         """Write what the cache has of a job into its journal, and return of how many parameters."""
         generation = part.directory.shard(job.shard).generation(job.generation)
         finished, _ = resume(generation, part.indexes, part.manifest.id)
-        identity, restored, journal = _identity(job), 0, None
+        key_of, restored, journal = _keys(job), 0, None
         with self._errors():
             for index, parameter in read_parameters(part.directory, part.indexes):
                 if index in finished:
                     continue
-                key = _key(identity, parameter)
+                key = key_of(parameter)
                 row = self._database.execute("select status, result from answers where request = ?", (key,)).fetchone()
                 if row is None:
                     continue
@@ -103,10 +104,10 @@ class AnswerCache:
 
     def keep(self, part: Shard, job: Job) -> None:
         """Take the good results of a job from its journal."""
-        identity, now = _identity(job), self._clock()
+        key_of, now = _keys(job), self._clock()
         records = Snapshot(part.directory.shard(job.shard).generation(job.generation), part.manifest.id)
         rows = (
-            (_key(identity, record.parameter), now, record.status, codec.encode(record.result))
+            (key_of(record.parameter), now, record.status, codec.encode(record.result))
             for record in records
             # What was asked for with no attempt came from here: it keeps its age.
             if record.kind is Kind.OK and record.attempts
@@ -121,11 +122,14 @@ class AnswerCache:
         self._database.close()
 
 
-def _identity(job: Job) -> bytes:
-    """Return what an answer depends on besides its parameter: the API, the request and the author's functions."""
+def _keys(job: Job) -> Callable[[Json], bytes]:
+    """Return what gives a parameter's key: its answer depends on the API, the request and the author's functions."""
     asked = {name: getattr(job, name) for name in job.__struct_fields__ if name not in OF_ONE_FETCH}
-    return codec.canonical([job.endpoint.base_url, msgspec.to_builtins(asked, enc_hook=list)])
+    request = msgspec.to_builtins(asked, enc_hook=list)
+    identities = {conn_id: codec.canonical([endpoint.base_url, request]) for conn_id, endpoint in job.endpoints.items()}
+    conn_id_of = ConnectionName(job.connection_text).of if job.connections else lambda _parameter: ""
 
+    def key_of(parameter: Json) -> bytes:
+        return hashlib.sha256(identities[conn_id_of(parameter)] + b"\n" + codec.canonical(parameter)).digest()
 
-def _key(identity: bytes, parameter: Json) -> bytes:
-    return hashlib.sha256(identity + b"\n" + codec.canonical(parameter)).digest()
+    return key_of

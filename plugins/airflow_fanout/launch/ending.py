@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from airflow_fanout.control import breaker
 from airflow_fanout.errors import FanoutError
+from airflow_fanout.launch.connection_errors import ConnectionsGivenUp
 from airflow_fanout.launch.engines import Engines
 from airflow_fanout.launch.errors import (
     ApiDown,
@@ -23,17 +26,20 @@ from airflow_fanout.launch.errors import (
 from airflow_fanout.launch.messages import (
     BatchesRefused,
     BreakerTripped,
+    ConnectionsStopped,
+    ConnectionStopped,
     Ended,
     Failed,
     Finished,
     LongOutage,
     LongPause,
+    OneStopReason,
     Overtaken,
     StartupFailed,
     Stopped,
-    StopReason,
 )
 from airflow_fanout.launch.process import EngineProcess
+from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.progress import Progress
 from airflow_fanout.model.reasons import REMEDIES, failures, fix_of
 
@@ -52,7 +58,7 @@ def _tripped(progress: Progress, finding: breaker.Trip, connection: str) -> Trip
     )
 
 
-def _error(progress: Progress, reason: StopReason, connection: str) -> FanoutError:
+def _error(progress: Progress, reason: OneStopReason, connection: str) -> FanoutError:
     """Return the error that a reason to stop means."""
     error: FanoutError
     match reason:
@@ -94,4 +100,35 @@ def progress_at_end(
         raise EngineFailed(last.kind, last.message, last.details)
     if isinstance(last.reason, Finished):
         return last.progress
+    if isinstance(last.reason, ConnectionsStopped):
+        raise given_up(last.progress, last.reason.stopped, 0, {})
     raise _error(last.progress, last.reason, connection)
+
+
+def given_up(
+    progress: Progress, stopped: Sequence[ConnectionStopped], connections: int, failures: Mapping[str, BaseException]
+) -> FanoutError:
+    """Return the error of a fetch of which some connections were stopped.
+
+    If all that is missing is a pause that their APIs have asked for, that is a `LongWait` until the first one is over.
+
+    :param connections: how many connections there are.
+    :param failures: why there are no credentials, by the ids of the connections.
+    """
+    errors: dict[str, BaseException] = {}
+    for end in stopped:
+        so_far = Progress(total=end.total, kinds=Counter({Kind.OK: end.done}), begun=end.begun)
+        known = failures.get(end.connection)
+        errors[end.connection] = known or _error(so_far, end.reason, f"the connection {end.connection!r}")
+    waits = [error for error in errors.values() if isinstance(error, BudgetWait)]
+    if len(waits) == len(errors):
+        first = min(waits, key=lambda wait: wait.seconds)
+        has_moved = progress.done > progress.resumed or not progress.requests
+        return type(first)(first.seconds, first.waits_for, progress.done, progress.total, has_moved)
+    return ConnectionsGivenUp(
+        errors={conn_id: str(error) for conn_id, error in errors.items()},
+        connections=connections,
+        done=progress.done,
+        total=progress.total,
+        is_passing=any(isinstance(error, FanoutError) and error.retry for error in errors.values()),
+    )

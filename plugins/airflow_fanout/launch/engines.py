@@ -25,6 +25,7 @@ from airflow_fanout.launch.messages import (
     FetchMessage,
     Finished,
     NewCredentials,
+    NoCredentials,
     Output,
     ProgressReport,
     Remark,
@@ -42,7 +43,7 @@ from airflow_fanout.staging.layout import TRY
 # If more calls than this end their engines, the cause isn't a single parameter.
 MOST_RESTARTS = 5
 
-Refused = Callable[[int], object]
+Refused = Callable[[int, str], object]
 Used = Callable[[int, BudgetUse | None], object]
 
 
@@ -52,7 +53,8 @@ class Engines:
     They share nothing but the directory of their try, which is made here: it fences off what older tries still write.
 
     :param job: the whole fetch; its settings say how many engines.
-    :param refused: called with the number of the renewal of the credentials that an engine says the API has refused.
+    :param refused: called with the number of the renewal of the credentials that an engine says the API has refused,
+        and with the id of their connection, if there are several.
     :param used: called with an engine's number and what it says of its slots; `None` when it has ended.
     """
 
@@ -60,9 +62,9 @@ class Engines:
         generation = list_at(job.directory).shard(job.shard).generation(job.generation)
         self._rate_per_s = job.settings.throttle.rate_per_s
         self._jobs = job.split(generation.claim_next(TRY))
-        self._refused = refused or (lambda _renewal: None)
+        self._refused = refused or (lambda _renewal, _connection: None)
         self._used = used or (lambda _place, _use: None)
-        self._credentials: NewCredentials | None = None
+        self._credentials: dict[str, NewCredentials | NoCredentials] = {}
         self._engines: list[EngineProcess] = []
         self._progress: dict[EngineProcess, Progress] = {}
         self._begun: set[EngineProcess] = set()
@@ -116,15 +118,16 @@ class Engines:
         for engine in self._engines:
             engine.ask_to_stop()
 
-    def take(self, credentials: NewCredentials) -> None:
-        """Send all engines the credentials that they use from now on; called by another thread than all else."""
-        self._credentials = credentials
-        self._introduce(self._engines)
+    def take(self, credentials: NewCredentials | NoCredentials) -> None:
+        """Send all engines the credentials that they use from now on; called by other threads than all else."""
+        self._credentials[credentials.connection] = credentials
+        for engine in self._engines:
+            engine.tell(credentials)
 
     def _introduce(self, engines: Sequence[EngineProcess]) -> None:
         """Send engines the newest credentials, unless those of their job are still the newest."""
         # Whatever comes first, the credentials or an engine: the later one finds the other.
-        if (credentials := self._credentials) is not None:
+        for credentials in tuple(self._credentials.values()):
             for engine in engines:
                 engine.tell(credentials)
 
@@ -172,7 +175,7 @@ class Engines:
         """Give a message to whoever looks after all engines' credentials or slots."""
         if isinstance(message, BudgetUse):
             return self._used(self._engines.index(engine), message)
-        return self._refused(message.renewal)
+        return self._refused(message.renewal, message.connection)
 
     def _has_progressed(self, engine: EngineProcess, message: ProgressReport) -> Iterator[FetchMessage]:
         self._note_progress(engine, message.progress)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 
 from msgspec.structs import replace
 
-from airflow_fanout.launch.ending import progress_at_end
+from airflow_fanout.launch.ending import given_up, progress_at_end
 from airflow_fanout.launch.engines import Engines
 from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.keeper import Keeper, Renewing, message_of
-from airflow_fanout.launch.messages import DamagedPart, Ended, Failed, FetchMessage, Finished, ProgressReport
+from airflow_fanout.launch.keepers import FIRST_S, Keepers
+from airflow_fanout.launch.messages import (
+    ConnectionsStopped,
+    DamagedPart,
+    Ended,
+    Failed,
+    FetchMessage,
+    Finished,
+    ProgressReport,
+)
 from airflow_fanout.launch.plan import Shard
 from airflow_fanout.launch.reserving import Reserver
 from airflow_fanout.launch.upload import FINISH_S, Upload
@@ -25,6 +34,8 @@ class Fetch:
     :param login: renews the credentials of the job's endpoint; nobody does if not given.
     :param upload: puts what the job's engines write where the part is; nothing does if they write there themselves.
     :param reserver: reserves the slots of the request budget that the job names.
+    :param logins: those of the connections that the parameters name, by their ids, if they do.
+    :param first_s: how long the first credentials of all connections are waited for.
     """
 
     def __init__(
@@ -35,22 +46,27 @@ class Fetch:
         login: Renewing | None = None,
         upload: Upload | None = None,
         reserver: Reserver | None = None,
+        logins: Mapping[str, Renewing] | None = None,
+        *,
+        first_s: float = FIRST_S,
     ) -> None:
         self._part, self._job, self._hear, self._login, self._upload = part, job, hear, login, upload
         self._reserver = reserver
+        self._logins, self._first_s = logins, first_s
         self._engines: Engines | None = None
         self.progress: Progress | None = None
 
     def run(self, connection: str) -> Progress:
         """Run the engines to their end, mark the part's generation as complete, and return the last progress.
 
-        :param connection: what the API's connection is called in a sentence.
+        :param connection: what the API's connection is called in a sentence, if there is one.
         :raises LongWait: when the API asks for a longer wait than the task keeps its worker slot.
         :raises NotPutUp: when the results can't be put into the object storage.
         :raises FanoutError: for whatever else ended the fetch before all had an outcome; see `launch.errors`.
         """
         # Of an empty list nothing is sent, and its fields are unknown: the engine would refuse the request's.
-        progress = self._listen(connection) if self._job.indexes else Progress(total=0)
+        listen = self._listen if self._logins is None else self._listen_to_several
+        progress = listen(connection) if self._job.indexes else Progress(total=0)
         if self._upload is not None:
             self._upload.finish(FINISH_S)
         generation = self._part.directory.shard(self._part.shard).generation(self._job.generation)
@@ -71,22 +87,39 @@ class Fetch:
             job = replace(job, endpoint=newest.endpoint, terms=newest.terms)
         reserver = self._reserver
         used = reserver.heard if reserver else None
-        self._engines = engines = Engines(job, keeper.refused if keeper else None, used)
+        refused = keeper.refused if keeper else None
+        self._engines = engines = Engines(job, lambda renewal, _conn_id: refused(renewal) if refused else None, used)
         # It says goodbye when no engine has a request under way any more.
         reserving = reserver.reserving(engines.give) if reserver else nullcontext()
         with reserving, engines, keeper.renewing(engines.take) if keeper else nullcontext():
             for message in engines.listen():
-                if isinstance(message, ProgressReport | Ended):
-                    self.progress = message.progress
-                if isinstance(message, Ended | Failed):
-                    # An engine that has failed itself has no progress to tell.
-                    last = message
-                if self._upload is not None and isinstance(message, DamagedPart):
-                    message = DamagedPart(self._upload.put_aside(message.path))  # noqa: PLW2901 - as it is known there
+                last = self._heard(message) or last
                 if failures := [each.failure for each in (keeper, reserver) if each and each.failure]:
                     engines.ask_to_stop()
-                self._hear(message)
             is_done = isinstance(last, Ended) and isinstance(last.reason, Finished)
             if failures and not is_done:
                 raise failures[0]
             return progress_at_end(last, engines, connection)
+
+    def _listen_to_several(self, _connection: str) -> Progress:
+        """Run the engine that asks several connections; what is wrong with one of them ends none of the others."""
+        last: Ended | Failed | None = None
+        keepers = Keepers(self._logins or {}, self._job.connection_text, self._first_s)
+        self._engines = engines = Engines(replace(self._job, connections=keepers.first()), keepers.refused)
+        with engines, keepers.renewing(engines.take):
+            for message in engines.listen():
+                last = self._heard(message) or last
+            if isinstance(last, Ended) and isinstance(last.reason, ConnectionsStopped):
+                raise given_up(last.progress, last.reason.stopped, len(self._logins or {}), keepers.failures)
+            return progress_at_end(last, engines)
+
+    def _heard(self, message: FetchMessage) -> Ended | Failed | None:
+        """Pass on what an engine says; return it if it is its last word."""
+        if isinstance(message, ProgressReport | Ended):
+            self.progress = message.progress
+        if self._upload is not None and isinstance(message, DamagedPart):
+            # As it is known where the part is put.
+            message = DamagedPart(self._upload.put_aside(message.path))
+        self._hear(message)
+        # An engine that has failed itself has no progress to tell.
+        return message if isinstance(message, Ended | Failed) else None

@@ -26,6 +26,21 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     trusted_until_s: float
 
 
+# Of credentials that are still to be got: nothing is sent with these.
+NONE_YET = Terms(renewal=0, ends_at_s=0.0, trusted_until_s=0.0)
+
+
+class Connected(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One of several connections of a fetch.
+
+    :param endpoint: where its requests go.
+    :param terms: for how long the endpoint's credentials are good; those that ended long ago are still to be got.
+    """
+
+    endpoint: Endpoint
+    terms: Terms
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A fetch of a range of a frozen list into a generation's journal.
 
@@ -34,7 +49,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     :param stop: the index after the last.
     :param shard: the shard's number.
     :param generation: the number of the generation to write.
-    :param endpoint: where the requests go.
+    :param endpoint: where the requests go; if the parameters name their connections, one of those.
     :param terms: for how long the endpoint's credentials are good; `None` if nobody renews them.
     :param request: a declarative request without its functions, or
     :param function: the author's function, pickled.
@@ -51,6 +66,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     :param previous: the address of the list of the report's last good run, for a conditional request.
     :param part_age_s: after how long a part of the journal is closed, and marked so for the parent, which sends it on;
         `None` if the parts stay where they are.
+    :param connection_text: what gives the id of a parameter's connection, such as `{shop}`; empty if all have the same.
+    :param connections: the connections that the parameters name, by their ids.
     :param fatal: the indexes of parameters whose calls have ended earlier engines of this try, each with the message
         of its outcome, `error`: the engine goes on where these have ended.
     """
@@ -76,6 +93,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     processes: int = 1
     previous: str | None = None
     part_age_s: float | None = None
+    connection_text: str = ""
+    connections: Mapping[str, Connected] = {}
     fatal: tuple[tuple[int, str], ...] = ()
 
     def __repr__(self) -> str:
@@ -86,6 +105,13 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     def has_functions(self) -> bool:
         """Whether the engine runs functions of the author's."""
         return self.function is not None or self.sign is not None or bool(self.request_functions)
+
+    @property
+    def endpoints(self) -> Mapping[str, Endpoint]:
+        """Where the requests go, by the ids of the connections; there is one without an id if all go there."""
+        if not self.connections:
+            return {"": self.endpoint}
+        return {conn_id: connected.endpoint for conn_id, connected in self.connections.items()}
 
     @property
     def indexes(self) -> range:

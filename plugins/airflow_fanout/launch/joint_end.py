@@ -11,6 +11,7 @@ from airflow_fanout.control.breaker import Trip
 from airflow_fanout.launch.messages import (
     BatchesRefused,
     BreakerTripped,
+    ConnectionsStopped,
     Ended,
     Failed,
     Finished,
@@ -30,6 +31,7 @@ _WORST_FIRST = (
     BatchesRefused,
     LongOutage,
     LongPause,
+    ConnectionsStopped,
     Stopped,
     Finished,
 )
@@ -50,7 +52,8 @@ def together(worst: Finished | StopReason, reasons: Sequence[Finished | StopReas
     """
     first = next(reason for reason in reasons if type(reason) is type(worst))
     match first:
-        case Finished() | Stopped() | Overtaken():
+        case Finished() | Stopped() | Overtaken() | ConnectionsStopped():
+            # Of several connections, each is one engine's.
             return first
         case LongPause():
             return max((reason for reason in reasons if isinstance(reason, LongPause)), key=lambda end: end.seconds)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.launch.job import Terms
-from airflow_fanout.launch.messages import NewCredentials
+from airflow_fanout.launch.messages import NewCredentials, NoCredentials
 
 # A thread can't wait for longer than this at once; it is more than any fetch takes.
 LONGEST_WAIT_S = 86_400.0
@@ -45,6 +45,10 @@ class Renewing(Protocol):
     """What gets credentials; see `api.login.Login`."""
 
     @property
+    def connection(self) -> Endpoint:
+        """The connection, whose credentials may still have to be got."""
+
+    @property
     def current(self) -> Issued:
         """The newest credentials."""
 
@@ -58,14 +62,17 @@ class Renewing(Protocol):
         """Wait no longer for a token: nobody needs one."""
 
 
-def message_of(credentials: Issued) -> NewCredentials:
-    """Return what an engine hears of credentials."""
+def message_of(credentials: Issued, connection: str = "") -> NewCredentials:
+    """Return what an engine hears of credentials.
+
+    :param connection: what it knows them by, if there are several.
+    """
     terms = Terms(
         renewal=credentials.renewal,
         ends_at_s=None if math.isinf(credentials.ends_at_s) else credentials.ends_at_s,
         trusted_until_s=credentials.trusted_until_s,
     )
-    return NewCredentials(credentials.endpoint, terms)
+    return NewCredentials(credentials.endpoint, terms, connection)
 
 
 class Keeper:
@@ -75,29 +82,46 @@ class Keeper:
     is good, and then wait. `failure` is what keeps this from renewing any further.
 
     :param login: gets the credentials.
+    :param connection: what the engines know them by, if there are several.
     """
 
-    def __init__(self, login: Renewing) -> None:
+    def __init__(self, login: Renewing, connection: str = "") -> None:
         self._login = login
+        self._connection = connection
         self._changed = threading.Condition()
         self._refused: int | None = None
         self._is_over = False
+        self._send: Callable[[NewCredentials | NoCredentials], None] = lambda _message: None
+        self._thread: threading.Thread | None = None
         self.failure: BaseException | None = None
 
     @contextmanager
-    def renewing(self, send: Callable[[NewCredentials], None]) -> Iterator[None]:
+    def renewing(self, send: Callable[[NewCredentials | NoCredentials], None]) -> Iterator[None]:
         """Keep the credentials good while the context lasts.
 
         :param send: sends the engines new ones, or those that they have as confirmed; called in another thread.
         """
-        threading.Thread(target=self._run, args=(send,), name="fanout-credentials", daemon=True).start()
+        self.begin(send)
         try:
             yield
         finally:
-            with self._changed:
-                self._is_over = True
-                self._changed.notify()
-            self._login.close()
+            self.end()
+
+    def begin(self, send: Callable[[NewCredentials | NoCredentials], None], *, has_any: bool = True) -> None:
+        """Keep the credentials good from now on, by a thread as soon as there is anything to do.
+
+        :param has_any: whether the engines have credentials already; if not, the first ones are sent to them.
+        """
+        self._send = send
+        if not has_any or not math.isinf(self._login.current.renew_at_s):
+            self._start(has_any=has_any)
+
+    def end(self) -> None:
+        """Keep them good no longer."""
+        with self._changed:
+            self._is_over = True
+            self._changed.notify()
+        self._login.close()
 
     def refused(self, renewal: int) -> None:
         """Note that an engine's request was refused; what is sent after that is the answer.
@@ -107,18 +131,29 @@ class Keeper:
         with self._changed:
             self._refused = max(renewal, self._refused or 0)
             self._changed.notify()
+        self._start(has_any=True)
 
-    def _run(self, send: Callable[[NewCredentials], None]) -> None:
+    def _start(self, *, has_any: bool) -> None:
+        if self._thread is None:
+            name = f"fanout-credentials {self._connection}".rstrip()
+            self._thread = threading.Thread(target=self._run, args=(has_any,), name=name, daemon=True)
+            self._thread.start()
+
+    def _run(self, has_any: bool) -> None:  # noqa: FBT001 - a thread's arguments
         try:
+            if not has_any:
+                self._send(message_of(self._login.current, self._connection))
             while self._wait():
                 with self._changed:
                     refused, self._refused = self._refused, None
                 before = self._login.current
                 credentials = self._login.valid() if refused is None else self._login.after_refusal(refused)
                 if refused is not None or credentials != before:
-                    send(message_of(credentials))
+                    self._send(message_of(credentials, self._connection))
         except BaseException as error:  # noqa: BLE001 - whatever it is, the task raises it, and not this thread
             self.failure = error
+            if self._connection and not self._is_over:
+                self._send(NoCredentials(self._connection))
 
     def _wait(self) -> bool:
         """Wait until there is something to do; return whether there is."""

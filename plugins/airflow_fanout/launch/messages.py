@@ -37,10 +37,18 @@ class NewCredentials(msgspec.Struct, frozen=True, array_like=True, tag="credenti
     """From now on, the engine sends with the credentials of this endpoint.
 
     With the renewal that it has already, they are confirmed: what was refused was refused for its own sake.
+    `connection` is the id of the one that they are for, if the parameters name theirs.
     """
 
     endpoint: Endpoint
     terms: Terms
+    connection: str = ""
+
+
+class NoCredentials(msgspec.Struct, frozen=True, array_like=True, tag="no_credentials"):
+    """There will be no more credentials for one of several connections: nothing more is sent by it."""
+
+    connection: str
 
 
 class ReservedSlots(msgspec.Struct, frozen=True, array_like=True, tag="slots"):
@@ -61,7 +69,7 @@ class ReservedSlots(msgspec.Struct, frozen=True, array_like=True, tag="slots"):
 
 
 # What a parent writes to the pipe of its engine.
-ParentMessage: TypeAlias = Start | SendingRate | NewCredentials | ReservedSlots
+ParentMessage: TypeAlias = Start | SendingRate | NewCredentials | NoCredentials | ReservedSlots
 
 
 class Finished(msgspec.Struct, frozen=True, array_like=True, tag="done"):
@@ -115,8 +123,33 @@ class BatchesRefused(msgspec.Struct, frozen=True, array_like=True, tag="batches_
     said: str
 
 
-# Why a fetch was stopped before its work was done.
-StopReason: TypeAlias = Stopped | Overtaken | LongPause | LongOutage | BreakerTripped | StartupFailed | BatchesRefused
+# Why a fetch was stopped before its work was done, or, of several connections, one of these.
+OneStopReason: TypeAlias = (
+    Stopped | Overtaken | LongPause | LongOutage | BreakerTripped | StartupFailed | BatchesRefused
+)
+
+
+class ConnectionStopped(msgspec.Struct, frozen=True, array_like=True):
+    """One of several connections was stopped before its parameters had their outcomes.
+
+    :param total: the parameters of the connection that had no outcome when the engine began; `begun` and `done` of
+        these were begun, and have their outcomes now.
+    """
+
+    connection: str
+    reason: OneStopReason
+    total: int
+    begun: int
+    done: int
+
+
+class ConnectionsStopped(msgspec.Struct, frozen=True, array_like=True, tag="connections"):
+    """Some of several connections were stopped; the others have come to their end."""
+
+    stopped: tuple[ConnectionStopped, ...]
+
+
+StopReason: TypeAlias = OneStopReason | ConnectionsStopped
 
 
 class ProgressReport(msgspec.Struct, frozen=True, array_like=True, tag="progress"):
@@ -146,9 +179,13 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed"):
 
 
 class CredentialsRefused(msgspec.Struct, frozen=True, array_like=True, tag="refused"):
-    """The API has refused a request with the credentials of this renewal; the engine waits for an answer."""
+    """The API has refused a request with the credentials of this renewal; the engine waits for an answer.
+
+    `connection` is the id of the one that was used, if the parameters name theirs.
+    """
 
     renewal: int
+    connection: str = ""
 
 
 class BudgetUse(msgspec.Struct, frozen=True, array_like=True, tag="use"):

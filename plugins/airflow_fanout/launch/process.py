@@ -20,6 +20,7 @@ from airflow_fanout.launch.board import Board
 from airflow_fanout.launch.family import STOPPED, end_descendants, end_group, state
 from airflow_fanout.launch.hearing import heard
 from airflow_fanout.launch.job import Job
+from airflow_fanout.launch.limits import MOST_CALLS
 from airflow_fanout.launch.messages import (
     BudgetUse,
     CredentialsRefused,
@@ -37,9 +38,9 @@ from airflow_fanout.launch.messages import (
     from_engine,
 )
 from airflow_fanout.launch.outbox import Outbox
+from airflow_fanout.launch.secrets import SecretsOfSeveral
 from airflow_fanout.launch.surroundings import without_airflow
 from airflow_fanout.launch.watch import Silence, Watchdog
-from airflow_fanout.privacy.redaction import RecentSecrets
 
 # Where this very code lies, whatever a link on the way to it leads to by the time that an engine is started.
 PROGRAM = Path(__file__).resolve().parents[1] / "engine" / "__main__.py"
@@ -65,7 +66,7 @@ class EngineProcess:
         inbox, outbox = os.pipe()
         # The pipe with the engine's messages.
         self.told, told_in = os.pipe()
-        self.board = Board.new(job.settings.concurrency)
+        self.board = Board.new(min(MOST_CALLS, job.settings.concurrency * len(job.endpoints)))
         inherited = (inbox, self.board.descriptor, told_in)
         # -P: the program's own folder is no place to import from. -u: what code prints is heard when it prints it.
         command = [sys.executable, "-u", "-P", str(PROGRAM), *map(str, inherited)]
@@ -84,7 +85,7 @@ class EngineProcess:
             os.close(told_in)
         self._asked = False
         self._has_printed = False
-        self._secrets = RecentSecrets(job.endpoint.secrets, always=job.hidden)
+        self._secrets = SecretsOfSeveral(job.endpoints, hidden=job.hidden)
         self._last_lines: deque[str] = deque(maxlen=20)
         self.watch = Watchdog(job.settings.timeouts.block_s)
         self._outbox = Outbox(outbox, Start(job))
@@ -167,7 +168,7 @@ class EngineProcess:
     def tell(self, message: ParentMessage) -> None:
         """Send the engine a message, without waiting for it."""
         if isinstance(message, NewCredentials):
-            self._secrets.add(message.endpoint.secrets)
+            self._secrets.add(message.connection, message.endpoint.secrets)
         self._outbox.send(message)
 
     def _without_secrets(self, message: EngineMessage) -> EngineMessage:

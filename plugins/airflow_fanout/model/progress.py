@@ -62,7 +62,7 @@ class Progress(msgspec.Struct, frozen=True):
             recent_per_s=sum(part.recent_per_s for part in parts),
             wait=of_all([part.wait for part in parts if part.done < part.total]),
             latency=latency,
-            limits=_sum_of_limits([part.limits for part in parts]),
+            limits=sum_of_limits([part.limits for part in parts]),
         )
 
     def after(self, before: Progress) -> Progress:
@@ -136,7 +136,8 @@ class Progress(msgspec.Struct, frozen=True):
         )
 
 
-def _sum_of_limits(limits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def sum_of_limits(limits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the limits of what shares a fetch as those of the whole: of this moment, or, at the end, over time."""
     # A process that is at its end tells its history; while others are under way, only they have limits.
     if now := [limit for limit in limits if "limit" in limit]:
         return _sum_of_moments(now)

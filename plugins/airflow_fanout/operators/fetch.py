@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 class GeventFetchOperator(EngineOperator):
     """Request an API once for each parameter, many at a time, and keep every outcome in the run's journal.
 
-    The requests are made by a gevent pool in an interpreter of its own: nothing of it touches Airflow's process.
-    A second try of this task requests only what has no good outcome yet.
+    The requests are made in an interpreter of its own: nothing touches Airflow's process. A second try of this task
+    requests only what has no good outcome yet.
 
     :param request: a declarative `Request`, or a function `fetch(session, …parameter…) -> result | None` that gets
         a `requests.Session` at the connection's address, and the parameter: an object's fields by keyword, a
         tuple's values by position.
-    :param http_conn_id: the Airflow connection of the API.
+    :param http_conn_id: the Airflow connection of the API, or a text that gives each parameter's: `shop_{shop}`.
     :param parameters: the output of an `ExtractOperator`: all of its list, or
     :param shard: one element of its output, where it cuts the list into shards; for `expand`.
     :param concurrency: the most requests under way at once; a number, or a template such as `{{ params.concurrency }}`.
@@ -45,8 +45,7 @@ class GeventFetchOperator(EngineOperator):
     :param values: values for the request's fields, or keyword arguments of the function, by their names. Templates in
         them are rendered when the task runs, and what they give is stored nowhere: `{"key": "{{ var.value.key }}"}`.
 
-    Returns a summary: counts by kind of outcome, seconds, rate, latencies. Bad outcomes don't fail this task; what
-    they mean is validate's to say.
+    Returns a summary: counts by kind of outcome, seconds, rate, latencies. Bad outcomes are validate's to judge.
     """
 
     template_fields: Sequence[str] = ("request_template", "parameters", "shard", "refetch", "concurrency")
@@ -74,7 +73,8 @@ class GeventFetchOperator(EngineOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_fetch(self, request, parameters, shard, http_conn_id, concurrency, refetch, values, sign=sign)
+        more: Any = {"sign": sign, "processes": processes}
+        check_fetch(self, request, parameters, shard, http_conn_id, concurrency, refetch, values, **more)
         self.function = None if isinstance(request, Request) else request
         self.request_template = request.template() if isinstance(request, Request) else None
         # They are in no template field: Airflow neither renders nor stores them.

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from airflow_fanout.api.request import Request
+from airflow_fanout.api.template import check_fields
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.launch.calling import check_function
 from airflow_fanout.masking import KindOf
@@ -33,14 +34,15 @@ def check_fetch(
     values: object = MappingProxyType({}),
     *,
     sign: object = None,
+    processes: int | None = None,
 ) -> None:
-    """Raise what is wrong with the arguments of a fetch, except those that are its settings."""
+    """Raise what is wrong with the arguments of a fetch, except those that are its settings alone."""
     check_signing(sign)
     if parameters is not None and shard is not None:
         raise BadSetting("shard", KindOf(shard), "nothing besides `parameters`: a task takes the list or a shard of it")
     check_list("parameters" if shard is None else "shard", parameters if shard is None else shard)
     check_request(request, names_of(parameters), fetch, values)
-    check_text("http_conn_id", http_conn_id, "call_api")
+    check_connection(http_conn_id, names_of(parameters), processes)
     check_rendered("concurrency", concurrency)
     check_rendered("refetch", refetch, is_yes)
 
@@ -84,6 +86,27 @@ def _checked_values(
     return by_name
 
 
+def check_connection(http_conn_id: object, names: Sequence[str], processes: int | None) -> None:
+    """Raise what is wrong with the id of a connection, or with a text that gives each parameter's.
+
+    :param names: of the parameters' fields; none if they aren't known.
+    """
+    check_text("http_conn_id", http_conn_id, "call_api")
+    text = str(http_conn_id)
+    if "{" not in text and "}" not in text:
+        return
+    # Most DAG files have one connection.
+    from airflow_fanout.launch.connections import ConnectionName
+
+    fields = ConnectionName(text).fields
+    if names:
+        check_fields("http_conn_id", fields, tuple(names))
+    if not fields:
+        raise BadSetting("http_conn_id", text, "the id of a connection, or a text with a field, such as 'shop_{shop}'")
+    if processes not in (None, 1):
+        raise BadSetting("processes", processes, f"None or 1 where parameters name their connections ({text!r})")
+
+
 def check_signing(sign: object) -> None:
     """Raise `BadSetting` unless this can sign requests, or is nothing."""
     if sign is None:
@@ -115,4 +138,5 @@ def check_mapped_fetch(arguments: Mapping[str, Any]) -> None:
         values = arguments.get("values", {})
         check_request(arguments["request"], names_of(arguments.get("parameters")), values=values)
     if "http_conn_id" in arguments:
-        check_text("http_conn_id", arguments["http_conn_id"], "call_api")
+        names = names_of(arguments.get("parameters"))
+        check_connection(arguments["http_conn_id"], names, arguments.get("processes"))

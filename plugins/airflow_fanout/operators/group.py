@@ -11,7 +11,7 @@ from airflow_fanout.errors import BadSetting
 from airflow_fanout.masking import KindOf
 from airflow_fanout.operators.extract import ExtractOperator
 from airflow_fanout.operators.fetch import GeventFetchOperator
-from airflow_fanout.operators.fetch_arguments import check_request
+from airflow_fanout.operators.fetch_arguments import check_connection, check_request
 from airflow_fanout.operators.load import MongoLoadOperator
 from airflow_fanout.operators.report import NOT_CONDITIONAL
 from airflow_fanout.operators.validate import ValidateOperator
@@ -52,6 +52,8 @@ class FanoutTaskGroup(TaskGroup):
                 # A mapped operator is made when its task runs: what can be known now is said now.
                 if "request" in fetch:
                     check_request(fetch["request"], self.extract.names, self.extract, fetch.get("values", {}))
+                if "http_conn_id" in fetch:
+                    check_connection(fetch["http_conn_id"], self.extract.names, fetch.get("processes"))
                 self.fetch = GeventFetchOperator.partial(task_id="fetch", **fetch).expand(shard=listed)
             self.validate = ValidateOperator(task_id="validate", parameters=listed, **(validate or {}))
             self.load = MongoLoadOperator(task_id="load", parameters=listed, **load)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.configuration import conf
@@ -18,6 +19,7 @@ from airflow_fanout.api.errors import TokenEndpointDown
 from airflow_fanout.api.filled import filled
 from airflow_fanout.api.request import Request
 from airflow_fanout.errors import FanoutError
+from airflow_fanout.launch.connections import names_connections, problem_of
 from airflow_fanout.launch.shipping import pack
 from airflow_fanout.model.functions import FunctionWithValues
 from airflow_fanout.model.rendered import is_yes, whole_number
@@ -97,6 +99,9 @@ class Preflight:
     def _check_fetch(self, task_id: str, fetch: Any, elsewhere: str | None) -> None:
         if elsewhere:
             self.findings.skip(task_id, f"the connection {fetch.http_conn_id!r}: {elsewhere}")
+        elif names_connections(fetch.http_conn_id):
+            check = partial(self._check_named, task_id, fetch.sign)
+            self.expected.connections.append((task_id, fetch.http_conn_id, check))
         elif endpoint := self._attempt(task_id, lambda: endpoint_of(fetch.http_conn_id)):
             self._check_login(task_id, fetch.http_conn_id, endpoint)
             self._check_budget(task_id, fetch.http_conn_id)
@@ -120,6 +125,19 @@ class Preflight:
             task_id, "request", fetch.request_template, lambda _, fields: Request(**fields, **fetch.request_functions)
         ):
             self.expected.requests.append((task_id, filled(request, dict.fromkeys(names, "value"))))
+
+    def _check_named(self, task_id: str, sign: object, conn_id: str, shown: str) -> None:
+        """Check the connection that the first parameter names; the fetch checks those of all before it begins."""
+        from airflow_fanout.adapters.budget import check_without_budget
+
+        try:
+            endpoint = endpoint_of(conn_id)
+            check_signed(conn_id, endpoint, sign)
+            check_without_budget(conn_id)
+        except FanoutError as error:
+            self.findings.add(task_id, [problem_of(error, conn_id, 0, shown)])
+        else:
+            self._check_login(task_id, conn_id, endpoint)
 
     def _check_sent(self, task_id: str, what: str, function: Any) -> None:
         if waits_for_tasks(function):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -14,6 +14,8 @@ from airflow_fanout.api.template import Template
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.launch.calling import check_call
+from airflow_fanout.launch.connection_errors import UnusableName
+from airflow_fanout.launch.connections import ConnectionName
 from airflow_fanout.model import parameter
 from airflow_fanout.model.errors import BadParameter
 from airflow_fanout.preflight.fields import texts_of, unknown_fields, unnamed
@@ -21,8 +23,13 @@ from airflow_fanout.preflight.findings import Findings
 
 
 class Expected(msgspec.Struct, kw_only=True):
-    """What the tasks of a report expect of a parameter, by the ids of the tasks."""
+    """What the tasks of a report expect of a parameter, by the ids of the tasks.
 
+    `connections` has the texts that give a parameter's connection, each with what checks the connection, by its id and
+    by the id as a message may show it.
+    """
+
+    connections: list[tuple[str, str, Callable[[str, str], None]]] = []
     requests: list[tuple[str, Request]] = []
     functions: list[tuple[str, Any]] = []
     keys: list[tuple[str, tuple[str, ...], str | None]] = []
@@ -34,6 +41,12 @@ class Expected(msgspec.Struct, kw_only=True):
         """Return by task what a parameter doesn't have."""
         known = tuple(parameter.fields(first))
         problems = [(task, text) for task, request in self.requests for text in rendered_problems(request, known)]
+        for task, text, check in self.connections:
+            name = ConnectionName(text)
+            try:
+                check(name.of(first), name.shown(first))
+            except ValueError as error:
+                problems.append((task, str(UnusableName(text, 0, str(error)))))
         for task, names in self.values:
             problems.extend((task, f"values has {name!r}, and so has the parameter") for name in names if name in known)
         for task, function in self.functions:

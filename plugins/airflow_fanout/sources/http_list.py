@@ -55,6 +55,7 @@ class HttpList(ListSource, frozen=True, kw_only=True):
     sign: Callable[..., Mapping[str, str]] | None = None
 
     def __post_init__(self) -> None:
+        self._check_connection()
         if self.pages is not None:
             checked_pages("pages", self.pages)
         if not isinstance(self.query, Mapping):
@@ -69,6 +70,12 @@ class HttpList(ListSource, frozen=True, kw_only=True):
         self._check_sign()
         for name in ("max_page_bytes", "max_empty_pages", "max_pages"):
             check_whole(name, getattr(self, name))
+
+    def _check_connection(self) -> None:
+        """Refuse a text that would name a connection for each parameter, as a fetch may have it."""
+        if "{" in str(self.http_conn_id):
+            expected = "the id of one connection: a list that is still to be read has no parameters that could name it"
+            raise BadSetting("http_conn_id", self.http_conn_id, expected)
 
     def _check_sign(self) -> None:
         if self.sign is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
 from itertools import islice
 from typing import Any, Literal
@@ -236,15 +236,18 @@ def verify_list(directory: ListDirectory, manifest: Manifest) -> None:
         raise StagingChanged(str(directory.parameters), "doesn't hold the parameters that were frozen")
 
 
-def read_parameters(directory: ListDirectory, indexes: range) -> Iterator[tuple[int, Json]]:
+def read_parameters(
+    directory: ListDirectory, indexes: range, read: Callable[[bytes], Any] = codec.decode_known
+) -> Iterator[tuple[int, Any]]:
     """Yield the index and the parameter of each line in a range, those that were erased left out.
 
+    :param read: makes a parameter of a line.
     :raises StagingLost: when the list is shorter than its manifest says.
     """
     index = -1
     lines = enumerate(read_lines(directory.parameters))
     for index, line in islice(lines, indexes.start, indexes.stop, indexes.step):
         if line != parameter.ERASED:
-            yield index, codec.decode_known(line)
+            yield index, read(line)
     if indexes and index != indexes[-1]:
         raise StagingLost(str(directory.parameters), f"has fewer than the {indexes.stop:,} parameters it should have")
