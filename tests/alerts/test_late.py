@@ -67,6 +67,19 @@ def test_a_deferred_fetch_names_the_quota_and_its_renewal() -> None:
     assert "; no news of it for 17.0 h" in late(run, PAGES, NOW + timedelta(hours=17)).text
 
 
+def test_the_renewal_is_read_from_the_runs_directory(tmp_path: Path) -> None:
+    """Whoever can't ask Airflow finds it there."""
+    until = datetime(2026, 11, 23, tzinfo=UTC)
+    directory = listed(tmp_path)
+    waiting = {"rate_per_s": 0.0, "waits_for": "the renewal of the quota", "deferred_until": until}
+    replace(HALF, **waiting).write(directory.shard(0).progress)
+    [report] = live(FolderStore(tmp_path), "report", "r")
+    assert (report.deferred_until, report.waits_for) == (until, "the renewal of the quota")
+    replace(HALF, done=300).write(directory.shard(1).progress)
+    [report] = live(FolderStore(tmp_path), "report", "r")
+    assert report.deferred_until is None
+
+
 def test_a_shard_that_is_at_work_is_worth_more_than_one_that_is_deferred() -> None:
     """The rate and the age are those of the run."""
     deferred = replace(HALF, rate_per_s=0.0, waits_for="the renewal", deferred_until=NOW + timedelta(hours=9))

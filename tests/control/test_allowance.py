@@ -72,6 +72,15 @@ def test_a_task_does_not_come_back_for_a_single_request() -> None:
     assert rolling.allowed(usage, 1_000, now).opens_us == start + 650 * S
 
 
+def test_the_counts_of_other_quotas_go_on() -> None:
+    """A connection whose budget has another quota doesn't reset them."""
+    noon = moment("2026-11-26T12:00")
+    usage = DAILY.taken({}, 400, noon, noon)
+    hourly = Allowance(quotas=(Quota(requests=100, per=3600),))
+    usage = hourly.taken(usage, 50, noon, noon)
+    assert (DAILY.left(usage, noon), hourly.left(usage, noon)) == ([9_600], [50])
+
+
 def test_two_quotas_per_day_are_a_mistake() -> None:
     """Nobody would know which one counts; quiet hours around the clock are one, too."""
     twice = Allowance(quotas=(Quota(requests=1, per="day"), Quota(requests=2, per="day")))

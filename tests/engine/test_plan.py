@@ -127,14 +127,14 @@ def test_a_fetch_needs_at_least_a_request_for_each_parameter(tmp_path: Path) -> 
     """Or for each batch of them; what the generation's last try has fetched needs none."""
     part = whole(tmp_path, 25)
     job = planned(part)
-    assert least_requests(job) == 25
+    assert least_requests(job, part.directory) == 25
     ids = Request(endpoint="/calls", query={"tel": "{tel}"}, batch=10)
-    assert least_requests(replace(job, request=ids)) == 3
-    assert least_requests(planned(part, calls)) == 25
+    assert least_requests(replace(job, request=ids), part.directory) == 3
+    assert least_requests(planned(part, calls), part.directory) == 25
     part.directory.shard(0).generation(2).new_try()
     seen = ProgressSnapshot(at=datetime(2026, 11, 27, tzinfo=UTC), total=25, done=9, ok=7, rate_per_s=0.0)
     seen.write(part.directory.shard(0).progress)
     # Of another generation.
-    assert least_requests(job) == 25
+    assert least_requests(job, part.directory) == 25
     part.directory.shard(0).generation(1).new_try()
-    assert least_requests(job) == 18
+    assert least_requests(job, part.directory) == 18

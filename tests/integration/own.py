@@ -41,7 +41,7 @@ DAGS = {
     "many.py": ("many", "too_many"),
     "slices.py": (
         *("slice", "slice_limited", "slice_impatient", "slice_metered", "slice_missing", "slice_nowhere"),
-        "slice_sharded",
+        *("slice_budgeted", "slice_sharded"),
     ),
     "native.py": ("native",),
     "steps.py": ("paged", "jobs"),

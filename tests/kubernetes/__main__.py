@@ -7,5 +7,7 @@ import sys
 from tests.kubernetes.checking import FOLDER, problems
 
 if __name__ == "__main__":
-    found = [f"{file.name}: {problem}" for file in sorted(FOLDER.glob("*.yaml")) for problem in problems(file)]
-    sys.exit("\n".join(found) or 0)
+    problems_by_file = [
+        f"{file.name}: {problem}" for file in sorted(FOLDER.glob("*.yaml")) for problem in problems(file)
+    ]
+    sys.exit("\n".join(problems_by_file) or 0)

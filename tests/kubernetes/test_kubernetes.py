@@ -32,7 +32,7 @@ def test_each_file_is_what_kubernetes_and_the_chart_take(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "right", "wrong", "found"),
+    ("name", "right", "wrong", "problem"),
     [
         ("pod-template.yaml", "readOnlyRootFilesystem", "readOnlyRootFileSystem", "readOnlyRootFileSystem"),
         ("pod-template.yaml", "terminationGracePeriodSeconds: 60", "terminationGracePeriodSeconds: 60s", "60s"),
@@ -51,13 +51,13 @@ def test_each_file_is_what_kubernetes_and_the_chart_take(file: Path) -> None:
         ("values-celery.yaml", 'worker_concurrency: "4"', "worker_concurrency: 4", "is no text"),
     ],
 )
-def test_a_typo_is_found(tmp_path: Path, name: str, right: str, wrong: str, found: str) -> None:
+def test_a_typo_is_found(tmp_path: Path, name: str, right: str, wrong: str, problem: str) -> None:
     """Whether it is in an object of Kubernetes, in a value of the chart, or in an object inside of a value."""
     text = (FOLDER / name).read_text()
     assert right in text
     copy = tmp_path / name
     copy.write_text(text.replace(right, wrong))
-    assert [problem for problem in problems(copy) if found in problem]
+    assert [text for text in problems(copy) if problem in text]
 
 
 def test_a_task_runs_without_rights_it_does_not_need() -> None:

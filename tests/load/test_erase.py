@@ -137,6 +137,20 @@ def test_the_last_parameter_that_was_left_out_takes_its_file_with_it(
     assert report.run(1).extract()["catch_up"] == 0
 
 
+def test_a_run_of_that_parameter_alone_ends_well(
+    reports: Make, service: Service, staging: Path, collection: Collection[dict[str, Any]]
+) -> None:
+    """There is nothing left to request, and nothing is missing."""
+    report = reports()
+    report.ids = [PERSON]
+    service.statuses.update({PERSON: 500})
+    run = begun(report.run(0), "extract", "fetch")
+    erased(staging)
+    service.taken()
+    begun(run, "fetch", "validate")
+    assert (run.load()["documents"], service.taken(), stored(collection)) == (0, [], [])
+
+
 def test_a_run_that_goes_on_is_left_alone(reports: Make, staging: Path) -> None:
     """It is named, all others are done; once it is over, the same call does the rest."""
     report = reports()

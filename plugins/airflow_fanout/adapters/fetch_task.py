@@ -24,6 +24,7 @@ from airflow_fanout.api.errors import BadTemplate, UnknownField
 from airflow_fanout.api.request import Request
 from airflow_fanout.launch.answer_cache import SETTING, AnswerCache
 from airflow_fanout.launch.budget_user import BudgetUser
+from airflow_fanout.launch.budget_view import BudgetView
 from airflow_fanout.launch.connection_errors import BadConnections, ConnectionsGivenUp, TooManyConnections, UnusableName
 from airflow_fanout.launch.errors import BudgetWait, EngineBlocked, FunctionMisfits, NotStarted, Tripped
 from airflow_fanout.launch.fetch import Fetch
@@ -31,6 +32,7 @@ from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.loaded_code import LoadedCode
 from airflow_fanout.launch.messages import FetchMessage
 from airflow_fanout.launch.mirror import Mirror, mirrored
+from airflow_fanout.launch.needed import least_requests
 from airflow_fanout.launch.plan import Shard, plan
 from airflow_fanout.launch.reserving import Reserver
 from airflow_fanout.launch.shipping import pack
@@ -164,7 +166,8 @@ class FetchTask:
         reserver = None
         if user is not None:
             own_job = replace(own_job, budget=user.budget.name)
-            reserver = Reserver(user, job.settings, self._operator.log.warning)
+            view = BudgetView(user, least_requests(job, part.directory), self._operator.log.info)
+            reserver = Reserver(user, job.settings, self._operator.log.warning, view)
         self._fetch = Fetch(part, own_job, hear, apis.login, upload, reserver, apis.logins)
         progress = self._fetch.run(connection)
         if not job.indexes:
@@ -213,4 +216,4 @@ class FetchTask:
         """Return what the fetch still lacks; `None` if no engine has told of its progress."""
         if self._part is None or self._fetch is None or self._fetch.progress is None:
             return None
-        return Counts.of_progress(self._fetch.progress, self._part.manifest.count)
+        return Counts.of_progress(self._fetch.progress, self._part.manifest.remaining)

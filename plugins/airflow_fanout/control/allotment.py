@@ -24,12 +24,12 @@ def allot(
     allowance = ask.allowance
     if allowance is None:
         return reserve(state, ask, now_us, override)
-    usage = _without_unused(allowance, state.usage, ask, now_us)
-    allowed = allowance.allowed(usage, max(1, ask.needs), now_us)
+    before = _without_unused(allowance, state.usage, ask, now_us)
+    allowed = allowance.allowed(before, max(1, ask.needs), now_us)
     state, answer = reserve(state, replace(ask, needs=min(ask.needs, allowed.requests)), now_us, override)
     slots = _before(answer.slots, allowed.until_us)
     counted_us = max((slot.begin_us + slot.length_us for slot in slots), default=now_us) + LATE_US - 1
-    usage = allowance.taken(usage, sum(slot.count for slot in slots), counted_us, now_us)
+    usage = allowance.taken(before, sum(slot.count for slot in slots), counted_us, now_us)
     answer = replace(
         answer,
         slots=slots,
@@ -37,6 +37,7 @@ def allot(
         left=min(allowance.left(usage, now_us), default=None),
         renewal_us=_renewal_us(allowance, allowed, now_us),
         waits_for=allowed.why,
+        usage=before,
         is_closed=not allowed.requests,
     )
     return replace(state, usage=usage), answer
@@ -44,7 +45,7 @@ def allot(
 
 def _without_unused(allowance: Allowance, usage: Usage, ask: BudgetAsk, now_us: int) -> Usage:
     for counted_us, requests in ask.unused:
-        usage = allowance.taken(usage, -requests, counted_us, now_us)
+        usage = allowance.taken(usage, -requests, counted_us or now_us, now_us)
     return usage
 
 

@@ -11,9 +11,9 @@ from airflow_fanout.control.quiet import QuietHours, next_quiet_us, open_us
 from airflow_fanout.control.quota import SECOND_US, Counts, Quota
 from airflow_fanout.errors import BadSetting
 
-# A request may be sent this much later than it was reserved for: in the last second before a quota is renewed, or
-# before it gets quiet, nothing is reserved.
-LATE_US = SECOND_US
+# A request may be sent a second later than it was reserved for, by a clock that isn't quite right: for so long before a
+# quota is renewed, or before it gets quiet, nothing is reserved.
+LATE_US = 5 * SECOND_US // 4
 # A renewal that a task comes back for has at least this share of the quota, unless the task wants less.
 WORTH_COMING_BACK = 10
 
@@ -81,7 +81,9 @@ class Allowance(msgspec.Struct, frozen=True, kw_only=True):
 
         :param requests: below 0 for what is given back of a reservation for that moment.
         """
-        return {quota.key: quota.taken(usage.get(quota.key, ()), requests, at_us, now_us) for quota in self.quotas}
+        # Another connection may have other quotas, whose counts go on.
+        own = {quota.key: quota.taken(usage.get(quota.key, ()), requests, at_us, now_us) for quota in self.quotas}
+        return {**usage, **own}
 
     def renewal_us(self, usage: Usage, wanted: int, at_us: int) -> int:
         """Return the first moment from which on it is worth coming back for the wanted requests; it isn't quiet then.

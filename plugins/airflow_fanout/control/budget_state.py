@@ -54,7 +54,8 @@ class BudgetAsk(msgspec.Struct, frozen=True, kw_only=True):
     :param pause_us: for how long the API has asked it not to send.
     :param leaves: whether it needs nothing any more, and has nothing under way.
     :param allowance: the quotas and quiet hours of its connection, if there are any.
-    :param unused: how many requests it hasn't sent of earlier reservations, each with the `counted_us` of its own.
+    :param unused: the `counted_us` of earlier reservations, each with how many requests of it weren't sent; 0 with a
+        number below 0 for requests that were sent without a reservation.
     """
 
     client: str
@@ -144,6 +145,7 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
     :param counted_us: for which moment its requests count; those that aren't sent are given back with it.
     :param left: what is left of the quotas after this; `None` without any.
     :param renewal_us: when there is more; `None` if nobody knows.
+    :param usage: what was counted of the quotas before this, by their keys.
     :param is_closed: whether a quota or quiet hours let nothing through before that; `waits_for` says which.
     """
 
@@ -160,6 +162,7 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
     left: int | None = None
     renewal_us: int | None = None
     waits_for: str = ""
+    usage: Mapping[str, Counts] = {}
     is_closed: bool = False
 
 

@@ -20,7 +20,8 @@ class ReservedBudget:
 
     `sent_count` is how many requests were sent, `given_up` how many slots have passed unused. `at_once` is how many
     requests the engine may have under way: `None` for no limit but its own. `needs` is how many requests it has to
-    send; `why` says what its next slot waits for, if that isn't its turn.
+    send; `why` says what its next slot waits for, if that isn't its turn, and `closed_until_s` until when, if a quota
+    or quiet hours close the budget.
 
     :param local: the author's own limit for this fetch, which counts as well.
     :param name: the name of the request budget.
@@ -37,6 +38,7 @@ class ReservedBudget:
         self.at_once: int | None = 0
         self.needs = 0
         self.why = ""
+        self.closed_until_s = -math.inf
         self.sent_count = self.given_up = 0
         self.pause_asked_s = 0.0
 
@@ -92,6 +94,8 @@ class ReservedBudget:
         if next_s <= now_s or not self.needs:
             return None
         why = self.why or f"its share of the request budget {self._name!r}"
+        if next_s == math.inf and self.closed_until_s > now_s:
+            return why, self.closed_until_s
         return why, None if next_s == math.inf else next_s
 
     def _give_up(self) -> None:

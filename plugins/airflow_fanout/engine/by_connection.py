@@ -140,7 +140,7 @@ class ByConnection:
         """Raise: none of several connections has a request budget."""
         raise AssertionError("only a fixed connection has slots")
 
-    def tell(self) -> None:
+    def tell(self, *, is_last: bool = False) -> None:
         """Tell nothing of slots: there are none."""
 
     def tell_for_ever(self) -> None:

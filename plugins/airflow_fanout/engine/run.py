@@ -212,7 +212,7 @@ class _Fetch:
             # The last answer of all asked for the pause: there is nothing to wait for.
             reason = Finished()
         # A pause that the last answer has asked for is for all.
-        self._sending.tell()
+        self._sending.tell(is_last=True)
         self._teller.tell(Ended(reason, replace(reached, limits={"over_time": self._sending.moments()})))
         return os.EX_OK if isinstance(reason, Finished) else os.EX_TEMPFAIL
 

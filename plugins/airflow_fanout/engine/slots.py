@@ -57,6 +57,7 @@ class SlotTaker:
         void_from_s = math.inf if message.void_from_us is None else message.void_from_us / MICRO
         budget.take((moment for slots in message.slots for moment in _moments_s(slots)), void_from_s)
         budget.why, budget.at_once = message.why, message.at_once
+        budget.closed_until_s = message.closed_until_us / MICRO
         most = self._settings.concurrency
         self._traffic.cap(most if message.at_once is None else min(most, message.at_once))
         self._pause(message.paused_until_us / MICRO)
@@ -76,10 +77,21 @@ class SlotTaker:
         """Tell the parent of each change, for ever; without slots, wait for ever."""
         while self._budget is not None:
             self.tell()
+            self._stop_if_closed(self._budget)
             gevent.sleep(TOLD_S)
         Event().wait()
 
-    def tell(self) -> None:
+    def _stop_if_closed(self, budget: ReservedBudget) -> None:
+        """Stop when nothing more may be sent for longer than a worker slot is worth, and nothing is under way."""
+        closed_s = budget.closed_until_s - time.monotonic()
+        if closed_s <= self._settings.retry.max_retry_after_s or budget.held or self._traffic.in_flight:
+            return
+        reached = self._driver.progress()
+        if reached.done < reached.total:
+            # Calls and walks through pages that are between two requests end here, and begin again after that.
+            self._driver.stop(LongPause(closed_s, budget.why), grace_s=0.0)
+
+    def tell(self, *, is_last: bool = False) -> None:
         """Tell the parent what has become of the slots, if there are any, and that is news."""
         budget, in_flight = self._budget, self._traffic.in_flight
         if budget is None:
@@ -93,6 +105,7 @@ class SlotTaker:
             needs=budget.needs,
             has_at_once=max(most, in_flight),
             pause_s=budget.pause_asked_s,
+            is_last=is_last,
         )
         if use != self._told:
             self._tell(use)

@@ -14,7 +14,7 @@ from airflow_fanout.launch.family import WAITING, state
 from airflow_fanout.launch.fatal import Fatal, described, named, of_end, of_silence
 from airflow_fanout.launch.hearing import heard
 from airflow_fanout.launch.job import Job
-from airflow_fanout.launch.joint_end import badness, together
+from airflow_fanout.launch.joint_end import badness, ends_all, together
 from airflow_fanout.launch.messages import (
     BudgetUse,
     CredentialsRefused,
@@ -23,7 +23,6 @@ from airflow_fanout.launch.messages import (
     EngineMessage,
     Failed,
     FetchMessage,
-    Finished,
     NewCredentials,
     NoCredentials,
     Output,
@@ -197,7 +196,7 @@ class Engines:
         # One that is asked to stop while it is still starting knows no better way to end.
         reached = self._progress[engine]
         end = self._ends.setdefault(engine, Ended(Stopped(), reached) if engine.ended_as_asked else None)
-        if not isinstance(end, Ended) or not isinstance(end.reason, Finished):
+        if ends_all(end):
             # What the others have done is in the journal; the rest is the next try's.
             self.ask_to_stop()
         self._share_rate()

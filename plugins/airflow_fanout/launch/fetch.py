@@ -116,7 +116,10 @@ class Fetch:
     def _heard(self, message: FetchMessage) -> Ended | Failed | None:
         """Pass on what an engine says; return it if it is its last word."""
         if isinstance(message, ProgressReport | Ended):
-            self.progress = message.progress
+            # What the engines don't know.
+            status = self._reserver.view.status if self._reserver else None
+            self.progress = replace(message.progress, budget=status)
+            message = replace(message, progress=self.progress)
         if self._upload is not None and isinstance(message, DamagedPart):
             # As it is known where the part is put.
             message = DamagedPart(self._upload.put_aside(message.path))

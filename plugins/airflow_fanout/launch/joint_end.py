@@ -44,6 +44,17 @@ def badness(end: Ended | Failed | None) -> int:
     return -1 if isinstance(end, Failed) else _WORST_FIRST.index(type(end.reason))
 
 
+def ends_all(end: Ended | Failed | None) -> bool:
+    """Return whether the other engines of a fetch have to stop because one has ended.
+
+    When the API's budget is closed, each of them stops by itself, when its own requests have had their answers.
+    """
+    if not isinstance(end, Ended):
+        return True
+    is_closed = isinstance(end.reason, LongPause) and bool(end.reason.budget)
+    return not is_closed and not isinstance(end.reason, Finished)
+
+
 def together(worst: Finished | StopReason, reasons: Sequence[Finished | StopReason]) -> Finished | StopReason:
     """Add up the reasons of one type: counts are summed, and the longest wait counts.
 

@@ -56,7 +56,8 @@ class ReservedSlots(msgspec.Struct, frozen=True, array_like=True, tag="slots"):
 
     `share_per_s` is the rate of the slots, of `all_per_s` of the whole budget, in requests per second. Slots from
     `void_from_us` on that it holds are void. The API wants no requests until `paused_until_us`. `at_once` is the most
-    requests under way, `None` for no limit but its own. `why` says what further slots wait for, if not for their turn.
+    requests under way, `None` for no limit but its own. `why` says what further slots wait for, if not for their turn;
+    `closed_until_us` is when a quota or quiet hours let them through again, if these are what they wait for.
     """
 
     slots: tuple[SlotRange, ...]
@@ -66,6 +67,7 @@ class ReservedSlots(msgspec.Struct, frozen=True, array_like=True, tag="slots"):
     void_from_us: int | None = None
     paused_until_us: int = 0
     why: str = ""
+    closed_until_us: int = 0
 
 
 # What a parent writes to the pipe of its engine.
@@ -192,7 +194,8 @@ class BudgetUse(msgspec.Struct, frozen=True, array_like=True, tag="use"):
     """What has become of the engine's slots so far: sent in, given up, still held; several times a second.
 
     `needs` is about how many requests it has to send, `has_at_once` the most that it can have under way until it hears
-    otherwise, `pause_s` for how long the API has asked for no requests, since the last such message.
+    otherwise, `pause_s` for how long the API has asked for no requests, since the last such message. `is_last`
+    says that the engine ends with that.
     """
 
     sent: int
@@ -201,6 +204,7 @@ class BudgetUse(msgspec.Struct, frozen=True, array_like=True, tag="use"):
     needs: int
     has_at_once: int
     pause_s: float = 0.0
+    is_last: bool = False
 
 
 class Remark(msgspec.Struct, frozen=True, array_like=True, tag="note"):

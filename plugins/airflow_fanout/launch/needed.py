@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from airflow_fanout.launch.job import Job
-from airflow_fanout.staging.directory import ShardDirectory
-from airflow_fanout.staging.folder import list_at
+from airflow_fanout.staging.directory import ListDirectory, ShardDirectory
 from airflow_fanout.staging.live import last_seen
 
 
-def least_requests(job: Job) -> int:
+def least_requests(job: Job, directory: ListDirectory) -> int:
     """Return the least number of requests that a fetch needs; pages, retries and questions about jobs are more.
 
     What earlier tries of the generation have fetched isn't requested again.
+
+    :param directory: that of the job's list.
     """
-    left = len(job.indexes) - _fetched(list_at(job.directory).shard(job.shard), job.generation)
+    left = len(job.indexes) - _fetched(directory.shard(job.shard), job.generation)
     size = job.request.batch.size if job.request and job.request.batch else 1
     return max(0, -(-left // size))
 

@@ -17,6 +17,7 @@ from airflow_fanout.control.frames import MICRO
 from airflow_fanout.control.offline import OfflineSlots
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.launch.budget_user import BudgetUser
+from airflow_fanout.launch.budget_view import BudgetView, UnusedSlots
 from airflow_fanout.launch.messages import BudgetUse, ReservedSlots
 from airflow_fanout.launch.slot_shares import shared_out
 from airflow_fanout.model.settings import FetchSettings
@@ -36,9 +37,12 @@ class Reserver:
 
     :param settings: those of the whole fetch.
     :param note: takes a sentence for the log; called by another thread.
+    :param view: takes what an operator sees of the budget.
     """
 
-    def __init__(self, user: BudgetUser, settings: FetchSettings, note: Callable[[str], None]) -> None:
+    def __init__(
+        self, user: BudgetUser, settings: FetchSettings, note: Callable[[str], None], view: BudgetView | None = None
+    ) -> None:
         most_per_s = settings.throttle.rate_per_s or MOST_PER_S
         self._user, self._settings, self._note = user, settings, note
         self._name = uuid.uuid4().hex
@@ -53,6 +57,8 @@ class Reserver:
         self._remark = ""
         self._turn = 0
         self._at_once: int | None = 0
+        self._unused = UnusedSlots()
+        self.view = view or BudgetView(user, 0, note)
         self.failure: BaseException | None = None
 
     @contextmanager
@@ -76,9 +82,12 @@ class Reserver:
         """Note what an engine says of its slots; `None` when it has ended."""
         with self._changed:
             if use is None:
-                self._uses.pop(place, None)
+                last = self._uses.pop(place, None)
+                # Nobody knows in which of its slots one has sent that was killed.
+                self._unused.ended(place, last.held if last and last.is_last else 0)
                 return
             self._uses[place] = use
+            self._unused.heard(place, use.given_up)
             if use.pause_s:
                 self._pause_until_us = max(self._pause_until_us, _now_us() + round(use.pause_s * MICRO))
             self._changed.notify()
@@ -130,12 +139,17 @@ class Reserver:
             paused_until_us=self._known_pause_us,
             why="" if reservation.share_micro else self._why_no_share(reservation),
         )
+        if reservation.is_closed and reservation.renewal_us is not None:
+            closed_until_us = reservation.renewal_us - ahead_us
+            whole = replace(whole, why=reservation.waits_for or whole.why, closed_until_us=closed_until_us)
         self._at_once = reservation.at_once
         self._share_out(whole, tell)
 
     def _share_out(self, whole: ReservedSlots, tell: Tell) -> None:
         with self._changed:
             uses = dict(self._uses)
+            if self._offline.is_on:
+                self._unused.offline(sum(slots.count for slots in whole.slots))
         self._turn += 1
         for place, message in shared_out(whole, uses, self._turn).items():
             tell(place, message)
@@ -143,6 +157,7 @@ class Reserver:
     def _ask_ledger(self, *, leaves: bool) -> LedgerAnswer:
         with self._changed:
             uses, pause_us = list(self._uses.values()), self._pause_until_us - _now_us()
+            unused = self._unused.take()
         before_us, self._asked_us = self._asked_us, _now_us()
         self._count(uses, self._asked_us - before_us)
         ask = BudgetAsk(
@@ -159,8 +174,19 @@ class Reserver:
             pause_us=max(0, pause_us),
             leaves=leaves,
             allowance=self._user.budget.allowance,
+            unused=unused,
         )
-        return self._user.ledger.ask(ask, TIMEOUT_S)
+        try:
+            answer = self._user.ledger.ask(ask, TIMEOUT_S)
+        except FanoutError:
+            with self._changed:
+                self._unused.untold(unused)
+            raise
+        reserved = sum(slots.count for slots in answer.reservation.slots)
+        with self._changed:
+            self._unused.answered(answer.reservation.counted_us)
+        self.view.answered(answer.reservation, reserved + sum(use.held for use in uses))
+        return answer
 
     def _count(self, uses: Sequence[BudgetUse], passed_us: int) -> None:
         counted = (sum(use.sent for use in uses), sum(use.given_up for use in uses))
@@ -174,6 +200,7 @@ class Reserver:
         """Use what may be sent while the ledger doesn't answer, and say so."""
         now_us = _now_us()
         self._asks_us = now_us + RETRY_US
+        self.view.is_offline()
         if not self._offline.is_on:
             offline_per_s = self._user.budget.offline_rate_per_s
             then = f"its part of {offline_per_s:g} requests per second" if offline_per_s else "it waits"

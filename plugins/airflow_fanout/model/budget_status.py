@@ -21,6 +21,7 @@ class BudgetStatus(msgspec.Struct, frozen=True, kw_only=True):
     :param renewal: when there are more, as a Unix time; `None` without a quota.
     :param waits_for: what keeps the fetch from sending: a renewal, or the end of the quiet hours; `None` if nothing.
     :param is_offline: whether the budget can't be reached.
+    :param forecast: what was to be expected before the first request, in words.
     """
 
     name: str
@@ -34,6 +35,7 @@ class BudgetStatus(msgspec.Struct, frozen=True, kw_only=True):
     renewal: float | None = None
     waits_for: str | None = None
     is_offline: bool = False
+    forecast: str = ""
 
     def plain(self) -> dict[str, Any]:
         """Return it as plain JSON, the renewal as people write moments."""

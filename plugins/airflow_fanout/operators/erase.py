@@ -67,7 +67,7 @@ class EraseOperator(TextTemplates, BaseOperator):
 
             erased = erase(store, is_wanted, is_alive, dry_run=dry_run)
             erased.failures += [str(entry) for entry in left if entry.is_failure]
-            return self._told(erased, dry_run=dry_run)
+            return self._finished(erased, dry_run=dry_run)
 
     def _parameters(self) -> list[Any]:
         field = f"the Airflow Variable {self.variable!r}"
@@ -82,7 +82,7 @@ class EraseOperator(TextTemplates, BaseOperator):
                 raise BadSetting(f"{field}, item {place}", KindOf(parameter), "a parameter as the source gives it")
         return parameters
 
-    def _told(self, erased: Erased, *, dry_run: bool) -> dict[str, Any]:
+    def _finished(self, erased: Erased, *, dry_run: bool) -> dict[str, Any]:
         summary = {
             "lists": erased.lists,
             "parameters": erased.parameters,

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import count
 
 import msgspec
 from msgspec.structs import replace
@@ -179,6 +180,9 @@ def _erase_lines(location: Location, list_id: str, is_wanted: Callable[[bytes], 
     try:
         check_label(location, list_id)
         new = filtered(location, lambda line: None if is_wanted(line) else line)
+    except FileNotFoundError:
+        # Named in an object storage, and never put there.
+        return False
     except (JournalDamaged, codec.NotJson):
         _delete(location)
         return True
@@ -203,7 +207,8 @@ def _erase_accounts(directory: ListDirectory, manifest: Manifest, erasing: Erasi
     judged = read_validated(directory, manifest.id) if erasing.is_judged else None
     if judged is None:
         _delete(directory.validated)
-    parameters = filtered(directory.parameters, _tombstones(erasing.indexes))
+    places, wanted = count(), frozenset(erasing.indexes)
+    parameters = filtered(directory.parameters, lambda line: ERASED if next(places) in wanted else line)
     if parameters is not None:
         directory.parameters.put_whole(parameters)
     _delete_unusable(directory)
@@ -232,12 +237,6 @@ def _judged_again(directory: ListDirectory, manifest: Manifest, judged: Validate
         kinds[Kind.NOT_TRIED] = not_tried
     left_out = min(judged.left_out, manifest.remaining - kinds[Kind.OK])
     return replace(judged, parts=parts, kinds=dict(kinds), left_out=left_out)
-
-
-def _tombstones(indexes: Sequence[int]) -> Callable[[bytes], bytes]:
-    """Return what puts a `null` in the place of each line of a list that is to be erased, called line by line."""
-    wanted, places = frozenset(indexes), iter(range(1 << 62))
-    return lambda line: ERASED if next(places) in wanted else line
 
 
 def _delete(location: Location) -> None:

@@ -149,11 +149,14 @@ def read_jobs(generation: GenerationDirectory, list_id: str, wanted: Callable[[i
     """
     notes: dict[int, JobNote] = {}
     for location in generation.jobs():
-        check_label(location, list_id)
         try:
+            check_label(location, list_id)
             for note in map(_note, read_lines(location)):
                 if wanted(note.index):
                     notes[note.index] = note
+        except FileNotFoundError:
+            # An object storage knows a file by name before it has it; whoever died in between left only the name.
+            continue
         except codec.NotJson as error:
             raise JournalDamaged(str(location), str(error)) from error
     return notes

@@ -155,8 +155,8 @@ class Snapshot:
         if pieces is None:
             parts = generation.parts()
             sizes = generation.sizes(parts)
-            # One that is gone meanwhile is an error of the first reading.
-            pieces = [Piece(part, sizes.get(generation.name_of(part), 0)) for part in parts]
+            # An object storage knows a part by name before it has it; whoever died in between left only the name.
+            pieces = [Piece(part, sizes[name]) for part in parts if (name := generation.name_of(part)) in sizes]
         self.pieces = pieces
         if list_id is not None:
             for piece in self.pieces:

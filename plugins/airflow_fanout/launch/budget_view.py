@@ -1,0 +1,108 @@
+"""What the parent of the engines knows of their request budget: for the log, the state store and the metrics."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from airflow_fanout.control.allowance import Allowance
+from airflow_fanout.control.budget_state import Reservation
+from airflow_fanout.control.forecast import Forecast, forecast
+from airflow_fanout.control.frames import MICRO
+from airflow_fanout.launch.budget_user import BudgetUser
+from airflow_fanout.model.budget_status import BudgetStatus
+
+
+class BudgetView:
+    """Keeps the newest answer as a `status`, `None` before the first, and reports once what is to be expected.
+
+    :param needed: the least number of requests that the fetch needs.
+    :param note: takes a sentence for the log.
+    """
+
+    def __init__(self, user: BudgetUser, needed: int, note: Callable[[str], None]) -> None:
+        self._user, self._needed, self._note = user, needed, note
+        self._forecast = ""
+        self.status: BudgetStatus | None = None
+
+    def answered(self, answer: Reservation, reserved: int) -> None:
+        """Take an answer.
+
+        :param reserved: how many requests are reserved, and not sent.
+        """
+        if self.status is None:
+            self._forecast = self._expected(answer).sentence()
+            self._note(f"The request budget {self._user.budget.name!r}: {self._forecast}")
+        # Moments of the ledger's clock mean nothing to anybody else.
+        wall_us = time.time_ns() // 1_000 - answer.now_us
+        renewal_us = None if answer.renewal_us is None else answer.renewal_us + wall_us
+        self.status = BudgetStatus(
+            name=self._user.budget.name,
+            queue=self._user.queue,
+            rank=self._user.rank.name.lower(),
+            rate_per_s=answer.limits.rate_micro / MICRO,
+            share_per_s=answer.share_micro / MICRO,
+            reserved=reserved,
+            clients=answer.clients,
+            left=answer.left,
+            renewal=None if renewal_us is None else renewal_us / MICRO,
+            waits_for=answer.waits_for if answer.is_closed and answer.waits_for else None,
+            forecast=self._forecast,
+        )
+
+    def is_offline(self) -> None:
+        """Note that the budget can't be reached."""
+        if self.status is not None:
+            self.status = replace(self.status, is_offline=True)
+
+    def _expected(self, answer: Reservation) -> Forecast:
+        allowance = self._user.budget.allowance or Allowance()
+        rate_micro = answer.limits.rate_micro
+        return forecast(allowance, answer.usage, self._needed, rate_micro / MICRO or None, answer.now_us)
+
+
+class UnusedSlots:
+    """Counts the reserved requests that aren't sent, which are given back to the quotas.
+
+    What was sent without a reservation, while the budget was out of reach, is taken from them afterwards.
+    """
+
+    def __init__(self) -> None:
+        self._counted_us: tuple[int, int] = (0, 0)
+        self._given_up: dict[int, int] = {}
+        self._unused = 0
+
+    def answered(self, counted_us: int) -> None:
+        """Note for which moment the newest reservation counts."""
+        self._counted_us = (self._counted_us[1] or counted_us, counted_us)
+
+    def heard(self, place: int, given_up: int) -> None:
+        """Note how many slots an engine has given up since it began."""
+        # One that was restarted counts from 0.
+        self._unused += max(0, given_up - self._given_up.get(place, 0))
+        self._given_up[place] = given_up
+
+    def ended(self, place: int, held: int) -> None:
+        """Note that an engine has ended in good order, and how many slots it still held."""
+        self._given_up.pop(place, None)
+        self._unused += held
+
+    def offline(self, slots: int) -> None:
+        """Note that so many slots were used without a reservation, unless they are given up."""
+        self._unused -= slots
+
+    def take(self) -> tuple[tuple[int, int], ...]:
+        """Return what is to be told with the next ask: a number, below 0 for what is owed, and when it counts.
+
+        What isn't used is of one of the last two reservations: it goes back to the older one, which may be over.
+        """
+        unused, self._unused = self._unused, 0
+        if not unused:
+            return ()
+        return ((self._counted_us[0] if unused > 0 else 0, unused),)
+
+    def untold(self, unused: tuple[tuple[int, int], ...]) -> None:
+        """Note that the ask may not have arrived: what is owed is told again, what is given back is lost."""
+        self._unused += sum(min(0, requests) for _, requests in unused)
