@@ -38,10 +38,11 @@ RENEWAL = moment("2026-11-27T00:00")
 
 
 class MovableLedger:
-    """A budget's state whose clock a test puts forward; `now_us` is its time."""
+    """A budget's state whose clock a test puts forward; it begins to run with the first question."""
 
     def __init__(self, at: str) -> None:
-        self._ahead_us = moment(at) - self._monotonic_us()
+        self._begins_us = moment(at)
+        self._ahead_us: int | None = None
         self._one_at_a_time = threading.Lock()
         self.state = BudgetState()
 
@@ -50,18 +51,27 @@ class MovableLedger:
         return time.monotonic_ns() // 1_000
 
     @property
+    def ahead_us(self) -> int:
+        """By how much it is ahead of the monotonic clock."""
+        if self._ahead_us is None:
+            self._ahead_us = self._begins_us - self._monotonic_us()
+        return self._ahead_us
+
+    @property
     def now_us(self) -> int:
-        return self._monotonic_us() + self._ahead_us
+        """Its time."""
+        ahead_us = self.ahead_us
+        return ahead_us + self._monotonic_us()
 
     def move_to(self, moment_us: int) -> None:
-        """Put the clock forward."""
-        self._ahead_us += moment_us - self.now_us
+        """Put the clock forward; it runs on with the next question."""
+        self._begins_us, self._ahead_us = moment_us, None
 
     def ask(self, ask: BudgetAsk, timeout_s: float) -> LedgerAnswer:  # noqa: ARG002 - a ledger's signature
         """Decide as MongoDB's documents do."""
         with self._one_at_a_time:
             self.state, answer = allot(self.state, ask, self.now_us)
-        return LedgerAnswer(reservation=answer, ahead_us=self._ahead_us)
+        return LedgerAnswer(reservation=answer, ahead_us=self.ahead_us)
 
 
 class Report:
@@ -71,9 +81,10 @@ class Report:
         self, folder: Path, count: int, url: str, budget: ApiBudget, ledger: MovableLedger, **how: Any
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        request = how.pop("request", REQUEST)
         self._settings = settings(how.pop("concurrency", 16), **how)
         directory = frozen(folder, range(count), ("n",))
-        self._job = replace(job(directory, REQUEST, url, self._settings), budget=budget.name)
+        self._job = replace(job(directory, request, url, self._settings), budget=budget.name)
         self._user = BudgetUser(budget, ledger, rank=Rank.NIGHTLY, dag_id="daily")
         self.notes: list[str] = []
         self.heard: list[FetchMessage] = []
@@ -169,13 +180,13 @@ def test_quiet_hours_close_the_budget_in_the_same_way(tmp_path: Path) -> None:
 
 
 def test_a_short_wait_is_waited_for(tmp_path: Path) -> None:
-    """The renewal is two seconds away: the worker slot is kept."""
-    ledger = MovableLedger("2026-11-26T23:59:56")
+    """The renewal is seconds away: the worker slot is kept."""
+    ledger = MovableLedger("2026-11-26T23:59:52")
     with TimedService().running() as service:
-        report = Report(tmp_path, 150, service.url, daily(100, per_s=500.0), ledger)
-        assert report.fetch().done == len(service.arrived) == 150
+        report = Report(tmp_path, 30, service.url, daily(20, per_s=500.0), ledger)
+        assert report.fetch().done == len(service.arrived) == 30
     budgets = [message.progress.budget for message in report.heard if isinstance(message, ProgressReport)]
-    assert "the renewal of the quota, 100 requests per day (UTC)" in {budget.waits_for for budget in budgets if budget}
+    assert "the renewal of the quota, 20 requests per day (UTC)" in {budget.waits_for for budget in budgets if budget}
 
 
 def test_a_slow_answer_is_waited_for_when_the_quota_is_used_up(tmp_path: Path) -> None:
@@ -186,6 +197,34 @@ def test_a_slow_answer_is_waited_for_when_the_quota_is_used_up(tmp_path: Path) -
         assert report.waits().done == 20
         ledger.move_to(RENEWAL)
         assert report.fetch().done == len(service.lines) == len(set(service.lines)) == 30
+
+
+def thrice(session: Any, n: int) -> int:
+    """Send three requests, one after the other."""
+    for step in range(3):
+        session.get(f"/{n}/{step}").raise_for_status()
+    return n
+
+
+def test_each_request_of_a_function_counts(tmp_path: Path) -> None:
+    """A call that is interrupted begins again after the renewal; no period has more requests than the quota."""
+    ledger = MovableLedger("2026-11-26T12:00")
+    with TimedService().running() as service:
+        report = Report(tmp_path, 40, service.url, daily(100, per_s=300.0), ledger, request=thrice)
+        done = [report.waits().done]
+        assert 0 < len(service.arrived) <= 100
+        for day in range(27, 31):
+            ledger.move_to(moment(f"2026-11-{day}T00:00"))
+            before = len(service.arrived)
+            try:
+                done.append(report.fetch().done)
+            except BudgetWait as wait:
+                done.append(wait.done)
+            assert len(service.arrived) - before <= 100
+            if done[-1] == 40:
+                break
+    assert done == sorted(done)
+    assert (done[-1], len(set(service.lines))) == (40, 120)
 
 
 def test_what_was_reserved_and_not_sent_is_left_for_others(tmp_path: Path) -> None:

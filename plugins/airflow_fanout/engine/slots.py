@@ -47,6 +47,7 @@ class SlotTaker:
         self._settings = settings
         self._tell = tell
         self._told: BudgetUse | None = None
+        self._given_up = 0
 
     def take(self, message: ReservedSlots) -> None:
         """Use other slots from now on."""
@@ -63,6 +64,10 @@ class SlotTaker:
         self._pause(message.paused_until_us / MICRO)
         self._driver.wake()
         self.tell()
+        # What was given up since the last answer comes back by the next one.
+        is_final, self._given_up = self._given_up == budget.given_up, budget.given_up
+        if is_final:
+            self._stop_if_closed(budget)
 
     def _pause(self, until_s: float) -> None:
         now_s = time.monotonic()
@@ -77,7 +82,6 @@ class SlotTaker:
         """Tell the parent of each change, for ever; without slots, wait for ever."""
         while self._budget is not None:
             self.tell()
-            self._stop_if_closed(self._budget)
             gevent.sleep(TOLD_S)
         Event().wait()
 

@@ -90,11 +90,11 @@ class UnusedSlots:
         self._unused += held
 
     def offline(self, slots: int) -> None:
-        """Note that so many slots were used without a reservation, unless they are given up."""
+        """Note that slots were used without a reservation, unless they are given up."""
         self._unused -= slots
 
     def take(self) -> tuple[tuple[int, int], ...]:
-        """Return what is to be told with the next ask: a number, below 0 for what is owed, and when it counts.
+        """Return what the next ask says: a number, below 0 for what is owed, and when it counts.
 
         What isn't used is of one of the last two reservations: it goes back to the older one, which may be over.
         """
@@ -104,5 +104,5 @@ class UnusedSlots:
         return ((self._counted_us[0] if unused > 0 else 0, unused),)
 
     def untold(self, unused: tuple[tuple[int, int], ...]) -> None:
-        """Note that the ask may not have arrived: what is owed is told again, what is given back is lost."""
+        """Note that the ask may not have arrived: what is owed is reported again, what is given back is lost."""
         self._unused += sum(min(0, requests) for _, requests in unused)

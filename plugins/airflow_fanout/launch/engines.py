@@ -196,8 +196,8 @@ class Engines:
         # One that is asked to stop while it is still starting knows no better way to end.
         reached = self._progress[engine]
         end = self._ends.setdefault(engine, Ended(Stopped(), reached) if engine.ended_as_asked else None)
+        # What the others have done is in the journal; the rest is the next try's.
         if ends_all(end):
-            # What the others have done is in the journal; the rest is the next try's.
             self.ask_to_stop()
         self._share_rate()
 
