@@ -127,7 +127,7 @@ class Reserver:
         self._say_what_counts(answer)
         reservation, ahead_us = answer.reservation, answer.ahead_us
         self._asks_us = reservation.asks_us - ahead_us
-        self._known_pause_us = reservation.paused_until_us - ahead_us
+        self._known_pause_us = max(0, reservation.paused_until_us - ahead_us)
         was_off, from_us = self._offline.is_on, reservation.from_us - ahead_us
         slots = [replace(each, begin_us=each.begin_us - ahead_us) for each in reservation.slots]
         whole = ReservedSlots(
