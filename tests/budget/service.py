@@ -25,6 +25,7 @@ class TimedService:
         self.lines: list[bytes] = []
         self.in_flight = self.most_in_flight = 0
         self.refused_until_s = 0.0
+        self.refused_path = "/"
         self.refused: list[float] = []
         self.port = 0
         self._loop = asyncio.new_event_loop()
@@ -58,9 +59,14 @@ class TimedService:
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
 
-    def refuse(self, seconds: int) -> None:
-        """Refuse all requests for so long, and say so."""
-        self.refused_until_s = time.monotonic() + seconds
+    def refuse(self, seconds: int, path: str = "/") -> None:
+        """Refuse all requests of a path for so long, and say so."""
+        self.refused_until_s, self.refused_path = time.monotonic() + seconds, path
+
+    def arrived_at(self, path: str) -> list[float]:
+        """Return when requests of a path have arrived."""
+        begin = f"GET {path}".encode()
+        return [moment for moment, line in zip(self.arrived, self.lines, strict=False) if line.startswith(begin)]
 
     def per_s(self, from_s: float, until_s: float) -> float:
         """Return the requests per second between two moments."""
@@ -92,7 +98,7 @@ class _Connection(asyncio.Protocol):
             service.in_flight += 1
             service.most_in_flight = max(service.most_in_flight, service.in_flight)
             answer = ANSWER
-            if now_s < service.refused_until_s:
+            if now_s < service.refused_until_s and request.startswith(f"GET {service.refused_path}".encode()):
                 service.refused.append(now_s)
                 answer = REFUSAL % max(1, round(service.refused_until_s - now_s))
             self._loop.call_later(service.latency_s, self._answer, answer)

@@ -28,8 +28,6 @@ from tests.engine.harness import frozen, job, settings
 if TYPE_CHECKING:
     from pymongo import MongoClient
 
-REQUEST = Request(endpoint="/{n}")
-
 
 @dataclass
 class Run:
@@ -61,12 +59,14 @@ def run(
     dag_id: str = "dag",
     rank: Rank = Rank.NIGHTLY,
     how: FetchSettings | None = None,
+    path: str = "/",
     hear: Callable[[FetchMessage], None] = lambda _message: None,
 ) -> Run:
-    """Begin a fetch of so many parameters."""
+    """Begin a fetch of so many parameters, each at its own address below a path."""
     how = how or settings(16)
     folder.mkdir(parents=True, exist_ok=True)
-    todo = replace(job(frozen(folder, range(count), ("n",)), REQUEST, url, how), budget=budget.name)
+    request = Request(endpoint=path + "{n}")
+    todo = replace(job(frozen(folder, range(count), ("n",)), request, url, how), budget=budget.name)
     notes: list[str] = []
     reserver = Reserver(BudgetUser(budget, ledger, rank=rank, dag_id=dag_id), how, notes.append)
     directory = list_at(todo.directory)
