@@ -103,7 +103,7 @@ def test_a_retry_after_seen_by_one_pauses_all(
 ) -> None:
     """Another fetch, which the API never refuses, stops as well, and says for what it waits."""
     refused, other = (
-        run(tmp_path / name, 10_000, service.url, budget, document(client, budget), path=f"/{name}/")
+        run(tmp_path / name, 5_000, service.url, budget, document(client, budget), path=f"/{name}/")
         for name in ("refused", "other")
     )
     until(lambda: len(service.arrived_at("/refused/")) > 5 and len(service.arrived_at("/other/")) > 5)
@@ -123,7 +123,7 @@ def test_a_long_pause_defers_all(tmp_path: Path, client: Client, service: TimedS
     """It isn't worth a worker slot, whoever has heard of it."""
     how = settings(16, retry=Retry(max_retry_after_s=30))
     fetches = [
-        run(tmp_path / name, 10_000, service.url, budget, document(client, budget), path=f"/{name}/", how=how)
+        run(tmp_path / name, 5_000, service.url, budget, document(client, budget), path=f"/{name}/", how=how)
         for name in ("refused", "other")
     ]
     until(lambda: len(service.arrived_at("/refused/")) > 5 and len(service.arrived_at("/other/")) > 5)
@@ -139,9 +139,7 @@ def test_a_backfill_waits_for_a_nightly_fetch(
     tmp_path: Path, client: Client, service: TimedService, budget: ApiBudget
 ) -> None:
     """It says so, and goes on when that has ended."""
-    backfill = run(
-        tmp_path / "b", 10_000, service.url, budget, document(client, budget), path="/b/", rank=Rank.BACKFILL
-    )
+    backfill = run(tmp_path / "b", 5_000, service.url, budget, document(client, budget), path="/b/", rank=Rank.BACKFILL)
     until(lambda: len(service.arrived_at("/b/")) > 50, backfill)
     nightly = run(tmp_path / "n", 900, service.url, budget, document(client, budget), path="/n/")
 
@@ -158,7 +156,7 @@ def test_an_operator_slows_running_fetches_down(
     tmp_path: Path, client: Client, service: TimedService, budget: ApiBudget
 ) -> None:
     """And stops them, by one update of the document; the log says who has done it."""
-    fetch = run(tmp_path, 10_000, service.url, budget, document(client, budget))
+    fetch = run(tmp_path, 5_000, service.url, budget, document(client, budget))
     until(lambda: len(service.arrived) > 50, fetch)
     client[budget.database].budgets.update_one(
         {"_id": budget.name}, {"$set": {"override": {"rate_per_s": 0, "by": "ann"}}}
@@ -186,7 +184,7 @@ def test_a_fetch_goes_on_when_mongodb_is_back(
     budget = replace(budget, offline_rate_per_s=offline_per_s)
     with Mongod.start(tmp_path / "mongod") as first, Client(first.uri) as client:
         fetches = [
-            run(tmp_path / name, 100_000, service.url, budget, document(client, budget), path=f"/{name}/")
+            run(tmp_path / name, 5_000, service.url, budget, document(client, budget), path=f"/{name}/")
             for name in ("a", "b")
         ]
         until(lambda: all(len(service.arrived_at(f"/{name}/")) > 50 for name in ("a", "b")), *fetches)
