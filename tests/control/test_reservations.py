@@ -248,6 +248,45 @@ def test_requests_at_once_are_shared_and_handed_on() -> None:
     assert [sender.at_once for sender in longer] == [10, 10]
 
 
+def test_a_few_requests_at_once_are_used_by_many_clients() -> None:
+    """Ten places, forty clients: a place is handed on again and again, and is somebody's most of the time."""
+    world = World(1_000, at_once=10)
+    world.add(*(Sender(f"{number}", ENDLESS) for number in range(40)))
+    used, had = [], set[str]()
+    for second in range(60, 600):
+        world.run(second)
+        has = {sender.name for sender in world.senders if sender.at_once}
+        used.append(len(has))
+        had |= has
+
+    assert max(used) <= 10
+    assert sum(used) / len(used) >= 7
+    assert len(had) == 40
+
+
+@pytest.mark.parametrize("clients", [1, 20])
+def test_who_sends_slowly_has_slots_all_over_its_lease(clients: int) -> None:
+    """A client that can send five per second has five in each second, and not a whole lease's at its beginning."""
+    world = World(1_000)
+    world.add(*(Sender(f"{number}", ENDLESS, per_s=5) for number in range(clients)))
+    world.run(60)
+    moments = [(moment - BEGIN_US) / MICRO for moment in world.sent_by(world.senders[0])]
+
+    assert max(windows(moments, 10, 50, 1.0)) <= 9
+    assert min(windows(moments, 10, 50, 2.0)) >= 2
+
+
+def test_the_last_slots_are_still_to_come() -> None:
+    """A client that needs one slot gets one that it can use, wherever in a frame it asks; what is over, nobody can."""
+    world = World(100)
+    asking = Sender("a", 1)
+    world.add(asking)
+    for step_us in range(0, 3 * MICRO, 77_777):
+        answer = world.ask(asking, BEGIN_US + step_us)
+        moments = [moment for slots in answer.slots for moment in slots.moments()]
+        assert [moment for moment in moments if moment >= BEGIN_US + step_us] != []
+
+
 def test_what_is_to_come_stays_as_far_away_if_the_clock_is_put_back() -> None:
     """A server whose clock is an hour behind takes over: nobody waits for an hour."""
     world = World(100)

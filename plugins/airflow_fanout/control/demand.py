@@ -6,8 +6,9 @@ from airflow_fanout.control.frames import MICRO
 
 # Slots that it may miss, by bad luck, without saying anything of how fast it is.
 MISSED = 0.05
-# It asks for more than it has used, so that it is noticed when it can send faster.
-MORE = 1.1
+# With few requests under way at once, most of the time there is no place for the next one: of a single place, half of
+# the slots are missed when it is in use for two thirds of the time. To ask for fewer would leave it unused.
+MISSED_OF_ONE_PLACE = 0.5
 # A fetch that uses nothing, such as during an outage, goes on asking for this share of the rate.
 LEAST = 0.02
 
@@ -25,15 +26,19 @@ class Demand:
         self._most_micro = most_micro
         self.wants_micro = most_micro
 
-    def note(self, sent: int, given_up: int, passed_us: int, rate_micro: int) -> None:
+    def note(self, sent: int, missed: int, passed_us: int, rate_micro: int, at_once: int) -> None:
         """Note what has become of the slots since the last time.
 
-        :param sent: how many were used, and how many were `given_up`, in `passed_us` microseconds.
+        :param sent: how many were used, and how many were `missed` that were there in time.
+        :param passed_us: the time since then, in microseconds.
         :param rate_micro: the rate of the whole budget.
+        :param at_once: how many requests may be under way.
         """
+        tolerated = MISSED + MISSED_OF_ONE_PLACE / max(1, at_once)
         most_micro = min(self._most_micro, rate_micro)
-        if given_up > max(1.0, MISSED * (sent + given_up)):
-            wants_micro = max(MORE * sent * MICRO**2 / passed_us, LEAST * rate_micro)
+        if missed > max(1.0, tolerated * (sent + missed)):
+            # A little more than it has used, so that it is noticed when it can send faster.
+            wants_micro = max((1 + 2 * tolerated) * sent * MICRO**2 / passed_us, LEAST * rate_micro)
         else:
             wants_micro = 2.0 * self.wants_micro
         self.wants_micro = round(max(1.0, min(wants_micro, most_micro)))

@@ -66,6 +66,20 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         """How many slots nobody has."""
         return self.slots - self.taken
 
+    def reach(self, count: int, now_us: int) -> tuple[int, int]:
+        """Return how many slots to take for `count` of them to be still to come, and how many of them are.
+
+        What is over, nobody can use any more: who takes what is left of a frame that has begun takes that as well.
+        """
+        if now_us <= self.begin_us:
+            return min(count, self.left), min(count, self.left)
+        ahead, step = 0, _step(self.slots)
+        for place in range(self.taken, self.slots):
+            if ahead == count:
+                return place - self.taken, ahead
+            ahead += self.begin_us + place * step % self.slots * self.length_us // self.slots >= now_us
+        return self.left, ahead
+
     def take(self, count: int) -> tuple[Frame, SlotRange]:
         """Return the frame without this number of slots more, and the slots."""
         taken = SlotRange(

@@ -11,11 +11,12 @@ per second doesn't grow with the clients, and their leases do.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from airflow_fanout.control.at_once import GAP_US, requests_at_once
 from airflow_fanout.control.budget_state import (
     BudgetAsk,
     BudgetClient,
@@ -25,12 +26,10 @@ from airflow_fanout.control.budget_state import (
     Reservation,
 )
 from airflow_fanout.control.frames import MICRO, Frame, SlotRange, frames_until
-from airflow_fanout.control.shares import QueuedClaim, queued_shares, whole_shares
+from airflow_fanout.control.shares import QueuedClaim, queued_shares
 
 # A client asks once in so long, if there are few of them.
 LEASE_US = 1_000_000
-# A question is two operations of MongoDB's, and sometimes four: at most ten per second.
-GAP_US = 250_000
 # A lease ends so long after its client asks for the next one.
 AHEAD_US = 500_000
 # A lease covers about this number of frames: the fewer, the smaller is the state.
@@ -44,8 +43,6 @@ RETURN_US = 3_000_000
 # Of what a client's share was short of, no more than the share of so long is made up for, and at least two requests.
 LONGEST_CREDIT_US = 1_000_000
 LEAST_CREDIT_MICRO = 2 * MICRO
-# A limit on requests at once can't always be divided evenly: which clients have one more changes as often as this.
-TURN_US = 10_000_000
 # A slot can be used for so long after its moment.
 LATEST_US = 1_000_000
 
@@ -63,7 +60,7 @@ def reserve(
     present = {name: client for name, client in others.items() if now_us <= client.asks_us + GONE_US}
     limits = _limits([ask.limits, *(client.limits for client in present.values())], override)
     client = _scheduled(ask, before, state, now_us, clients=len(present) + 1)
-    at_once = _requests_at_once(client, ask, others, present, limits.at_once, now_us)
+    at_once = requests_at_once(client, ask, others, present, limits.at_once, now_us)
     client = replace(client, at_once=max(client.wants_at_once if at_once is None else at_once, ask.has_at_once))
     needs = 0 if at_once == 0 or ask.leaves else ask.needs
     claims = {name: _claim(each) for name, each in present.items()}
@@ -73,7 +70,7 @@ def reserve(
     # Who is late has most likely died.
     covered_us = [other.until_us for other in present.values() if now_us < other.asks_us + NEAR_US]
     lost_us = min(covered_us, default=client.asks_us + AHEAD_US)
-    taken = _take(frames, client, needs, share_micro, lost_us)
+    taken = _take(frames, client, needs, share_micro, rate_micro=limits.rate_micro, lost_us=lost_us, now_us=now_us)
     answer = Reservation(
         now_us=now_us,
         slots=taken.slots,
@@ -169,28 +166,6 @@ def _scheduled(
     )
 
 
-def _requests_at_once(
-    client: BudgetClient,
-    ask: BudgetAsk,
-    others: Mapping[str, BudgetClient],
-    present: Mapping[str, BudgetClient],
-    limit: int | None,
-    now_us: int,
-) -> int | None:
-    """Return how many requests a client may have under way; `None` without a limit.
-
-    What others may still have under way is theirs, whatever their share is now: they give it back when they ask.
-    """
-    if limit is None:
-        return None
-    claims = {
-        name: QueuedClaim(each.rank, each.queue, each.weight, each.wants_at_once)
-        for name, each in {**present, ask.client: client}.items()
-    }
-    free = limit - sum(other.at_once for other in others.values())
-    return max(0, min(free, whole_shares(limit, claims, now_us // TURN_US)[ask.client]))
-
-
 def _claim(client: BudgetClient) -> QueuedClaim:
     wants_micro = 0 if client.is_served or not client.at_once else client.wants_micro
     return QueuedClaim(client.rank, client.queue, client.weight, wants_micro)
@@ -214,28 +189,44 @@ class _Taken(NamedTuple):
     client: BudgetClient
 
 
-def _take(frames: tuple[Frame, ...], client: BudgetClient, needs: int, share_micro: int, lost_us: int) -> _Taken:
+def _take(
+    frames: tuple[Frame, ...],
+    client: BudgetClient,
+    needs: int,
+    share_micro: int,
+    *,
+    rate_micro: int,
+    lost_us: int,
+    now_us: int,
+) -> _Taken:
     """Return a client's slots, and what is left of the frames.
 
     :param lost_us: all others have had their share of the frames that begin before this moment.
     """
-    left, slots, due_micro = [], [], client.credit_micro
+    left, slots, served, due_micro = [], [], 0, client.credit_micro
     horizon_us = client.asks_us + AHEAD_US
     until_us = max([client.until_us, *(frame.end_us for frame in frames if frame.begin_us < horizon_us)])
     room = min(needs, max(1, -(-client.wants_micro * (until_us - client.until_us) // MICRO**2)))
+    # Who sends slower than the budget allows has a slot whenever it is ready for one, and not all of them at once.
+    pace_micro = LEAST_CREDIT_MICRO if client.wants_micro < rate_micro else sys.maxsize
     for frame in frames:
+        new_us = max(0, frame.end_us - max(client.until_us, frame.begin_us))
+        pace_micro += client.wants_micro * new_us // MICRO
         if frame.begin_us < horizon_us:
-            due_micro += share_micro * max(0, frame.end_us - max(client.until_us, frame.begin_us)) // MICRO
+            due_micro += share_micro * new_us // MICRO
         count = min(room, frame.left if frame.begin_us < lost_us else min(frame.left, max(0, due_micro // MICRO)))
+        count = min(count, max(0, pace_micro // MICRO))
         if count:
-            frame, taken = frame.take(count)  # noqa: PLW2901 - what is left of it
+            taken_count, count = frame.reach(count, now_us)
+            frame, taken = frame.take(taken_count)  # noqa: PLW2901 - what is left of it
             slots.append(taken)
         left.append(frame)
-        room, due_micro = room - count, due_micro - count * MICRO
+        room, served = room - count, served + count
+        due_micro, pace_micro = due_micro - count * MICRO, pace_micro - count * MICRO
     most_credit_micro = max(LEAST_CREDIT_MICRO, share_micro * LONGEST_CREDIT_US // MICRO) if share_micro else 0
     client = replace(
         client,
-        is_served=needs <= sum(taken.count for taken in slots),
+        is_served=needs <= served,
         credit_micro=max(-most_credit_micro, min(due_micro, most_credit_micro)),
         until_us=until_us,
     )

@@ -18,7 +18,8 @@ MOST_LATE_S = 1.0
 class ReservedBudget:
     """The slots that an engine holds, each for one request; it never sends a slot's request early.
 
-    `sent_count` is how many requests were sent, `given_up` how many slots have passed unused. `at_once` is how many
+    `sent_count` is how many requests were sent, `given_up` how many slots have passed unused, and `missed` how many of
+    these were there in time. `at_once` is how many
     requests the engine may have under way: `None` for no limit but its own. `needs` is how many requests it has to
     send; `why` says what its next slot waits for, if that isn't its turn, and `closed_until_s` until when, if a quota
     or quiet hours close the budget.
@@ -39,7 +40,7 @@ class ReservedBudget:
         self.needs = 0
         self.why = ""
         self.closed_until_s = -math.inf
-        self.sent_count = self.given_up = 0
+        self.sent_count = self.given_up = self.missed = 0
         self.pause_asked_s = 0.0
 
     def __repr__(self) -> str:
@@ -52,8 +53,7 @@ class ReservedBudget:
     def share(self, per_s: float, all_per_s: float) -> None:
         """Note which rate the slots have, of the rate of the whole budget; both in requests per second."""
         self.per_s = per_s
-        spacing_s = 1 / all_per_s if all_per_s else MOST_LATE_S
-        self._latest_s = min(MOST_LATE_S, max(LATEST_S, LATE_SHARE * spacing_s))
+        self._latest_s = min(MOST_LATE_S, max(LATEST_S, LATE_SHARE / all_per_s))
 
     def take(self, slots: Iterable[float], void_from_s: float = math.inf) -> None:
         """Take further slots.
@@ -61,10 +61,13 @@ class ReservedBudget:
         :param slots: their moments, in any order.
         :param void_from_s: slots that are held already are void if they are at this moment or later.
         """
+        self._give_up()
         held = [moment for moment in self._slots if moment < void_from_s]
-        # A slot that was over before it came isn't one that the engine has left unused: it counts nowhere.
-        late_s = self._clock() - self._latest_s
-        self._slots = deque(sorted([*held, *(moment for moment in slots if moment >= late_s)]))
+        self._slots = deque(sorted([*held, *slots]))
+        # A slot that was over before it came doesn't say that the engine is slow.
+        missed = self.missed
+        self._give_up()
+        self.missed = missed
 
     @property
     def held(self) -> int:
@@ -104,3 +107,4 @@ class ReservedBudget:
         while self._slots and self._slots[0] < late_s:
             self._slots.popleft()
             self.given_up += 1
+            self.missed += 1

@@ -63,13 +63,13 @@ def queued_shares(limit: int, claims: Mapping[str, QueuedClaim]) -> dict[str, in
 def whole_shares(limit: int, claims: Mapping[str, QueuedClaim], turn: int) -> dict[str, int]:
     """Return shares that use the limit up as far as somebody wants it, although they are whole numbers.
 
-    :param turn: what rounding leaves goes to each of the clients of the lowest rank in turn, as this number grows.
+    :param turn: what rounding leaves goes to the next clients of the lowest rank each time that this number grows.
     """
     shares = queued_shares(limit, claims)
     left = limit - sum(shares.values())
     for rank in sorted({claim.rank for claim in claims.values()}):
         clients = sorted(client for client, claim in claims.items() if claim.rank == rank)
-        for client in _from(clients, turn):
+        for client in _from(clients, turn * left):
             more = min(1, left, claims[client].wants - shares[client])
             shares[client], left = shares[client] + more, left - more
     return shares

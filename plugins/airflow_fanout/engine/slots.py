@@ -31,6 +31,7 @@ class SlotTaker:
     :param budget: where the slots are used, if it is one of slots.
     :param settings: the engine's.
     :param tell: tells the parent something.
+    :param clock: the time of the clock that slots are moments of, in seconds.
     """
 
     def __init__(
@@ -40,12 +41,13 @@ class SlotTaker:
         driver: Driver,
         settings: FetchSettings,
         tell: Callable[[BudgetUse], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._budget = budget if isinstance(budget, ReservedBudget) else None
         self._traffic = traffic
         self._driver = driver
         self._settings = settings
-        self._tell = tell
+        self._tell, self._clock = tell, clock
         self._told: BudgetUse | None = None
         self._given_up = 0
 
@@ -70,7 +72,7 @@ class SlotTaker:
             self._stop_if_closed(budget)
 
     def _pause(self, until_s: float) -> None:
-        now_s = time.monotonic()
+        now_s = self._clock()
         pause_s = until_s - now_s
         if pause_s <= 0:
             return
@@ -105,6 +107,7 @@ class SlotTaker:
         use = BudgetUse(
             sent=budget.sent_count,
             given_up=budget.given_up,
+            missed=budget.missed,
             held=budget.held,
             needs=budget.needs,
             has_at_once=max(most, in_flight),

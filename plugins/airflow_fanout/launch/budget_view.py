@@ -106,3 +106,12 @@ class UnusedSlots:
     def untold(self, unused: tuple[tuple[int, int], ...]) -> None:
         """Note that the ask may not have arrived: what is owed is reported again, what is given back is lost."""
         self._unused += sum(min(0, requests) for _, requests in unused)
+
+
+def why_no_share(name: str, reservation: Reservation) -> str:
+    """Return what a fetch waits for that has no share of a budget, by the budget's name."""
+    if reservation.at_once == 0:
+        return f"requests of other fetches to end, which have all that the request budget {name!r} allows at once"
+    if not reservation.limits.rate_micro:
+        return f"an operator to allow requests again: the request budget {name!r} is set to 0"
+    return f"fetches that go first, and need all of the request budget {name!r}"

@@ -195,7 +195,7 @@ class BudgetUse(msgspec.Struct, frozen=True, array_like=True, tag="use"):
 
     `needs` is about how many requests it has to send, `has_at_once` the most that it can have under way until it hears
     otherwise, `pause_s` for how long the API has asked for no requests, since the last such message. `is_last`
-    says that the engine ends with that.
+    says that the engine ends with that. Of the slots that were given up, `missed` were there in time.
     """
 
     sent: int
@@ -205,6 +205,7 @@ class BudgetUse(msgspec.Struct, frozen=True, array_like=True, tag="use"):
     has_at_once: int
     pause_s: float = 0.0
     is_last: bool = False
+    missed: int = 0
 
 
 class Remark(msgspec.Struct, frozen=True, array_like=True, tag="note"):

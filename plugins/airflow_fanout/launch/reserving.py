@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from msgspec.structs import replace
 
 from airflow_fanout.control.api_budget import MOST_PER_S
-from airflow_fanout.control.budget_state import BudgetAsk, LedgerAnswer, Reservation
+from airflow_fanout.control.budget_state import BudgetAsk, LedgerAnswer
 from airflow_fanout.control.demand import Demand
 from airflow_fanout.control.frames import MICRO
 from airflow_fanout.control.offline import OfflineSlots
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.launch.budget_user import BudgetUser
-from airflow_fanout.launch.budget_view import BudgetView, UnusedSlots
+from airflow_fanout.launch.budget_view import BudgetView, UnusedSlots, why_no_share
 from airflow_fanout.launch.messages import BudgetUse, ReservedSlots
 from airflow_fanout.launch.slot_shares import shared_out
 from airflow_fanout.model.settings import FetchSettings
@@ -38,14 +38,23 @@ class Reserver:
     :param settings: those of the whole fetch.
     :param note: takes a sentence for the log; called by another thread.
     :param view: takes what an operator sees of the budget.
+    :param now_us: the time of the monotonic clock, in microseconds.
+    :param name: what it is known by, as no other ever is; a random name, if not given.
     """
 
     def __init__(
-        self, user: BudgetUser, settings: FetchSettings, note: Callable[[str], None], view: BudgetView | None = None
+        self,
+        user: BudgetUser,
+        settings: FetchSettings,
+        note: Callable[[str], None],
+        view: BudgetView | None = None,
+        *,
+        now_us: Callable[[], int] = lambda: time.monotonic_ns() // 1_000,
+        name: str | None = None,
     ) -> None:
         most_per_s = settings.throttle.rate_per_s or MOST_PER_S
-        self._user, self._settings, self._note = user, settings, note
-        self._name = uuid.uuid4().hex
+        self._user, self._settings, self._note, self._now_us = user, settings, note, now_us
+        self._name = name or uuid.uuid4().hex
         self._demand = Demand(round(most_per_s * MICRO))
         self._offline = OfflineSlots()
         self._changed = threading.Condition()
@@ -89,15 +98,14 @@ class Reserver:
             self._uses[place] = use
             self._unused.heard(place, use.given_up)
             if use.pause_s:
-                self._pause_until_us = max(self._pause_until_us, _now_us() + round(use.pause_s * MICRO))
+                self._pause_until_us = max(self._pause_until_us, self._now_us() + round(use.pause_s * MICRO))
             self._changed.notify()
 
     def _run(self, tell: Tell) -> None:
         try:
             while self._wait():
-                self._ask(tell)
-            if self._asked_us:
-                self._ask_ledger(leaves=True)
+                self.ask(tell)
+            self.leave()
         except FanoutError as error:
             # Who can't say goodbye is missed soon enough.
             self.failure = None if error.retry else error
@@ -108,15 +116,20 @@ class Reserver:
         """Wait until it is time to ask; return whether it is."""
         with self._changed:
             while not self._is_over:
-                now_us = _now_us()
-                is_news = self._pause_until_us > self._known_pause_us + NEWS_US
-                asks_us = min(self._asks_us, self._asked_us + RETRY_US) if is_news else self._asks_us
+                now_us, asks_us = self._now_us(), self.asks_us
                 if self._uses and now_us >= asks_us:
                     break
                 self._changed.wait((asks_us - now_us) / MICRO if self._uses else None)
             return not self._is_over
 
-    def _ask(self, tell: Tell) -> None:
+    @property
+    def asks_us(self) -> int:
+        """When it is time to ask again; a pause that nobody else knows of is worth a question of its own."""
+        is_news = self._pause_until_us > self._known_pause_us + NEWS_US
+        return min(self._asks_us, self._asked_us + RETRY_US) if is_news else self._asks_us
+
+    def ask(self, tell: Tell) -> None:
+        """Ask for slots, and tell the engines theirs."""
         try:
             answer = self._ask_ledger(leaves=False)
         except FanoutError as error:
@@ -127,17 +140,18 @@ class Reserver:
         self._say_what_counts(answer)
         reservation, ahead_us = answer.reservation, answer.ahead_us
         self._asks_us = reservation.asks_us - ahead_us
+        # Without a pause it is a moment long ago: any other one would be news for ever.
         self._known_pause_us = max(0, reservation.paused_until_us - ahead_us)
         was_off, from_us = self._offline.is_on, reservation.from_us - ahead_us
         slots = [replace(each, begin_us=each.begin_us - ahead_us) for each in reservation.slots]
         whole = ReservedSlots(
-            slots=(*self._offline.end(_now_us(), from_us, reservation), *slots),
+            slots=(*self._offline.end(self._now_us(), from_us, reservation), *slots),
             share_per_s=reservation.share_micro / MICRO,
             all_per_s=reservation.limits.rate_micro / MICRO,
             at_once=reservation.at_once,
             void_from_us=from_us if was_off else None,
             paused_until_us=self._known_pause_us,
-            why="" if reservation.share_micro else self._why_no_share(reservation),
+            why="" if reservation.share_micro else why_no_share(self._user.budget.name, reservation),
         )
         if reservation.is_closed and reservation.renewal_us is not None:
             closed_until_us = reservation.renewal_us - ahead_us
@@ -154,11 +168,16 @@ class Reserver:
         for place, message in shared_out(whole, uses, self._turn).items():
             tell(place, message)
 
+    def leave(self) -> None:
+        """Say that nothing more is needed, if anything was asked for."""
+        if self._asked_us:
+            self._ask_ledger(leaves=True)
+
     def _ask_ledger(self, *, leaves: bool) -> LedgerAnswer:
         with self._changed:
-            uses, pause_us = list(self._uses.values()), self._pause_until_us - _now_us()
+            uses, pause_us = list(self._uses.values()), self._pause_until_us - self._now_us()
             unused = self._unused.take()
-        before_us, self._asked_us = self._asked_us, _now_us()
+        before_us, self._asked_us = self._asked_us, self._now_us()
         self._count(uses, self._asked_us - before_us)
         ask = BudgetAsk(
             client=self._name,
@@ -189,16 +208,17 @@ class Reserver:
         return answer
 
     def _count(self, uses: Sequence[BudgetUse], passed_us: int) -> None:
-        counted = (sum(use.sent for use in uses), sum(use.given_up for use in uses))
-        sent, given_up = (now - before for now, before in zip(counted, self._counted, strict=True))
+        counted = (sum(use.sent for use in uses), sum(use.missed for use in uses))
+        sent, missed = (now - before for now, before in zip(counted, self._counted, strict=True))
         self._counted = counted
         # An engine that was restarted counts from 0.
-        if sent >= 0 and given_up >= 0:
-            self._demand.note(sent, given_up, passed_us, self._user.limits.rate_micro)
+        if sent >= 0 and missed >= 0:
+            at_once = self._settings.concurrency if self._at_once is None else self._at_once
+            self._demand.note(sent, missed, passed_us, self._user.limits.rate_micro, at_once)
 
     def _go_on_without(self, error: FanoutError, tell: Tell) -> None:
         """Use what may be sent while the ledger doesn't answer, and say so."""
-        now_us = _now_us()
+        now_us = self._now_us()
         self._asks_us = now_us + RETRY_US
         self.view.is_offline()
         if not self._offline.is_on:
@@ -219,14 +239,6 @@ class Reserver:
             tell,
         )
 
-    def _why_no_share(self, reservation: Reservation) -> str:
-        name = self._user.budget.name
-        if reservation.at_once == 0:
-            return f"requests of other fetches to end, which have all that the request budget {name!r} allows at once"
-        if not reservation.limits.rate_micro:
-            return f"an operator to allow requests again: the request budget {name!r} is set to 0"
-        return f"fetches that go first, and need all of the request budget {name!r}"
-
     def _say_what_counts(self, answer: LedgerAnswer) -> None:
         name = self._user.budget.name
         if self._offline.is_on:
@@ -235,7 +247,3 @@ class Reserver:
             self._remark = answer.remark
             rate_per_s = answer.reservation.limits.rate_micro / MICRO
             self._note(f"The request budget {name!r} allows {rate_per_s:g} requests per second. {answer.remark}")
-
-
-def _now_us() -> int:
-    return time.monotonic_ns() // 1_000
