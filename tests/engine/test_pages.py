@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
 from functools import partial
@@ -11,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from airflow_fanout.api.endpoint import Endpoint
+from airflow_fanout.api.graphql import GraphQL
 from airflow_fanout.api.page import Header
 from airflow_fanout.api.paging import Cursor, NextLink, Offset, PageNumber
 from airflow_fanout.api.request import Request
@@ -22,6 +24,7 @@ from tests.http.servers import Server, answer, as_json, redirect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.engine.harness import Sending
     from tests.http.servers import Connection, Seen
@@ -305,3 +308,76 @@ def test_a_body_is_sent_with_each_page(tmp_path_factory: pytest.TempPathFactory,
     with Server(handle) as server:
         result = fetched(tmp_path_factory.mktemp("post"), server, ["a"], request, sending(2))
     assert [record.result for record in result.records] == [['{"id":"a"}'] * 2]
+
+
+SEARCH = Request(
+    endpoint="/search",
+    method="POST",
+    json={"filter": {"of": "{0}"}, "page": {"size": 2}},
+    result="items",
+    pages=Cursor(field="next", in_body="page.after", optional=True),
+    repeatable=True,
+)
+
+
+def found(seen: Seen) -> bytes:
+    """Return a page of the numbers of a parameter, by the cursor in the body."""
+    body = json.loads(seen.body)
+    after, many = body["page"].get("after", 0), int(body["filter"]["of"])
+    numbers = [*range(after, min(after + body["page"]["size"], many))]
+    left = after + len(numbers) < many
+    return as_json({"items": numbers, "next": after + len(numbers) if left else None})
+
+
+def test_a_cursor_may_go_into_the_body(tmp_path: Path, sending: Sending) -> None:
+    """All pages are one result; a page that fails is requested again with its own cursor; the query stays empty."""
+    turns: Counter[bytes] = Counter()
+    lock = threading.Lock()
+
+    def handle(seen: Seen, _connection: Connection) -> bytes:
+        with lock:
+            turns[seen.body] += 1
+            is_first = turns[seen.body] == 1
+        return BUSY if is_first else found(seen)
+
+    with Server(handle) as server:
+        fetch = run(job(frozen(tmp_path, ["7", "2", "1"]), SEARCH, server.origin, sending(retry=PATIENT)))
+        assert {seen.target for seen in server.seen} == {"/search"}
+        bodies = [json.loads(body) for body in turns]
+    assert {name: outcome.result for name, outcome in fetch.outcomes.items()} == {
+        "7": [0, 1, 2, 3, 4, 5, 6],
+        "2": [0, 1],
+        "1": [0],
+    }
+    assert sorted(body["page"].get("after", 0) for body in bodies if body["filter"]["of"] == "7") == [0, 2, 4, 6]
+    assert all(body["page"]["size"] == 2 for body in bodies)
+
+
+def test_the_pages_of_a_graphql_query_have_the_cursor_among_its_variables(tmp_path: Path, sending: Sending) -> None:
+    """The document declares it, and the first page has none."""
+    request = GraphQL(
+        query="query ($of: ID!, $after: Int) { numbers(of: $of, after: $after) { items next } }",
+        variables={"of": "{0}"},
+        result="numbers.items",
+        pages=Cursor(field="data.numbers.next", in_body="variables.after"),
+    )
+
+    def handle(seen: Seen, _connection: Connection) -> bytes:
+        variables = json.loads(seen.body)["variables"]
+        after = variables.get("after", 0)
+        following = after + 1 if after + 1 < int(variables["of"]) else None
+        return as_json({"data": {"numbers": {"items": [after], "next": following}}})
+
+    with Server(handle) as server:
+        fetch = run(job(frozen(tmp_path, ["3", "1"]), request, server.origin, sending()))
+    assert {name: outcome.result for name, outcome in fetch.outcomes.items()} == {"3": [0, 1, 2], "1": [0]}
+
+
+def test_a_cursor_in_the_body_that_repeats_is_a_circle(tmp_path: Path, sending: Sending) -> None:
+    """The address is the same for all pages: the cursor tells them apart."""
+    with Server(lambda _seen, _connection: as_json({"items": [1], "next": "again"})) as server:
+        fetch = run(job(frozen(tmp_path, ["7"]), SEARCH, server.origin, sending()))
+    assert fetch.outcomes["7"].kind is Kind.INVALID
+    failure = fetch.outcomes["7"].failure
+    assert failure is not None
+    assert "page 2 again: the list goes in a circle" in failure.message

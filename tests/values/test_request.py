@@ -217,6 +217,7 @@ def test_a_result_that_is_no_path_is_refused(result: Any) -> None:
     "pages",
     [
         Cursor(name="after", field=("paging.v1", "next"), end=(0, False), end_empty=True),
+        Cursor(field="next", in_body=["page", "after.v1"]),
         NextLink(field=Header("X-Next"), optional=True),
         PageNumber(end_statuses=range(404, 411)),
         Offset(start=1, end_null=True),
@@ -224,7 +225,7 @@ def test_a_result_that_is_no_path_is_refused(result: Any) -> None:
 )
 def test_pages_travel_as_json(pages: Any) -> None:
     """To the engine, and through a rendered request, which is plain JSON: what comes back reads pages alike."""
-    request = Request(endpoint="/", pages=pages, total=Header("X-Total"), result="rows")
+    request = Request(endpoint="/", method="POST", json={}, pages=pages, total=Header("X-Total"), result="rows")
     # As the pipe's messages are written: statuses may be a range.
     there = codec.decoder(Request)(msgspec.json.encode(request, enc_hook=list))
     rendered = Request(**codec.decode(codec.encode(request.template())))
@@ -241,6 +242,22 @@ def test_pages_travel_as_json(pages: Any) -> None:
         ({"total": "count"}, "total is 'count': expected nothing without `pages`"),
         ({"pages": Cursor(), "query": {"cursor": "{id}"}}, "query is .*no 'cursor', because `pages` adds it"),
         ({"pages": PageNumber(), "endpoint": "/x?page=1"}, "query is .*no 'page', because `pages` adds it"),
+        (
+            {"pages": Cursor(in_body="a.b")},
+            "Cursor.in_body is 'a.b': expected a path in the request's body",
+        ),
+        (
+            {"pages": Cursor(in_body="a"), "method": "POST", "json": ["{id}"]},
+            "in the request's body, which has to be an object",
+        ),
+        (
+            {"pages": Cursor(in_body="a.b.c"), "method": "POST", "json": {"a": {"b": 1}}},
+            "a path through objects: a.b of json isn't one",
+        ),
+        (
+            {"pages": Cursor(in_body="a"), "method": "POST", "json": {}, "idempotency_header": "Key"},
+            "none besides Cursor.in_body=….: all pages would have the same key",
+        ),
         ({"pages": Cursor(), "null_statuses": (206,)}, "null_statuses is .*no status that a page has"),
         ({"pages": Cursor(), "total": 7}, "total is 7: expected a dotted path"),
         ({"pages": Cursor(), "max_pages": 0}, "max_pages is 0"),

@@ -55,7 +55,7 @@ class Audit:
         self._total: int | None = None
 
     def ask(self, number: int, address: str) -> None:
-        """Note that a page is about to be asked for, by its whole address."""
+        """Note that a page is about to be asked for, by its whole address, and by the cursor in its body."""
         before = self._asked.setdefault(address, number)
         if before != number:
             raise NotPaged(f"it is page {before} again: the list goes in a circle; check `pages`")

@@ -57,10 +57,11 @@ def field_text(place: FieldOrHeader) -> str:
 
 
 class Step(NamedTuple):
-    """The next page: its address or path, and what its query has besides."""
+    """The next page: its address or path, what its query has besides, and the cursor in its body, if it goes there."""
 
     target: str
     query: Query
+    in_body: Json = None
 
 
 def pairs_of(query: Query) -> list[tuple[str, str]]:

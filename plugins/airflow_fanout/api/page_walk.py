@@ -16,6 +16,7 @@ from airflow_fanout.api.links import parse
 from airflow_fanout.api.page import Answer, End, NotPaged, Page, Step, pairs_of
 from airflow_fanout.api.paging import Counted
 from airflow_fanout.api.result import PartMissing, ResultPath, shown
+from airflow_fanout.api.template import text_of
 from airflow_fanout.codec import Json
 
 log = logging.getLogger(__name__)
@@ -64,7 +65,8 @@ class PageWalk:
         items = self._items(answer)
         if items is None:
             return self._end(End(f"page {self.number} is null"), read=self.number - 1)
-        page = Page(number=self.number, items=items, **self._step._asdict(), **answer._asdict())
+        target, query = self._step.target, self._step.query
+        page = Page(number=self.number, items=items, target=target, query=query, **answer._asdict())
         self._audit.add(page)
         return page
 
@@ -75,16 +77,22 @@ class PageWalk:
             return self._end(following, read=self.number)
         # A link is a whole address: what the first query says is in it already.
         query = {**self._first.query, **following.query} if following.query else {}
-        return self._ask(Step(following.target, query))
+        return self._ask(following._replace(query=query))
 
     def _ask(self, step: Step) -> Step:
         self._step = step
         self.number += 1
-        # The whole address tells one page from another.
+        # The whole address tells one page from another, or the cursor in the body.
         address, pairs = self._endpoint.url(step.target), urlencode(pairs_of(step.query))
         self.address = f"{address}{'&' if '?' in address else '?'}{pairs}" if pairs else address
-        self._audit.ask(self.number, self.address)
+        in_body = "" if step.in_body is None else f" {text_of(step.in_body)}"
+        self._audit.ask(self.number, self.address + in_body)
         return step
+
+    @property
+    def in_body(self) -> Json:
+        """The cursor in the body of the request for the page that is asked for; `None` if there is none."""
+        return self._step.in_body
 
     def _end(self, end: End, *, read: int) -> End:
         self.number = read

@@ -19,7 +19,7 @@ from airflow_fanout.api.page import (
     check_field_or_header,
     field_text,
 )
-from airflow_fanout.api.result import PartMissing, named
+from airflow_fanout.api.result import PartMissing, Path, check_path, named
 from airflow_fanout.codec import Json
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.declared import Declared
@@ -132,6 +132,7 @@ class Cursor(Declared, frozen=True, kw_only=True, tag=True):
     Null, an empty text, or, after the first page, nothing in that place is the end of the list; 0 and false are not.
 
     :param name: the query's name for the cursor.
+    :param in_body: the dotted path in the JSON body of a `Request` that the cursor goes to, instead of the query.
     :param field: the dotted path of the cursor in the answer (a tuple where a name has a dot), or a `Header`.
     :param optional: whether the first page may lack it: many APIs leave it out when everything fits on one page.
     :param end: further values that end the list, such as `(0, False)`.
@@ -140,12 +141,15 @@ class Cursor(Declared, frozen=True, kw_only=True, tag=True):
 
     name: str = "cursor"
     field: FieldOrHeader = "cursor"
+    in_body: Path | None = None
     optional: bool = False
     end: Sequence[Json] = ()
     end_empty: bool = False
 
     def __post_init__(self) -> None:
         _check_name("Cursor.name", self.name)
+        if self.in_body is not None:
+            check_path("Cursor.in_body", self.in_body)
         check_field_or_header("Cursor.field", self.field)
         _check_common(self)
 
@@ -162,7 +166,7 @@ class Cursor(Declared, frozen=True, kw_only=True, tag=True):
         if not isinstance(cursor, str | int | float) or (isinstance(cursor, float) and not math.isfinite(cursor)):
             kind = type(cursor).__name__
             raise NotPaged(f"{field_text(self.field)} is of type {kind}, which can't be sent as a cursor")
-        return Step(page.target, {self.name: cursor})
+        return Step(page.target, {self.name: cursor}) if self.in_body is None else Step(page.target, {}, cursor)
 
 
 Pages = NextLink | PageNumber | Offset | Cursor

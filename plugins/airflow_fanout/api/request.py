@@ -12,7 +12,7 @@ from msgspec import structs, to_builtins
 
 from airflow_fanout.api.answers import Condition, Form, check_condition, checked_form
 from airflow_fanout.api.page import PAGE_STATUSES, FieldOrHeader, check_field_or_header, place_of
-from airflow_fanout.api.paging import NextLink, Pages, checked_pages
+from airflow_fanout.api.paging import Cursor, NextLink, Pages, checked_pages
 from airflow_fanout.api.poll import Poll, poll_of
 from airflow_fanout.api.result import Path, check_path
 from airflow_fanout.codec import Json
@@ -160,6 +160,12 @@ class Request(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
             check_field_or_header("total", self.total)
         if PAGE_STATUSES & {*self.null_statuses}:
             raise BadSetting("null_statuses", self.null_statuses, "no status that a page has (200, 203, 206)")
+        if isinstance(self.pages, Cursor) and self.pages.in_body is not None:
+            # A DAG file whose requests have none doesn't load this.
+            from airflow_fanout.api.body_cursor import check_body_cursor
+
+            check_body_cursor(self.pages.in_body, self.json, self.idempotency_header)
+            return
         own = None if isinstance(self.pages, NextLink) else self.pages.name
         written = {*self.query, *dict(parse_qsl(urlsplit(self.endpoint).query, keep_blank_values=True))}
         if own in written:

@@ -8,11 +8,12 @@ from msgspec.structs import replace
 
 from airflow_fanout.api.address import BadAddress, origin_of
 from airflow_fanout.api.audit import Paged
+from airflow_fanout.api.body_cursor import with_cursor
 from airflow_fanout.api.compiled import Compiled, Prepared
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.page import Answer, End, NotPaged, Step
 from airflow_fanout.api.page_walk import PageWalk
-from airflow_fanout.api.paging import Counted
+from airflow_fanout.api.paging import Counted, Cursor
 from airflow_fanout.api.request import Request
 from airflow_fanout.api.result import PartMissing, ResultPath
 from airflow_fanout.api.settled import own_origin
@@ -76,7 +77,11 @@ class PageSteps:
 
     def message(self) -> Prepared:
         """Return the request for the next page."""
-        return self._first._replace(target=self._walk.address)
+        message = self._first._replace(target=self._walk.address)
+        cursor, pages = self._walk.in_body, self._rules.paged.pages
+        if cursor is None or not isinstance(pages, Cursor) or pages.in_body is None:
+            return message
+        return message._replace(body=with_cursor(self._first.body or b"{}", pages.in_body, cursor))
 
     @property
     def is_elsewhere(self) -> bool:

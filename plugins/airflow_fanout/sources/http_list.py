@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.page import FieldOrHeader, Query, check_field_or_header
-from airflow_fanout.api.paging import Pages, checked_pages
+from airflow_fanout.api.paging import Cursor, Pages, checked_pages
 from airflow_fanout.api.result import Path, check_path
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.model.settings import MIB, Retry, Timeouts, check_whole
@@ -57,7 +57,7 @@ class HttpList(ListSource, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         self._check_connection()
         if self.pages is not None:
-            checked_pages("pages", self.pages)
+            self._check_pages(self.pages)
         if not isinstance(self.query, Mapping):
             raise BadSetting("query", self.query, "a dict of the query's names and values")
         if self.items is not None:
@@ -76,6 +76,11 @@ class HttpList(ListSource, frozen=True, kw_only=True):
         if "{" in str(self.http_conn_id):
             expected = "the id of one connection: a list that is still to be read has no parameters that could name it"
             raise BadSetting("http_conn_id", self.http_conn_id, expected)
+
+    def _check_pages(self, pages: object) -> None:
+        checked = checked_pages("pages", pages)
+        if isinstance(checked, Cursor) and checked.in_body is not None:
+            raise BadSetting("Cursor.in_body", checked.in_body, "nothing: a list is asked for by GET, without a body")
 
     def _check_sign(self) -> None:
         if self.sign is not None:
