@@ -213,3 +213,44 @@ def test_the_runbook_is_that_of_the_documentation() -> None:
     failed = sections()["failed-in-validate"]["blocks"]
     assert [block["kind"] for block in failed] == ["p", "ol"]
     assert len(failed[1]["items"]) == 4
+
+
+BUDGET = {"name": "calls", "rate_per_s": 100.0, "share_per_s": 25.0, "left": None, "renewal": None}
+SHARED = {"parameters": 2000, "done": 9, "limits": {"rate_limit_per_s": 25.0}}
+
+
+@pytest.mark.parametrize(
+    ("more", "detail"),
+    [
+        ({}, "The budget calls allows 100 requests per second, 25 of them to this fetch."),
+        (
+            {"left": 8_000, "renewal": "2026-11-27T00:00:00+00:00"},
+            (
+                "The budget calls allows 100 requests per second, 25 of them to this fetch. Of the quota, 8,000 "
+                "requests are left until 2026-11-27T00:00:00+00:00."
+            ),
+        ),
+        ({"is_offline": True}, "MongoDB, which keeps the budget calls, can't be reached."),
+    ],
+)
+def test_a_fetch_within_a_budget_says_what_it_allows(more: dict[str, Any], detail: str) -> None:
+    """Its rate is no sign that the API has refused anything."""
+    progress = {**SHARED, "budget": BUDGET | more}
+    sentence = sentence_of("running", steps("success", "running", None, None, fetch={"progress": progress}))
+    assert (sentence.headline, sentence.detail) == ("Fetch is under way: 9 of 2,000 parameters are done.", detail)
+
+
+def test_shards_add_up_their_shares_and_the_first_to_go_on_is_named() -> None:
+    """All of them wait for the same renewal, more or less."""
+    waiting = {"waits_for": "the renewal of the quota", "budget": BUDGET}
+    shards = [
+        task("fetch", "deferred", index, progress={**SHARED, **waiting, "deferred_until": f"2026-11-27T00:00:0{index}"})
+        for index in range(2)
+    ]
+    others = [task("extract", "success"), task("validate", None), task("load", None)]
+    shown = steps_of(FOUR, [*others, *shards], NOW)
+    numbers = next(step["numbers"] for step in shown if step["name"] == "fetch")
+    assert numbers["budget"]["share_per_s"] == 50.0
+    sentence = sentence_of("running", shown)
+    assert sentence.headline == "Fetch is deferred: the renewal of the quota."
+    assert sentence.detail == "It holds no worker until 2026-11-27T00:00:00."

@@ -91,6 +91,11 @@ def _sums(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     waits = [part["waits_for"] for part in moving if part.get("waits_for")]
     # One that waits is worth a sentence if nothing else moves.
     sums["waits_for"] = waits[0] if waits and len(waits) == len(moving) else None
+    sums["deferred_until"] = min(
+        (part["deferred_until"] for part in moving if part.get("deferred_until")), default=None
+    )
+    if budgets := [part["budget"] for part in moving if part.get("budget")]:
+        sums["budget"] = {**budgets[-1], "share_per_s": sum(budget.get("share_per_s", 0) for budget in budgets)}
     return sums
 
 

@@ -119,6 +119,9 @@ def _fetching(numbers: Mapping[str, Any]) -> Sentence:
     counted = f"{numbers.get('done', 0):,} of {numbers['parameters']:,} parameters are done"
     if waits := numbers.get("waits_for"):
         return Sentence(WAITING, f"Fetch waits: {waits}.", f"{counted}. It continues by itself.")
+    if budget := numbers.get("budget"):
+        # Its limits are the budget's, and no sign that the API has refused anything.
+        return Sentence(BUSY, f"Fetch is under way: {counted}.", _within(budget))
     limits = numbers.get("limits") or {}
     if limits.get("rate_limit_per_s") is not None:
         detail = f"It refused some requests, so at most {limits['rate_limit_per_s']:,.0f} per second are sent."
@@ -126,6 +129,18 @@ def _fetching(numbers: Mapping[str, Any]) -> Sentence:
     left = numbers.get("left_s")
     detail = f"About {left:,.0f} s are left, if it goes on like this." if left is not None else ""
     return Sentence(BUSY, f"Fetch is under way: {counted}.", detail)
+
+
+def _within(budget: Mapping[str, Any]) -> str:
+    """Return what a budget allows at this moment."""
+    name, rate = budget.get("name"), f"{budget.get('rate_per_s', 0):,g} requests per second"
+    if budget.get("is_offline"):
+        return f"MongoDB, which keeps the budget {name}, can't be reached."
+    allowed = f"The budget {name} allows {rate}, {budget.get('share_per_s', 0):,g} of them to this fetch"
+    if budget.get("left") is None:
+        return f"{allowed}."
+    renewal = f" until {budget['renewal']}" if budget.get("renewal") else ""
+    return f"{allowed}. Of the quota, {budget['left']:,} requests are left{renewal}."
 
 
 def _over(by_name: Mapping[str, Mapping[str, Any]]) -> Sentence:
