@@ -18,6 +18,8 @@ from harness.processes import Kept, free_port
 DRIVER, BROWSER = "chromedriver", "chromium"
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 PATIENCE_S = 120.0
+# axe-core 4.14.1, from its npm package (Mozilla Public License 2.0).
+AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 WIDE, NARROW = 1440, 390
 OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-dev-shm-usage")
 
@@ -126,6 +128,16 @@ class Browser:
         file.parent.mkdir(parents=True, exist_ok=True)
         picture = self.command("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
         file.write_bytes(base64.b64decode(picture["data"]))
+
+    def axe(self) -> list[str]:
+        """Return what axe-core finds that is serious or worse: each rule with the first element that breaks it."""
+        self.run(AXE.read_text())
+        script = "const done = arguments[0]; axe.run(document, {resultTypes: ['violations']}).then(done)"
+        found = self._ask("POST", "/execute/async", {"script": script, "args": []})["violations"]
+        serious = [rule for rule in found if rule["impact"] in ("serious", "critical")]
+        return [
+            f"{rule['id']}: {rule['nodes'][0]['html'][:200]} {rule['nodes'][0]['failureSummary']}" for rule in serious
+        ]
 
     def log(self, kind: str = "browser") -> list[dict[str, Any]]:
         """Return what the browser has written into one of its logs since it was asked last."""

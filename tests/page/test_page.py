@@ -118,7 +118,7 @@ def test_a_year_of_runs_costs_a_constant_number_of_statements(prepared: Prepared
 
 @pytest.mark.parametrize("dag_id", STATES)
 def test_a_state_is_told_by_the_page_alone(dag_id: str, chromium: Browser, prepared: Prepared) -> None:
-    """What goes on, and what to do: a sentence, and at most one button; nothing is wider than the window."""
+    """A sentence, and at most one button; nothing is wider than the window, and axe-core finds nothing serious."""
     sentence, button = STATES[dag_id]
     for width, dark in LOOKS:
         chromium.look(width=width, dark=dark)
@@ -128,6 +128,7 @@ def test_a_state_is_told_by_the_page_alone(dag_id: str, chromium: Browser, prepa
         if button:
             chromium.until("return document.querySelector('button.main')?.innerText === arguments[0]", button)
         assert chromium.run("return document.documentElement.scrollWidth") <= width
+        assert chromium.axe() == []
         chromium.screenshot(SHOTS / f"{dag_id}-{width}-{'dark' if dark else 'light'}.png")
     assert chromium.run("return document.querySelectorAll('button.main').length") == (1 if button else 0)
     assert quiet(chromium)
@@ -142,6 +143,7 @@ def test_reports_over_time(name: str, chromium: Browser, prepared: Prepared) -> 
         chromium.open(f"{prepared.url}/fanout/page{query}")
         chromium.until("return document.querySelectorAll('tbody tr').length > 6")
         assert chromium.run("return document.documentElement.scrollWidth") <= width
+        assert chromium.axe() == []
         chromium.screenshot(SHOTS / f"{name}-{width}-{'dark' if dark else 'light'}.png")
     if name == "report":
         assert chromium.run("return document.querySelectorAll('.calendar a').length") == 365

@@ -15,6 +15,8 @@ STATES = (
     *("failed", "upstream_failed", "running", "restarting", "up_for_retry", "deferred", "up_for_reschedule"),
     *("queued", "scheduled", "none", "skipped", "removed", "success"),
 )
+# Airflow gives some of these times, too.
+NOT_BEGUN = (None, "none", "scheduled", "queued", "upstream_failed", "skipped", "removed")
 SUMMED = ("parameters", "done", "ok", "resumed", "requests", "in_flight", "waiting", "items", "total")
 
 
@@ -25,8 +27,9 @@ def steps_of(outline: Outline, tasks: Sequence[StoredTask], now: datetime) -> li
 
 
 def _step(name: str, task_ids: Sequence[str], tasks: Sequence[StoredTask], now: datetime) -> dict[str, Any]:
-    starts = [task.start for task in tasks if task.start and task.state]
-    ends = [task.end for task in tasks if task.end and task.state]
+    begun_ones = [task for task in tasks if task.state not in NOT_BEGUN]
+    starts = [task.start for task in begun_ones if task.start]
+    ends = [task.end for task in begun_ones if task.end]
     state = state_of(task.state for task in tasks)
     end = max(ends, default=None) if state in ("success", "failed", "skipped") else None
     begun = min(starts, default=None)

@@ -168,7 +168,7 @@ function course(fetch) {
     lines(`Latency${slowest}`, [
       { name: "p50", color: "first", values: pick("p50_ms") }, { name: "p95", color: "second", values: pick("p95_ms") },
     ], { ticks, format: millis }),
-    lines("Requests at once", [
+    lines("Concurrency", [
       { name: "in flight", color: "first", values: pick("in_flight") }, { name: "limit", color: "second", values: pick("limit") },
     ], { ticks, format: short }));
 }

@@ -1,0 +1,136 @@
+"""A run in Airflow's own UI, in a real Chromium: as it goes on, through an outage, after it has failed, repaired."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.airflow import AirflowClient
+from harness.numbers import numbers
+from harness.service import DemoService
+from tests.airflow_fixture import AddDag, SharedAirflow
+from tests.integration.own import OwnReports
+from tests.integration.runs import Run
+from tests.page import browser as browsers
+from tests.page.browser import WIDE, Browser
+
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
+
+SHOTS = Path(__file__).parents[2] / "build" / "screenshots"
+COUNT = 20_000
+MISSING = [*numbers(COUNT)][100 : 100 + 42 * 400 : 400]
+SOURCE = f"""
+from datetime import datetime
+
+from airflow.sdk import DAG
+from harness.numbers import numbers
+
+from airflow_fanout import FanoutTaskGroup, Request, Throttle
+
+def everybody():
+    return numbers({COUNT})
+
+with DAG("watched", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
+    FanoutTaskGroup(
+        "calls",
+        prefix_group_id=False,
+        extract={{"source": everybody, "names": ("tel",)}},
+        fetch={{
+            "request": Request(endpoint="/calls/{{tel}}", query={{"day": "2026-11-20"}}, result="calls"),
+            "http_conn_id": "call_api",
+            "concurrency": 60,
+            "throttle": Throttle(rate_per_s=500),
+        }},
+        load={{"database": "tests", "collection": "watched", "key": ("tel",)}},
+    )
+"""
+
+
+@pytest.fixture
+def service() -> Iterator[DemoService]:
+    """A service with as many subscribers, some of whom are missing at first."""
+    with DemoService.start(subscribers=COUNT, latency_ms=40.0, missing=MISSING) as running:
+        yield running
+
+
+@pytest.fixture
+def chromium(tmp_path: Path) -> Iterator[Browser]:
+    """A window of the test's own."""
+    if not browsers.is_there():
+        pytest.skip("there is no chromium and chromedriver on the PATH")
+    with browsers.browser(tmp_path) as window:
+        yield window
+
+
+def test_a_run_is_watched_and_repaired(
+    airflow: SharedAirflow,
+    client: AirflowClient,
+    own_reports: OwnReports,
+    add_dag: AddDag,
+    service: DemoService,
+    chromium: Browser,
+) -> None:
+    """The bar moves, an outage is told and passes, validate fails for 42, one click fetches exactly these."""
+    dag_id = own_reports.name("watched")
+    add_dag(dag_id, SOURCE.replace('"watched"', f'"{dag_id}"'))
+    run = Run.trigger(client, dag_id)
+    log_in(chromium, airflow, f"/dags/{dag_id}/runs/{run.run_id}/plugin/fanout-dag_run")
+    chromium.enter_frame("iframe")
+    watch_it_go_on(chromium, service)
+    assert run.ended() == "failed"
+    repair(chromium, service)
+    assert run.ended() == "success"
+    # A link in the frame leads Airflow itself to the report's page.
+    chromium.click("nav.trail a:last-child")
+    chromium.leave_frame()
+    chromium.until("return location.pathname.endsWith('/plugin/fanout-dag')")
+    chromium.enter_frame("iframe")
+    chromium.shows("The last 1 runs")
+    assert chromium.run("return document.querySelector('tbody .badge').innerText") == "success"
+    picture(chromium, "airflow-report")
+
+
+def watch_it_go_on(window: Browser, service: DemoService) -> None:
+    """See the bar move, then an outage, its end, and the failure of validate with its list."""
+    bar = "document.querySelector('[role=progressbar]')?.getAttribute('aria-valuenow')"
+    window.until(f"window.seen ??= new Set(); window.seen.add({bar}); return window.seen.size > 6")
+    picture(window, "airflow-running")
+    service.set_faults(down=True)
+    window.until("return /Fetch waits: .*no answer/.test(document.body.innerText)")
+    picture(window, "airflow-outage")
+    service.restore_faults()
+    window.shows("42 of 20,000 parameters have no valid result.")
+    assert window.until("return document.querySelector('.tall tbody')?.rows.length") == len(MISSING)
+    picture(window, "airflow-failed")
+
+
+def repair(window: Browser, service: DemoService) -> None:
+    """Press the button, and count what was requested because of it."""
+    service.set_faults(missing=[])
+    before = service.asked()
+    window.click("button.main")
+    window.shows("20,000 documents are in tests.watched")
+    picture(window, "airflow-repaired")
+    now = service.asked()
+    assert {tel for tel in now if now[tel] != before.get(tel, 0)} == {*MISSING}
+
+
+def log_in(window: Browser, airflow: SharedAirflow, path: str) -> None:
+    """Log in as people do, and go to a page of Airflow's."""
+    window.look(width=WIDE, dark=False)
+    window.open(airflow.site.url + path)
+    window.type("input[name=username]", "admin")
+    window.type("input[name=password]", airflow.site.logins["admin"])
+    window.click("button[type=submit]")
+    window.until("return !location.pathname.startsWith('/auth/')")
+    window.open(airflow.site.url + path)
+
+
+def picture(window: Browser, name: str) -> None:
+    """Write what the window shows, Airflow around it, in light and dark."""
+    for dark in (False, True):
+        window.look(width=WIDE, dark=dark, height=1000)
+        window.screenshot(SHOTS / f"{name}-{'dark' if dark else 'light'}.png", whole=False)
+    window.look(width=WIDE, dark=False)
