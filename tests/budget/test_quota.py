@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from airflow_fanout.api.request import Request
 from airflow_fanout.control.allotment import allot
 from airflow_fanout.control.api_budget import ApiBudget
 from airflow_fanout.control.budget_state import BudgetAsk, BudgetState, LedgerAnswer, Rank
@@ -30,10 +31,10 @@ from airflow_fanout.staging.folder import list_at
 from airflow_fanout.staging.frozen import read_manifest
 from airflow_fanout.staging.live import ProgressSnapshot
 from tests.budget.service import TimedService
-from tests.budget.shards import REQUEST
 from tests.control.test_quota import moment
 from tests.engine.harness import frozen, job, settings
 
+REQUEST = Request(endpoint="/{n}")
 RENEWAL = moment("2026-11-27T00:00")
 
 

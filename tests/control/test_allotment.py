@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -81,6 +82,18 @@ def test_what_was_reserved_and_not_sent_is_given_back() -> None:
     tomorrow = moment("2023-11-15T00:00:01")
     state, third = allot(state, replace(ask(10), unused=((first.counted_us, 250),)), tomorrow)
     assert third.left == 10_000 - reserved(third)
+
+
+@pytest.mark.parametrize("left", [6, 12, 57])
+def test_no_more_slots_are_given_than_the_quota_has(left: int) -> None:
+    """Also of a frame that has begun, whose slots are over in part: some of these may still be used."""
+    state, given_out = BudgetState(usage={"day": ((moment("2023-11-14"), 10_000 - left),)}), 0
+    for step in range(80):
+        # So few that the frame under way has slots for the next one to ask.
+        state, answer = allot(state, ask(5, f"client {step % 5}"), BEGIN_US + step * 60_000)
+        given_out += reserved(answer)
+        assert sum(counted for _, counted in state.usage["day"]) == 10_000 - left + given_out <= 10_000
+    assert given_out == left
 
 
 def test_a_state_that_was_kept_by_a_client_without_quotas_goes_on() -> None:

@@ -27,7 +27,7 @@ def allot(
     before = _without_unused(allowance, state.usage, ask, now_us)
     allowed = allowance.allowed(before, max(1, ask.needs), now_us)
     state, answer = reserve(state, replace(ask, needs=min(ask.needs, allowed.requests)), now_us, override)
-    slots = _before(answer.slots, allowed.until_us)
+    slots = _at_most(_before(answer.slots, allowed.until_us), allowed.requests)
     counted_us = max((slot.begin_us + slot.length_us for slot in slots), default=now_us) + LATE_US - 1
     usage = allowance.taken(before, sum(slot.count for slot in slots), counted_us, now_us)
     answer = replace(
@@ -54,6 +54,19 @@ def _before(slots: tuple[SlotRange, ...], until_us: int | None) -> tuple[SlotRan
     if until_us is None:
         return slots
     return tuple(slot for slot in slots if slot.begin_us + slot.length_us <= until_us - LATE_US)
+
+
+def _at_most(slots: tuple[SlotRange, ...], requests: int) -> tuple[SlotRange, ...]:
+    """Return no more slots than requests that may be counted.
+
+    What is left of a frame that has begun comes with slots that are over, some of which may still be used.
+    """
+    left, kept = requests, []
+    for slot in slots:
+        if count := min(slot.count, left):
+            kept.append(replace(slot, count=count))
+        left -= count
+    return tuple(kept)
 
 
 def _renewal_us(allowance: Allowance, allowed: Allowed, now_us: int) -> int | None:
