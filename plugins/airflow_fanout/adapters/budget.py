@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 # The name in the extra of a connection.
 BUDGET = "budget"
 # By the type of the DAG run; all others come by a schedule, of time or of assets.
-RANKS = {"manual": Rank.MANUAL, "backfill": Rank.BACKFILL}
+RANKS = {"manual": Rank.MANUAL, "asset_materialization": Rank.MANUAL, "backfill": Rank.BACKFILL}
 # For so long a check waits for MongoDB.
 CHECK_S = 10.0
 
@@ -55,11 +56,21 @@ def to_budget(conn_id: str, written: object) -> ApiBudget:
     raise BadConnection(conn_id, f'has a "{BUDGET}" in its extra that can\'t work: {problem}')
 
 
+def rank_of(run_type: object) -> Rank:
+    """Return who goes first, by the type of a DAG run."""
+    # The text of Airflow's enumeration is its name in one place, and its value in another.
+    value = run_type.value if isinstance(run_type, Enum) else run_type
+    return RANKS.get(str(value), Rank.NIGHTLY)
+
+
 @contextmanager
-def budget_user(conn_id: str, dag_id: str, context: Context) -> Iterator[BudgetUser | None]:
+def budget_user(
+    conn_id: str, dag_id: str, context: Context, *, within_s: float = CHECK_S
+) -> Iterator[BudgetUser | None]:
     """Give who uses the request budget of an API's connection, while the context lasts; `None` if it has no budget.
 
     :param dag_id: whose share it uses, unless the connection names a tenant.
+    :param within_s: for how long MongoDB is waited for at the beginning, in seconds.
     :raises BadConnection: if the budget can't work, or the connection of its MongoDB.
     :raises FanoutError: if its document can't be used; a MongoDB that doesn't answer is no reason not to begin.
     """
@@ -69,20 +80,20 @@ def budget_user(conn_id: str, dag_id: str, context: Context) -> Iterator[BudgetU
         return
     from airflow_fanout.mongo.budgets import BudgetDocument
 
-    rank = RANKS.get(str(getattr(context["dag_run"], "run_type", "")), Rank.NIGHTLY)
+    rank = rank_of(context["dag_run"].run_type)
     with mongo_login(budget.mongo_conn_id) as login:
         document = BudgetDocument(
             login.client, budget.database, budget.name, conn_id=login.conn_id, auth_source=login.auth_source
         )
         try:
-            document.check(CHECK_S)
+            document.check(within_s)
         except FanoutError as error:
             if not error.retry:
                 raise
         yield BudgetUser(budget, document, rank=rank, dag_id=dag_id)
 
 
-def check_budget(conn_id: str) -> None:
+def check_budget(conn_id: str, *, within_s: float = CHECK_S) -> None:
     """Check the request budget of an API's connection, if it has one, as far as that sends no request to the API.
 
     :raises FanoutError: for what keeps a fetch from using it; with `retry`, if MongoDB doesn't answer.
@@ -94,7 +105,7 @@ def check_budget(conn_id: str) -> None:
 
     with mongo_login(budget.mongo_conn_id) as login:
         names: dict[str, Any] = {"conn_id": login.conn_id, "auth_source": login.auth_source}
-        BudgetDocument(login.client, budget.database, budget.name, **names).check(CHECK_S)
+        BudgetDocument(login.client, budget.database, budget.name, **names).check(within_s)
 
 
 def check_without_budget(conn_id: str) -> None:
