@@ -87,6 +87,19 @@ def test_shops_in_trouble_hold_up_none_of_the_others(tmp_path: Path, asked: Any,
     assert shops.most_under_way["all"] <= 32
 
 
+@pytest.mark.parametrize("asked", [STOCK, stock], ids=["request", "function"])
+def test_the_concurrency_is_that_of_all_shops_together(tmp_path: Path, asked: Any) -> None:
+    """Forty shops with two parameters each: never more than eight requests at once, also of those that are the last."""
+    names = SHOPS[:40]
+    shops = Shops(troubles=dict.fromkeys(names, lambda _seen, connection: connection.pause(0.05)))
+    parameters = [(shop, item) for shop in names for item in range(2)]
+    with Server(shops.handle) as server:
+        _, records = fetched(tmp_path, asked, shops.endpoints(server, names), parameters, FetchSettings(concurrency=8))
+    assert kinds(records) == {"ok": 80}
+    assert 2 <= shops.most_under_way["all"] <= 8
+    assert max(shops.most_under_way[name] for name in names) <= 2
+
+
 def test_a_rate_is_each_shops_own(tmp_path: Path) -> None:
     """Forty shops with ten requests per second each: none sees more in any second, and together they see many times."""
     names = SHOPS[:40]

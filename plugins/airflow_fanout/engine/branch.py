@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from airflow_fanout.control.places import Places, Share, SharedLimiter
 from airflow_fanout.engine.lanes import Lane
 from airflow_fanout.engine.meter import ConnectionMeter, Meter
+from airflow_fanout.engine.pool import Pool
 from airflow_fanout.engine.sender import EngineParts, Sender
 from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.messages import (
@@ -73,6 +74,9 @@ class Branch:
             lane=lane,
         )
         self.driver = self.sender.driver
+        if not isinstance(self.driver, Pool):
+            # A pool asks when it has something to send, a pump asks first.
+            self._limits.wants = self.sender.work.is_ready
         self.driver.may_stop = self._may_stop
         lane.wake = self._has_more
 
@@ -82,9 +86,8 @@ class Branch:
             self._refused(CredentialsRefused(message.renewal, self.conn_id))
 
     def _limiter(self, *limits: Any) -> SharedLimiter:
-        limiter = SharedLimiter(*limits, places=self._places, share=self._share)
-        limiter.wants = lambda: self.sender.work.is_ready()  # noqa: PLW0108 - the sender is made after it
-        return limiter
+        self._limits = SharedLimiter(*limits, places=self._places, share=self._share)
+        return self._limits
 
     def run(self) -> None:
         """Fetch until all of the connection's parameters are done, or it is stopped."""
