@@ -69,17 +69,14 @@ def _line(report: Live, zone: tzinfo, now: datetime) -> str:
     until = report.deferred_until
     if until is not None and now < until + timedelta(seconds=FRESH_S):
         # It says nothing until then, and that is as it should be.
-        return f"fetch: {report.done:,} of {report.total:,}{share}, deferred until {_clock(until, zone)}{waits}"
+        when = f"{until.astimezone(zone):%Y-%m-%d %H:%M %Z}"
+        return f"fetch: {report.done:,} of {report.total:,}{share}, deferred until {when}{waits}"
     done = f"fetch: {report.done:,} of {report.total:,}{share}, {report.rate_per_s:,.0f}/s{left}"
     age = "; no news of it yet"
     if report.seen is not None:
         age_s = (now - report.seen).total_seconds()
         age = f"; no news of it for {_duration(age_s)}" if age_s > FRESH_S else ""
     return f"{done}{waits}{age}"
-
-
-def _clock(moment: datetime, zone: tzinfo) -> str:
-    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M %Z}"
 
 
 def _duration(seconds: float) -> str:

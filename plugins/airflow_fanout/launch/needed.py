@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from airflow_fanout.launch.job import Job
-from airflow_fanout.staging.directory import ListDirectory, ShardDirectory
+from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.live import last_seen
 
 
 def least_requests(job: Job, directory: ListDirectory) -> int:
     """Return the least number of requests that a fetch needs; pages, retries and questions about jobs are more.
 
-    What earlier tries of the generation have fetched isn't requested again.
+    What the generation's last try had fetched when it was seen last isn't requested again.
 
     :param directory: that of the job's list.
     """
-    left = len(job.indexes) - _fetched(directory.shard(job.shard), job.generation)
+    shard = directory.shard(job.shard)
+    has_begun = shard.generation(job.generation).newest_try() is not None
+    snapshot = last_seen(shard.progress) if has_begun else None
+    left = len(job.indexes) - (snapshot.ok if snapshot else 0)
     size = job.request.batch.size if job.request and job.request.batch else 1
     return max(0, -(-left // size))
-
-
-def _fetched(shard: ShardDirectory, generation: int) -> int:
-    """Return how many parameters have a good outcome, as the last try has seen it at its end, or just before."""
-    if shard.generation(generation).newest_try() is None:
-        return 0
-    snapshot = last_seen(shard.progress)
-    return snapshot.ok if snapshot else 0
