@@ -14,7 +14,7 @@ from airflow_fanout.control.api_budget import ApiBudget
 from airflow_fanout.control.budget_state import BudgetAsk, LedgerAnswer, Limits, Rank
 from airflow_fanout.control.frames import MICRO
 from airflow_fanout.mongo.budget_errors import BudgetUnreadable
-from airflow_fanout.mongo.budgets import BudgetDocument, override_of
+from airflow_fanout.mongo.budgets import BudgetDocument, changes, override_of
 from airflow_fanout.mongo.errors import MongoUnreachable
 from harness.processes import free_port
 
@@ -173,3 +173,24 @@ def test_a_mongodb_that_is_away_is_worth_another_question(budget: ApiBudget) -> 
 
     assert error.value.retry
     assert "mongo_default" in str(error.value)
+
+
+def test_only_what_has_changed_is_written(
+    client: MongoClient[dict[str, Any]], budget: ApiBudget, budgets: Collection[dict[str, Any]]
+) -> None:
+    """The state is what was decided, whoever has come and gone; the oplog doesn't grow with the clients."""
+    own = document(client, budget)
+    for name in ("a", "b", "c"):
+        own.ask(ask(name), PATIENCE_S)
+    before = budgets.find_one({"_id": budget.name})
+    own.ask(ask("b", leaves=True), PATIENCE_S)
+    own.ask(ask("a"), PATIENCE_S)
+    after = budgets.find_one({"_id": budget.name})
+
+    assert before is not None
+    assert after is not None
+    assert set(before["state"]["clients"]) == {"a", "b", "c"}
+    assert set(after["state"]["clients"]) == {"a", "c"}
+    update = changes(before["state"], after["state"])
+    assert "state.clients.c" not in update["$set"]
+    assert update["$unset"] == {"state.clients.b": ""}

@@ -138,7 +138,8 @@ class BudgetDocument:
         """Replace the state, unless it isn't that of the document any more; return whether it was replaced."""
         version = document.get("version", 0)
         unchanged = {"_id": self._name, "version": version}
-        change = {"$set": {"state": msgspec.to_builtins(state), "version": version + 1}}
+        change = changes(document.get("state") or {}, msgspec.to_builtins(state))
+        change["$set"]["version"] = version + 1
         return bool(self._budgets.update_one(unchanged, change).matched_count)
 
     def _problem(self, error: PyMongoError) -> FanoutError:
@@ -147,6 +148,17 @@ class BudgetDocument:
         if passes(error) or error.timeout:
             return unreachable(self._client, self._conn_id, error)
         return BudgetRefused(self._budgets.full_name, self._conn_id, cause_of(error))
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the update from one state to another: of a thousand clients, only the one that has asked is written."""
+    known, now = before.get("clients", {}), after["clients"]
+    fields = {name: value for name, value in after.items() if name != "clients" and before.get(name) != value}
+    clients = {f"clients.{name}": client for name, client in now.items() if known.get(name) != client}
+    change = {"$set": {f"state.{name}": value for name, value in {**fields, **clients}.items()}}
+    if gone := [name for name in known if name not in now]:
+        change["$unset"] = {f"state.clients.{name}": "" for name in gone}
+    return change
 
 
 def override_of(written: object, now: datetime) -> tuple[Override | None, str]:
