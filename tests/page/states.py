@@ -23,6 +23,18 @@ from tests.page.left import (
 )
 from tests.page.staging import stage
 
+BUDGET = {
+    "name": "billing",
+    "queue": "invoice_lines",
+    "rank": "nightly",
+    "rate_per_s": 400.0,
+    "share_per_s": 200.0,
+    "reserved": 120,
+    "clients": 2,
+    "left": 61_200,
+    "renewal": f"{TODAY + timedelta(days=1):%Y-%m-%dT%H:%M:%S+00:00}",
+}
+
 
 def prepared(staging: Path) -> Iterable[Seeded]:
     """Yield the five states of a stranger's test, and a hostile one."""
@@ -95,7 +107,9 @@ def running_well(day: datetime) -> Seeded:
     """Return a fetch that goes on well."""
     kinds = {"ok": 8_260, "null": 140, "http_error": 12}
     progress = fetched(
-        COUNT, 8_412, kinds, 46.0, rate_per_s=190.4, left_s=61, in_flight=97, waiting=4, waits_for=None,
+        COUNT, 8_412, kinds, 46.0, rate_per_s=190.4, left_s=61, in_flight=97, waiting=4,
+        failures={"http_error 503": 23, "timeout": 4},
+        budget=BUDGET, waits_for=None,
         limits={"limit": 100, "rate_limit_per_s": None, "paused_s": 0, "outage": False}, course=course(46, COUNT, 190),
     )  # fmt: skip
     return _running("invoice_lines", day, 46, progress)

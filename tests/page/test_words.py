@@ -173,12 +173,16 @@ def test_shards_are_summed_up() -> None:
         {"parameters": 10, "done": 7, "ok": 6, "kinds": {"ok": 6, "timeout": 1}, "rate_per_s": 3.0, "p95_ms": 90.0},
         {"parameters": 9, "done": 9, "ok": 9, "kinds": {"ok": 9}, "rate_per_s": 3.0, "p95_ms": 30.0},
     ]
+    for part in parts[:2]:
+        part |= {"failures": {"timeout": 2}, "budget": {"name": "crm", "share_per_s": 5.0, "rate_per_s": 40.0}}
     tasks = [task("fetch", "running", index, progress=part) for index, part in enumerate(parts)]
     [fetch] = steps_of(Outline(name="calls", tasks={"fetch": ("fetch",)}), tasks, NOW)
     numbers = fetch["numbers"]
     assert (numbers["parameters"], numbers["done"], numbers["kinds"]) == (29, 20, {"ok": 19, "timeout": 1})
     assert (numbers["rate_per_s"], numbers["left_s"], numbers["p95_ms"]) == (4.5, 2, 90.0)
     assert numbers["waits_for"] is None
+    assert numbers["failures"] == {"timeout": 4}
+    assert numbers["budget"] == {"name": "crm", "share_per_s": 10.0, "rate_per_s": 40.0}
     assert [shard["map_index"] for shard in fetch["shards"]] == [0, 1, 2]
 
 

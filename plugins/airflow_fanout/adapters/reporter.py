@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from msgspec.structs import replace
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 # Each second into the state store; into the log each second at first, then every tenth, and whenever a wait begins or
 # ends.
 LOGGED_EACH_SECOND = 10
+MOST_CAUSES = 8
 # Into the run's directory.
 GLIMPSED_EACH_SECOND = 5
 
@@ -76,7 +77,7 @@ class Reporter:
         if self._seconds % GLIMPSED_EACH_SECOND == 1:
             self._glimpse(progress)
         self._course.add(progress)
-        self._store.put({**progress.now(), "course": self._course.table()})
+        self._store.put({**progress.now(), **self._picture(progress)})
         reason = progress.wait.reason if progress.wait else None
         is_new, self._waits_for = reason != self._waits_for, reason
         if is_new or self._seconds <= LOGGED_EACH_SECOND or self._seconds % LOGGED_EACH_SECOND == 0:
@@ -85,14 +86,18 @@ class Reporter:
     def end(self, progress: Progress) -> None:
         """Keep how far it has come: what is stored is what the task returns, whatever was shown before."""
         self._glimpse(progress)
-        self._store.put({**progress.summary(), "course": self._course.table()})
+        self._store.put({**progress.summary(), **self._picture(progress)})
 
     def defer(self, progress: Progress, waits_for: str, until: datetime) -> None:
         """Keep how far it has come, what it waits for without a worker slot, and until when."""
         snapshot = ProgressSnapshot.of(progress, datetime.now(UTC))
         self._write(replace(snapshot, rate_per_s=0.0, waits_for=waits_for, deferred_until=until))
         deferred = {"waits_for": waits_for, "deferred_until": until.isoformat(timespec="seconds")}
-        self._store.put({**progress.summary(), **deferred, "course": self._course.table()})
+        self._store.put({**progress.summary(), **deferred, **self._picture(progress)})
+
+    def _picture(self, progress: Progress) -> dict[str, Any]:
+        """Return what only the page shows: why attempts have failed, and the moments of the plots."""
+        return {"failures": dict(progress.failures.most_common(MOST_CAUSES)), "course": self._course.table()}
 
     def _glimpse(self, progress: Progress) -> None:
         self._write(ProgressSnapshot.of(progress, datetime.now(UTC)))

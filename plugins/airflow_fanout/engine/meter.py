@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from airflow_fanout.model.latency import Histogram
-from airflow_fanout.model.outcome import Kind
+from airflow_fanout.model.outcome import Kind, Outcome
 from airflow_fanout.model.progress import Progress
 from airflow_fanout.model.waits import Wait
 
 # The reported rate covers this number of seconds.
 RECENT_S = 10.0
+GOOD = (Kind.OK, Kind.NULL)
 
 
 class Meter:
@@ -26,6 +27,7 @@ class Meter:
         self._total = total
         self._resumed = resumed
         self._kinds: Counter[str] = Counter({Kind.OK: resumed} if resumed else {})
+        self._failures: Counter[str] = Counter()
         self._requests = 0
         self._latency = Histogram()
         self._clock = clock
@@ -34,10 +36,20 @@ class Meter:
         self._last_done = 0
         self._moments: deque[tuple[float, int]] = deque([(self._begun, 0)])
 
-    def sent(self, ms: float) -> None:
-        """Count an attempt that has ended, however it ended."""
+    def sent(self, ms: float, outcome: Outcome | None = None) -> None:
+        """Count an attempt that has ended, however it ended.
+
+        :param outcome: what came of it, if a request's outcome is a parameter's.
+        """
         self._requests += 1
         self._latency.add(ms)
+        if outcome is not None:
+            self.failed(outcome)
+
+    def failed(self, outcome: Outcome) -> None:
+        """Count an attempt that has failed, by its kind and status; a good one is passed over."""
+        if outcome.kind not in GOOD:
+            self._failures[f"{outcome.kind} {outcome.status}" if outcome.status else str(outcome.kind)] += 1
 
     def answered(self, latencies_ms: Sequence[float]) -> None:
         """Count parameters that have their results, each by the attempt that has ended."""
@@ -92,6 +104,7 @@ class Meter:
             wait=wait,
             latency=self._latency,
             limits=limits or {},
+            failures=self._failures,
         )
 
 
@@ -112,9 +125,13 @@ class ConnectionMeter(Meter):
         """How many parameters of this connection have their outcome."""
         return self._done
 
-    def sent(self, ms: float) -> None:
+    def sent(self, ms: float, outcome: Outcome | None = None) -> None:
         """Count an attempt that has ended, however it ended."""
-        self._whole.sent(ms)
+        self._whole.sent(ms, outcome)
+
+    def failed(self, outcome: Outcome) -> None:
+        """Count an attempt that has failed."""
+        self._whole.failed(outcome)
 
     def answered(self, latencies_ms: Sequence[float]) -> None:
         """Count parameters that have their results, each by the attempt that has ended."""

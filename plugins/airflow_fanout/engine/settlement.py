@@ -92,7 +92,7 @@ class Settlement:
         """
         now = self._clock()
         ms = (now - begun_s) * 1000
-        self._meter.sent(ms)
+        self._meter.sent(ms, outcome)
         self._budget.sent()
         if outcome.outdated and self._send_again(outcome, [task for task, _ in ended], ms, now):
             return
@@ -120,6 +120,7 @@ class Settlement:
         """Settle a call of a function, whose requests were counted as they ended."""
         now = self._clock()
         ms = max(0.0, now - call.begun_s - call.waited_s) * 1000
+        self._meter.failed(outcome)
         self._budget.sent(call.requests)
         bounded = without_too_long_a_pause(outcome, self._rules.settings.retry)
         is_refused = self._traffic.refuses(bounded, ms, now)
@@ -184,8 +185,7 @@ class Settlement:
         now = self._clock()
         self._traffic.tick(now, self._meter.seconds)
         if outage := self._traffic.given_up(now):
-            reason = reason_of(outage.last) if outage.last else ""
-            self._stop(LongOutage(outage.give_up_s, reason))
+            self._stop(LongOutage(outage.give_up_s, reason_of(outage.last) if outage.last else ""))
 
     def _settle(self, task: Task, outcome: Outcome, ms: float, *, counts: bool, requests: int = 1) -> None:
         if not counts and not self._is_long(outcome):
@@ -221,8 +221,7 @@ class Settlement:
 
     def _hidden(self, outcome: Outcome) -> Outcome:
         """Return an outcome as it may be kept: a server may repeat the request's credentials in what it says."""
-        failure = outcome.failure
-        if failure is None:
+        if (failure := outcome.failure) is None:
             return outcome
         return replace(outcome, failure=replace(failure, message=self._rules.hide(failure.message)))
 

@@ -27,6 +27,7 @@ class Progress(msgspec.Struct, frozen=True):
     :param wait: what is waited for, if nothing moves.
     :param latency: the histogram of the attempts' durations.
     :param limits: what the throttle allows at this moment.
+    :param failures: how many attempts have failed, by kind and status, whether they were repeated or not.
     :param budget: the budget that the fetch shares with others; only the engines' parent knows it.
     """
 
@@ -42,6 +43,7 @@ class Progress(msgspec.Struct, frozen=True):
     wait: Wait | None = None
     latency: Histogram = msgspec.field(default_factory=Histogram)
     limits: dict[str, Any] = {}
+    failures: Counter[str] = msgspec.field(default_factory=Counter)
     budget: BudgetStatus | None = None
 
     @classmethod
@@ -63,6 +65,7 @@ class Progress(msgspec.Struct, frozen=True):
             wait=of_all([part.wait for part in parts if part.done < part.total]),
             latency=latency,
             limits=sum_of_limits([part.limits for part in parts]),
+            failures=sum((part.failures for part in parts), Counter()),
         )
 
     def after(self, before: Progress) -> Progress:
@@ -78,6 +81,7 @@ class Progress(msgspec.Struct, frozen=True):
             begun=self.done - before.resumed + self.in_flight + self.waiting,
             seconds=before.seconds + self.seconds,
             latency=latency,
+            failures=before.failures + self.failures,
         )
 
     @property

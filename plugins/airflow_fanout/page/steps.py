@@ -84,6 +84,10 @@ def _sums(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for part in parts:
         kinds.update(part.get("kinds") or {})
     sums["kinds"] = dict(kinds)
+    failures: Counter[str] = Counter()
+    for part in parts:
+        failures.update(part.get("failures") or {})
+    sums["failures"] = dict(failures)
     moving = [part for part in parts if (part.get("done") or 0) < (part.get("parameters") or 0)]
     sums["rate_per_s"] = _sum(moving or parts, "rate_per_s") or 0.0
     left = (sums.get("parameters") or 0) - (sums.get("done") or 0)
@@ -91,6 +95,9 @@ def _sums(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for name in ("p50_ms", "p95_ms", "p99_ms", "seconds"):
         # Of shards side by side, the slowest is what somebody waits for.
         sums[name] = max((part[name] for part in parts if part.get(name) is not None), default=None)
+    if budgets := [part["budget"] for part in parts if part.get("budget")]:
+        # All of them are fetches of the same budget, each with its own share.
+        sums["budget"] = {**budgets[-1], "share_per_s": _sum(budgets, "share_per_s")}
     waits = [part["waits_for"] for part in moving if part.get("waits_for")]
     # One that waits is worth a sentence if nothing else moves.
     sums["waits_for"] = waits[0] if waits and len(waits) == len(moving) else None

@@ -125,7 +125,6 @@ function bars({ numbers, shards, state }) {
       h("span", {}, h("b", {}, rate(numbers.rate_per_s)), isRunning ? "" : " on average"),
       isRunning ? h("span", {}, h("b", {}, numbers.left_s === null || numbers.left_s === undefined ? "–" : duration(numbers.left_s)), " left") : null,
       isRunning ? h("span", {}, h("b", {}, number(numbers.in_flight)), " in flight") : null,
-      isRunning ? h("span", {}, h("b", {}, number(numbers.waiting)), " waiting for another attempt") : null,
       h("span", {}, "p50 ", h("b", {}, millis(numbers.p50_ms))), h("span", {}, "p95 ", h("b", {}, millis(numbers.p95_ms))),
       numbers.resumed ? h("span", {}, h("b", {}, number(numbers.resumed)), " from an earlier try") : null),
     h("div.track", {
@@ -134,7 +133,32 @@ function bars({ numbers, shards, state }) {
     }, track(numbers)),
     h("div.legend", {}, KINDS.filter((kind) => numbers.kinds?.[kind]).map((kind) => h("span", {},
       h(`i.dot.${kind}`), `${kind.replaceAll("_", " ")} `, h("b", {}, number(numbers.kinds[kind]))))),
+    failedAttempts(numbers),
+    budgetLine(numbers.budget),
     shards.length ? shardTable(shards) : null);
+}
+
+/** Why attempts have failed so far; most of them are repeated. */
+function failedAttempts({ failures = {}, waiting }) {
+  const causes = Object.entries(failures).sort(([, one], [, other]) => other - one);
+  if (!causes.length) return null;
+  const again = waiting ? `, ${number(waiting)} parameters wait for another one` : "";
+  return h("p.legend.attempts", {}, h("span", {}, `Failed attempts${again}: `),
+    causes.map(([cause, count]) => h("span", {}, `${cause.replaceAll("_", " ")} `, h("b", {}, `× ${number(count)}`))));
+}
+
+/** The budget that the fetch shares with others: its share, what is left, and until when. */
+function budgetLine(budget) {
+  if (!budget) return null;
+  const { name, rate_per_s: whole, share_per_s: share, clients, left, renewal, waits_for: waits } = budget;
+  const others = clients > 1 ? ` shared by ${number(clients)} fetches` : "";
+  return h("p.legend.attempts", {},
+    h("span", {}, "Budget ", h("b", {}, cut(String(name), 60)), others),
+    share ? h("span", {}, h("b", {}, rate(share)), whole ? ` of ${rate(whole)}` : "") : null,
+    left === null || left === undefined ? null
+      : h("span", {}, h("b", {}, number(left)), ` requests left${renewal ? ` until ${moment(renewal)}` : ""}`),
+    waits ? h("span", {}, `waits for ${cut(String(waits), 120)}`) : null,
+    budget.is_offline ? h("span", {}, "it can't be reached") : null);
 }
 
 const track = ({ kinds = {}, parameters }) => KINDS.filter((kind) => kinds[kind])
