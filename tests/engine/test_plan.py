@@ -136,5 +136,8 @@ def test_a_fetch_needs_at_least_a_request_for_each_parameter(tmp_path: Path) -> 
     seen.write(part.directory.shard(0).progress)
     # Of another generation.
     assert least_requests(job, part.directory) == 25
-    part.directory.shard(0).generation(1).new_try()
+    attempt = part.directory.shard(0).generation(1).new_try()
+    # Nothing is there of it yet.
+    assert least_requests(job, part.directory) == 25
+    attempt.part(0).put_whole(b"")
     assert least_requests(job, part.directory) == 18

@@ -15,7 +15,8 @@ def least_requests(job: Job, directory: ListDirectory) -> int:
     :param directory: that of the job's list.
     """
     shard = directory.shard(job.shard)
-    has_begun = shard.generation(job.generation).newest_try() is not None
+    # A try may have been claimed for this very job. Without a part, the snapshot is of another generation.
+    has_begun = bool(shard.generation(job.generation).parts())
     snapshot = last_seen(shard.progress) if has_begun else None
     left = len(job.indexes) - (snapshot.ok if snapshot else 0)
     size = job.request.batch.size if job.request and job.request.batch else 1
