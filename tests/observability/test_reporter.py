@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from airflow_fanout import codec
 from airflow_fanout.adapters.progress_store import TaskState
 from airflow_fanout.adapters.reporter import Reporter
+from airflow_fanout.model.budget_status import BudgetStatus
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.progress import Progress
 from airflow_fanout.model.waits import Reason, Wait
@@ -59,8 +60,28 @@ def test_a_deferred_task_says_until_when(tmp_path: Path) -> None:
     reporter(tmp_path, store).defer(GOING, "the renewal of the quota", until)
     shown = store["progress"]
     assert (shown["waits_for"], shown["deferred_until"]) == ("the renewal of the quota", "2026-11-27T00:00:00+00:00")
+    assert "budget" not in shown
     snapshot = msgspec.convert(codec.decode((tmp_path / "progress.json").read_bytes()), ProgressSnapshot)
     assert (snapshot.done, snapshot.rate_per_s, snapshot.deferred_until) == (19_974, 0.0, until)
+
+
+def test_a_deferred_task_keeps_the_state_of_its_budget(tmp_path: Path) -> None:
+    """Nobody asks the budget for it meanwhile."""
+    store: dict[str, Any] = {}
+    budget = BudgetStatus(
+        name="calls",
+        queue="daily",
+        rank="nightly",
+        rate_per_s=100.0,
+        share_per_s=0.0,
+        reserved=0,
+        clients=1,
+        left=0,
+        renewal=1795413785.0,
+    )
+    waiting = replace(GOING, budget=budget)
+    reporter(tmp_path, store).defer(waiting, "the renewal of the quota", datetime(2026, 11, 27, tzinfo=UTC))
+    assert (store["progress"]["budget"]["left"], store["progress"]["budget"]["name"]) == (0, "calls")
 
 
 def test_a_wait_is_logged_when_it_begins_and_when_it_ends(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

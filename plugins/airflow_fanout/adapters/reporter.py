@@ -93,7 +93,8 @@ class Reporter:
         snapshot = ProgressSnapshot.of(progress, datetime.now(UTC))
         self._write(replace(snapshot, rate_per_s=0.0, waits_for=waits_for, deferred_until=until))
         deferred = {"waits_for": waits_for, "deferred_until": until.isoformat(timespec="seconds")}
-        self._store.put({**progress.summary(), **deferred, **self._picture(progress)})
+        budget = {"budget": progress.budget.plain()} if progress.budget else {}
+        self._store.put({**progress.summary(), **deferred, **budget, **self._picture(progress)})
 
     def _picture(self, progress: Progress) -> dict[str, Any]:
         """Return what only the page shows: why attempts have failed, and the moments of the plots."""
