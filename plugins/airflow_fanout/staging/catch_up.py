@@ -15,7 +15,7 @@ from airflow_fanout.staging import layout
 from airflow_fanout.staging.directory import ListDirectory, ReportDirectory
 from airflow_fanout.staging.errors import JournalDamaged, StagingChanged, StagingLost
 from airflow_fanout.staging.frozen import CatchUp, Manifest, Selection, freeze, read_manifest
-from airflow_fanout.staging.layout import CATCH_UP
+from airflow_fanout.staging.layout import CATCH_UP, number_of
 from airflow_fanout.staging.left_out import LeftOut, LeftOuts, RunLeftOut, left_out_parameters
 from airflow_fanout.staging.store import Store
 from airflow_fanout.staging.validated import Validated
@@ -63,7 +63,7 @@ def _frozen(directory: ListDirectory, location: RunLeftOut, left_out: LeftOut) -
         selection=Selection(limit=left_out.count),
         shards=1,
     )
-    number = int(directory.key.rpartition("-")[2])
+    number = number_of(directory.key)
     return CatchUp(number=number, list_id=manifest.id, run_id=left_out.run_id, nonce=left_out.nonce)
 
 

@@ -134,8 +134,10 @@ class ShardDirectory(Location, frozen=True):
 
     def is_newest(self, attempt: TryDirectory) -> bool:
         """Return whether no later try has begun than this one."""
-        newest = self.generation(self.newest()).newest_try()
-        return newest is not None and newest.key == attempt.key
+        # Asked each second, of what would be later only: in an object storage, each number is a request.
+        own = attempt.generation
+        later = self.numbers(GENERATION, layout.number_of(own.key) + 1)
+        return not later and not own.numbers(TRY, layout.number_of(attempt.key) + 1)
 
 
 class GenerationDirectory(Location, frozen=True):

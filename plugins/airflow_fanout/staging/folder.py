@@ -127,9 +127,9 @@ class FolderStore(msgspec.Struct, frozen=True):
         """
         return [entry.name for entry in files.listed(self.root / key)]
 
-    def numbers(self, key: str, kind: str) -> list[int]:
-        """Return the numbers of the folders of one kind in a folder, in order."""
-        return layout.numbers(self.names(key), kind)
+    def numbers(self, key: str, kind: str, first: int = 1) -> list[int]:
+        """Return the numbers of the folders of one kind in a folder, from one on, in order."""
+        return [number for number in layout.numbers(self.names(key), kind) if number >= first]
 
     def sizes(self, keys: Iterable[str]) -> dict[str, int]:
         """Return how many bytes these files have; those that aren't there are left out."""

@@ -133,6 +133,11 @@ def numbered(key: str, kind: str, number: int) -> str:
     return f"{key}/{kind}-{number:04d}"
 
 
+def number_of(key: str) -> int:
+    """Return the number of the list, generation or try that has a key."""
+    return int(key.rpartition("-")[2])
+
+
 def numbers(names: Iterable[str], kind: str) -> list[int]:
     """Return the numbers of the names that are of one kind, in order."""
     matches = [match for name in names if (match := _NUMBERED.fullmatch(name)) and match[1] == kind]

@@ -140,13 +140,13 @@ class ObjectStore(msgspec.Struct, frozen=True):
         """Return the names that the register of a key has: each was there, or is about to be."""
         return Register(self._versions(key)).names()
 
-    def numbers(self, key: str, kind: str) -> list[int]:
+    def numbers(self, key: str, kind: str, first: int = 1) -> list[int]:
         """Look for number after number, up to the first that isn't there."""
 
         def is_there(number: int) -> bool:
             return self.objects.is_there(object_layout.proof_of_number(layout.numbered(key, kind, number), kind))
 
-        return list(takewhile(is_there, count(1)))
+        return list(takewhile(is_there, count(first)))
 
     def sizes(self, keys: Iterable[str]) -> dict[str, int]:
         """Return how many bytes these objects have; those that aren't there are left out."""

@@ -103,8 +103,8 @@ class Store(Protocol):
         :raises OSError: when it can't be read: "not there" and "can't be read" differ.
         """
 
-    def numbers(self, key: str, kind: str) -> list[int]:
-        """Return the numbers of what is below a key: of lists, generations, tries or holders, in order."""
+    def numbers(self, key: str, kind: str, first: int = 1) -> list[int]:
+        """Return the numbers of what is below a key, from one on, in order: of lists, generations, tries or holders."""
 
     def locked(self, key: str, wait_s: float) -> AbstractContextManager[None]:
         """Keep all others, on any worker, from locking the same key meanwhile.
@@ -185,9 +185,9 @@ class Location(msgspec.Struct, frozen=True):
         """Return the names that are directly below it; see `Store.names`."""
         return self.store.names(self.key)
 
-    def numbers(self, kind: str) -> list[int]:
-        """Return the numbers of what is below it: of lists, generations or tries, in order."""
-        return self.store.numbers(self.key, kind)
+    def numbers(self, kind: str, first: int = 1) -> list[int]:
+        """Return the numbers of what is below it, from one on, in order: of lists, generations or tries."""
+        return self.store.numbers(self.key, kind, first)
 
     def claim_next(self, kind: str) -> int:
         """Claim the number after the highest that there is; nobody else gets the same."""
