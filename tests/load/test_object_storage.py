@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_fanout import Request
+from airflow_fanout import CleanStagingOperator, Request
 from harness.airflow.connections import mongo_connection
 from harness.s3 import S3Server
 from tests.load.reports import Reports, Service
@@ -57,3 +57,27 @@ def test_a_report_goes_its_whole_way_through_an_object_storage(
     assert collection.count_documents({}) == 12
     assert list(tmp_path.iterdir()) == []
     assert s3.counted().get("LIST", 0) == 0
+
+
+def test_the_cleaning_removes_runs_from_an_object_storage(report: Reports, service: Service, s3: S3Server) -> None:
+    """Those that Airflow calls over, with one listing each; a later run goes on with what outlives them."""
+    for day in range(2):
+        report.run(day).all()
+    s3.tell("forget")
+    last = report.run(2)
+    clean = CleanStagingOperator(task_id="clean", keep_days=0, keep_failed_days=1)
+    context: Any = {"ti": Asked({"day 1"})}
+    assert clean.execute(context) | {"bytes": 0} == {"runs": 2, "removed": 1, "bytes": 0, "left_out": 0, "left": 0}
+    assert s3.counted()["LIST"] == 2
+    assert clean.execute(context)["runs"] == 1
+    assert last.all()["load"]["documents"] == len(IDS)
+
+
+class Asked:
+    """What a cleaning asks Airflow: which runs are alive."""
+
+    def __init__(self, alive: set[str]) -> None:
+        self._alive = alive
+
+    def get_dr_count(self, _dag_id: str, *, run_ids: list[str], states: list[str]) -> int:
+        return len(self._alive.intersection(run_ids)) if "running" in states else 0

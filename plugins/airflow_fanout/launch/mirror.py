@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.launch.job import Job
-from airflow_fanout.launch.upload import Upload
+from airflow_fanout.launch.upload import BEAT_OF_JOBS_S, BEAT_S, Upload
 from airflow_fanout.staging import layout
 from airflow_fanout.staging.directory import GenerationDirectory, ListDirectory, TryDirectory
 from airflow_fanout.staging.errors import NotPutUp
@@ -61,7 +61,9 @@ class Mirror:
         self._copy_tries(generation, attempt.key)
         previous = None if job.previous is None else self._copy_previous(part.directory, job.previous)
         self.job = replace(job, directory=str(self.directory), previous=previous, part_age_s=part_age_s)
-        self.upload = Upload(TryDirectory(self._folder, attempt.key), attempt, part.manifest.id, warn)
+        creates_jobs = job.request is not None and job.request.poll is not None
+        beat_s = BEAT_OF_JOBS_S if creates_jobs else BEAT_S
+        self.upload = Upload(TryDirectory(self._folder, attempt.key), attempt, part.manifest.id, warn, beat_s)
 
     def _copy_tries(self, generation: GenerationDirectory, until: str) -> None:
         """Copy the parts of the tries before one, and the notes about their jobs."""

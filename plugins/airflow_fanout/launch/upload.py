@@ -18,7 +18,9 @@ from airflow_fanout.staging.journal import read_places
 from airflow_fanout.staging.layout import TRY
 from airflow_fanout.staging.store import Location
 
-BEAT_S = 1.0
+# How often it is looked what there is to put up; where jobs are created, a job that isn't known there may be created
+# again by the next try.
+BEAT_S, BEAT_OF_JOBS_S = 1.0, 0.2
 # How often it is looked whether a newer try has begun.
 LOOK_EACH_S = 5.0
 # How long a fetch that has all its results waits for an object storage that is away.
@@ -37,10 +39,18 @@ class Upload:
     :param stored: the same in the object storage.
     :param list_id: the id of the frozen list.
     :param warn: takes a sentence for the log.
+    :param beat_s: how often it is looked what there is to put up, in seconds.
     """
 
-    def __init__(self, local: TryDirectory, stored: TryDirectory, list_id: str, warn: Callable[[str], None]) -> None:
-        self._local, self._stored, self._warn = local, stored, warn
+    def __init__(
+        self,
+        local: TryDirectory,
+        stored: TryDirectory,
+        list_id: str,
+        warn: Callable[[str], None],
+        beat_s: float = BEAT_S,
+    ) -> None:
+        self._local, self._stored, self._warn, self._beat_s = local, stored, warn, beat_s
         self._sent: set[str] = set()
         self._aside: list[Location] = []
         self._jobs = JobsCopy(local, stored, list_id)
@@ -93,9 +103,9 @@ class Upload:
             self._warn(str(error))
 
     def _run(self) -> None:
-        pause_s = BEAT_S
+        pause_s = self._beat_s
         while not self._is_over.wait(pause_s):
-            pause_s = BEAT_S if self._beat() else self._pause_s
+            pause_s = self._beat_s if self._beat() else self._pause_s
 
     def _beat(self, *, is_end: bool = False, wait_s: float = -1.0) -> bool:
         """Put up what is there to be put up; return whether that went well.
