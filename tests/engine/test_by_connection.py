@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import random
 import threading
 import time
@@ -235,7 +236,7 @@ def test_no_password_of_any_shop_is_told(tmp_path: Path) -> None:
 
 
 class TokenShops:
-    """Shops with a token endpoint each, whose tokens are good for some requests only."""
+    """Shops with a token endpoint each, whose first tokens are good for some requests only."""
 
     def __init__(self, uses: int) -> None:
         self.uses = uses
@@ -258,7 +259,8 @@ class TokenShops:
                 self.issued[shop] += 1
                 return as_json({"access_token": f"{shop}.{self.issued[shop]}", "expires_in": 3_600})
             token = f"{shop}.{self.issued[shop]}"
-            if seen.headers.get("authorization") != f"Bearer {token}" or self.used[token] >= self.uses:
+            is_used_up = self.issued[shop] == 1 and self.used[token] >= self.uses
+            if seen.headers.get("authorization") != f"Bearer {token}" or is_used_up:
                 return as_json({}, "401 Unauthorized")
             self.used[token] += 1
         return as_json({"left": int(seen.path.rpartition("/")[2])})
@@ -322,3 +324,28 @@ def test_a_token_endpoint_that_is_down_holds_up_its_own_shop_only(tmp_path: Path
         logins = api.logins(server, names)
         _, records = fetched(tmp_path, STOCK, logins, parameters, FetchSettings(), hear=hear, first_s=0.5)
     assert kinds(records) == {"ok": 60}
+
+
+def ending(session: Any, shop: str, item: int) -> Any:
+    """Ask for an item; one call ends the engine, when the first tokens are used up."""
+    left = stock(session, shop, item)
+    if (shop, item) == ("shop-3", 8):
+        os._exit(3)
+    return left
+
+
+def test_an_engine_that_is_restarted_has_the_newest_credentials_of_each_shop(tmp_path: Path) -> None:
+    """It goes on for all shops; the call that has ended the first one is that parameter's outcome."""
+    names = SHOPS[:12]
+    api = TokenShops(uses=6)
+    parameters = [(shop, item) for item in range(10) for shop in names]
+    with Server(api.handle) as server:
+        logins = api.logins(server, names)
+        for each in logins.values():
+            trust_no_longer(each)
+        _, records = fetched(tmp_path, ending, logins, parameters, FetchSettings(concurrency=4, retry=QUICK))
+    assert kinds(records) == {"ok": 119, "error": 1}
+    [ended] = [record for record in records if record.kind.value == "error"]
+    assert ended.parameter == {"shop": "shop-3", "item": 8}
+    assert ended.failure is not None
+    assert "exited with code 3" in ended.failure.message
