@@ -425,6 +425,17 @@ def test_there_is_room_for_what_may_be_sent_without_a_look_at_the_clock() -> Non
     assert Limiter(Throttle(initial_concurrency=5, rate_per_s=50.0), 10).room == 1
 
 
+def test_only_a_rate_that_the_server_takes_is_its_refusal() -> None:
+    """The author's own rate is none; after a refusal it is, until the author's rate is the lower one again."""
+    gate = Limiter(Throttle(initial_concurrency=100, rate_per_s=50.0), 100)
+    gate.begin(9.0, 61)
+    assert "refuses" not in gate.state(9.0)
+    gate.end(TOO_MANY, 100.0, 10.0)
+    assert gate.state(10.0)["refuses"] is True
+    gate.begin(1000.0)
+    assert "refuses" not in gate.state(1000.0)
+
+
 def test_a_sender_is_told_how_long_to_wait() -> None:
     """Until the rate allows the next one, until one under way has ended, or not at all."""
     gate = Limiter(Throttle(initial_concurrency=2, rate_per_s=10.0), 10)

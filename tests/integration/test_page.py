@@ -96,6 +96,8 @@ def watch_it_go_on(window: Browser, service: DemoService) -> None:
     """See the bar move, then an outage, its end, and the failure of validate with its list."""
     bar = "document.querySelector('[role=progressbar]')?.getAttribute('aria-valuenow')"
     window.until(f"window.seen ??= new Set(); window.seen.add({bar}); return window.seen.size > 6")
+    # The rate is the report's own, and no refusal of the API's.
+    window.shows("Fetch is under way: ")
     picture(window, "airflow-running")
     service.set_faults(down=True)
     window.until("return /Fetch waits: .*no answer/.test(document.body.innerText)")

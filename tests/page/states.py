@@ -120,7 +120,8 @@ def slowed(day: datetime) -> Seeded:
     kinds = {"ok": 5_020, "null": 81}
     progress = fetched(
         COUNT, 5_101, kinds, 64.0, rate_per_s=48.2, left_s=309, in_flight=20, waiting=37, waits_for=None,
-        limits={"limit": 20, "rate_limit_per_s": 50.0, "paused_s": 0, "outage": False},
+        failures={"http_error 429": 312, "timeout": 9},
+        limits={"limit": 20, "rate_limit_per_s": 50.0, "paused_s": 0, "outage": False, "refuses": True},
         course=course(64, COUNT, 50, limit=22),
     )  # fmt: skip
     return _running("tariff_changes", day, 64, progress)
@@ -131,6 +132,7 @@ def outage(day: datetime) -> Seeded:
     kinds = {"ok": 6_800, "connection_error": 3}
     progress = fetched(
         COUNT, 6_803, kinds, 82.0, rate_per_s=0.0, left_s=None, in_flight=1, waiting=99,
+        failures={"connection_error": 118},
         waits_for="the API doesn't answer (10 attempts in a row failed); a request now and then finds out when it "
         f"does, since {NOW - timedelta(seconds=34):%H:%M:%S} UTC",
         limits={"limit": 16, "rate_limit_per_s": None, "paused_s": 0, "outage": True},

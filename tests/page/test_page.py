@@ -145,7 +145,12 @@ def test_reports_over_time(name: str, chromium: Browser, prepared: Prepared) -> 
         assert chromium.run("return document.documentElement.scrollWidth") <= width
         assert chromium.axe() == []
         chromium.screenshot(SHOTS / f"{name}-{width}-{'dark' if dark else 'light'}.png")
+    assert chromium.run("return document.querySelectorAll('.badge.late').length") == (1 if name == "all-reports" else 0)
     if name == "report":
+        marks = [
+            f"return document.querySelectorAll('circle.{mark}').length" for mark in ("failed", "manual", "backfill")
+        ]
+        assert [chromium.run(mark) for mark in marks] == [1, 1, 3]
         assert chromium.run("return document.querySelectorAll('.calendar a').length") == 365
     chromium.click("tbody tr:last-child td a")
     chromium.until("return document.querySelector('.says, .calendar')")

@@ -18,6 +18,10 @@ from airflow_fanout.page.words import sentence_of
 NOW = datetime(2026, 11, 22, 3, tzinfo=UTC)
 FOUR = Outline(name="calls", tasks={name: (name,) for name in ("extract", "fetch", "validate", "load")})
 WAITS = {"progress": {"parameters": 2000, "done": 9, "waits_for": "X"}}
+GOING = {"parameters": 2000, "done": 9, "left_s": 40}
+# By the author's own rate, and by what the API takes.
+LIMITED = {"progress": {**GOING, "limits": {"limit": 5, "rate_limit_per_s": 500.0}}}
+REFUSED = {"progress": {**GOING, "limits": {"limit": 5, "rate_limit_per_s": 50.0, "refuses": True}}}
 AFTER = 3 * ["upstream_failed"]
 MISSING_42 = "Fetch the missing 42 again"
 STATES = ("success", "success", "failed", "upstream_failed")
@@ -83,6 +87,8 @@ def test_a_task_belongs_to_the_nearest_extract() -> None:
             "waiting",
             "Fetch waits: X.",
         ),
+        ("running", steps("success", "running", None, None, fetch=LIMITED), "busy", "Fetch is under way: 9 of 2,000"),
+        ("running", steps("success", "running", None, None, fetch=REFUSED), "busy", "The API slows fetch down"),
         ("running", steps("success", "up_for_retry", None, None), "waiting", "Fetch is tried again soon"),
         (
             "running",
@@ -231,7 +237,7 @@ SHARED = {"parameters": 2000, "done": 9, "limits": {"rate_limit_per_s": 25.0}}
             {"left": 8_000, "renewal": "2026-11-27T00:00:00+00:00"},
             (
                 "The budget calls allows 100 requests per second, 25 of them to this fetch. Of the quota, 8,000 "
-                "requests are left until 2026-11-27T00:00:00+00:00."
+                "requests are left until 2026-11-27 00:00 UTC."
             ),
         ),
         ({"is_offline": True}, "MongoDB, which keeps the budget calls, can't be reached."),

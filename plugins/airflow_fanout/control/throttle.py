@@ -151,9 +151,12 @@ class Limiter:
 
     def state(self, now_s: float) -> dict[str, Any]:
         """Return the limits of this moment, as plain JSON."""
-        per_s = self._per_s
+        per_s, learned_per_s, most_per_s = self._per_s, self._rate.per_s, self._budget.per_s
+        refuses = learned_per_s is not None and (most_per_s is None or learned_per_s < most_per_s)
         return {
             "limit": self._concurrency.limit,
             "rate_limit_per_s": None if per_s is None else round(per_s, 1),
             "paused_s": round(max(0.0, self.paused_until_s - now_s), 1),
+            # Whether that rate is what the server takes, and not what the author allows.
+            **({"refuses": True} if refuses else {}),
         }

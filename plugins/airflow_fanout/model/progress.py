@@ -165,6 +165,7 @@ def _sum_of_moments(moments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "rate_limit_per_s": None if None in rates else round(sum(rates), 1),
         "paused_s": max(moment["paused_s"] for moment in moments),
         "outage": any(moment["outage"] for moment in moments),
+        **({"refuses": True} if any(moment.get("refuses") for moment in moments) else {}),
     }
 
 

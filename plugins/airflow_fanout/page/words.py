@@ -119,16 +119,15 @@ def _fetching(numbers: Mapping[str, Any]) -> Sentence:
     counted = f"{numbers.get('done', 0):,} of {numbers['parameters']:,} parameters are done"
     if waits := numbers.get("waits_for"):
         return Sentence(WAITING, f"Fetch waits: {waits}.", f"{counted}. It continues by itself.")
+    left, limits = numbers.get("left_s"), numbers.get("limits") or {}
+    details = [f"About {left:,.0f} s are left, if it goes on like this."] if left is not None else []
     if budget := numbers.get("budget"):
-        # Its limits are the budget's, and no sign that the API has refused anything.
-        return Sentence(BUSY, f"Fetch is under way: {counted}.", _within(budget))
-    limits = numbers.get("limits") or {}
-    if limits.get("rate_limit_per_s") is not None:
-        detail = f"It refused some requests, so at most {limits['rate_limit_per_s']:,.0f} per second are sent."
-        return Sentence(BUSY, f"The API slows fetch down; {counted}.", detail)
-    left = numbers.get("left_s")
-    detail = f"About {left:,.0f} s are left, if it goes on like this." if left is not None else ""
-    return Sentence(BUSY, f"Fetch is under way: {counted}.", detail)
+        details.append(_within(budget))
+    if limits.get("refuses"):
+        most = f"{limits['rate_limit_per_s']:,.0f} per second"
+        details.insert(0, f"It refused some requests, so at most {most} are sent.")
+        return Sentence(BUSY, f"The API slows fetch down; {counted}.", " ".join(details))
+    return Sentence(BUSY, f"Fetch is under way: {counted}.", " ".join(details))
 
 
 def _within(budget: Mapping[str, Any]) -> str:
@@ -139,7 +138,8 @@ def _within(budget: Mapping[str, Any]) -> str:
     allowed = f"The budget {name} allows {rate}, {budget.get('share_per_s', 0):,g} of them to this fetch"
     if budget.get("left") is None:
         return f"{allowed}."
-    renewal = f" until {budget['renewal']}" if budget.get("renewal") else ""
+    # The moment as `plain` gives it, in UTC.
+    renewal = f" until {budget['renewal'][:16].replace('T', ' ')} UTC" if budget.get("renewal") else ""
     return f"{allowed}. Of the quota, {budget['left']:,} requests are left{renewal}."
 
 

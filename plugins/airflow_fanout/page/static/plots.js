@@ -77,10 +77,13 @@ function route(values, x, y) {
   }).join("");
 }
 
-/** A bar for each row, its parts one on the other; `rows`: [{ label, title, parts: [[class, value]], click }]. */
+/** A bar for each row, its parts one on the other; `rows`: [{ label, title, parts: [[class, value]], mark, click }]. */
 export function stacked(title, rows, classes, format = short) {
   const high = ceiling(Math.max(1, ...rows.map(({ parts }) => parts.reduce((sum, [, value]) => sum + value, 0))));
-  const legend = h("div.legend", {}, classes.map((name) => h("span", {}, h(`i.dot.${name}`), name.replace("_", " "))));
+  const marks = [["failed", "failed"], ["manual", "by hand"], ["backfill", "backfill"]].filter(([mark]) =>
+    rows.some((row) => row.mark === mark));
+  const legend = h("div.legend", {}, classes.map((name) => h("span", {}, h(`i.dot.${name}`), name.replace("_", " "))),
+    marks.map(([mark, name]) => h("span", {}, h(`i.dot.round.${mark}`), name)));
   const body = drawn(`${title}: ${rows.length} runs`, (width, height) => {
     const y = (value) => height - EDGE.bottom - (value / high) * (height - EDGE.top - EDGE.bottom);
     const each = (width - EDGE.left - EDGE.right) / rows.length;
@@ -97,7 +100,7 @@ export function stacked(title, rows, classes, format = short) {
       });
       return s("g.column", { onclick: row.click }, s("title", {}, row.title),
         s("rect.hit", { x: EDGE.left + place * each, y: EDGE.top, width: each, height: height - EDGE.top - EDGE.bottom }),
-        parts, row.failed ? s("circle.failed", { cx: left + thick / 2, cy: height - EDGE.bottom + 5, r: 2 }) : null);
+        parts, row.mark ? s(`circle.${row.mark}`, { cx: left + thick / 2, cy: height - EDGE.bottom + 6, r: 2.5 }) : null);
     });
     const [first, end] = [rows[0], rows[rows.length - 1]];
     return s("svg", { width, height, "aria-hidden": "true" }, grid(width, y, 0, high, format), bars,

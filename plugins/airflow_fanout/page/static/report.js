@@ -88,7 +88,7 @@ function outcomes(dag, runs) {
     title: `${run.day}, ${run.origin}: ${run.state}. ${used.filter((kind) => run.kinds[kind])
       .map((kind) => `${number(run.kinds[kind])} ${kind}`).join(", ")}`,
     parts: used.map((kind) => [kind, run.kinds[kind] ?? 0]),
-    failed: run.state === "failed",
+    mark: run.state === "failed" ? "failed" : ["manual", "backfill"].find((type) => type === run.run_type),
     click: (event) => lead(event, toRun(dag.dag_id, run.run_id)),
   })), used);
 }

@@ -19,6 +19,14 @@ export function open(place, { announce }) {
   return { look: () => ask("data/reports"), draw };
 }
 
+// The scheduler takes a while; after that, a run that was due is late.
+const LATE_MS = 10 * 60 * 1000;
+
+function due({ due: at }) {
+  const isLate = at && Date.now() - Date.parse(at) > LATE_MS;
+  return isLate ? h("span.badge.late", { title: `due ${moment(at)}` }, `late since ${moment(at)}`) : moment(at);
+}
+
 const page = (parts) => `page?${new URLSearchParams(parts)}`;
 
 function rows(reports) {
@@ -37,6 +45,6 @@ function row(report) {
     h("td", {}, report.run_id ? run(badge(report.state), report.run_id) : h("span.badge", {}, "no run")),
     h("td.nowrap", {}, report.good_run_id ? run(report.good_day, report.good_run_id) : "none"),
     h("td.number", {}, number(report.documents)),
-    h("td.nowrap", {}, report.paused ? "paused" : moment(report.due)),
+    h("td.nowrap", {}, report.paused ? "paused" : due(report)),
     h("td", {}, runs.length ? sparkline(runs.map(({ documents }) => documents), failed, label) : "–"));
 }

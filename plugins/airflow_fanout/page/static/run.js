@@ -134,7 +134,8 @@ function bars({ numbers, shards, state }) {
     h("div.legend", {}, KINDS.filter((kind) => numbers.kinds?.[kind]).map((kind) => h("span", {},
       h(`i.dot.${kind}`), `${kind.replaceAll("_", " ")} `, h("b", {}, number(numbers.kinds[kind]))))),
     failedAttempts(numbers),
-    budgetLine(numbers.budget),
+    // While the fetch runs, the sentence above says it.
+    isRunning ? null : budgetLine(numbers.budget),
     shards.length ? shardTable(shards) : null);
 }
 
