@@ -118,6 +118,7 @@ def daily(requests: int, per_s: float = 3_000.0, **more: Any) -> ApiBudget:
     return ApiBudget(name="calls", rate_per_s=per_s, quotas=(Quota(requests=requests, per="day"),), **more)
 
 
+@pytest.mark.slow
 def test_what_fits_is_requested_and_the_rest_after_the_renewal(tmp_path: Path) -> None:
     """12,000 parameters and 10,000 requests a day: each parameter is requested exactly once."""
     ledger = MovableLedger("2026-11-26T12:00")
@@ -140,6 +141,7 @@ def test_what_fits_is_requested_and_the_rest_after_the_renewal(tmp_path: Path) -
     assert "At least 2,000 requests are needed, and all of them fit; complete by" in second
 
 
+@pytest.mark.slow
 def test_several_engines_use_the_quota_together(tmp_path: Path) -> None:
     """Each of them stops when its own requests have had their answers."""
     ledger = MovableLedger("2026-11-26T12:00")
@@ -190,6 +192,7 @@ def test_a_short_wait_is_waited_for(tmp_path: Path) -> None:
     assert "the renewal of the quota, 20 requests per day (UTC)" in {budget.waits_for for budget in budgets if budget}
 
 
+@pytest.mark.slow
 def test_a_slow_answer_is_waited_for_when_the_quota_is_used_up(tmp_path: Path) -> None:
     """What is in flight has used the quota: giving it up would cost its requests again."""
     ledger = MovableLedger("2026-11-26T12:00")
@@ -207,6 +210,7 @@ def thrice(session: Any, n: int) -> int:
     return n
 
 
+@pytest.mark.slow
 def test_each_request_of_a_function_counts(tmp_path: Path) -> None:
     """A call that is interrupted begins again after the renewal; no period has more requests than the quota."""
     ledger = MovableLedger("2026-11-26T12:00")
