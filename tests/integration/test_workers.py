@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -13,15 +14,17 @@ import pytest
 from pymongo import MongoClient
 
 from harness.airflow import Airflow, AirflowClient, AirflowHome, CeleryWorker, celery_config
+from harness.airflow.connections import mongo_connection
 from harness.mongod.replica_set import ReplicaSet
+from harness.numbers import number
 from harness.redis import Redis
 from harness.s3 import S3Server
 from harness.service import DemoService
-from tests.integration.dags.workers import COUNT, PER_S, SHARDS
+from tests.integration.dags.workers import COUNT, SHARDS
 from tests.integration.deliveries import LOOK_OFTEN, Deliveries, Message
 from tests.integration.runs import Run, until
 from tests.postgres import postgres, sql_alchemy_conn
-from tests.shared import PLUGINS, connections
+from tests.shared import PLUGINS
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -30,10 +33,13 @@ pytestmark = [pytest.mark.airflow, pytest.mark.own_airflow, pytest.mark.slow]
 
 DAGS = Path(__file__).with_name("dags")
 DAG_ID = "workers"
-CALLS = "/calls"
 CONCURRENCY = 10
-# At 200 requests per second: after 40 s.
-UNTIL_LOST = 8_000
+PER_S = 200
+BUDGET = {"name": "workers", "rate_per_s": PER_S}
+# After 40 s.
+UNTIL_LOST = 40 * PER_S
+# Each shard has sent as many by then: for ten seconds and more, all of them have had the same rate.
+STEADY = 15 * PER_S // SHARDS
 # Airflow as the tests start it looks every few tenths of a second, which eight tasks would pay for with a whole core.
 SELDOM = {
     "dag_processor.min_file_process_interval": "600",
@@ -105,7 +111,11 @@ def site(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Site]:
             directory=tmp_path / "home",
             dags=tmp_path / "dags",
             plugins=PLUGINS,
-            connections={**connections(service.url, replica_set.uri), **area.connections},
+            connections={
+                "call_api": json.dumps({"conn_type": "http", "host": service.url, "extra": {"budget": BUDGET}}),
+                "mongo_default": mongo_connection(replica_set.uri),
+                **area.connections,
+            },
             config={
                 **celery_config(redis.url, metadata),
                 **LOOK_OFTEN,
@@ -166,10 +176,20 @@ def shards_of(worker: CeleryWorker, run: Run) -> list[int]:
     ]
 
 
+def asked_of(shard: int, asked: Mapping[str, int]) -> int:
+    """Return how many of a shard's parameters were requested."""
+    size = COUNT // SHARDS
+    return sum(number(index) in asked for index in range(shard * size, (shard + 1) * size))
+
+
 def is_busy(site: Site, run: Run) -> bool:
-    """Tell whether all shards run, and have sent what they send in 40 s."""
-    are_running = sum(len(shards_of(worker, run)) for worker in site.workers) == SHARDS
-    return are_running and site.service.stats()["by_path"].get(CALLS, 0) >= UNTIL_LOST
+    """Tell whether all shards have been sending for a while, on either worker."""
+    asked = site.service.asked()
+    return (
+        len(asked) >= UNTIL_LOST
+        and min(asked_of(shard, asked) for shard in range(SHARDS)) >= STEADY
+        and sum(len(shards_of(worker, run)) for worker in site.workers) == SHARDS
+    )
 
 
 def deliver_again(site: Site, messages: Collection[Message], loss: Loss) -> None:
@@ -195,9 +215,10 @@ def test_a_lost_worker_costs_the_last_seconds_of_its_shards(site: Site) -> None:
     A message of the living worker comes again, too. Nothing changes.
     """
     run = Run.trigger(site.client, DAG_ID)
-    until(lambda: is_busy(site, run), what=f"all shards running, and {UNTIL_LOST} requests")
+    until(lambda: is_busy(site, run), what=f"{UNTIL_LOST} requests, and {STEADY} of each shard")
     loss = Loss.of_the_busier(site, run)
     first, second, *rest = loss.messages
+    before = site.service.asked()
 
     # Airflow takes the shard for running still.
     deliver_again(site, [loss.messages[first]], loss)
@@ -211,7 +232,7 @@ def test_a_lost_worker_costs_the_last_seconds_of_its_shards(site: Site) -> None:
     resumed = sum(run.returned("fetch", shard)["resumed"] for shard in loss.messages)
     print(f"\n{len(loss.messages)} shards lost, {again} requests sent twice, {resumed} parameters resumed")
     assert again <= loss.most_again
-    assert resumed >= UNTIL_LOST / 4
+    assert resumed >= sum(asked_of(shard, before) for shard in loss.messages) - loss.most_again > 0
     assert [run.tries("fetch", shard) for shard in range(SHARDS)] == [
         1 if shard in loss.others else 2 for shard in range(SHARDS)
     ]

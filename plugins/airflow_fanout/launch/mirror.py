@@ -35,8 +35,9 @@ PREFIX = "fanout-mirror-"
 # How long a fetch that has failed waits for an object storage that is away, and one that Airflow has ended, which it
 # kills five seconds later.
 FAILED_S, ENDED_S = 60.0, 2.0
-# On an object storage, a part is closed after this number of seconds: what a machine that dies takes with it.
-PART_AGE_S = 10.0
+# On an object storage, a part is closed after this number of seconds. A machine that dies takes at most ten with it:
+# a record is written within half a second, that the part is old is seen as soon, and it is put up in the second after.
+PART_AGE_S = 7.5
 
 
 class Mirror:
