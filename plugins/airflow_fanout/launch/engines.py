@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from itertools import product
 from types import TracebackType
 from typing import assert_never
 
@@ -41,7 +42,6 @@ from airflow_fanout.staging.layout import TRY
 
 # If more calls than this end their engines, the cause isn't a single parameter.
 MOST_RESTARTS = 5
-
 Refused = Callable[[int, str], object]
 Used = Callable[[int, BudgetUse | None], object]
 
@@ -52,8 +52,7 @@ class Engines:
     They share nothing but the directory of their try, which is made here: it fences off what older tries still write.
 
     :param job: the whole fetch; its settings say how many engines.
-    :param refused: called with the number of the renewal of the credentials that an engine says the API has refused,
-        and with the id of their connection, if there are several.
+    :param refused: called with the renewal whose credentials the API has refused, and their connection's id, if any.
     :param used: called with an engine's number and what it says of its slots; `None` when it has ended.
     """
 
@@ -126,9 +125,8 @@ class Engines:
     def _introduce(self, engines: Sequence[EngineProcess]) -> None:
         """Send engines the newest credentials, unless those of their job are still the newest."""
         # Whatever comes first, the credentials or an engine: the later one finds the other.
-        for credentials in tuple(self._credentials.values()):
-            for engine in engines:
-                engine.tell(credentials)
+        for engine, credentials in product(engines, tuple(self._credentials.values())):
+            engine.tell(credentials)
 
     def give(self, place: int, slots: ReservedSlots) -> None:
         """Send slots to the engine of a number; called by another thread than all else."""

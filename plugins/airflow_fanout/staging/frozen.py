@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from itertools import islice
 from typing import Any, Literal
@@ -27,6 +27,7 @@ from airflow_fanout.staging.seen import Seen
 from airflow_fanout.staging.store import Location
 
 Duplicates = Literal["drop", "refuse"]
+Indexed = Iterator[tuple[int, Json]]
 
 
 class CatchUp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -194,9 +195,7 @@ def _chosen(
         raise UnknownSelection(len(missing), mask(missing[0]))
 
 
-def _distinct(
-    items: Iterator[tuple[int, Json]], seen: Seen, duplicates: Duplicates, pen: _ListWriter
-) -> Iterator[Json]:
+def _distinct(items: Indexed, seen: Seen, duplicates: Duplicates, pen: _ListWriter) -> Iterator[Json]:
     for index, value in items:
         if seen.add(codec.canonical(value)):
             yield value
@@ -236,12 +235,9 @@ def verify_list(directory: ListDirectory, manifest: Manifest) -> None:
         raise StagingChanged(str(directory.parameters), "doesn't hold the parameters that were frozen")
 
 
-def read_parameters(
-    directory: ListDirectory, indexes: range, read: Callable[[bytes], Any] = codec.decode_known
-) -> Iterator[tuple[int, Any]]:
-    """Yield the index and the parameter of each line in a range, those that were erased left out.
+def read_parameters(directory: ListDirectory, indexes: range, read: Any = codec.decode_known) -> Indexed:
+    """Yield the index and the parameter of each line in a range, as `read` makes it; those that were erased left out.
 
-    :param read: makes a parameter of a line.
     :raises StagingLost: when the list is shorter than its manifest says.
     """
     index = -1
