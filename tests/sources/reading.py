@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, closing
 from itertools import islice
+from types import SimpleNamespace
 from typing import IO, Any
 
 import pytest
 from jinja2 import Environment
 
+from airflow_fanout.adapters.budget import BudgetTurns, turns_of
 from airflow_fanout.adapters.logging_in import login_of
 from airflow_fanout.adapters.mongo import documents_of
 from airflow_fanout.adapters.readers import database_of, open_file
@@ -38,6 +40,9 @@ class Access:
 
     def login(self, conn_id: str) -> ApiLogin:
         return login_of(conn_id, note=print)
+
+    def turns(self, conn_id: str) -> BudgetTurns | None:
+        return turns_of(conn_id, "dag", {"dag_run": SimpleNamespace(run_type="scheduled")}, note=print)  # type: ignore[typeddict-item]
 
     def documents(self, conn_id: str) -> AbstractContextManager[Any]:
         return documents_of(conn_id)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from airflow_fanout.control.api_budget import ApiBudget
 from airflow_fanout.control.budget_state import Rank
 from airflow_fanout.errors import BadConnection, BadSetting, FanoutError
 from airflow_fanout.launch.budget_user import BudgetUser
+from airflow_fanout.launch.list_turns import ListTurns
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -113,3 +114,27 @@ def check_without_budget(conn_id: str) -> None:
     if budget_of(conn_id) is not None:
         problem = 'has a "budget" in its extra, which only a fetch with a fixed http_conn_id keeps'
         raise BadConnection(conn_id, f"{problem}; give its parameters a report of their own")
+
+
+class BudgetTurns:
+    """The turns of a list under a request budget, and the MongoDB connection that they need."""
+
+    def __init__(self, turns: ListTurns, stack: ExitStack) -> None:
+        self._turns, self._stack = turns, stack
+        self.wait, self.paused = turns.wait, turns.paused
+
+    def close(self) -> None:
+        """Leave the budget to the others."""
+        self._turns.close()
+        self._stack.close()
+
+
+def turns_of(conn_id: str, dag_id: str, context: Context, *, note: Callable[[str], None]) -> BudgetTurns | None:
+    """Return what lets the requests of a list through; `None` if the API of a connection has no request budget.
+
+    :param note: takes a sentence for the log.
+    :raises FanoutError: as `budget_user` does.
+    """
+    with ExitStack() as stack:
+        user = stack.enter_context(budget_user(conn_id, dag_id, context))
+        return None if user is None else BudgetTurns(ListTurns(user, note), stack.pop_all())

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from airflow_fanout.adapters.border import staging_mode
 from airflow_fanout.adapters.bound import resolved, resolved_value
+from airflow_fanout.adapters.budget import BudgetTurns, turns_of
 from airflow_fanout.adapters.list_progress import ListProgress
 from airflow_fanout.adapters.logging_in import login_of
 from airflow_fanout.adapters.metrics import Metrics, of_list
@@ -54,6 +55,10 @@ class ExtractTask:
     def login(self, conn_id: str) -> ApiLogin:
         """Return how to log in as an Airflow connection says; raise `BadConnection` if it can't be used."""
         return login_of(conn_id, note=self._operator.log.warning)
+
+    def turns(self, conn_id: str) -> BudgetTurns | None:
+        """Return what lets the requests of a list through; `None` if the API of a connection has no request budget."""
+        return turns_of(conn_id, self._operator.dag_id, self._context, note=self._operator.log.warning)
 
     def documents(self, conn_id: str) -> AbstractContextManager[DocumentFinder]:
         """Return what finds documents in the MongoDB of an Airflow connection, until it is left."""

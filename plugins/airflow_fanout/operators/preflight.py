@@ -95,6 +95,8 @@ class Preflight:
                 self.findings.unreachable.append(f"{task_id}: {error}")
             else:
                 self.findings.add(task_id, [str(error)])
+        if conn_id := getattr(self._extract.source, "http_conn_id", None):
+            self._check_budget(task_id, conn_id)
 
     def _check_fetch(self, task_id: str, fetch: Any, elsewhere: str | None) -> None:
         if elsewhere:

@@ -26,6 +26,7 @@ from airflow_fanout.privacy.telling import words_of
 from airflow_fanout.sources.causes import lasting_cause
 from airflow_fanout.sources.errors import BadSource, UnusableList
 from airflow_fanout.sources.http_list import HttpList
+from airflow_fanout.sources.source import Turns
 from airflow_fanout.wire.adapter import BodyTooLarge
 from airflow_fanout.wire.body import charset_of, read_json
 from airflow_fanout.wire.deadline import Deadline, DeadlineAdapter
@@ -63,13 +64,14 @@ class Asker:
         endpoint: Endpoint,
         sleep: Callable[[float], None],
         access: CredentialSource | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self._source = source
         self._endpoint = endpoint
         self._sleep = sleep
         self._deadline = Deadline(source.timeouts.total_s)
         settings = FetchSettings(concurrency=1, timeouts=source.timeouts, max_body_bytes=source.max_page_bytes)
-        self._access = access
+        self._access, self._turns = access, turns
         signing = Signing(source.sign, endpoint) if source.sign is not None else None
         self._session = FanoutSession(endpoint, settings, access=access, signing=signing)
         for scheme in ("https://", "http://"):
@@ -80,6 +82,8 @@ class Asker:
     def close(self) -> None:
         """Close the session's connections."""
         self._session.close()
+        if self._turns is not None:
+            self._turns.close()
 
     def ask(self, step: Step, *, number: int, last: Collection[int]) -> Answer:
         """Return the answer that a page is.
@@ -95,6 +99,8 @@ class Asker:
                 self._has_answered = True
                 return got
             garbled += got.outcome.garbled
+            if self._turns is not None and got.outcome.retry_after_s is not None:
+                self._turns.paused(got.outcome.retry_after_s)
             decision = decide(
                 got.outcome, attempt=attempt, policy=policy, repeatable=True, budget=budget, uniform=random.uniform
             )
@@ -120,6 +126,8 @@ class Asker:
         if self._access is not None:
             # A token may have to be waited for, which is none of the page's time.
             self._access.ready()
+        if self._turns is not None:
+            self._turns.wait()
         self._deadline.start()
         try:
             response = self._session.get(step.target, params=pairs_of(step.query))

@@ -19,7 +19,7 @@ from airflow_fanout.sources.source import ListSource, Resource
 if TYPE_CHECKING:
     from airflow_fanout.api.access import CredentialSource
     from airflow_fanout.sources.reading import Reading
-    from airflow_fanout.sources.source import SourceContext
+    from airflow_fanout.sources.source import SourceContext, Turns
 
 
 class HttpList(ListSource, frozen=True, kw_only=True):
@@ -112,7 +112,8 @@ class HttpList(ListSource, frozen=True, kw_only=True):
         from airflow_fanout.api.access import OwnCredentials
 
         login = access.login(rendered.http_conn_id)
-        return rendered.read(login.current.endpoint, names=names, access=OwnCredentials(login))
+        turns = access.turns(rendered.http_conn_id)
+        return rendered.read(login.current.endpoint, names=names, access=OwnCredentials(login), turns=turns)
 
     def rendered(self, render: Callable[[Any], Any]) -> HttpList:
         """Return the list with its templates rendered."""
@@ -125,6 +126,7 @@ class HttpList(ListSource, frozen=True, kw_only=True):
         names: Sequence[str] = (),
         sleep: Callable[[float], None] = time.sleep,
         access: CredentialSource | None = None,
+        turns: Turns | None = None,
     ) -> Reading:
         """Return an iterator over the items of all pages, as they come.
 
@@ -132,6 +134,7 @@ class HttpList(ListSource, frozen=True, kw_only=True):
             bring the same items.
         :param sleep: waits for some seconds.
         :param access: gives the credentials of each request; those of the endpoint, if not given.
+        :param turns: lets each request through; all at once, if not given.
 
         While it is iterated over, it raises `BadSource` if a page can't be read at this time, and `UnusableList`
         if the list isn't what this says of it.
@@ -139,4 +142,4 @@ class HttpList(ListSource, frozen=True, kw_only=True):
         # A DAG file that only names a list doesn't load requests.
         from airflow_fanout.sources.reading import Reading
 
-        return Reading(self, endpoint, names=names, sleep=sleep, access=access)
+        return Reading(self, endpoint, names=names, sleep=sleep, access=access, turns=turns)

@@ -19,6 +19,7 @@ from airflow_fanout.errors import BadSetting
 from airflow_fanout.sources.asking import Asker
 from airflow_fanout.sources.errors import UnusableList
 from airflow_fanout.sources.http_list import HttpList
+from airflow_fanout.sources.source import Turns
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +38,13 @@ class Reading(Iterator[Json]):
         names: Sequence[str],
         sleep: Callable[[float], None],
         access: CredentialSource | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self.pages = 0
         self.items = 0
         self.ended: str | None = None
         self._source = source
-        self._asker = Asker(source, endpoint, sleep, access)
+        self._asker = Asker(source, endpoint, sleep, access, turns)
         paged = Paged(source.pages, source.items, source.total, source.max_pages, source.max_empty_pages)
         self._walk = PageWalk(paged, Step(source.endpoint, source.query), endpoint, names)
         self._iterator = self._read()

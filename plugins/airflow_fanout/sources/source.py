@@ -97,6 +97,19 @@ class Database(NamedTuple):
     dialect: str
 
 
+class Turns(Protocol):
+    """What lets the requests of a list through, one by one."""
+
+    def wait(self) -> None:
+        """Wait until the next request may be sent."""
+
+    def paused(self, pause_s: float) -> None:
+        """Note that the API has asked that nobody sends for so long, in seconds."""
+
+    def close(self) -> None:
+        """Need no further turn."""
+
+
 class SourceContext(Protocol):
     """What a source gets of the task that reads it."""
 
@@ -112,6 +125,9 @@ class SourceContext(Protocol):
 
     def login(self, conn_id: str) -> ApiLogin:
         """Return how to log in as an Airflow connection says; raise `BadConnection` if it can't be used."""
+
+    def turns(self, conn_id: str) -> Turns | None:
+        """Return what lets each request of a list through, if the API of a connection has a request budget."""
 
     def documents(self, conn_id: str) -> AbstractContextManager[DocumentSource]:
         """Return what finds documents in the MongoDB of an Airflow connection, until it is left."""
