@@ -75,7 +75,8 @@ def test_a_pause_that_a_list_has_heard_of_holds_for_all(client: Client, budget: 
 def test_a_long_wait_is_said(client: Client, budget: ApiBudget) -> None:
     """And for what, so that nobody looks for a fault of the API's."""
     override = {"rate_per_s": 0, "by": "ann"}
-    client[budget.database].budgets.insert_one({"_id": budget.name, "state": {"format": 1}, "override": override})
+    # As an operator does who is there before the first fetch.
+    client[budget.database].budgets.update_one({"_id": budget.name}, {"$set": {"override": override}}, upsert=True)
     notes: list[str] = []
 
     def note(text: str) -> None:

@@ -59,7 +59,7 @@ def test_a_slot_that_is_over_when_it_comes_is_not_missed() -> None:
     assert (reserved.held, reserved.given_up, reserved.missed, reserved.next_s) == (2, 2, 0, 4.95)
 
 
-@pytest.mark.parametrize(("all_per_s", "late_s"), [(100, 0.08), (3_000, 0.08), (1, 0.25), (0.1, 1.0)])
+@pytest.mark.parametrize(("all_per_s", "late_s"), [(100, 0.08), (3_000, 0.08), (1, 0.25), (0.1, 1.0), (0, 0.25)])
 def test_a_slot_that_is_late_is_given_up(all_per_s: float, late_s: float) -> None:
     """Never by more than a second, and never in a burst with the next ones."""
     clock = Clock()

@@ -53,7 +53,9 @@ class ReservedBudget:
     def share(self, per_s: float, all_per_s: float) -> None:
         """Note which rate the slots have, of the rate of the whole budget; both in requests per second."""
         self.per_s = per_s
-        self._latest_s = min(MOST_LATE_S, max(LATEST_S, LATE_SHARE / all_per_s))
+        # An operator may have set the rate to 0.
+        spacing_s = 1 / all_per_s if all_per_s else MOST_LATE_S
+        self._latest_s = min(MOST_LATE_S, max(LATEST_S, LATE_SHARE * spacing_s))
 
     def take(self, slots: Iterable[float], void_from_s: float = math.inf) -> None:
         """Take further slots.

@@ -124,7 +124,8 @@ class BudgetDocument:
                 continue
 
     def _state(self, document: Mapping[str, Any]) -> BudgetState:
-        state = document.get("state")
+        # An operator may have set an override before the first fetch.
+        state = document.get("state", {"format": FORMAT})
         written = state.get("format") if isinstance(state, Mapping) else None
         try:
             if written != FORMAT:
@@ -136,10 +137,10 @@ class BudgetDocument:
 
     def _write(self, document: Mapping[str, Any], state: BudgetState) -> bool:
         """Replace the state, unless it isn't that of the document any more; return whether it was replaced."""
-        version = document.get("version", 0)
-        unchanged = {"_id": self._name, "version": version}
-        change = changes(document.get("state") or {}, msgspec.to_builtins(state))
-        change["$set"]["version"] = version + 1
+        # MongoDB takes none for a field that is missing.
+        unchanged = {"_id": self._name, "version": document.get("version")}
+        change = changes(document.get("state", {}), msgspec.to_builtins(state))
+        change["$set"]["version"] = document.get("version", 0) + 1
         return bool(self._budgets.update_one(unchanged, change).matched_count)
 
     def _problem(self, error: PyMongoError) -> FanoutError:
