@@ -37,7 +37,7 @@ class Reserver:
 
     :param settings: those of the whole fetch.
     :param note: takes a sentence for the log; called by another thread.
-    :param view: takes what an operator sees of the budget.
+    :param view: takes what an operator sees of the budget; without one, the log says nothing of what is to be expected.
     :param now_us: the time of the monotonic clock, in microseconds.
     :param name: what it is known by, as no other ever is; a random name, if not given.
     """
@@ -67,7 +67,7 @@ class Reserver:
         self._turn = 0
         self._at_once: int | None = 0
         self._unused = UnusedSlots()
-        self.view = view or BudgetView(user, 0, note)
+        self.view = view or BudgetView(user, 0, lambda _forecast: None)
         self.failure: BaseException | None = None
 
     @contextmanager
