@@ -26,8 +26,10 @@ def test_a_day_that_is_complete_is_told() -> None:
         "That run: http://airflow/dags/daily/runs/run%2020",
         "2026-11-21: the 3 parameters that were left out are loaded.",
         "That run: http://airflow/dags/daily/runs/run%2021",
+        "Page: http://airflow/dags/daily/runs/third/plugin/fanout-dag_run",
+        "Runbook: http://airflow/dags/daily/runs/third/plugin/fanout-dag_run#loaded-in-part",
         "Run: http://airflow/dags/daily/runs/third",
-        "Report: http://airflow/dags/daily",
+        "Report: http://airflow/dags/daily/plugin/fanout-dag",
     ]
 
 

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
-from html import unescape
 from zoneinfo import ZoneInfo
 
+import pytest
 from msgspec.structs import replace
 
 from airflow_fanout.alerts.failed import FailedRun, FailedTask, failed
 from airflow_fanout.alerts.message import Pages
 from airflow_fanout.alerts.note import Counts, FailureNote
+from airflow_fanout.alerts.started import Started
+from airflow_fanout.notifications.run import STEPS
+from airflow_fanout.page.runbook import sections
 
 BERLIN = ZoneInfo("Europe/Berlin")
 PAGES = Pages("https://airflow.example.org/base/", "daily & co")
@@ -81,24 +83,54 @@ def test_a_run_that_was_ended_says_by_what() -> None:
     assert "Not run as a result: validate, load." in alert.text
 
 
-def test_the_links_lead_to_the_run_the_report_and_the_log() -> None:
+def test_the_links_lead_to_the_page_the_runbook_the_run_the_report_and_the_log() -> None:
     """Below the UI's own address, whatever its path, and with every name escaped."""
-    alert = failed(replace(RUN, tasks=(shard(2, "x"),)), PAGES)
+    alert = failed(replace(RUN, tasks=(replace(shard(2, "x"), step="fetch"),)), PAGES)
     report = "https://airflow.example.org/base/dags/daily%20%26%20co"
     run = f"{report}/runs/scheduled__2026-11-21T23%3A00%3A00%2B00%3A00"
     assert [line for line in alert.text.splitlines() if "https" in line] == [
         f"Log: {run}/tasks/fetch/mapped/2",
+        f"Page: {run}/plugin/fanout-dag_run",
+        f"Runbook: {run}/plugin/fanout-dag_run#failed-in-fetch",
         f"Run: {run}",
-        f"Report: {report}",
+        f"Report: {report}/plugin/fanout-dag",
     ]
 
 
-def test_html_says_the_same_and_is_escaped() -> None:
-    """Word for word, and what looks like a tag arrives as text."""
-    tasks = (shard(0, 'The page said <script>alert("&amp;")</script>.', invalid=3),)
-    alert = failed(replace(RUN, tasks=tasks, problem="<b>"), PAGES)
-    assert "<script>" not in alert.html
-    assert unescape(re.sub(r"<[^>]+>", " ", alert.html)).split() == alert.text.split()
+def test_without_airflows_own_address_there_is_no_link() -> None:
+    """A link to somewhere else would be worse than none."""
+    alert = failed(replace(RUN, tasks=(shard(2, "x"),)), Pages("", "daily"))
+    assert not any(f"{label}:" in alert.text for label in ("Log", "Page", "Runbook", "Run", "Report"))
+    assert "<a " not in alert.html
+
+
+NOTED = FailureNote(task_id="t", map_index=-1, error="E", message="m")
+
+
+@pytest.mark.parametrize(
+    ("run", "section"),
+    [
+        *(
+            (replace(RUN, tasks=(FailedTask(task_id="t", note=NOTED, step=s),)), f"failed-in-{s}")
+            for s in STEPS.values()
+        ),
+        (replace(RUN, tasks=(FailedTask(task_id="t", step="load"),)), "the-task-ended-without-a-word"),
+        (replace(RUN, tasks=(FailedTask(task_id="t", ours=False),)), "failed-in-another-task"),
+        (replace(RUN, reason="timed_out"), "timed-out"),
+        (RUN, "failed-in-another-task"),
+    ],
+)
+def test_the_section_of_the_runbook_is_that_of_the_first_failure(run: FailedRun, section: str) -> None:
+    """The plugin's page has each of them, as it has those of the other messages."""
+    assert run.section == section
+    assert {section, "good-again", "loaded-in-part", "late"} <= sections().keys()
+
+
+def test_a_run_that_somebody_started_says_who_and_with_which_params() -> None:
+    """One by its schedule doesn't."""
+    alert = failed(replace(RUN, started=Started("manual", "ada", (("limit", "50"),))), PAGES)
+    assert alert.text.splitlines()[2:4] == ["Started: by hand by ada", "Params: limit = 50"]
+    assert "Started" not in failed(RUN, PAGES).text
 
 
 def test_without_any_details_there_is_still_a_message() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from airflow_fanout.alerts.message import Pages
-from airflow_fanout.alerts.recovered import recovered
+from airflow_fanout.alerts.recovered import Effort, duration, recovered
+from airflow_fanout.alerts.started import Started
 from airflow_fanout.staging.folder import FolderStore
 from airflow_fanout.staging.open_failures import OpenFailure, OpenFailures, ReportRun
 from tests.staging.places import path_of
@@ -100,10 +101,49 @@ def test_a_file_that_is_none_is_left_alone(failures: OpenFailures) -> None:
     assert failures.end(run(0)) == [failure(0)]
 
 
+PAGES = Pages("http://airflow", "report")
+MORNING = FIRST + DAY + timedelta(hours=11, minutes=12)
+
+
 def test_the_message_says_since_when_and_what_is_missing() -> None:
-    """The oldest failure is the beginning; a day that another run failed for is still missing."""
-    alert = recovered(run(2), [failure(0), failure(2)], UTC, Pages("http://airflow", "report"))
+    """The oldest failure is the beginning; a day that another run failed for is still missing, and linked."""
+    alert = recovered(run(2), [failure(0), failure(2)], UTC, PAGES, Effort(ended=MORNING))
     assert alert.subject == "report is good again: 2026-11-22 is loaded"
     assert "It had been failing since 2026-11-21 08:00 (UTC)." in alert.text
     assert alert.text.count(" is still missing. To load it, ") == 1
     assert "2026-11-20 is still missing. To load it, clear that run's failed task." in alert.text
+    failed_run = "http://airflow/dags/report/runs/scheduled__2026-11-20T00%3A00%3A00%2B00%3A00/plugin/fanout-dag_run"
+    assert f"Failed run: {failed_run}\n" in alert.text
+    assert alert.text.count("#good-again") == 1
+
+
+def test_the_message_says_what_it_took() -> None:
+    """How long, how often the run was cleared, what was requested for how many, and what is loaded."""
+    effort = Effort(ended=MORNING, cleared=2, requests=53, parameters=50, seconds=12.2, documents=2_000)
+    text = recovered(run(0), [failure(0)], UTC, PAGES, effort, Started("manual", "ada")).text
+    assert text.splitlines()[3:8] == [
+        "It took: 3 h 12 min; the run was cleared 2 times",
+        "Last fetch: 53 requests for 50 parameters, in 12 s",
+        "Loaded: 2,000 documents",
+        "Started: by hand by ada",
+        "Params: the DAG's defaults",
+    ]
+
+
+def test_what_nobody_knows_of_a_recovery_is_left_out() -> None:
+    """A later run was never cleared, and the tasks of another one may have returned nothing."""
+    text = recovered(run(0), [failure(0)], UTC, PAGES, Effort(ended=MORNING)).text
+    assert "It took: 3 h 12 min\nPage: " in text
+    once = Effort(ended=MORNING, cleared=1, requests=1, parameters=1, documents=1)
+    assert "cleared once\nLast fetch: 1 request for 1 parameter, in 0 s\nLoaded: 1 document\n" in (
+        recovered(run(0), [failure(0)], UTC, PAGES, once).text
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (99, "99 s"), (420, "7 min"), (3_600, "1 h"), (11_520, "3 h 12 min"), (187_200, "2 d 4 h")],
+)
+def test_a_time_is_in_the_units_that_matter(seconds: float, text: str) -> None:
+    """Nobody counts the seconds of a day."""
+    assert duration(seconds) == text

@@ -42,8 +42,10 @@ def test_the_message_says_what_is_missing_and_what_happens_next() -> None:
         "    1 × invalid",
         then,
         "To complete this run now, clear its fetch task with its downstream tasks.",
+        "Page: http://airflow/dags/daily/runs/scheduled/plugin/fanout-dag_run",
+        "Runbook: http://airflow/dags/daily/runs/scheduled/plugin/fanout-dag_run#loaded-in-part",
         "Run: http://airflow/dags/daily/runs/scheduled",
-        "Report: http://airflow/dags/daily",
+        "Report: http://airflow/dags/daily/plugin/fanout-dag",
     ]
 
 

@@ -33,6 +33,7 @@ def area(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def context(run_id: str) -> Any:
     """Return what Airflow gives a DAG's callback."""
     run = {"run_id": run_id, "run_type": SimpleNamespace(value="scheduled"), "start_date": DAY, "run_after": DAY}
+    run |= {"conf": None, "triggering_user_name": None, "end_date": DAY, "clear_number": 0}
     dag_run = SimpleNamespace(**run, logical_date=DAY, data_interval_start=None, data_interval_end=None)
     return {"dag": DAG("report", schedule=None, start_date=DAY), "dag_run": dag_run, "run_id": run_id, "params": {}}
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 from fastapi.routing import APIRoute
 
+from airflow_fanout.alerts.message import Pages
 from tests.page.browser import NARROW, WIDE, Browser
 from tests.page.conftest import Prepared, log_in
 from tests.page.left import MISSING
@@ -197,6 +198,17 @@ def test_a_viewer_sees_no_button_and_no_list_without_the_right(chromium: Browser
     log_in(chromium, prepared, "outsider")
     chromium.open(prepared.run_address("daily_call_report"))
     chromium.shows("You may not see this.")
+
+
+def test_the_runbook_link_of_an_alert_opens_its_section(chromium: Browser, prepared: Prepared) -> None:
+    """Within Airflow, whose address has the section, on top of the run's own page."""
+    run_id = unquote(re.search("run_id=(.+)", prepared.run_address("daily_call_report"))[1])  # type: ignore[index]
+    chromium.open(Pages(prepared.url, "daily_call_report").runbook(run_id, "good-again"))
+    chromium.enter_frame("iframe")
+    chromium.shows("From the runbook: Good again")
+    chromium.shows("which days are still missing")
+    chromium.shows("42 of 20,000 parameters have no valid result.")
+    chromium.leave_frame()
 
 
 def test_one_click_clears_the_right_tasks(chromium: Browser, prepared: Prepared) -> None:

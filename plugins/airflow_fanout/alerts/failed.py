@@ -9,8 +9,9 @@ from datetime import datetime, tzinfo
 
 import msgspec
 
-from airflow_fanout.alerts.message import Alert, AlertLink, Pages, Piece, Quote, Say, alert, day
+from airflow_fanout.alerts.message import Alert, AlertLink, Facts, Look, Pages, Piece, Quote, Say, alert, day
 from airflow_fanout.alerts.note import Counts, FailureNote
+from airflow_fanout.alerts.started import Started
 
 MOST_GROUPS = 10
 # Airflow's words for why a run has failed -> what they mean; a task that failed needs no words of its own.
@@ -23,7 +24,7 @@ SILENT = (
     "was killed, the most likely cause is the worker's memory limit."
 )
 STRANGE = "This task isn't one of the plugin's. Its log says what happened."
-NEXT = "The message above says what to do; docs/operating.md explains each failure."
+NEXT = "The message above says what to do, and the runbook (docs/operating.md) explains it."
 CLEAR = (
     "Once the cause is fixed, clear the failed task with its downstream tasks. What was fetched isn't requested again."
 )
@@ -34,12 +35,14 @@ class FailedTask(msgspec.Struct, frozen=True, kw_only=True):
 
     :param note: what it has left behind; `None` if it couldn't.
     :param ours: whether it is one of the plugin's, which leave notes.
+    :param step: which step of a report it is: "extract", "fetch", "validate" or "load"; "" for none of these.
     """
 
     task_id: str
     map_index: int = -1
     note: FailureNote | None = None
     ours: bool = True
+    step: str = ""
 
     @property
     def message(self) -> str:
@@ -58,11 +61,13 @@ class FailedRun(msgspec.Struct, frozen=True, kw_only=True):
     :param tasks: the failed tasks, in the report's order.
     :param waiting: the tasks that weren't run because of them.
     :param problem: why less is known than could be.
+    :param started: how the run came about.
     """
 
     run_id: str
     as_of: datetime | None
     zone: tzinfo
+    started: Started = Started()
     reason: str = ""
     tasks: tuple[FailedTask, ...] = ()
     waiting: tuple[str, ...] = ()
@@ -88,6 +93,17 @@ class FailedRun(msgspec.Struct, frozen=True, kw_only=True):
             causes.update(counts.causes)
         return Counts(total=max(counts.total for counts in known), causes=dict(causes.most_common()))
 
+    @property
+    def section(self) -> str:
+        """The section of the runbook about this failure, by the anchor of its heading."""
+        if not self.tasks:
+            return "timed-out" if self.reason == "timed_out" else "failed-in-another-task"
+        # What has failed first is what the others may have failed of.
+        first = self.tasks[0]
+        if first.ours and first.note is None:
+            return "the-task-ended-without-a-word"
+        return f"failed-in-{first.step}" if first.step else "failed-in-another-task"
+
 
 def failed(run: FailedRun, pages: Pages) -> Alert:
     """Return the message about a run that has failed."""
@@ -97,18 +113,30 @@ def failed(run: FailedRun, pages: Pages) -> Alert:
     where = f": {', '.join(steps)}" if steps else ""
     counts = run.counts
     missing = f", {counts.missing:,} of {counts.total:,} missing" if counts and counts.missing else ""
-    return alert(f"{pages.dag_id} has failed for {day(run.as_of, run.zone)}{where}{missing}", _pieces(run, pages))
+    subject = f"{pages.dag_id} has failed for {day(run.as_of, run.zone)}{where}{missing}"
+    return alert(subject, _pieces(run, pages), pages.links(run.run_id, run.section), _look(counts))
+
+
+def _look(counts: Counts | None) -> Look:
+    if counts is None or not counts.missing:
+        return Look(label="Failed")
+    good = max(0, counts.total - counts.missing)
+    numbers = ((counts.missing, "missing"), (good, "with a valid result"), (counts.total, "parameters"))
+    figures = tuple((f"{number:,}", unit) for number, unit in numbers)
+    return Look(label="Failed", figures=figures, good_share=good / counts.total if counts.total else 0.0)
 
 
 def _pieces(run: FailedRun, pages: Pages) -> Iterator[Piece]:
+    if facts := run.started.facts:
+        yield Facts(facts)
     if run.reason in REASONS:
         yield Say(REASONS[run.reason])
     if run.problem:
         yield Say(run.problem)
     # Validate has the counts and the causes in its own message, with samples.
-    is_told = any(task.note and task.note.error == "ValidationFailed" for task in run.tasks)
+    is_counted = any(task.note and task.note.error == "ValidationFailed" for task in run.tasks)
     counts, groups = run.counts, run.groups
-    if counts and counts.missing and not is_told:
+    if counts and counts.missing and not is_counted:
         yield Say(f"{counts.missing:,} of {counts.total:,} parameters have no valid result:")
         yield Quote("\n".join(f"{count:,} × {cause}" for cause, count in counts.causes.items()))
     for group in groups[:MOST_GROUPS]:
@@ -118,9 +146,7 @@ def _pieces(run: FailedRun, pages: Pages) -> Iterator[Piece]:
     if run.waiting:
         yield Say(f"Not run as a result: {', '.join(run.waiting)}.")
     # That message also says what is to be cleared: validate itself would judge the same results again.
-    yield Say(NEXT if is_told else f"{NEXT} {CLEAR}")
-    yield AlertLink("Run", pages.run(run.run_id))
-    yield AlertLink("Report", pages.report)
+    yield Say(NEXT if is_counted else f"{NEXT} {CLEAR}")
 
 
 def _of_group(group: Sequence[FailedTask], run_id: str, pages: Pages) -> Iterator[Piece]:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, tzinfo
 
 import msgspec
+from msgspec.structs import replace
 
-from airflow_fanout.alerts.message import Alert, AlertLink, Pages, Piece, Quote, Say, alert, day
+from airflow_fanout.alerts.message import Alert, Look, Pages, Piece, Quote, Say, alert, day
 from airflow_fanout.staging.live import Live
 
 # Progress is written every five seconds; what is older than this stands still, or its task is gone.
@@ -40,13 +41,20 @@ def late(run: LateRun, pages: Pages, now: datetime) -> Alert:
     """Return the message about a run that isn't loaded in time."""
     due = run.due.astimezone(run.zone)
     subject = f"{pages.dag_id} wasn't loaded by {due:%H:%M} ({due.tzname()}) for {day(run.as_of, run.zone)}"
-    fetching = [live for live in run.reports if live.step == "fetch" and live.total]
+    look, fetching = (
+        Look(tone="waiting", label="Late"),
+        [live for live in run.reports if live.step == "fetch" and live.total],
+    )
     if run.state == "running" and fetching:
-        subject += f": {100 * sum(live.done for live in fetching) // sum(live.total for live in fetching)} % fetched"
-    return alert(subject, _pieces(run, pages, now))
+        done, total = sum(live.done for live in fetching), sum(live.total for live in fetching)
+        percent = f"{100 * done // total} %"
+        subject += f": {percent} fetched"
+        figures = ((percent, "fetched"), (f"{done:,}", "done"), (f"{total:,}", "parameters"))
+        look = replace(look, figures=figures, good_share=done / total)
+    return alert(subject, _pieces(run, now), pages.links(run.run_id, "late"), look)
 
 
-def _pieces(run: LateRun, pages: Pages, now: datetime) -> Iterator[Piece]:
+def _pieces(run: LateRun, now: datetime) -> Iterator[Piece]:
     yield Say(STATES.get(run.state, "The run is still in progress."))
     if run.problem:
         yield Say(run.problem)
@@ -55,9 +63,7 @@ def _pieces(run: LateRun, pages: Pages, now: datetime) -> Iterator[Piece]:
             yield Quote(_line(report, run.zone, now))
         if not run.reports and not run.problem:
             yield Say("None of its tasks has written anything yet.")
-    yield Say("docs/operating.md explains what slows a run down, and how to resume it.")
-    yield AlertLink("Run", pages.run(run.run_id))
-    yield AlertLink("Report", pages.report)
+    yield Say("The runbook (docs/operating.md) explains what slows a run down, and how to resume it.")
 
 
 def _line(report: Live, zone: tzinfo, now: datetime) -> str:

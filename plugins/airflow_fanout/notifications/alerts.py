@@ -15,7 +15,7 @@ from airflow_fanout.alerts.recovered import recovered
 from airflow_fanout.errors import BadSetting, FanoutError
 from airflow_fanout.notifications.channel import Channel, send
 from airflow_fanout.notifications.deadline import LoadedBy, send_late
-from airflow_fanout.notifications.run import failed_alert, pages, run_of, zone_of
+from airflow_fanout.notifications.run import effort_of, failed_alert, pages, run_of, started_of, zone_of
 from airflow_fanout.staging.catch_up import take_settled
 from airflow_fanout.staging.left_out import left_out_by
 from airflow_fanout.staging.open_failures import OpenFailure, OpenFailures
@@ -64,15 +64,15 @@ class Alerts:
         run = run_of(context)
         if run is None:
             return
-        store = staging_store(team=self.team)
-        if settled := take_settled(store, context["dag"].dag_id, run.run_id):
-            send(self.channels, caught_up(run, settled, pages(context["dag"].dag_id)), context)
-        if left_outs := left_out_by(store, context["dag"].dag_id, run.run_id):
-            send(self.channels, partial(run, left_outs, zone_of(context), pages(context["dag"].dag_id)), context)
+        store, dag_id, zone = staging_store(team=self.team), context["dag"].dag_id, zone_of(context)
+        if settled := take_settled(store, dag_id, run.run_id):
+            send(self.channels, caught_up(run, settled, pages(dag_id)), context)
+        if left_outs := left_out_by(store, dag_id, run.run_id):
+            send(self.channels, partial(run, left_outs, zone, pages(dag_id), started_of(context)), context)
             return
-        failures = OpenFailures.of(store, context["dag"].dag_id).end(run)
-        if failures:
-            send(self.channels, recovered(run, failures, zone_of(context), pages(context["dag"].dag_id)), context)
+        if failures := OpenFailures.of(store, dag_id).end(run):
+            good = recovered(run, failures, zone, pages(dag_id), effort_of(context), started_of(context))
+            send(self.channels, good, context)
 
     def not_loaded_by(self, at: str | time, *, timezone: str = "UTC") -> DeadlineAlert:
         """Return the deadline of each scheduled run, whose message tells how far it is; for the DAG's `deadline`.

@@ -37,6 +37,8 @@ _VALUE = (
 )
 _SCHEMES = "bearer|basic|digest|negotiate|token|apikey|aws4-hmac-sha256"
 
+_NAMED_SECRET = re.compile(rf"(?i){_NAME}")
+
 # In this order: what a later form would cut in two, an earlier one takes whole.
 FORMS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     # A key file's text (RFC 7468).
@@ -117,6 +119,11 @@ class RecentSecrets(Secrets):
         """Hide those that come next, too."""
         self._recent.append(tuple(values))
         self._pattern = Secrets(chain(self._always, *self._recent))._pattern
+
+
+def is_secret_name(name: str) -> bool:
+    """Return whether a name is one under which programs keep secrets, such as `api_key`."""
+    return _NAMED_SECRET.search(name) is not None
 
 
 def without_secrets(text: str) -> str:

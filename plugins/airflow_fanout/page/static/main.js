@@ -2,6 +2,7 @@
 
 import { Refused } from "./airflow.js";
 import { h } from "./dom.js";
+import { named, runbook } from "./runbook.js";
 
 const EACH_MS = 1000;
 const AGAIN_MS = 5000;
@@ -57,7 +58,8 @@ async function begin() {
   const asked = new URLSearchParams(window.location.search);
   const [dagId, runId] = [asked.get("dag_id"), asked.get("run_id")];
   const content = h("div");
-  place.replaceChildren(trouble, content);
+  const section = named();
+  place.replaceChildren(trouble, ...(section ? [h("section.card", {}, runbook(section, true))] : []), content);
   const name = dagId && runId ? "run" : dagId ? "report" : "reports";
   const page = await import(`./${name}.js`);
   const { look, draw } = page.open(content, { dagId, runId, announce, again: () => watched.now() });

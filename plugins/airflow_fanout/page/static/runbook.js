@@ -3,11 +3,14 @@
 import { ask } from "./airflow.js";
 import { h } from "./dom.js";
 
-export function runbook(section) {
+/** The section that a link to this page names after a `#`, as those of alerts do; it is in Airflow's own address. */
+export const named = () => window.parent.location.hash.replace(/[^\w-]/g, "");
+
+export function runbook(section, isOpen = false) {
   const body = h("div.runbook", {}, h("p.muted", {}, "…"));
   const title = h("summary", {}, "From the runbook");
   load();
-  return h("details.beside", {}, title, body);
+  return h(isOpen ? "details" : "details.beside", { open: isOpen }, title, body);
 
   async function load() {
     try {
