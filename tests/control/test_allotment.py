@@ -40,6 +40,18 @@ def test_a_quota_of_ten_thousand_and_twelve_thousand_requests() -> None:
     assert world.sent[-1] <= MIDNIGHT_S + 25
 
 
+def test_the_last_request_under_a_quota_gets_a_slot_that_is_still_to_come() -> None:
+    """Wherever in a frame it asks: what is over in it takes no other's place, and counts nowhere."""
+    world = World(100, allowance=DAILY)
+    asking = Sender("a", 1)
+    world.add(asking)
+    for step_us in range(0, 3 * MICRO, 77_777):
+        answer = world.ask(asking, BEGIN_US + step_us)
+        moments = [moment_us for slots in answer.slots for moment_us in slots.moments()]
+        assert len(moments) == 1
+        assert moments[0] >= BEGIN_US + step_us
+
+
 def test_a_client_is_told_until_when_and_what_it_waits_for() -> None:
     """The answer has the renewal; what is left is the same for all."""
     world = World(100, allowance=DAILY)

@@ -49,13 +49,14 @@ def allot(
 def _usable(slots: tuple[SlotRange, ...], allowed: Allowed) -> tuple[SlotRange, ...]:
     """Return the slots that are used in time for certain, no more than may be counted. The others are nobody's.
 
-    What is left of a frame that has begun comes with slots that are over, some of which may still be used: there may be
-    more slots than requests were asked for.
+    What is left of a frame that has begun comes with slots that are over. There may be more slots than requests that
+    may be counted, and the last one is still to come. So the first ones are left out: otherwise a client that needs one
+    more request would never get a slot that it can use.
     """
     left, kept = allowed.requests, []
-    for slot in slots:
+    for slot in reversed(slots):
         is_in_time = allowed.until_us is None or slot.begin_us + slot.length_us <= allowed.until_us - LATE_US
         if is_in_time and (count := min(slot.count, left)):
-            kept.append(replace(slot, count=count))
+            kept.append(replace(slot, first=slot.first + slot.count - count, count=count))
             left -= count
-    return tuple(kept)
+    return tuple(reversed(kept))
