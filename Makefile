@@ -31,7 +31,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo ui unit test test-long torture mutants bench house check format lock clean
+.PHONY: help setup demo ui unit test test-long torture mutants bench simulate house check format lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -61,6 +61,9 @@ mutants: $(READY) ## change the deciding code on purpose; do its tests notice? (
 
 bench: $(READY) ## compare clients and the engine (a part: make bench ARGS="--rounds 1 --only plain")
 	@$(RUN) $(BIN)/python -m bench $(ARGS)
+
+simulate: $(READY) ## the control loop in virtual time, up to 100 million parameters (a part: make simulate ARGS="--only nodes")
+	@$(RUN) $(BIN)/python -m simulation $(ARGS)
 
 house: $(READY) ## count the rooms, the imports between them and the lengths (another checkout: make house ARGS=path)
 	@$(RUN) $(BIN)/python -m tests.house $(ARGS)

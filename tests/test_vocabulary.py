@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "plugins/airflow_fanout"
-PROSE = (PACKAGE, "harness", "demo", "bench", "dags")
+PROSE = (PACKAGE, "harness", "demo", "bench", "simulation", "dags")
 
 # The field has a name for each of these, which the code uses instead.
 RETIRED = frozenset(

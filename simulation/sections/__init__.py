@@ -1,0 +1,1 @@
+"""The questions that the simulation answers, one module for each."""
