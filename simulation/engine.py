@@ -12,7 +12,7 @@ from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.run import TICK_S
 from airflow_fanout.engine.settlement import Attempt, Settlement, SettlementRules
 from airflow_fanout.engine.work import Task, WorkQueue
-from airflow_fanout.launch.messages import Finished, StopReason
+from airflow_fanout.launch.stop_reasons import Finished, StopReason
 from airflow_fanout.model.outcome import Outcome, Record
 from airflow_fanout.model.progress import Progress
 from airflow_fanout.model.settings import FetchSettings

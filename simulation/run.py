@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from airflow_fanout.launch.messages import Finished, LongPause, StopReason
+from airflow_fanout.launch.stop_reasons import Finished, LongPause, StopReason
 from airflow_fanout.model.outcome import Kind, Record
 from simulation.api import Api
 from simulation.budget import Ledger, Parent

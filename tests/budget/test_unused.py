@@ -12,7 +12,8 @@ from airflow_fanout.control.reserved import ReservedBudget
 from airflow_fanout.launch.budget_view import UnusedSlots
 from airflow_fanout.launch.ending import progress_at_end
 from airflow_fanout.launch.errors import BudgetWait
-from airflow_fanout.launch.messages import Ended, LongPause
+from airflow_fanout.launch.messages import Ended
+from airflow_fanout.launch.stop_reasons import LongPause
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.progress import Progress
 

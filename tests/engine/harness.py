@@ -13,9 +13,10 @@ from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request
 from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.loaded_code import LoadedCode
-from airflow_fanout.launch.messages import Ended, Failed, Finished, Heard, Output, ProgressReport, Remark, StopReason
+from airflow_fanout.launch.messages import Ended, Failed, Heard, Output, ProgressReport, Remark
 from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.launch.shipping import pack
+from airflow_fanout.launch.stop_reasons import Finished, StopReason
 from airflow_fanout.model.as_of import AsOf
 from airflow_fanout.model.outcome import Outcome
 from airflow_fanout.model.progress import Progress

@@ -16,7 +16,7 @@ from airflow_fanout.engine.batch_settlement import BatchSettlement
 from airflow_fanout.engine.batches import BatchQueue, BatchTask, Split
 from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.settlement import SettlementRules
-from airflow_fanout.launch.messages import BatchesRefused, LongPause, StopReason
+from airflow_fanout.launch.stop_reasons import BatchesRefused, LongPause, StopReason
 from airflow_fanout.model.outcome import Failure, Kind, Outcome, Record
 from airflow_fanout.model.settings import Breaker, FetchSettings, Retry
 

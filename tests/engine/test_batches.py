@@ -15,7 +15,8 @@ from airflow_fanout.api.request import Request
 from airflow_fanout.launch.ending import progress_at_end
 from airflow_fanout.launch.engines import Engines
 from airflow_fanout.launch.errors import BatchRefused
-from airflow_fanout.launch.messages import BatchesRefused, BreakerTripped, Ended, Finished
+from airflow_fanout.launch.messages import Ended
+from airflow_fanout.launch.stop_reasons import BatchesRefused, BreakerTripped, Finished
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import Breaker, Retry, Timeouts
 from tests.engine.harness import Run, frozen, job, run, settings

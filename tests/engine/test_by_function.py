@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_fanout.launch.messages import Finished
+from airflow_fanout.launch.stop_reasons import Finished
 from airflow_fanout.model.outcome import Kind, Outcome
 from airflow_fanout.model.settings import MIB, Retry, Timeouts
 from tests.engine.harness import Run, Sending, frozen, job, run, settings

@@ -9,8 +9,8 @@ import pytest
 
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request
-from airflow_fanout.launch.messages import Finished
 from airflow_fanout.launch.process import EngineProcess
+from airflow_fanout.launch.stop_reasons import Finished
 from airflow_fanout.model.outcome import Kind, Outcome
 from airflow_fanout.model.settings import MIB, Retry, Timeouts
 from harness.service import DemoService

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_fanout.api.request import Request
-from airflow_fanout.launch.messages import Finished
+from airflow_fanout.launch.stop_reasons import Finished
 from tests.engine.harness import frozen, job, run, settings
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from airflow_fanout.engine.transport.answer import reader_of
 from airflow_fanout.engine.transport.authors import NO_SECRETS
 from airflow_fanout.engine.work import Task
 from airflow_fanout.errors import BadSetting
-from airflow_fanout.launch.messages import Finished
+from airflow_fanout.launch.stop_reasons import Finished
 from airflow_fanout.model.outcome import Failure, Kind, Outcome
 from airflow_fanout.model.settings import Retry
 from airflow_fanout.staging.jobs import JobJournal, JobState, read_jobs

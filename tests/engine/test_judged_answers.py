@@ -18,7 +18,8 @@ from airflow_fanout.api.request import Request
 from airflow_fanout.engine.transport.answer import reader_of
 from airflow_fanout.engine.transport.authors import NO_SECRETS
 from airflow_fanout.launch.engines import Engines
-from airflow_fanout.launch.messages import BreakerTripped, Ended
+from airflow_fanout.launch.messages import Ended
+from airflow_fanout.launch.stop_reasons import BreakerTripped
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.reasons import failures
 from airflow_fanout.model.settings import MIB, Breaker, Retry, Timeouts

@@ -14,34 +14,36 @@ from airflow_fanout.control.frames import SlotRange
 from airflow_fanout.launch.job import Job, Terms
 from airflow_fanout.launch.joint_end import badness, together
 from airflow_fanout.launch.messages import (
-    BatchesRefused,
-    BreakerTripped,
     BudgetUse,
-    ConnectionsStopped,
-    ConnectionStopped,
     CredentialsRefused,
     DamagedPart,
     Ended,
     EngineMessage,
     Failed,
-    Finished,
-    LongOutage,
-    LongPause,
     NewCredentials,
     NoCredentials,
-    Overtaken,
     ParentMessage,
     ProgressReport,
     Remark,
     ReservedSlots,
     SendingRate,
     Start,
-    StartupFailed,
-    Stopped,
-    StopReason,
     encode,
     from_engine,
     from_parent,
+)
+from airflow_fanout.launch.stop_reasons import (
+    BatchesRefused,
+    BreakerTripped,
+    ConnectionsStopped,
+    ConnectionStopped,
+    Finished,
+    LongOutage,
+    LongPause,
+    Overtaken,
+    StartupFailed,
+    Stopped,
+    StopReason,
 )
 from airflow_fanout.model.outcome import Cause, Kind
 from airflow_fanout.model.progress import Progress

@@ -16,7 +16,7 @@ from airflow_fanout.api.graphql import GraphQL
 from airflow_fanout.api.page import Header
 from airflow_fanout.api.paging import Cursor, NextLink, Offset, PageNumber
 from airflow_fanout.api.request import Request
-from airflow_fanout.launch.messages import Finished
+from airflow_fanout.launch.stop_reasons import Finished
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import Retry, Timeouts
 from tests.engine.harness import Run, frozen, job, run

@@ -14,7 +14,7 @@ from gevent.threadpool import ThreadPool
 from requests.adapters import HTTPAdapter
 
 from airflow_fanout.api.endpoint import Endpoint
-from airflow_fanout.launch.messages import Finished, LongPause, StartupFailed
+from airflow_fanout.launch.stop_reasons import Finished, LongPause, StartupFailed
 from airflow_fanout.model.outcome import Cause, Kind
 from airflow_fanout.model.settings import Breaker, FetchSettings, Retry, Throttle, Timeouts
 from tests.engine.harness import ONCE, Run, Sending, frozen, job, run, settings

@@ -11,7 +11,8 @@ from airflow_fanout.api.errors import UnknownField
 from airflow_fanout.api.poll import Poll
 from airflow_fanout.api.request import Request
 from airflow_fanout.errors import BadSetting
-from airflow_fanout.launch.errors import FunctionMisfits, TooFewFiles
+from airflow_fanout.launch.errors import TooFewFiles
+from airflow_fanout.launch.function_errors import FunctionMisfits
 from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.loaded_code import LoadedCode
 from airflow_fanout.launch.needed import least_requests

@@ -15,7 +15,7 @@ from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.pool import Pool
 from airflow_fanout.engine.transport.scripted import ScriptedTransport
 from airflow_fanout.engine.work import WorkQueue
-from airflow_fanout.launch.messages import (
+from airflow_fanout.launch.stop_reasons import (
     BreakerTripped,
     LongOutage,
     LongPause,

@@ -20,8 +20,9 @@ from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request
 from airflow_fanout.launch import process
 from airflow_fanout.launch.lines import LONGEST_LINE
-from airflow_fanout.launch.messages import Ended, Failed, Finished, Output, ProgressReport, SendingRate, Stopped
+from airflow_fanout.launch.messages import Ended, Failed, Output, ProgressReport, SendingRate
 from airflow_fanout.launch.process import EngineProcess
+from airflow_fanout.launch.stop_reasons import Finished, Stopped
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import Throttle
 from harness.service import DemoService

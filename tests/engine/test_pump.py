@@ -21,7 +21,7 @@ from airflow_fanout.engine.settlement import Write
 from airflow_fanout.engine.transport.by_curl import CurlTransport
 from airflow_fanout.engine.transport.by_requests import RequestsTransport
 from airflow_fanout.engine.work import WorkQueue
-from airflow_fanout.launch.messages import BreakerTripped, Overtaken, Stopped
+from airflow_fanout.launch.stop_reasons import BreakerTripped, Overtaken, Stopped
 from airflow_fanout.model.outcome import Kind, Record
 from airflow_fanout.model.settings import Breaker, Retry
 from tests.engine.harness import ONCE, settings

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from airflow_fanout.launch.messages import Finished
+from airflow_fanout.launch.stop_reasons import Finished
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import Timeouts
 from tests.engine.harness import frozen, job, run, settings

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from airflow_fanout.api.request import Request
-from airflow_fanout.launch.messages import DamagedPart, Ended, Finished, LongPause, Overtaken, ProgressReport
+from airflow_fanout.launch.messages import DamagedPart, Ended, ProgressReport
 from airflow_fanout.launch.process import EngineProcess
+from airflow_fanout.launch.stop_reasons import Finished, LongPause, Overtaken
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.staging.directory import ListDirectory
 from airflow_fanout.staging.frozen import read_manifest

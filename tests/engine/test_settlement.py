@@ -13,7 +13,7 @@ from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.settlement import Settlement, SettlementRules
 from airflow_fanout.engine.steps import More, RawAnswer
 from airflow_fanout.engine.work import Task, WorkQueue
-from airflow_fanout.launch.messages import BreakerTripped, LongPause, StopReason
+from airflow_fanout.launch.stop_reasons import BreakerTripped, LongPause, StopReason
 from airflow_fanout.model.outcome import Failure, Kind, Outcome, Record
 from airflow_fanout.model.settings import Breaker, FetchSettings, Retry
 

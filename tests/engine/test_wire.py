@@ -17,7 +17,7 @@ import pytest
 
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.api.request import Request
-from airflow_fanout.launch.messages import LongPause
+from airflow_fanout.launch.stop_reasons import LongPause
 from airflow_fanout.model.outcome import Failure, Kind, Record
 from airflow_fanout.model.settings import Retry, Timeouts
 from tests.engine.harness import Run, frozen, job, run, settings

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_fanout.launch.calling import check_call, check_function
-from airflow_fanout.launch.errors import AsyncFunction, FunctionMisfits, FunctionNotSent
+from airflow_fanout.launch.function_errors import AsyncFunction, FunctionMisfits, FunctionNotSent
 from airflow_fanout.launch.shipping import pack
 from airflow_fanout.model.functions import describe
 from airflow_fanout.model.outcome import Kind
@@ -176,8 +176,8 @@ import sys
 from pathlib import Path
 from airflow.sdk import DAG
 from airflow_fanout import FanoutTaskGroup
-from airflow_fanout.launch.errors import FunctionNotSent
-from airflow_fanout.launch.errors import FunctionMisfits
+from airflow_fanout.launch.function_errors import FunctionNotSent
+from airflow_fanout.launch.function_errors import FunctionMisfits
 from airflow_fanout.launch.shipping import pack
 from tests.engine.harness import frozen, job, run
 from tests.http.dag_file import loaded

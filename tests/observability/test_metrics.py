@@ -23,19 +23,8 @@ from airflow_fanout.adapters.metrics import (
     of_verdict,
 )
 from airflow_fanout.control.breaker import Trip
-from airflow_fanout.launch.messages import (
-    BreakerTripped,
-    Ended,
-    Failed,
-    FetchMessage,
-    Finished,
-    LongPause,
-    Output,
-    ProgressReport,
-    Remark,
-    Stopped,
-    StopReason,
-)
+from airflow_fanout.launch.messages import Ended, Failed, FetchMessage, Output, ProgressReport, Remark
+from airflow_fanout.launch.stop_reasons import BreakerTripped, Finished, LongPause, Stopped, StopReason
 from airflow_fanout.model.budget_status import BudgetStatus
 from airflow_fanout.model.latency import Histogram
 from airflow_fanout.model.outcome import Kind, Outcome, Record

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from airflow_fanout.launch.ending import progress_at_end
 from airflow_fanout.launch.errors import EngineFailed
-from airflow_fanout.launch.messages import Finished
 from airflow_fanout.launch.process import EngineProcess
+from airflow_fanout.launch.stop_reasons import Finished
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import FetchSettings
 from airflow_fanout.staging.directory import ReportDirectory

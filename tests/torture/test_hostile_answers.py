@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_fanout.launch.messages import Finished
 from airflow_fanout.launch.process import EngineProcess
+from airflow_fanout.launch.stop_reasons import Finished
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import MIB, FetchSettings, Retry, Timeouts
 from harness.numbers import numbers

@@ -12,8 +12,8 @@ import pytest
 from airflow_fanout.api.endpoint import Endpoint
 from airflow_fanout.launch.ending import progress_at_end
 from airflow_fanout.launch.errors import NotStarted
-from airflow_fanout.launch.messages import BreakerTripped
 from airflow_fanout.launch.process import EngineProcess
+from airflow_fanout.launch.stop_reasons import BreakerTripped
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import FetchSettings
 from harness.numbers import numbers

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pymongo import MongoClient
 
-from airflow_fanout.launch.messages import Finished
 from airflow_fanout.launch.process import EngineProcess
+from airflow_fanout.launch.stop_reasons import Finished
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.settings import FetchSettings, Throttle, Timeouts
 from airflow_fanout.mongo.documents import encoded

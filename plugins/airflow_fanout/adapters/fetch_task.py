@@ -26,8 +26,9 @@ from airflow_fanout.launch.answer_cache import SETTING, AnswerCache
 from airflow_fanout.launch.budget_user import BudgetUser
 from airflow_fanout.launch.budget_view import BudgetView
 from airflow_fanout.launch.connection_errors import BadConnections, ConnectionsGivenUp, TooManyConnections, UnusableName
-from airflow_fanout.launch.errors import BudgetWait, EngineBlocked, FunctionMisfits, NotStarted, Tripped
+from airflow_fanout.launch.errors import BudgetWait, EngineBlocked, NotStarted, Tripped
 from airflow_fanout.launch.fetch import Fetch
+from airflow_fanout.launch.function_errors import FunctionMisfits
 from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.loaded_code import LoadedCode
 from airflow_fanout.launch.messages import FetchMessage

@@ -15,7 +15,7 @@ from airflow_fanout.control.retry import Again, Verdict
 from airflow_fanout.engine.batches import BatchQueue, BatchTask, Split
 from airflow_fanout.engine.settlement import Settlement
 from airflow_fanout.engine.work import Task
-from airflow_fanout.launch.messages import BatchesRefused, LongPause
+from airflow_fanout.launch.stop_reasons import BatchesRefused, LongPause
 from airflow_fanout.model.outcome import Kind, Outcome, Record
 from airflow_fanout.privacy.telling import words_of
 

@@ -15,14 +15,8 @@ from airflow_fanout.engine.meter import ConnectionMeter, Meter
 from airflow_fanout.engine.pool import Pool
 from airflow_fanout.engine.sender import EngineParts, Sender
 from airflow_fanout.launch.job import Job
-from airflow_fanout.launch.messages import (
-    BudgetUse,
-    ConnectionsStopped,
-    ConnectionStopped,
-    CredentialsRefused,
-    LongPause,
-    StopReason,
-)
+from airflow_fanout.launch.messages import BudgetUse, CredentialsRefused
+from airflow_fanout.launch.stop_reasons import ConnectionsStopped, ConnectionStopped, LongPause, StopReason
 from airflow_fanout.model.waits import Reason, Wait
 
 # What one connection may wait for while the others go on, and somebody should know.

@@ -21,15 +21,8 @@ from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.sender import EngineParts
 from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.limits import share_of_files
-from airflow_fanout.launch.messages import (
-    ConnectionsStopped,
-    CredentialsRefused,
-    NewCredentials,
-    OneStopReason,
-    ReservedSlots,
-    Stopped,
-    StopReason,
-)
+from airflow_fanout.launch.messages import CredentialsRefused, NewCredentials, ReservedSlots
+from airflow_fanout.launch.stop_reasons import ConnectionsStopped, OneStopReason, Stopped, StopReason
 from airflow_fanout.model.progress import Progress, sum_of_limits
 from airflow_fanout.model.waits import of_all
 

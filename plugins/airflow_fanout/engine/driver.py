@@ -15,7 +15,7 @@ from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.settlement import Settlement, SettlementRules, Write
 from airflow_fanout.engine.waiting import InFlightWatch
 from airflow_fanout.engine.work import WorkQueue
-from airflow_fanout.launch.messages import StopReason
+from airflow_fanout.launch.stop_reasons import StopReason
 from airflow_fanout.model.progress import Progress
 from airflow_fanout.model.settings import FetchSettings
 

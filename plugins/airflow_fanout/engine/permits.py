@@ -23,7 +23,7 @@ from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.call_traffic import CALL, CallTraffic, current_call
 from airflow_fanout.engine.home_thread import HomeThread
 from airflow_fanout.engine.meter import Meter
-from airflow_fanout.launch.messages import LongPause, StopReason
+from airflow_fanout.launch.stop_reasons import LongPause, StopReason
 from airflow_fanout.model.outcome import Kind, Outcome
 from airflow_fanout.model.settings import Retry
 

@@ -34,19 +34,16 @@ from airflow_fanout.launch.messages import (
     DamagedPart,
     Ended,
     Failed,
-    Finished,
-    LongPause,
     NewCredentials,
     NoCredentials,
-    Overtaken,
     ParentMessage,
     ProgressReport,
     Remark,
     ReservedSlots,
     SendingRate,
     Start,
-    Stopped,
 )
+from airflow_fanout.launch.stop_reasons import Finished, LongPause, Overtaken, Stopped
 from airflow_fanout.staging.directory import GenerationDirectory
 from airflow_fanout.staging.folder import list_at
 from airflow_fanout.staging.frozen import read_manifest, read_parameters

@@ -21,7 +21,8 @@ from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.settlement import Write
 from airflow_fanout.engine.slots import SlotTaker, budget_of
 from airflow_fanout.launch.job import Job
-from airflow_fanout.launch.messages import BudgetUse, CredentialsRefused, Stopped, StopReason
+from airflow_fanout.launch.messages import BudgetUse, CredentialsRefused
+from airflow_fanout.launch.stop_reasons import Stopped, StopReason
 from airflow_fanout.model.settings import Throttle
 from airflow_fanout.staging.frozen import Manifest
 from airflow_fanout.staging.jobs import JobJournal

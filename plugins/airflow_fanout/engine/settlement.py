@@ -17,7 +17,7 @@ from airflow_fanout.engine.call_traffic import CallTraffic
 from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.steps import More
 from airflow_fanout.engine.work import Task, WorkQueue
-from airflow_fanout.launch.messages import BreakerTripped, LongOutage, LongPause, StartupFailed, StopReason
+from airflow_fanout.launch.stop_reasons import BreakerTripped, LongOutage, LongPause, StartupFailed, StopReason
 from airflow_fanout.model.outcome import Cause, Kind, Outcome, Record
 from airflow_fanout.model.reasons import reason_of
 from airflow_fanout.model.settings import FetchSettings

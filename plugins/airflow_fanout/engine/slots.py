@@ -15,7 +15,8 @@ from airflow_fanout.control.reserved import ReservedBudget
 from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.driver import Driver
 from airflow_fanout.launch.job import Job
-from airflow_fanout.launch.messages import BudgetUse, LongPause, ReservedSlots
+from airflow_fanout.launch.messages import BudgetUse, ReservedSlots
+from airflow_fanout.launch.stop_reasons import LongPause
 from airflow_fanout.model.progress import Progress
 from airflow_fanout.model.settings import FetchSettings
 

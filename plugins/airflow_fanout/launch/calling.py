@@ -35,7 +35,7 @@ def check_function(function: Callable[..., Any], names: Sequence[str]) -> None:
     """
     function, values = _apart(function)
     if is_async(function):
-        from airflow_fanout.launch.errors import AsyncFunction
+        from airflow_fanout.launch.function_errors import AsyncFunction
 
         raise AsyncFunction(describe(function), "it is async")
     if names:
@@ -60,7 +60,7 @@ def _check(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
     try:
         signature.bind(object(), *args, **kwargs)
     except TypeError as error:
-        from airflow_fanout.launch.errors import FunctionMisfits
+        from airflow_fanout.launch.function_errors import FunctionMisfits
 
         raise FunctionMisfits(f"{describe(function)}{signature}", fields, str(error)) from error
 

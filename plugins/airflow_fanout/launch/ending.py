@@ -23,13 +23,13 @@ from airflow_fanout.launch.errors import (
     Superseded,
     Tripped,
 )
-from airflow_fanout.launch.messages import (
+from airflow_fanout.launch.messages import Ended, Failed
+from airflow_fanout.launch.process import EngineProcess
+from airflow_fanout.launch.stop_reasons import (
     BatchesRefused,
     BreakerTripped,
     ConnectionsStopped,
     ConnectionStopped,
-    Ended,
-    Failed,
     Finished,
     LongOutage,
     LongPause,
@@ -38,7 +38,6 @@ from airflow_fanout.launch.messages import (
     StartupFailed,
     Stopped,
 )
-from airflow_fanout.launch.process import EngineProcess
 from airflow_fanout.model.outcome import Kind
 from airflow_fanout.model.progress import Progress
 from airflow_fanout.model.reasons import REMEDIES, failures, fix_of

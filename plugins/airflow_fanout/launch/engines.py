@@ -31,10 +31,10 @@ from airflow_fanout.launch.messages import (
     Remark,
     ReservedSlots,
     SendingRate,
-    Stopped,
     Warned,
 )
 from airflow_fanout.launch.process import EngineProcess
+from airflow_fanout.launch.stop_reasons import Stopped
 from airflow_fanout.launch.watch import Silence
 from airflow_fanout.model.progress import Progress
 from airflow_fanout.staging.folder import list_at

@@ -12,17 +12,10 @@ from airflow_fanout.launch.engines import Engines
 from airflow_fanout.launch.job import Job
 from airflow_fanout.launch.keeper import Keeper, Renewing, message_of
 from airflow_fanout.launch.keepers import FIRST_S, Keepers
-from airflow_fanout.launch.messages import (
-    ConnectionsStopped,
-    DamagedPart,
-    Ended,
-    Failed,
-    FetchMessage,
-    Finished,
-    ProgressReport,
-)
+from airflow_fanout.launch.messages import DamagedPart, Ended, Failed, FetchMessage, ProgressReport
 from airflow_fanout.launch.plan import Shard
 from airflow_fanout.launch.reserving import Reserver
+from airflow_fanout.launch.stop_reasons import ConnectionsStopped, Finished
 from airflow_fanout.launch.upload import FINISH_S, Upload
 from airflow_fanout.model.progress import Progress
 

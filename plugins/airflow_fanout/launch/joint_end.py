@@ -8,12 +8,11 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from airflow_fanout.control.breaker import Trip
-from airflow_fanout.launch.messages import (
+from airflow_fanout.launch.messages import Ended, Failed
+from airflow_fanout.launch.stop_reasons import (
     BatchesRefused,
     BreakerTripped,
     ConnectionsStopped,
-    Ended,
-    Failed,
     Finished,
     LongOutage,
     LongPause,

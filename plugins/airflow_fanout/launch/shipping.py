@@ -15,7 +15,7 @@ from typing import Any
 
 import cloudpickle
 
-from airflow_fanout.launch.errors import AsyncFunction, FunctionNotSent
+from airflow_fanout.launch.function_errors import AsyncFunction, FunctionNotSent
 from airflow_fanout.model.functions import describe, inner, is_async
 
 # Airflow's dag processor and task runner import a DAG file under this name, which no other process knows.
