@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "plugins" / "airflow_fanout"
 
 def error_kinds() -> list[type[FanoutError]]:
     """Return all kinds of errors: those of the package, then those of each room."""
-    modules = [import_module(_name(path)) for path in sorted(PACKAGE.rglob("errors.py"))]
+    modules = [import_module(_name(path)) for path in sorted(PACKAGE.rglob("*errors.py"))]
     return [kind for module in modules for kind in vars(module).values() if _is_own(kind, module.__name__)]
 
 

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from harness.airflow import AirflowClient
-from tests.airflow_fixture import AddDag, SharedAirflow
+from tests.airflow_fixture import AddDag
 from tests.integration.runs import Run
 from tests.load.test_keep_nothing import staged_text
 
 # The first test waits for Airflow's start, too.
 pytestmark = pytest.mark.airflow
 
-# Nobody has such an item, so the run fails, and its results stay. Others' runs in the same staging area may be reading
-# their lists at this moment: then the task is tried again.
+# Nobody has such an item, so the run fails, and its results stay. In a staging area of their own, these DAGs don't wait
+# for others' runs.
 FILE = """
-from datetime import timedelta
+import os
 from airflow.sdk import DAG
 from airflow_fanout import EraseOperator, FanoutTaskGroup, Request
+
+os.environ["AIRFLOW__FANOUT__STAGING"] = "{staging}"
 
 with DAG("{dag_id}", schedule=None) as dag:
     FanoutTaskGroup(
@@ -31,19 +34,19 @@ with DAG("{dag_id}", schedule=None) as dag:
         load={{"database": "tests", "collection": "{dag_id}", "key": ("tel",)}},
     )
 with DAG("{dag_id}_erase", schedule=None) as erasing:
-    EraseOperator(task_id="erase", variable="{dag_id}", retries=60, retry_delay=timedelta(seconds=2))
+    EraseOperator(task_id="erase", variable="{dag_id}")
 """
 
 
 def test_what_a_variable_names_is_erased_and_the_variable_is_deleted(
-    client: AirflowClient, airflow: SharedAirflow, add_dag: AddDag
+    client: AirflowClient, add_dag: AddDag, tmp_path: Path
 ) -> None:
     """Of a failed run; neither the log nor what the task returned says what it was."""
     dag_id, person, other = f"erased_{uuid4().hex[:8]}", f"person-{uuid4().hex}", f"other-{uuid4().hex}"
-    add_dag(dag_id, FILE.format(dag_id=dag_id, ids=[person, other]))
+    add_dag(dag_id, FILE.format(dag_id=dag_id, ids=[person, other], staging=tmp_path))
     failed = Run.trigger(client, dag_id, {})
     assert failed.ended() == "failed"
-    staged = airflow.home.directory / "fanout" / dag_id
+    staged = tmp_path / dag_id
     assert person in staged_text(staged)
     client.request("PATCH", f"/api/v2/dags/{dag_id}_erase", json={"is_paused": False})
     client.request("POST", "/api/v2/variables", json={"key": dag_id, "value": json.dumps([{"tel": person}])})
