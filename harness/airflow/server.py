@@ -13,12 +13,11 @@ from harness.airflow.errors import AirflowNotHealthy, ComponentEnded
 from harness.airflow.home import COMMAND, LOOPBACK, AirflowHome, environment, initialise
 from harness.airflow.keys import ROLES
 from harness.airflow.site import AirflowSite
-from harness.processes import Kept, free_port
+from harness.processes import Kept, StoppedAtTheEnd, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
-    from types import TracebackType
 
 # Each by itself: healthy in 7 s where `airflow standalone` takes 14, and without its log servers, which would
 # listen on every interface, at ports that two Airflows can't share. The API server reads logs from disk.
@@ -41,7 +40,7 @@ ORPHANS_GRACE_S = 60.0
 SERVER_GRACE_S = 1.5
 
 
-class Airflow:
+class Airflow(StoppedAtTheEnd):
     """A scheduler, a DAG processor and the API servers on loopback, healthy when the context begins.
 
     Ends with everything they started: at the context's end, at ``stop()``, and when this process dies.
@@ -67,11 +66,6 @@ class Airflow:
     def __enter__(self) -> Self:
         self.start()
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     @property
     def url(self) -> str:

@@ -13,12 +13,11 @@ from harness.airflow.errors import ComponentEnded
 from harness.airflow.home import COMMAND, environment
 from harness.airflow.keys import copy_keys
 from harness.airflow.server import STOP_GRACE_S
-from harness.processes import Kept
+from harness.processes import Kept, StoppedAtTheEnd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-    from types import TracebackType
     from typing import Self
 
     from harness.airflow.site import AirflowSite
@@ -40,7 +39,7 @@ def celery_config(broker_url: str, sql_alchemy_conn: str) -> Mapping[str, str]:
     }
 
 
-class CeleryWorker:
+class CeleryWorker(StoppedAtTheEnd):
     """A running worker whose home, logs, temporary files and DAG files are in a directory that nobody else uses.
 
     Ends with its tasks: at the context's end, at ``stop()``, and when this process dies.
@@ -68,14 +67,6 @@ class CeleryWorker:
 
     def __repr__(self) -> str:
         return f"<CeleryWorker {self.name} {self._kept!r}>"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def wait_ready(self) -> None:
         """Wait until the worker takes tasks; raise ComponentEnded or TimeoutError if it doesn't."""

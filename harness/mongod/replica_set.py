@@ -9,10 +9,10 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from harness.mongod.direct import direct_client, is_primary
 from harness.mongod.server import LOOK_AGAIN_S, Mongod
+from harness.processes import StoppedAtTheEnd
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
     from typing import Self
 
 # On one machine a missing heartbeat is a dead member, and not a slow network.
@@ -25,7 +25,7 @@ CATCH_UP_S = 2
 EXCEEDED_TIME_LIMIT = 262
 
 
-class ReplicaSet:
+class ReplicaSet(StoppedAtTheEnd):
     """Several ``mongod`` on 127.0.0.1 that elect one of them; gone when its context ends or its owner dies."""
 
     def __init__(self, name: str, members: list[Mongod]) -> None:
@@ -48,14 +48,6 @@ class ReplicaSet:
 
     def __repr__(self) -> str:
         return f"<ReplicaSet {self.uri}>"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     @property
     def uri(self) -> str:

@@ -13,12 +13,11 @@ from pymongo.errors import PyMongoError
 
 from harness.mongod.binary import find_mongod
 from harness.mongod.direct import direct_client, form_replica_set, is_primary
-from harness.processes import Kept, free_port
+from harness.processes import Kept, StoppedAtTheEnd, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-    from types import TracebackType
     from typing import Any, Self
 
     from pymongo import MongoClient
@@ -54,7 +53,7 @@ class MongodNotStarted(RuntimeError):
         return f"mongod on {self.directory} {what}. From its {LOG_NAME}:\n{self.log}"
 
 
-class Mongod:
+class Mongod(StoppedAtTheEnd):
     """A running ``mongod`` on 127.0.0.1; gone, with its keeper, when its context ends or its owner dies."""
 
     def __init__(
@@ -137,14 +136,6 @@ class Mongod:
 
     def __repr__(self) -> str:
         return f"<Mongod {self.uri} {self._kept!r}>"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     @property
     def uri(self) -> str:

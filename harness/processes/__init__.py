@@ -2,5 +2,6 @@
 
 from harness.processes.kept import CommandNotStarted, Kept, StillRunning
 from harness.processes.ports import free_port
+from harness.processes.stopped import StoppedAtTheEnd
 
-__all__ = ["CommandNotStarted", "Kept", "StillRunning", "free_port"]
+__all__ = ["CommandNotStarted", "Kept", "StillRunning", "StoppedAtTheEnd", "free_port"]

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.processes.keeper import DEFAULT_GRACE_S, KILL_LIMIT_S
+from harness.processes.stopped import StoppedAtTheEnd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from types import TracebackType
     from typing import Self
 
 KEEPER = Path(__file__).with_name("keeper.py")
@@ -43,7 +43,7 @@ class StillRunning(TimeoutError):
         return f"Process {self.pid}, or what it started, still runs after {self.timeout_s} s."
 
 
-class Kept:
+class Kept(StoppedAtTheEnd):
     """A command that runs under a keeper of its own, seen from the side that wants it."""
 
     def __init__(self, keeper: subprocess.Popen[bytes], pid: int) -> None:
@@ -95,14 +95,6 @@ class Kept:
     def __repr__(self) -> str:
         code = self.poll()
         return f"<Kept {self.pid} {'running' if code is None else f'ended with {code}'}>"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     @property
     def keeper_pid(self) -> int:

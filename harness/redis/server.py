@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 import redis
 from redis.exceptions import RedisError
 
-from harness.processes import Kept, free_port
+from harness.processes import Kept, StoppedAtTheEnd, free_port
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Self
 
 HOST = "127.0.0.1"
@@ -47,7 +46,7 @@ class RedisNotStarted(RuntimeError):
         return f"Redis did not answer within {START_LIMIT_S:g} s. From its log:\n{self.log}"
 
 
-class Redis:
+class Redis(StoppedAtTheEnd):
     """A running Redis on 127.0.0.1; gone, with its keeper, when its context ends or its owner dies."""
 
     def __init__(self, kept: Kept, port: int, log: Path) -> None:
@@ -76,14 +75,6 @@ class Redis:
 
     def __repr__(self) -> str:
         return f"<Redis {self.url} {self._kept!r}>"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     @property
     def url(self) -> str:

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
-from harness.processes import Kept, free_port
+from harness.processes import Kept, StoppedAtTheEnd, free_port
 from harness.s3.counting import CONTROL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-    from types import TracebackType
     from typing import Self
 
 START_LIMIT_S = 120.0
@@ -29,7 +28,7 @@ class S3NotStarted(RuntimeError):
     """The server has ended, or didn't answer, instead of serving."""
 
 
-class S3Server:
+class S3Server(StoppedAtTheEnd):
     """A running server on 127.0.0.1; gone, with its keeper, when its context ends or its owner dies."""
 
     def __init__(self, kept: Kept, port: int) -> None:
@@ -56,12 +55,8 @@ class S3Server:
             else:
                 return server
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def stop(self) -> None:
+        """End the server."""
         self._kept.stop()
 
     @property

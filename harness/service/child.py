@@ -13,11 +13,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from harness.processes import Kept
+from harness.processes import Kept, StoppedAtTheEnd
 from harness.service.options import command_line
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Any, Self
 
     from harness.service.options import Setting
@@ -39,7 +38,7 @@ class ServiceNotStarted(RuntimeError):
         return f"The service did not start. Its output was: {self.output.strip() or 'nothing'}"
 
 
-class DemoService:
+class DemoService(StoppedAtTheEnd):
     """A running service; gone, with its keeper, when its context ends or its owner dies."""
 
     def __init__(self, url: str, kept: Kept, closing: ExitStack, **settings: Setting) -> None:
@@ -66,14 +65,6 @@ class DemoService:
 
     def __repr__(self) -> str:
         return f"<DemoService {self.url} {self._kept!r}>"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     @property
     def pid(self) -> int:
