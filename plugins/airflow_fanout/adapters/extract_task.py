@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from airflow_fanout.adapters.border import staging_mode
@@ -17,6 +18,7 @@ from airflow_fanout.adapters.mongo import documents_of
 from airflow_fanout.adapters.progress_store import TaskState
 from airflow_fanout.adapters.readers import database_of, open_file
 from airflow_fanout.adapters.reports import report_directory
+from airflow_fanout.adapters.run_status import Airflow, is_alive
 from airflow_fanout.api.login import ApiLogin
 from airflow_fanout.model.as_of import of_context
 from airflow_fanout.model.rendered import is_nothing, json_list, whole_number
@@ -95,7 +97,8 @@ class ExtractTask:
         report = report_directory(self._operator, run_id, -1 if index is None else index, staging_mode())
         directory = report.new_list()
         is_whole = selection.limit is None and not selection.only
-        catch_ups = begin_catch_ups(report, run_id, self._is_alive, self._operator.log.warning) if is_whole else ()
+        alive = partial(is_alive, cast("Airflow", ti), self._operator.dag_id)
+        catch_ups = begin_catch_ups(report, run_id, alive, self._operator.log.warning) if is_whole else ()
         store = TaskState(self._context, self._operator.log)
         with ListProgress(source.open(self, names=names), store=store, log=self._operator.log) as items:
             manifest = freeze(
@@ -115,11 +118,6 @@ class ExtractTask:
         Metrics(self._operator).tell(of_list(summary))
         store.put(summary)
         return summary if shards is None else refer_to_shards(summary, manifest)
-
-    def _is_alive(self, run_id: str) -> bool:
-        """Tell whether another run of the DAG still goes on."""
-        states = ["queued", "running"]
-        return bool(self._context["ti"].get_dr_count(self._operator.dag_id, run_ids=[run_id], states=states))
 
 
 def selection_of(operator: BaseOperator, context: Context, limit: int | str | None, only: Any) -> Selection:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from airflow.sdk import BaseOperator, Context, Variable
 
 from airflow_fanout.adapters.border import airflow_errors, staging_store
 from airflow_fanout.adapters.errors import NotErased
+from airflow_fanout.adapters.run_status import is_alive
 from airflow_fanout.adapters.templates import TextTemplates
 from airflow_fanout.errors import BadSetting
 from airflow_fanout.masking import KindOf
@@ -17,7 +19,6 @@ from airflow_fanout.preflight.arguments import check_text
 from airflow_fanout.staging.erasure import Erased, erase, wanted
 from airflow_fanout.staging.leftovers import Leftovers
 
-ALIVE = ["queued", "running"]
 MISSING = (
     'a JSON list of the parameters to erase, as the source gives them, such as ["+12025550123"] or '
     '[{"tel": "+12025550123"}]'
@@ -62,10 +63,7 @@ class EraseOperator(TextTemplates, BaseOperator):
             if not dry_run:
                 store.finish_removals(left)
 
-            def is_alive(dag_id: str, run_id: str) -> bool:
-                return bool(ti.get_dr_count(dag_id, run_ids=[run_id], states=ALIVE))
-
-            erased = erase(store, is_wanted, is_alive, dry_run=dry_run)
+            erased = erase(store, is_wanted, partial(is_alive, ti), dry_run=dry_run)
             erased.failures += [str(entry) for entry in left if entry.is_failure]
             return self._finished(erased, dry_run=dry_run)
 
