@@ -129,6 +129,7 @@ def test_an_operator_sets_another_rate_in_the_document(
             {"rate_per_s": "fast", "by": "ann"},
             UNREADABLE.format("ann", "rate_per_s"),
         ),
+        ({"by": "ann"}, "ann has set an override with neither rate_per_s nor concurrency: it doesn't count."),
         ({"rate_per_s": -1}, UNREADABLE.format("Somebody", "rate_per_s")),
         ({"concurrency": 2.5}, UNREADABLE.format("Somebody", "concurrency")),
         (

@@ -180,6 +180,8 @@ def override_of(written: object, now: datetime) -> tuple[Override | None, str]:
     by = f"{written.get('by') or 'Somebody'}"
     if problems:
         return None, f"{by} has set an override whose {' and '.join(problems)} can't be read: it doesn't count."
+    if rate_per_s is None and at_once is None:
+        return None, f"{by} has set an override with neither rate_per_s nor concurrency: it doesn't count."
     override = Override(
         rate_micro=None if rate_per_s is None else round(rate_per_s * MICRO),
         at_once=None if at_once is None else int(at_once),
