@@ -28,7 +28,7 @@ REQUIREMENTS = sorted(ROOT.glob("requirements*.txt"))
 HOME_FOLDER = re.compile(r"(?<![\w.$}])/(?:home|root|Users|work|mnt|srv)/[\w.-]+")
 TEMPORARY_FILE = re.compile(r"(?<![\w.$}])/tmp/(?!requirements-deploy\.txt)[\w.-]+")
 PACKAGE_INDEX = re.compile(r"https?://[^\s\"')]*(?:/simple\b|pythonhosted|artifactory|nexus|devpi)")
-INDEX_OPTION = re.compile(r"--(?:extra-)?(?:default-)?index(?:-url)?\b|--find-links|--trusted-host|\bfile:/{2}")
+INDEX_OPTION = re.compile(r"--(?:extra-)?(?:default-)?index(?:-url)?\b|--find[-]links|--trusted[-]host|\bfile:[/][/]")
 PIN = re.compile(r"[a-z0-9._-]+(?:\[[a-z0-9,_-]+\])?==[^\s;]+(?: ; .+)?")
 
 

@@ -5,7 +5,7 @@ Nobody gets more than it wants; what one doesn't want goes to the others, in the
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Mapping
 from typing import NamedTuple, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
@@ -69,7 +69,8 @@ def whole_shares(limit: int, claims: Mapping[str, QueuedClaim], turn: int) -> di
     left = limit - sum(shares.values())
     for rank in sorted({claim.rank for claim in claims.values()}):
         clients = sorted(client for client, claim in claims.items() if claim.rank == rank)
-        for client in _from(clients, turn * left):
+        first = turn * left % len(clients)
+        for client in clients[first:] + clients[:first]:
             more = min(1, left, claims[client].wants - shares[client])
             shares[client], left = shares[client] + more, left - more
     return shares
@@ -81,8 +82,3 @@ def _queues(claims: Mapping[str, QueuedClaim], rank: int) -> dict[str, list[str]
         if claim.rank == rank:
             queues.setdefault(claim.queue, []).append(client)
     return queues
-
-
-def _from(clients: list[str], turn: int) -> Iterable[str]:
-    first = turn % len(clients)
-    return clients[first:] + clients[:first]

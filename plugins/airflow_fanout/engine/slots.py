@@ -10,7 +10,7 @@ import gevent
 from gevent.event import Event
 
 from airflow_fanout.control.budget import LocalBudget
-from airflow_fanout.control.frames import MICRO, SlotRange
+from airflow_fanout.control.frames import MICRO
 from airflow_fanout.control.reserved import ReservedBudget
 from airflow_fanout.control.traffic import Traffic
 from airflow_fanout.engine.driver import Driver
@@ -59,7 +59,7 @@ class SlotTaker:
             raise AssertionError("only an engine with a request budget gets slots")
         budget.share(message.share_per_s, message.all_per_s)
         void_from_s = math.inf if message.void_from_us is None else message.void_from_us / MICRO
-        budget.take((moment for slots in message.slots for moment in _moments_s(slots)), void_from_s)
+        budget.take((moment_us / MICRO for slots in message.slots for moment_us in slots.moments()), void_from_s)
         budget.why, budget.at_once = message.why, message.at_once
         budget.closed_until_s = message.closed_until_us / MICRO
         most = self._settings.concurrency
@@ -133,7 +133,3 @@ def needs_of(progress: Progress) -> int:
     ended = progress.done - progress.resumed
     each = progress.requests / ended if ended >= ENOUGH else 1.0
     return math.ceil(left * each)
-
-
-def _moments_s(slots: SlotRange) -> list[float]:
-    return [moment / MICRO for moment in slots.moments()]

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from airflow_fanout.control.allowance import Allowance
 from airflow_fanout.control.budget_state import Reservation
-from airflow_fanout.control.forecast import Forecast, forecast
+from airflow_fanout.control.forecast import forecast
 from airflow_fanout.control.frames import MICRO
 from airflow_fanout.launch.budget_user import BudgetUser
 from airflow_fanout.model.budget_status import BudgetStatus
@@ -33,7 +33,9 @@ class BudgetView:
         :param reserved: how many requests are reserved, and not sent.
         """
         if self.status is None:
-            self._forecast = self._expected(answer).sentence()
+            allowance, rate_micro = self._user.budget.allowance or Allowance(), answer.limits.rate_micro
+            expected = forecast(allowance, answer.usage, self._needed, rate_micro / MICRO or None, answer.now_us)
+            self._forecast = expected.sentence()
             self._note(f"The request budget {self._user.budget.name!r}: {self._forecast}")
         # Moments of the ledger's clock mean nothing to anybody else.
         wall_us = time.time_ns() // 1_000 - answer.now_us
@@ -56,11 +58,6 @@ class BudgetView:
         """Note that the budget can't be reached."""
         if self.status is not None:
             self.status = replace(self.status, is_offline=True)
-
-    def _expected(self, answer: Reservation) -> Forecast:
-        allowance = self._user.budget.allowance or Allowance()
-        rate_micro = answer.limits.rate_micro
-        return forecast(allowance, answer.usage, self._needed, rate_micro / MICRO or None, answer.now_us)
 
 
 class UnusedSlots:

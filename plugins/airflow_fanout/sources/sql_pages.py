@@ -53,12 +53,10 @@ class PageQueries:
             terms = []
             for column, sign in conditions:
                 values.append(last[self._columns.index(column)])
-                terms.append(f"{column} {sign} {self._mark(len(values))}")
+                mark = f":{len(values)}" if self._placeholder.startswith(":") else self._placeholder
+                terms.append(f"{column} {sign} {mark}")
             alternatives.append(f"({' AND '.join(terms)})")
         return f"SELECT * FROM {sql} WHERE {' OR '.join(alternatives)} {end}", values
-
-    def _mark(self, number: int) -> str:
-        return f":{number}" if self._placeholder.startswith(":") else self._placeholder
 
     def _limit(self, rows: int) -> str:
         if self._dialect in STANDARD:
