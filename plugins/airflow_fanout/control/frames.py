@@ -42,7 +42,10 @@ class SlotRange(msgspec.Struct, frozen=True, kw_only=True):
             yield self.begin_us + place * step % self.of * self.length_us // self.of
 
     def parts(self, shares: Sequence[int]) -> list[SlotRange]:
-        """Return the range cut into parts, whose sizes have the ratio of the shares; their sum isn't 0."""
+        """Return the range cut into as many parts as there are shares, whose sizes have the ratio of these.
+
+        :param shares: whole numbers, whose sum isn't 0. Each part is rounded down, and the next one takes the rest.
+        """
         whole = sum(shares)
         ends = [self.count * reached // whole for reached in accumulate(shares, initial=0)]
         return [replace(self, first=self.first + begin, count=end - begin) for begin, end in pairwise(ends)]
@@ -81,7 +84,10 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
         return self.left, ahead
 
     def take(self, count: int) -> tuple[Frame, SlotRange]:
-        """Return the frame without this number of slots more, and the slots."""
+        """Return the frame in which `count` more slots belong to somebody, and these slots.
+
+        :param count: at most `left`.
+        """
         taken = SlotRange(
             begin_us=self.begin_us, length_us=self.length_us, of=self.slots, first=self.taken, count=count
         )

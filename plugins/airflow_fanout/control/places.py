@@ -84,7 +84,10 @@ class Places:
         return min(free, max(least, by_number, by_what_is_free))
 
     def take(self, share: Share, many: int) -> None:
-        """Note that requests of a share are sent."""
+        """Note that requests of a share are sent.
+
+        :param many: how many; there must be room for them.
+        """
         share.taken += many
         self._free -= many
         self._call()

@@ -98,7 +98,10 @@ class Quota(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
     # --- counting ---------------------------------------------------------------------------------------
 
     def left(self, counts: Counts, at_us: int) -> int:
-        """Return how many requests may still be sent at a moment."""
+        """Return how many requests may still be sent at a moment.
+
+        :param counts: what was counted in each bucket, by the bucket's start.
+        """
         used = sum(number for bucket_us, number in counts if self.leaves_us(bucket_us) > at_us)
         return max(0, self.requests - used)
 

@@ -29,7 +29,10 @@ def page() -> Response:
 
 @router.get("/static/{name}")
 def static(name: str) -> Response:
-    """Return one of the page's files, by its name among those that there are."""
+    """Return one of the page's files, by its name among those that there are.
+
+    :raises NotShown: for any other name.
+    """
     if name not in _names():
         raise NotShown("There is no such file.")
     return FileResponse(FOLDER / name, media_type=TYPES[Path(name).suffix])

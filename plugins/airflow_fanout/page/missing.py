@@ -158,7 +158,10 @@ def missing(listed: Missing, search: str = "", offset: Annotated[int, Query(ge=0
 
 @router.get("/missing.csv")
 def missing_csv(listed: Missing, search: str = "") -> StreamingResponse:
-    """Return all of them as CSV."""
+    """Return all of them as CSV in UTF-8, row by row, with the columns of the table.
+
+    :param search: returns only the rows that contain this text.
+    """
     headers = {"Content-Disposition": 'attachment; filename="missing.csv"'}
     return StreamingResponse(_csv(listed.rows(search)), media_type="text/csv", headers=headers)
 

@@ -36,7 +36,10 @@ def all_reports(session: SessionDep, user: GetUserDep) -> list[dict[str, Any]]:
 
 @router.get("/dags/{dag_id}", dependencies=GUARDS)
 def report(dag_id: str, session: SessionDep) -> dict[str, Any]:
-    """Return a DAG's reports over time."""
+    """Return a DAG's reports over time, of at most its `MOST_RUNS` newest runs; see `report_view`.
+
+    :raises NotShown: for a DAG that isn't there.
+    """
     outlines = outlines_of(session, dag_id)
     runs = stored.newest_runs(session, [dag_id], MOST_RUNS)
     sums = stored.sums(session, runs, [task_id for outline in outlines for task_id in outline.task_ids])
@@ -45,7 +48,10 @@ def report(dag_id: str, session: SessionDep) -> dict[str, Any]:
 
 @router.get("/dags/{dag_id}/runs/{run_id}", dependencies=GUARDS)
 def run(dag_id: str, run_id: str, session: SessionDep) -> dict[str, Any]:
-    """Return a run, as far as it is at this moment."""
+    """Return a run, as far as it is at this moment; see `run_view`.
+
+    :raises NotShown: for a DAG or a run that isn't there.
+    """
     outlines = outlines_of(session, dag_id)
     known = run_of(session, dag_id, run_id)
     tasks = stored.stored_tasks(session, known, [task_id for outline in outlines for task_id in outline.task_ids])

@@ -20,7 +20,10 @@ router = APIRouter(prefix="/data/runbook")
 
 @router.get("/{section}")
 def section(section: str) -> dict[str, Any]:
-    """Return a section of the runbook, by the anchor of its heading."""
+    """Return a section of the runbook, as `sections` has it, by the anchor of its heading.
+
+    :raises NotShown: when there is no such heading.
+    """
     if (known := sections().get(section)) is None:
         raise NotShown("The runbook has no such section.")
     return known
@@ -28,14 +31,20 @@ def section(section: str) -> dict[str, Any]:
 
 @cache
 def sections() -> dict[str, dict[str, Any]]:
-    """Return all sections by their anchors: the title, and paragraphs, lists and code as blocks."""
+    """Return all sections by their anchors.
+
+    Each has its `title`, and `blocks` of a `kind`: `p` and `code` have a `text`, `ul` and `ol` have `items`.
+    """
     parts = re.split(r"^### +(.+)$", FILE.read_text(), flags=re.MULTILINE)[1:]
     titles = zip(parts[::2], parts[1::2], strict=True)
     return {anchor_of(title): {"title": title, "blocks": _blocks(text)} for title, text in titles}
 
 
 def anchor_of(title: str) -> str:
-    """Return the anchor of a heading, as GitHub makes it."""
+    """Return the anchor of a heading, as GitHub makes it.
+
+    That is the text in small letters, without punctuation, and with a hyphen for each space.
+    """
     return re.sub(r"[^\w\- ]", "", title).lower().replace(" ", "-")
 
 

@@ -50,7 +50,10 @@ def _step(name: str, task_ids: Sequence[str], tasks: Sequence[StoredTask], now: 
 
 
 def state_of(states: Iterable[str | None]) -> str:
-    """Return the state of several tasks as one."""
+    """Return the state of several tasks as one: the first of `STATES` that any of them has.
+
+    Without a task, or before any has begun, it is `none`.
+    """
     known = {state or "none" for state in states}
     return next((state for state in STATES if state in known), "none")
 

@@ -73,7 +73,10 @@ def team_of(session: Session, dag_id: str) -> str | None:
 
 
 def next_runs(session: Session, dag_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Return of each DAG whether it is paused, and when its next run is due."""
+    """Return of each DAG, by its id, whether it is `paused`, and when its next run is `due`.
+
+    `due` is a time with a zone; `None` if no run is to come. A DAG that isn't there is left out.
+    """
     columns = (DagModel.dag_id, DagModel.is_paused, DagModel.next_dagrun_create_after)
     rows = session.execute(select(*columns).where(DagModel.dag_id.in_([*dag_ids]))).all()
     return {row.dag_id: {"paused": bool(row.is_paused), "due": row.next_dagrun_create_after} for row in rows}

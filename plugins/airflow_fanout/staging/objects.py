@@ -70,7 +70,10 @@ class Objects(msgspec.Struct, frozen=True):
             self.files.pipe_file(f"{self.root}/{key}", content)
 
     def put_file(self, key: str, path: str) -> None:
-        """Write an object from a local file of any size."""
+        """Write an object from a local file of any size, in the place of the one that is there.
+
+        :raises StorageMissing: when there is no such bucket.
+        """
         with self._in_its_bucket(), self._named(key):
             self.files.put_file(path, f"{self.root}/{key}")
 
@@ -150,7 +153,10 @@ class Objects(msgspec.Struct, frozen=True):
         return None if info["type"] == "directory" else int(info["size"])
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Remove objects; those that aren't there are none to remove."""
+        """Remove objects; those that aren't there are none to remove.
+
+        :raises OSError: with the address of the first one, when the storage refuses or can't be reached.
+        """
         wanted = list(keys)
         with suppress(FileNotFoundError), self._named(wanted[0] if wanted else ""):
             if wanted:

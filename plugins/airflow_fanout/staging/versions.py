@@ -92,7 +92,10 @@ class Versions:
         return True
 
     def create_after(self, number: int, content: bytes) -> bool:
-        """Create the version after a number; return whether nobody else has."""
+        """Create the version after a number; return whether nobody else has.
+
+        :raises OSError: when the storage refuses, or can't be reached.
+        """
         with self._lock:
             return self._create(number + 1, content)
 
