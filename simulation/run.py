@@ -27,7 +27,7 @@ class Run:
     """One run: `ended` counts for each parameter how many outcomes of it were kept, which is one in the end.
 
     :param model: what it is like.
-    :param staged_after_s: what a dying worker loses are the outcomes of at most the last so many seconds.
+    :param staged_after_s: a dying worker loses the outcomes of at most this number of seconds, the last ones.
     :param ledger: keeps the budget of the API, if it has one.
 
     `lost` counts the outcomes that were lost with a worker, `tries` the tries of all tasks, `ended_s` is the moment at

@@ -41,7 +41,7 @@ def prose(text: str) -> str:
 
 
 def over_time(title: str, lines: Mapping[str, Sequence[float]], step_s: int) -> Chart:
-    """Return a chart of values over time, one for each step of so many seconds."""
+    """Return a chart of values over time, one for each step of `step_s` seconds."""
     places = max(map(len, lines.values()))
     every = next(n for n in (1, 2, 3, 4, 6, 10, 12, 15, 20, 30, 40, 60, 120, places) if places / n <= MOST_NAMES)
     return Chart(

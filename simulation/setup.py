@@ -46,7 +46,7 @@ class Setup:
 
     :param workers: how many workers there are, each with `slots` tasks at once; enough for all, if not given.
     :param life_s: how long a worker lives on average, or `None` for ever.
-    :param staged_after_s: what a dying worker loses are the outcomes of at most the last so many seconds.
+    :param staged_after_s: a dying worker loses the outcomes of at most this number of seconds, the last ones.
     :param until_s: when to stop looking.
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise, zip_longest
 
-# So many requests are the first ones.
+# This number of requests are the first ones.
 EARLY = 1_000
 
 

@@ -71,8 +71,8 @@ def section(facts: Mapping[str, Facts]) -> Section:
             prose(f"""
                 {PARAMETERS:,} parameters under a budget of {PER_S} requests per second. Least and most: requests
                 per second in any {WINDOW_S} s, from second 5 until the first shard ends. A question is two
-                operations of MongoDB's. Each task also asks as it begins and as it ends, so many tasks that begin
-                at one moment ask at one moment.
+                operations of MongoDB's. Each task also asks as it begins and as it ends: if many tasks begin
+                at one moment, they ask at one moment.
             """),
             table(head, [(name, *_row(each)) for name, each in facts.items()]),
             prose("""
