@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import re
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -129,7 +130,7 @@ def measured(folder: Path, service: DemoService, bad: dict[str, str]) -> Measure
     todo = job(frozen(folder, parameters(service, bad), ("kind", "address")), fetch, service.url, HOW)
     peak = [0]
     with EngineProcess(todo) as engine:
-        watcher = threading.Thread(target=_watch, args=(engine, peak))
+        watcher = threading.Thread(target=_watch, args=(engine.pid, peak))
         watcher.start()
         found = listened(engine, todo)
         watcher.join()
@@ -137,13 +138,13 @@ def measured(folder: Path, service: DemoService, bad: dict[str, str]) -> Measure
     return Measured(found, peak[0])
 
 
-def _watch(engine: EngineProcess, peak: list[int]) -> None:
-    while engine.ended is None:
-        status = Path(f"/proc/{engine.pid}/status").read_text()
-        lines = [line for line in status.splitlines() if line.startswith("VmHWM:")]
-        # A process that has ended has no memory.
-        peak[0] = max([peak[0], *(int(line.split()[1]) * 1024 for line in lines)])
-        time.sleep(0.02)
+def _watch(pid: int, peak: list[int]) -> None:
+    """Note the most memory of a process until it has none: only its parent's own thread may wait for its end."""
+    # It is gone as soon as somebody has waited for it.
+    with suppress(FileNotFoundError, ProcessLookupError):
+        while lines := re.findall(r"^VmHWM:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE):
+            peak[0] = max(peak[0], int(lines[0]) * 1024)
+            time.sleep(0.02)
 
 
 @pytest.mark.slow
