@@ -133,8 +133,7 @@ class Transfer:
         :raises Unreadable: when it is too long or cut off, or begins with no status line.
         """
         head = self.head
-        if not is_status_line(head[0]):
-            raise Unreadable(Kind.CONNECTION_ERROR, "ConnectionError", "the answer doesn't begin with a status line")
+        check_status_line(head[0])
         # libcurl takes what has come before the connection's end for a whole answer without a body.
         if head[-1] not in _BLANK:
             raise Unreadable(Kind.CONNECTION_ERROR, "ConnectionError", "the connection ended within the answer's head")
@@ -166,10 +165,13 @@ class Transfer:
 
     def complaint(self) -> Unreadable | None:
         """Return what is wrong with an answer that has no end, if its head shows that it couldn't be read anyway."""
-        if not self.is_answered:
-            return None
+        head = self.head
         try:
-            self.check_codings(self.checked_head())
+            if self.is_answered:
+                self.check_codings(self.checked_head())
+            elif head:
+                # A header may be all that libcurl names, although the status line before it is none.
+                check_status_line(head[0])
         except Unreadable as error:
             return error
         return None
@@ -210,6 +212,12 @@ class Transfer:
             return -1
         self.body.append(data)
         return None
+
+
+def check_status_line(line: bytes) -> None:
+    """Raise `Unreadable` for a line that an answer can't begin with."""
+    if not is_status_line(line):
+        raise Unreadable(Kind.CONNECTION_ERROR, "ConnectionError", "the answer doesn't begin with a status line")
 
 
 def too_large_text(most: int) -> str:
