@@ -127,8 +127,12 @@ def test_the_canary_is_that_of_all(tmp_path: Path) -> None:
             Tripped, match=r"all \d+ failed, with HTTP 401\. The other \d+ were not requested"
         ) as caught:
             fetched(calls(tmp_path, service, 200, how))
-        assert service.stats()["by_status"] in ({"401": 10}, {"401": 20})
-        assert (caught.value.begun, caught.value.total) in ((10, 200), (20, 200))
+        by_status = service.stats()["by_status"]
+        assert by_status.keys() == {"401"}
+        # Each engine has half of the canary; the other one may be in the midst of its half when the first is stopped.
+        assert 10 <= by_status["401"] <= 20
+        assert 10 <= caught.value.begun <= 20
+        assert caught.value.total == 200
 
 
 def test_refused_credentials_cost_three_requests_of_each(tmp_path: Path) -> None:
