@@ -71,7 +71,6 @@ def executed(file: Path, home: Path) -> tuple[float, set[str]]:
         "PYTHONPATH": f"{ROOT / 'plugins'}",
         "AIRFLOW_HOME": str(home),
         # Compiled once, as where it is installed; a shell may forbid that.
-        "PYTHONPYCACHEPREFIX": str(home / "compiled"),
         "PYTHONDONTWRITEBYTECODE": "",
     }
     done = subprocess.run([sys.executable, "-c", TIMED, file], env=env, capture_output=True, text=True, check=False)
