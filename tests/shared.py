@@ -26,6 +26,8 @@ PLUGINS = ROOT / "plugins"
 # What the DAG files of tests import from the folder that they are in.
 MODULES = (ROOT / "tests" / "integration" / "dags" / "subscribers.py",)
 HOST = "127.0.0.1"
+# Every test of the shared Airflow shows that what it tests works below a path; tests/page has an Airflow at the root.
+PATH = "/airflow"
 # A fetch waits for its service most of the time: more of them than there are cores fit side by side.
 PARALLELISM = 12
 CONFIG = {
@@ -100,6 +102,7 @@ class OwnServers:
                 "mongo_default": mongo_connection(self.mongo_uri()),
             },
             config={**CONFIG, **self._statsd().config, "database.sql_alchemy_conn": self._metadata()},
+            path=PATH,
             parallelism=PARALLELISM,
         )
         home.dags.mkdir()

@@ -28,7 +28,8 @@ class AirflowHome:
     """Where one Airflow lives and what it is given.
 
     ``connections`` maps a connection id to its URI or JSON text; ``config`` maps ``"section.key"`` to text
-    and wins over the settings made here. Without a ``port`` each start chooses a free one.
+    and wins over the settings made here. Without a ``port`` each start chooses a free one. ``path`` is where
+    Airflow is below its host, such as ``/airflow``; ``""`` is the root.
     """
 
     directory: Path
@@ -37,6 +38,7 @@ class AirflowHome:
     connections: Mapping[str, str] = field(default_factory=dict, repr=False)
     config: Mapping[str, str] = field(default_factory=dict)
     port: int | None = None
+    path: str = ""
     parallelism: int = 4
 
     def __post_init__(self) -> None:
@@ -64,7 +66,7 @@ def environment(
     Nothing of another Airflow in the inherited environment gets through; ``PYTHONPATH`` does.
     """
     keys = load_keys(_prepared(home))
-    settings = _settings(home, keys) | _addresses(port, execution_port) | dict(home.config)
+    settings = _settings(home, keys) | _addresses(port, execution_port, home.path) | dict(home.config)
     return {
         **{name: value for name, value in inherited.items() if not _is_foreign(name)},
         "AIRFLOW_HOME": str(home.directory),
@@ -147,12 +149,12 @@ def _database_settings(home: AirflowHome) -> dict[str, str]:
     }
 
 
-def _addresses(port: int | None, execution_port: int | None) -> dict[str, str]:
+def _addresses(port: int | None, execution_port: int | None, path: str) -> dict[str, str]:
     addresses = {"api.host": LOOPBACK}
     if port:
-        addresses |= {"api.port": str(port), "api.base_url": f"http://{LOOPBACK}:{port}"}
+        addresses |= {"api.port": str(port), "api.base_url": f"http://{LOOPBACK}:{port}{path}"}
     if execution_port:
-        addresses["core.execution_api_server_url"] = f"http://{LOOPBACK}:{execution_port}/execution/"
+        addresses["core.execution_api_server_url"] = f"http://{LOOPBACK}:{execution_port}{path}/execution/"
     return addresses
 
 

@@ -22,7 +22,7 @@ class AirflowSite:
     @property
     def url(self) -> str:
         """The address of the user interface, and of the REST interface below it."""
-        return f"http://{LOOPBACK}:{self.port}"
+        return f"http://{LOOPBACK}:{self.port}{self.home.path}"
 
     @property
     def logins(self) -> dict[str, str]:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -301,6 +302,15 @@ def test_port_is_taken_from_the_home(home: AirflowHome) -> None:
     fixed = AirflowHome(directory=home.directory, dags=home.dags, port=port)
     assert Airflow(fixed).url == f"http://127.0.0.1:{port}"
     assert Airflow(home).site.port > 0
+
+
+def test_an_airflow_may_be_below_a_path(home: AirflowHome) -> None:
+    """People and tasks find it there."""
+    below = replace(home, port=8123, path="/airflow")
+    assert Airflow(below).url == "http://127.0.0.1:8123/airflow"
+    env = environment(below, port=8123, execution_port=8124)
+    assert env["AIRFLOW__API__BASE_URL"] == "http://127.0.0.1:8123/airflow"
+    assert env["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://127.0.0.1:8124/airflow/execution/"
 
 
 def tries(client: AirflowClient, dag_id: str, run_id: str) -> dict[str, int]:

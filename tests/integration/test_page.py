@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.airflow import AirflowClient
+from harness.airflow import Airflow, AirflowClient, AirflowHome
+from harness.airflow.connections import mongo_connection
 from harness.numbers import numbers
 from harness.service import DemoService
 from tests.airflow_fixture import AddDag, SharedAirflow
@@ -15,6 +16,7 @@ from tests.integration.own import OwnReports
 from tests.integration.runs import Run
 from tests.page import browser as browsers
 from tests.page.browser import WIDE, Browser
+from tests.shared import PLUGINS
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
@@ -46,6 +48,19 @@ with DAG("watched", schedule=None, start_date=datetime(2026, 1, 1)) as dag:
         load={{"database": "tests", "collection": "watched", "key": ("tel",)}},
     )
 """
+
+
+@pytest.fixture(params=["below a path", pytest.param("at the root", marks=pytest.mark.long)])
+def airflow(request: pytest.FixtureRequest, tmp_path: Path, mongo_uri: str) -> Iterator[SharedAirflow]:
+    """The shared Airflow, which is below a path; or one of the test's own at the root."""
+    if request.param == "below a path":
+        yield request.getfixturevalue("airflow")
+        return
+    connections = {"mongo_default": mongo_connection(mongo_uri)}
+    home = AirflowHome(directory=tmp_path / "home", dags=tmp_path / "dags", plugins=PLUGINS, connections=connections)
+    home.dags.mkdir()
+    with Airflow(home) as own:
+        yield SharedAirflow(own.site, check=own.check)
 
 
 @pytest.fixture
@@ -85,7 +100,7 @@ def test_a_run_is_watched_and_repaired(
     # A link in the frame leads Airflow itself to the report's page.
     chromium.click("nav.trail a:last-child")
     chromium.leave_frame()
-    chromium.until("return location.pathname.endsWith('/plugin/fanout-dag')")
+    chromium.until(f"return location.pathname === '{airflow.home.path}/dags/{dag_id}/plugin/fanout-dag'")
     chromium.enter_frame("iframe")
     chromium.shows("The last 1 runs")
     assert chromium.run("return document.querySelector('tbody .badge').innerText") == "success"
@@ -126,7 +141,7 @@ def log_in(window: Browser, airflow: SharedAirflow, path: str) -> None:
     window.type("input[name=username]", "admin")
     window.type("input[name=password]", airflow.site.logins["admin"])
     window.click("button[type=submit]")
-    window.until("return !location.pathname.startsWith('/auth/')")
+    window.until("return !location.pathname.includes('/auth/')")
     window.open(airflow.site.url + path)
 
 
