@@ -24,6 +24,8 @@ LONGEST_FIRST = ("own_airflow", "airflow", "slow")
 APART = ("tests/integration/", "tests/harness/test_airflow.py")
 # But for these, whose tests look at the same runs, or share an Airflow that is nobody else's.
 TOGETHER = ("tests/integration/test_bad_input.py", "tests/integration/test_disturbed.py")
+# All files of a folder that has one Airflow for all of its tests.
+ONE_UNIT = ("tests/page/",)
 
 
 def place_in_the_order(item: pytest.Item) -> int:
@@ -35,6 +37,8 @@ def place_in_the_order(item: pytest.Item) -> int:
 def unit_of(nodeid: str) -> str:
     """Return the name of the unit of work that a test belongs to."""
     file = nodeid.split("::", 1)[0]
+    if folder := next((folder for folder in ONE_UNIT if file.startswith(folder)), None):
+        return folder
     return nodeid if file.startswith(APART) and file not in TOGETHER else file
 
 

@@ -16,3 +16,5 @@ def test_a_file_is_one_workers_but_for_those_that_wait() -> None:
     assert unit_of("tests/engine/test_pump.py::test_a[1]") == "tests/engine/test_pump.py"
     assert unit_of("tests/integration/test_days.py::test_a") == "tests/integration/test_days.py::test_a"
     assert unit_of("tests/integration/test_bad_input.py::test_a[x]") == "tests/integration/test_bad_input.py"
+    assert unit_of("tests/page/test_rights.py::test_a") == "tests/page/"
+    assert unit_of("tests/page/test_page.py::test_b[x]") == "tests/page/"

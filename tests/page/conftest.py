@@ -1,4 +1,4 @@
-"""An API server of Airflow's below a path, with prepared runs in its database, and a browser."""
+"""An API server of Airflow's, with prepared runs in its database, and a browser."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 
 import pytest
@@ -20,11 +21,9 @@ from harness.airflow.home import COMMAND, initialise
 from harness.processes import Kept, free_port
 from tests.page import browser as browsers
 from tests.page.browser import Browser
+from tests.page.people import login_config
 
 ROOT = Path(__file__).parents[2]
-# Everything has to work below a path, too.
-PREFIX = "/airflow"
-USERS = {"admin": "admin", "viewer": "viewer", "outsider": "viewer", "nologs": "viewer"}
 PATIENCE_S = 300.0
 
 
@@ -35,6 +34,7 @@ class Prepared:
     url: str
     home: AirflowHome
     env: dict[str, str]
+    _tokens: dict[str, str] = field(default_factory=dict)
 
     def session(self, user: str | None = None) -> requests.Session:
         """Return a session of a user's, or of nobody's."""
@@ -46,8 +46,11 @@ class Prepared:
 
     def token(self, user: str) -> str:
         """Return a token that opens Airflow for a user."""
-        login = {"username": user, "password": user}
-        return str(requests.post(f"{self.url}/auth/token", json=login, timeout=60).json()["access_token"])
+        if user not in self._tokens:
+            login = {"username": user, "password": user}
+            answer = requests.post(f"{self.url}/auth/token", json=login, timeout=60)
+            self._tokens[user] = str(answer.json()["access_token"])
+        return self._tokens[user]
 
     def run_address(self, dag_id: str) -> str:
         """Return the address of the newest run's page, without Airflow around it."""
@@ -70,27 +73,19 @@ class Prepared:
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
     """The API server, with a year of one report, and runs in all the states that the page shows."""
     place = tmp_path_factory.mktemp("page")
-    (place / "passwords").mkdir()
-    passwords = place / "passwords" / "passwords.json"
-    passwords.write_text(json.dumps({user: user for user in USERS}))
     port = free_port()
-    url = f"http://127.0.0.1:{port}{PREFIX}"
+    url = f"http://127.0.0.1:{port}"
     home = AirflowHome(
         directory=place / "home",
         dags=place / "dags",
         plugins=ROOT / "plugins",
-        config={
-            "api.base_url": url,
-            "core.auth_manager": "tests.page.auth.RestrictedAuthManager",
-            "core.simple_auth_manager_users": ",".join(f"{user}:{role}" for user, role in USERS.items()),
-            "core.simple_auth_manager_passwords_file": str(passwords),
-        },
+        config=login_config(place),
         port=port,
     )
     home.dags.mkdir()
     shutil.copy(Path(__file__).with_name("dags") / "prepared.py", home.dags)
     initialise(home)
-    env = {**environment(home, port=port), "PYTHONPATH": f"{ROOT / 'plugins'}:{ROOT}"}
+    env = environment(home, port=port)
     staging = home.directory / "fanout"
     for command in ((*COMMAND, "dags", "reserialize"), (sys.executable, "-m", "tests.page.seeding", str(staging))):
         done = subprocess.run(command, env=env, cwd=home.directory, capture_output=True, text=True, check=False)
@@ -114,6 +109,18 @@ def _wait_for(url: str, kept: Kept, log: Path) -> None:
             pass
         time.sleep(0.2)
     raise AssertionError(log.read_text()[-3_000:])
+
+
+Seen = TypeVar("Seen")
+
+
+def eventually(look: Callable[[], Seen]) -> Seen:
+    """Look again and again until there is something true, and return it."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (seen := look()):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return seen
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from sqlalchemy import select
 
 from tests.page.left import NOW, TODAY, Left, Seeded
 from tests.page.nights import history
+from tests.page.people import add_people
 from tests.page.states import prepared
 
 
@@ -103,3 +104,4 @@ if __name__ == "__main__":
     put(history())
     put(prepared(Path(sys.argv[1])))
     unpause()
+    add_people()

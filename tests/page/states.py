@@ -41,6 +41,7 @@ def prepared(staging: Path) -> Iterable[Seeded]:
     yesterday = TODAY - timedelta(days=1)
     yield failed_in_validate(staging, yesterday)
     yield failed_in_load(yesterday)
+    yield failed_in_load(yesterday, "payment_terms")
     yield running_well(yesterday)
     yield slowed(yesterday)
     yield outage(yesterday)
@@ -74,7 +75,7 @@ def failed_in_validate(staging: Path, day: datetime) -> Seeded:
     return run
 
 
-def failed_in_load(day: datetime) -> Seeded:
+def failed_in_load(day: datetime, dag_id: str = "account_balances") -> Seeded:
     """Return a run whose documents MongoDB refuses."""
     message = (
         "MongoDB refuses a document: the collection's validator wants `balance` as a decimal, and it is a double. "
@@ -82,7 +83,7 @@ def failed_in_load(day: datetime) -> Seeded:
     )
     kinds = {"ok": 8_200}
     whole = fetched(8_200, 8_200, kinds, 51.0)
-    run = Seeded("account_balances", day, "failed")
+    run = Seeded(dag_id, day, "failed")
     run.tasks = {
         "extract": [Left("success", 900, 897, returned=extracted(day, 8_200))],
         "fetch": [Left("success", 896, 845, returned=whole, progress={**whole, "course": course(51, 8_200, 170)})],

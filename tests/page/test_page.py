@@ -1,18 +1,18 @@
-"""The page in a real API server below a path, and in a real Chromium: who sees what, and what it looks like."""
+"""The page in a real API server, and in a real Chromium: who sees what, and what it looks like."""
 
 from __future__ import annotations
 
 import re
 from itertools import pairwise
 from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 import pytest
-from fastapi.routing import APIRoute
 
 from airflow_fanout.alerts.message import Pages
+from tests.page.addresses import filled
 from tests.page.browser import NARROW, WIDE, Browser
-from tests.page.conftest import Prepared, log_in
+from tests.page.conftest import Prepared
 from tests.page.left import MISSING
 
 pytestmark = [pytest.mark.own_airflow, pytest.mark.slow]
@@ -27,57 +27,6 @@ STATES = {
     "daily_call_report": ("42 of 20,000 parameters have no valid result.", "Fetch the missing 42 again"),
     "account_balances": ("The 8,200 results are valid, but load could not write them to MongoDB.", "Load again"),
 }
-
-
-def routes() -> list[str]:
-    """Return the addresses of all routes of the page's application, from the application itself."""
-    from airflow_fanout.page.app import application
-
-    found = [route for route in application().routes if isinstance(route, APIRoute)]  # type: ignore[attr-defined]
-    assert all(route.methods == {"GET"} for route in found)
-    return [route.path for route in found]
-
-
-def filled(path: str, prepared: Prepared, dag_id: str = "daily_call_report") -> str:
-    """Return a route's address with values for its fields."""
-    run_id = re.search("run_id=(.+)", prepared.run_address(dag_id))
-    assert run_id
-    values = {"dag_id": dag_id, "run_id": run_id[1], "name": "page.css", "section": "failed-in-load"}
-    return f"{prepared.url}/fanout{re.sub('{([a-z_]+)}', lambda field: values[field[1]], path)}"
-
-
-def test_every_route_refuses_anonymous_callers(prepared: Prepared) -> None:
-    """Each of the application's routes: 401 without a login, 200 with one; and there are no others."""
-    nobody, admin = prepared.session(), prepared.session("admin")
-    assert len(routes()) == 8
-    for path in routes():
-        address = filled(path, prepared)
-        assert nobody.get(address, timeout=60).status_code == 401, path
-        answer = admin.get(address, timeout=60)
-        assert answer.status_code == 200, path
-        assert "script-src 'self'" in answer.headers["Content-Security-Policy"], path
-        assert "unsafe" not in answer.headers["Content-Security-Policy"], path
-    for address in ("docs", "redoc", "openapi.json", "static/..%2Fapp.py", "static/nothing.js"):
-        assert admin.get(f"{prepared.url}/fanout/{address}", timeout=60).status_code == 404, address
-
-
-def test_who_may_not_see_a_dag_sees_nothing_of_it(prepared: Prepared) -> None:
-    """Every route about a DAG refuses it, and it isn't in the list of reports."""
-    outsider = prepared.session("outsider")
-    about = [path for path in routes() if "{dag_id}" in path]
-    assert len(about) == 4
-    for path in about:
-        assert outsider.get(filled(path, prepared), timeout=60).status_code == 403, path
-    rows = outsider.get(f"{prepared.url}/fanout/data/reports", timeout=60).json()
-    assert [row["dag_id"] for row in rows] == ["account_balances"]
-
-
-def test_who_may_not_read_logs_sees_no_parameters(prepared: Prepared) -> None:
-    """The run, but neither the list of what is missing nor its file."""
-    session = prepared.session("nologs")
-    codes = {path.rpartition("/")[2]: session.get(filled(path, prepared), timeout=60).status_code for path in routes()}
-    assert codes["{run_id}"] == 200
-    assert (codes["missing"], codes["missing.csv"]) == (403, 403)
 
 
 def test_what_is_not_there_is_said_so(prepared: Prepared) -> None:
@@ -186,20 +135,6 @@ def test_a_running_page_asks_once_a_second_while_somebody_looks(chromium: Browse
     chromium.until(f"window.looks = (window.looks ?? 0) + 1; return {asked}.length === 1 && window.looks > 25")
 
 
-def test_a_viewer_sees_no_button_and_no_list_without_the_right(chromium: Browser, prepared: Prepared) -> None:
-    """The same sentence and runbook; the button is only for whoever may clear."""
-    for user in ("viewer", "nologs"):
-        log_in(chromium, prepared, user)
-        chromium.open(prepared.run_address("daily_call_report"))
-        chromium.shows("42 of 20,000 parameters have no valid result.")
-        chromium.shows("From the runbook: Failed in validate")
-        chromium.shows("#500 {tel: …00}" if user == "viewer" else "if you may read this task's log")
-        assert chromium.run("return document.querySelectorAll('button.main').length") == 0
-    log_in(chromium, prepared, "outsider")
-    chromium.open(prepared.run_address("daily_call_report"))
-    chromium.shows("You may not see this.")
-
-
 def test_the_runbook_link_of_an_alert_opens_its_section(chromium: Browser, prepared: Prepared) -> None:
     """Within Airflow, whose address has the section, on top of the run's own page."""
     run_id = unquote(re.search("run_id=(.+)", prepared.run_address("daily_call_report"))[1])  # type: ignore[index]
@@ -209,23 +144,6 @@ def test_the_runbook_link_of_an_alert_opens_its_section(chromium: Browser, prepa
     chromium.shows("which days are still missing")
     chromium.shows("42 of 20,000 parameters have no valid result.")
     chromium.leave_frame()
-
-
-def test_one_click_clears_the_right_tasks(chromium: Browser, prepared: Prepared) -> None:
-    """By keyboard alone: load and nothing else is to run again, and the page says what comes next."""
-    chromium.open(prepared.run_address("account_balances"))
-    chromium.until("return document.querySelector('button.main')")
-    for _ in range(60):
-        chromium.press("\ue004")
-        if chromium.run("return document.activeElement.matches('button.main')"):
-            break
-    chromium.press("\ue007")
-    chromium.shows("Load has not begun yet.")
-    runs = f"{prepared.url}/api/v2/dags/account_balances/dagRuns"
-    run_id = quote(re.search("run_id=(.+)", prepared.run_address("account_balances"))[1], safe="%")  # type: ignore[index]
-    tasks = prepared.session("admin").get(f"{runs}/{run_id}/taskInstances", timeout=60).json()["task_instances"]
-    states = {task["task_id"]: task["state"] for task in tasks}
-    assert states == {"extract": "success", "fetch": "success", "validate": "success", "load": None}
 
 
 def quiet(window: Browser) -> bool:

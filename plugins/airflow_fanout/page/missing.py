@@ -20,7 +20,7 @@ from airflow_fanout.errors import FanoutError
 from airflow_fanout.model.outcome import Kind, Record
 from airflow_fanout.page import stored
 from airflow_fanout.page.errors import NotShown
-from airflow_fanout.page.guards import READS_LOGS, READS_RETURNED, READS_RUNS, READS_TASKS
+from airflow_fanout.page.guards import READS_LOGS, READS_REPORT
 from airflow_fanout.page.routes import outlines_of, run_of
 from airflow_fanout.page.steps import numbers_of
 from airflow_fanout.privacy.telling import words_of
@@ -29,7 +29,7 @@ from airflow_fanout.staging.frozen import read_manifest, read_parameters
 from airflow_fanout.staging.results import Results
 from airflow_fanout.validation.verdict import cut, show
 
-GUARDS = [Depends(guard) for guard in (READS_RUNS, READS_TASKS, READS_RETURNED, READS_LOGS)]
+GUARDS = [Depends(guard) for guard in (*READS_REPORT, READS_LOGS)]
 PAGE_ROWS = 100
 GONE = (
     "The list isn't there: either this API server doesn't see the workers' staging area, or the run's files were "

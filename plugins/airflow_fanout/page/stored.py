@@ -72,6 +72,12 @@ def team_of(session: Session, dag_id: str) -> str | None:
     return team
 
 
+def teams_of(session: Session, dag_ids: Iterable[str]) -> dict[str, str | None]:
+    """Return the teams of DAGs, by the DAG's id; a DAG without a team is left out."""
+    teams: dict[str, str | None] = DagModel.get_dag_id_to_team_name_mapping([*dag_ids], session=session)
+    return teams
+
+
 def next_runs(session: Session, dag_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Return of each DAG, by its id, whether it is `paused`, and when its next run is `due`.
 

@@ -31,6 +31,8 @@ meter_readings = report("meter_readings")
 tariff_changes = report("tariff_changes")
 sharded_report = report("subscriber_usage", shards=8)
 hostile = report("hostile")
+# The one that a test clears.
+payment_terms = report("payment_terms")
 
 with DAG("no_report", schedule=None, start_date=datetime(2025, 1, 1, tzinfo=UTC)) as no_report:
     pass
