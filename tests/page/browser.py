@@ -94,9 +94,10 @@ class Browser:
         """Type a text into an element."""
         self._ask("POST", f"/element/{self.element(selector)}/value", {"text": text})
 
-    def press(self, key: str) -> None:
-        """Press and release a key, wherever the focus is."""
-        actions = [{"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]
+    def press(self, key: str, *held: str) -> None:
+        """Press and release a key, wherever the focus is, while others are held down."""
+        down = [{"type": "keyDown", "value": each} for each in (*held, key)]
+        actions = [*down, *({"type": "keyUp", "value": each} for each in (key, *reversed(held)))]
         self._ask("POST", "/actions", {"actions": [{"type": "key", "id": "keys", "actions": actions}]})
 
     def enter_frame(self, selector: str) -> None:

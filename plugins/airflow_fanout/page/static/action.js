@@ -24,14 +24,16 @@ export function advice(run, { label, cost, task_ids: taskIds }, again) {
   }
 
   async function act(button) {
-    button.disabled = true;
+    // A button that is disabled loses the focus, which then begins at the top of the page.
+    if (button.ariaDisabled === "true") return;
+    button.ariaDisabled = "true";
     note.textContent = "Airflow is clearing the tasks …";
     try {
       await clear(run.dag_id, run.run_id, taskIds, false);
       note.textContent = "Cleared. The run continues in a moment.";
       again();
     } catch (error) {
-      button.disabled = false;
+      button.ariaDisabled = "false";
       note.textContent = error.message;
     }
   }

@@ -33,13 +33,24 @@ export function wide(element, share) {
 
 const showing = new WeakMap();
 
-/** Replace what a place shows, unless it shows the same already: what has the focus keeps it. */
+/** Replace what a place shows, unless it shows the same already; what has the focus keeps it. */
 export function show(place, data, build) {
   const key = JSON.stringify(data);
   if (showing.get(place) === key) return;
   showing.set(place, key);
   const content = build(data);
+  const focused = place.contains(document.activeElement) ? nameOf(document.activeElement) : null;
   place.replaceChildren(...(Array.isArray(content) ? content : [content]).filter(Boolean));
+  if (focused !== null) refocus(place, focused);
+}
+
+const nameOf = (element) => `${element.tagName} ${element.getAttribute("aria-label") ?? element.textContent}`;
+
+/** Give the focus to what is named like what has had it, or else to the place, so that Tab goes on from there. */
+function refocus(place, name) {
+  const named = [...place.querySelectorAll("a, button, input, summary, [tabindex]")].find((element) => nameOf(element) === name);
+  if (!named) place.tabIndex = -1;
+  (named ?? place).focus({ preventScroll: true });
 }
 
 export function number(value, digits = 0) {

@@ -57,6 +57,7 @@ function missingTable(run, report) {
   const later = h("button", { type: "button", onclick: () => turn(1) }, "Next");
   const tools = h("div.tools", {}, input, h("span.grow"), earlier, later, csv);
   let [offset, page, timer] = [0, 100, null];
+  const enable = (button, isEnabled) => { button.ariaDisabled = String(!isEnabled); };
   input.addEventListener("input", () => {
     clearTimeout(timer);
     timer = setTimeout(() => { offset = 0; load(); }, 250);
@@ -65,6 +66,8 @@ function missingTable(run, report) {
   return h("div.card", {}, h("h2", {}, "Which parameters have no good result"), tools, body);
 
   function turn(step) {
+    // A button that is disabled would lose the focus to the top of the page.
+    if ((step < 0 ? earlier : later).ariaDisabled === "true") return;
     offset = Math.max(0, offset + step * page);
     load();
   }
@@ -80,8 +83,8 @@ function missingTable(run, report) {
       return;
     }
     page = listed.page;
-    earlier.disabled = offset === 0;
-    later.disabled = offset + page >= listed.total;
+    enable(earlier, offset > 0);
+    enable(later, offset + page < listed.total);
     csv.href = `${address}.csv?${new URLSearchParams({ report: report.name, search: input.value })}`;
     show(body, listed, rowsOf);
   }

@@ -1,20 +1,27 @@
 // Plots as SVG, drawn at the width that they have, so that their text keeps its size.
 
+import { readable } from "./cursor.js";
 import { h, s, short } from "./dom.js";
 
 const HEIGHT = 132;
 const EDGE = { top: 10, right: 10, bottom: 20, left: 50 };
 
-/** A place that draws itself whenever its width changes. */
-export function drawn(label, draw, height = HEIGHT) {
-  const place = h("div.plot", { role: "img", "aria-label": label });
-  place.style.height = `${height}px`;
+/**
+ * A place that draws itself whenever its width changes, and is read place by place.
+ * `draw` returns the drawing, and where each of the `readings` is in it, in pixels.
+ */
+export function drawn(title, readings, draw, { height = HEIGHT, enter } = {}) {
+  const plot = h("div.plot");
+  const over = readable(plot, title, readings, enter);
+  plot.style.height = `${height}px`;
   const observer = new ResizeObserver(([entry]) => {
     const width = Math.floor(entry.contentRect.width);
-    if (width > 0) place.replaceChildren(draw(width, height));
+    if (width <= 0) return;
+    const [drawing, x] = draw(width, height);
+    plot.replaceChildren(drawing, ...over(x));
   });
-  observer.observe(place);
-  return place;
+  observer.observe(plot);
+  return plot;
 }
 
 /** Round up to 1, 2 or 5 times a power of ten. */
@@ -26,15 +33,18 @@ export function ceiling(value) {
 
 /**
  * Lines over a common axis.
- * `series`: [{ name, color, values: [[x, y|null], …], dots }]; `format` writes a value, `ticks` are [[x, text], …].
+ * `series`: [{ name, color, values: [[x, y|null], …], dots }]; `format` writes a value, `ticks` are [[x, text], …], and
+ * `when` writes the x of a value.
  */
-export function lines(title, series, { format = short, ticks = [], from = 0, top, mark = [] } = {}) {
+export function lines(title, series, { format = short, ticks = [], from = 0, top, mark = [], when = String } = {}) {
   const points = series.flatMap(({ values }) => values.filter(([, y]) => y !== null && y !== undefined));
   const last = series.map(({ name, values }) => {
     const latest = values.findLast(([, y]) => y !== null && y !== undefined);
     return [name, latest ? format(latest[1]) : "–"];
   });
-  const label = `${title}: ${last.map(([name, value]) => `${name} ${value}`).join(", ")}`;
+  const [{ values: first }] = series;
+  const named = ({ name, values }, place) => `${series.length > 1 ? `${name} ` : ""}${format(values[place][1])}`;
+  const readings = first.map(([at], place) => `${when(at)}: ${series.map((each) => named(each, place)).join(", ")}`);
   const legend = h("div.legend", {}, series.map(({ name, color }, place) => h("span", {},
     h(`i.dot.${color}`), `${name} `, h("b", {}, last[place][1]))));
   const high = top ?? ceiling(Math.max(0, ...points.map(([, y]) => y)));
@@ -42,14 +52,15 @@ export function lines(title, series, { format = short, ticks = [], from = 0, top
   const [left, right] = [Math.min(...places), Math.max(...places)];
   const body = points.length < 2
     ? h("div.plot.empty", {}, "Nothing to draw yet.")
-    : drawn(label, (width, height) => {
+    : drawn(title, readings, (width, height) => {
       const x = (value) => EDGE.left + ((value - left) / (right - left || 1)) * (width - EDGE.left - EDGE.right);
       const y = (value) => height - EDGE.bottom - ((value - from) / (high - from)) * (height - EDGE.top - EDGE.bottom);
-      return s("svg", { width, height, "aria-hidden": "true" },
+      const drawing = s("svg", { width, height, "aria-hidden": "true" },
         grid(width, y, from, high, format),
         ticks.map(([at, text]) => s("text.tick", { x: x(at), y: height - 5, "text-anchor": anchor(x(at), width) }, text)),
         series.map(({ color, values }) => s(`path.line.${color}`, { d: route(values, x, y) })),
         mark.map(([at, value]) => s("circle.outlier", { cx: x(at), cy: y(value), r: 3.5 })));
+      return [drawing, (place) => x(first[place][0])];
     });
   return h("figure.panel", {}, h("figcaption", {}, h("h3", {}, title), legend), body);
 }
@@ -84,7 +95,7 @@ export function stacked(title, rows, classes, format = short) {
     rows.some((row) => row.mark === mark));
   const legend = h("div.legend", {}, classes.map((name) => h("span", {}, h(`i.dot.${name}`), name.replace("_", " "))),
     marks.map(([mark, name]) => h("span", {}, h(`i.dot.round.${mark}`), name)));
-  const body = drawn(`${title}: ${rows.length} runs`, (width, height) => {
+  const body = drawn(title, rows.map((row) => row.title), (width, height) => {
     const y = (value) => height - EDGE.bottom - (value / high) * (height - EDGE.top - EDGE.bottom);
     const each = (width - EDGE.left - EDGE.right) / rows.length;
     const thick = Math.max(1.5, Math.min(26, each * 0.78));
@@ -98,15 +109,16 @@ export function stacked(title, rows, classes, format = short) {
         const tall = Math.max(name === "ok" ? 0 : 2, bottom - y(sum));
         return s(`rect.bar.${name}`, { x: left, y: bottom - tall, width: thick, height: tall });
       });
-      return s("g.column", { onclick: row.click }, s("title", {}, row.title),
+      return s("g.column", { onclick: row.click },
         s("rect.hit", { x: EDGE.left + place * each, y: EDGE.top, width: each, height: height - EDGE.top - EDGE.bottom }),
         parts, row.mark ? s(`circle.${row.mark}`, { cx: left + thick / 2, cy: height - EDGE.bottom + 6, r: 2.5 }) : null);
     });
     const [first, end] = [rows[0], rows[rows.length - 1]];
-    return s("svg", { width, height, "aria-hidden": "true" }, grid(width, y, 0, high, format), bars,
+    const drawing = s("svg", { width, height, "aria-hidden": "true" }, grid(width, y, 0, high, format), bars,
       s("text.tick", { x: EDGE.left, y: height - 5 }, first.label),
       s("text.tick", { x: width - EDGE.right, y: height - 5, "text-anchor": "end" }, end.label));
-  }, 188);
+    return [drawing, (place) => EDGE.left + (place + 0.5) * each];
+  }, { height: 188, enter: (event, place) => rows[place].click(event) });
   return h("figure.panel.wide", {}, h("figcaption", {}, h("h3", {}, title), legend), body);
 }
 

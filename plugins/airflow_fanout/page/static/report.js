@@ -1,6 +1,7 @@
 // The page of a report over time: its days, their outcomes, and what they cost.
 
 import { ask, lead, toReports, toRun } from "./airflow.js";
+import { roving } from "./cursor.js";
 import { badge, duration, h, moment, number, percent, rate, short, show, span } from "./dom.js";
 import { lines, stacked } from "./plots.js";
 import { KINDS, link } from "./run.js";
@@ -68,16 +69,17 @@ function calendar(dag, runs) {
       })
       : h("i", { title: `${day}: no run` }));
   }
-  const scroll = h("div.scroll", { tabindex: 0, role: "region", "aria-label": "Days" },
+  const scroll = h("div.scroll", { role: "group", "aria-label": "Days, by arrow keys" },
     h("div.months", { "aria-hidden": "true" }, months.map(([week, day]) => {
       const name = h("span", {}, new Date(day).toLocaleString("en-GB", { month: "short", timeZone: "UTC" }));
       name.style.left = `${(100 * week) / 53}%`;
       return name;
     })),
-    h("div.calendar", {}, squares));
+    roving(h("div.calendar", {}, squares), 7));
   // Where not all of it fits, the newest days are what somebody looks for.
   requestAnimationFrame(() => { scroll.scrollLeft = scroll.scrollWidth; });
-  return h("div.card", {}, h("h2", {}, "Days"), scroll);
+  return h("div.card.days", {},
+    h("div.head", {}, h("h2", {}, "Days"), h("span.keys", {}, "Arrow keys: a day or a week back and forth. Enter: the run.")), scroll);
 }
 
 function outcomes(dag, runs) {
@@ -95,10 +97,11 @@ function outcomes(dag, runs) {
 
 function trends(runs) {
   const ticks = [[0, runs[0].day], [runs.length - 1, runs[runs.length - 1].day]];
+  const when = (place) => runs[place].day;
   const plot = (title, name, format, options = {}) => {
     const values = runs.map((run, place) => [place, run[name]]);
     return lines(title, [{ name: "last", color: options.color ?? "first", values }],
-      { ticks, format, mark: unusual(values), ...options });
+      { ticks, format, when, mark: unusual(values), ...options });
   };
   return h("div.plots", {},
     plot("Duration", "seconds", span), plot("Requests per second", "rate_per_s", rate),

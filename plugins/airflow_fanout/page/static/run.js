@@ -187,15 +187,16 @@ function course(fetch) {
   const pick = (name) => joined.map((row) => [row.s, row[name]]);
   const last = joined[joined.length - 1].s;
   const ticks = [[joined[0].s, `${joined[0].s} s`], [last, span(last)]];
+  const when = (at) => `after ${number(at)} s`;
   const slowest = columns.length > 1 ? " (slowest shard)" : "";
   return h("div.plots", {},
-    lines("Done per second", [{ name: "parameters", color: "ok", values: pick("per_s") }], { ticks }),
+    lines("Done per second", [{ name: "parameters", color: "ok", values: pick("per_s") }], { ticks, when }),
     lines(`Latency${slowest}`, [
       { name: "p50", color: "first", values: pick("p50_ms") }, { name: "p95", color: "second", values: pick("p95_ms") },
-    ], { ticks, format: millis }),
+    ], { ticks, when, format: millis }),
     lines("Concurrency", [
       { name: "in flight", color: "first", values: pick("in_flight") }, { name: "limit", color: "second", values: pick("limit") },
-    ], { ticks, format: short }));
+    ], { ticks, when, format: short }));
 }
 
 const rows = (table) => table.rows.map((row) => Object.fromEntries(table.columns.map((name, place) => [name, row[place]])));
