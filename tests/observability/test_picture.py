@@ -7,9 +7,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from airflow_fanout import CustomCheck, MaxEmpty, ValidateOperator
+from airflow_fanout.alerts.note import LONGEST, Counts, FailureNote, fitting
 from airflow_fanout.model.outcome import Failure, Kind, Outcome, Record
 from airflow_fanout.staging.journal import JournalWriter
 from airflow_fanout.validation.checks.check import Check
@@ -43,7 +45,7 @@ def judgement(count: int, text: str, checks: int) -> Judgement:
     """Return a judgement with as many causes, each with samples of a text."""
     tally = Tally(total=count, samples=5, shown=True)
     for index in range(count):
-        failure = Failure(f"Type{index % 40}", text)
+        failure = Failure(f"Type{index % 40}{text}", text, text)
         outcome = Outcome(Kind.ERROR, failure=failure)
         tally.add(Record.of(index, {"tel": text}, outcome, 1, 1.0))
     named = [Named(f"{number}{text}") for number in range(checks)]
@@ -55,6 +57,18 @@ def judgement(count: int, text: str, checks: int) -> Judgement:
 def test_it_fits_into_the_state_store(text: str) -> None:
     """64 KB, whatever the samples, the checks and their signs."""
     assert len(json.dumps(picture_of(judgement(400, text, 40)))) < 64_000
+
+
+@pytest.mark.parametrize("text", ["plain", "x" * 10_000, "\N{PILE OF POO}" * 10_000])
+def test_a_failed_tasks_note_fits_too(text: str) -> None:
+    """Whatever its message and causes, 64 KB; the counts stay right."""
+    tally = judgement(400, text, 1).tally
+    counts = Counts(total=400, causes={str(cause): count for cause, count in tally.causes.items()})
+    note = fitting(FailureNote(task_id="validate", map_index=-1, error="E", message=text[:LONGEST], counts=counts))
+    assert len(json.dumps(msgspec.to_builtins(note))) < 64_000
+    assert note.counts is not None
+    assert note.counts.missing == 400
+    assert all(cause.startswith("error") for cause in note.counts.causes)
 
 
 def test_it_has_no_secrets() -> None:

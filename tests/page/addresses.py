@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from fastapi.routing import APIRoute
 
+from tests.page import backfills
+
 if TYPE_CHECKING:
     from tests.page.conftest import Prepared
 
@@ -25,4 +27,6 @@ def filled(path: str, prepared: Prepared, dag_id: str = "daily_call_report") -> 
     run_id = re.search("run_id=(.+)", prepared.run_address(dag_id))
     assert run_id
     values = {"dag_id": dag_id, "run_id": run_id[1], "name": "page.css", "section": "failed-in-load"}
+    if "{backfill_id}" in path:
+        values |= {"dag_id": backfills.DAG_ID, "backfill_id": "1"}
     return f"{prepared.url}/fanout{re.sub('{([a-z_]+)}', lambda field: values[field[1]], path)}"

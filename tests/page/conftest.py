@@ -19,9 +19,11 @@ import requests
 from harness.airflow import AirflowHome, environment
 from harness.airflow.home import COMMAND, initialise
 from harness.processes import Kept, free_port
+from harness.s3 import S3Server
 from tests.page import browser as browsers
 from tests.page.browser import Browser
 from tests.page.people import login_config
+from tests.page.teams import STAGING, TEAM
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 300.0
@@ -70,7 +72,7 @@ class Prepared:
 
 
 @pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
+def prepared(tmp_path_factory: pytest.TempPathFactory, s3: S3Server) -> Iterator[Prepared]:
     """The API server, with a year of one report, and runs in all the states that the page shows."""
     place = tmp_path_factory.mktemp("page")
     port = free_port()
@@ -79,15 +81,15 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
         directory=place / "home",
         dags=place / "dags",
         plugins=ROOT / "plugins",
-        config=login_config(place),
+        config={**login_config(place), f"{TEAM}___fanout.staging": STAGING},
         port=port,
     )
     home.dags.mkdir()
     shutil.copy(Path(__file__).with_name("dags") / "prepared.py", home.dags)
     initialise(home)
     env = environment(home, port=port)
-    staging = home.directory / "fanout"
-    for command in ((*COMMAND, "dags", "reserialize"), (sys.executable, "-m", "tests.page.seeding", str(staging))):
+    seeding = (sys.executable, "-m", "tests.page.seeding", str(home.directory / "fanout"))
+    for command in ((*COMMAND, "dags", "reserialize"), (*seeding, json.dumps(s3.options), s3.connection)):
         done = subprocess.run(command, env=env, cwd=home.directory, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-3_000:]
     log = home.logs / "api-server.log"

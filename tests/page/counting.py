@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from airflow.utils.session import create_session
 from sqlalchemy import event
 
 from airflow_fanout.page import routes, stored
+from airflow_fanout.page.stored_backfills import backfills
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -37,11 +38,17 @@ def main(dag_id: str) -> dict[str, int]:
     counts: dict[str, int] = {}
     with create_session() as session:
         [newest] = stored.newest_runs(session, [dag_id], 1)
-        for name in ("run", "report"):
-            # Neither knows the DAG's outline from before.
-            stored._outlines.clear()
+        looks: dict[str, Callable[[], object]] = {
+            "run": lambda: routes.run(dag_id, newest.run_id, session),
+            "report": lambda: routes.report(dag_id, session),
+        }
+        if known := backfills(session, dag_id):
+            looks["backfill"] = lambda: routes.backfill(dag_id, known[0].id, session)
+        for name, look in looks.items():
+            # None knows the DAG's outline from before.
+            stored._known.clear()
             with counted(session, counts, name):
-                _ = routes.run(dag_id, newest.run_id, session) if name == "run" else routes.report(dag_id, session)
+                look()
     return counts
 
 

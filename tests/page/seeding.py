@@ -12,18 +12,27 @@ from typing import Any
 from airflow.models.dag import DagModel
 from airflow.models.dag_version import DagVersion
 from airflow.models.dagrun import DagRun
+from airflow.models.deadline import Deadline
+from airflow.models.deadline_alert import DeadlineAlert
 from airflow.models.serialized_dag import SerializedDagModel
 from airflow.models.task_state_store import TaskStateStoreModel
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
+from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.utils.session import create_session
 from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from sqlalchemy import select
 
+from airflow_fanout.notifications.deadline import send_late
+from airflow_fanout.staging.files import PRIVATE
+from airflow_fanout.staging.folder import FolderStore
+from tests.page.backfills import make_backfill
 from tests.page.left import NOW, TODAY, Left, Seeded
 from tests.page.nights import history
 from tests.page.people import add_people
 from tests.page.states import prepared
+from tests.page.teams import ADDRESS, make_team
+from tests.staging.objects import store_in_s3
 
 
 def unpause() -> None:
@@ -100,8 +109,25 @@ def _left_rows(task_id: str, run: DagRun, left: Left) -> Iterable[Any]:
         yield TaskStateStoreModel(dag_run_id=run.id, key="progress", value=text, updated_at=NOW, **named)
 
 
+def miss_deadlines() -> None:
+    """Give the newest run of each DAG with a deadline its own, which has passed."""
+    with create_session() as session:
+        for alert in session.scalars(select(DeadlineAlert)):
+            dag_id = session.scalar(
+                select(SerializedDagModel.dag_id).where(SerializedDagModel.id == alert.serialized_dag_id)
+            )
+            newest = select(DagRun.id).where(DagRun.dag_id == dag_id).order_by(DagRun.run_after.desc()).limit(1)
+            callback = AsyncCallback(send_late, kwargs={"channels": []})
+            session.add(Deadline(NOW - timedelta(minutes=5), callback, session.scalar(newest), alert.id, dag_id))
+
+
 if __name__ == "__main__":
+    staging, s3_options, s3_connection = sys.argv[1:]
     put(history())
-    put(prepared(Path(sys.argv[1])))
+    put(prepared(FolderStore(Path(staging), PRIVATE), store_in_s3(json.loads(s3_options), ADDRESS)))
     unpause()
     add_people()
+    miss_deadlines()
+    with create_session() as session:
+        make_backfill(session)
+        make_team(session, s3_connection)

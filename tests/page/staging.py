@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from airflow_fanout.model.as_of import AsOf
 from airflow_fanout.model.outcome import Failure, Kind, Outcome, Record
 from airflow_fanout.staging.directory import ReportDirectory
-from airflow_fanout.staging.files import PRIVATE
-from airflow_fanout.staging.folder import FolderStore
 from airflow_fanout.staging.frozen import Selection, freeze
 from airflow_fanout.staging.journal import JournalWriter
+from airflow_fanout.staging.store import Store
 from tests.page.left import COUNT, MISSING, Seeded
 
 
-def stage(staging: Path, run: Seeded) -> str:
+def stage(store: Store, run: Seeded) -> str:
     """Freeze a list, and write the journal of a fetch that lacks some."""
-    store = FolderStore(staging, PRIVATE)
     report = ReportDirectory.of(store, dag_id=run.dag_id, run_id=run.run_id, report="calls")
     directory = report.new_list()
     tels = [f"+1202555{index:05d}" for index in range(COUNT)]

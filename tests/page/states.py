@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
+from airflow_fanout.staging.store import Store
 from tests.page.left import (
     COUNT,
     HOSTILE,
@@ -36,20 +36,24 @@ BUDGET = {
 }
 
 
-def prepared(staging: Path) -> Iterable[Seeded]:
-    """Yield the five states of a stranger's test, and a hostile one."""
+def prepared(folder: Store, storage: Store) -> Iterable[Seeded]:
+    """Yield the five states of a stranger's test, and a hostile one.
+
+    :param folder: the staging area of most reports.
+    :param storage: that of a team.
+    """
     yesterday = TODAY - timedelta(days=1)
-    yield failed_in_validate(staging, yesterday)
+    yield failed_in_validate(folder, yesterday)
     yield failed_in_load(yesterday)
     yield failed_in_load(yesterday, "payment_terms")
-    yield running_well(yesterday)
+    yield running_well(storage, yesterday)
     yield slowed(yesterday)
     yield outage(yesterday)
     yield sharded(yesterday)
     yield hostile(yesterday)
 
 
-def failed_in_validate(staging: Path, day: datetime) -> Seeded:
+def failed_in_validate(staging: Store, day: datetime) -> Seeded:
     """Return a run that lacks 42 results, triggered by hand, with its list in a staging area."""
     run = Seeded("daily_call_report", day, "failed", run_type="manual", by="maria")
     run.conf = {"day": f"{day:%Y-%m-%d}", "concurrency": 50, "only": ["+12025550100", "+12025550101"]}
@@ -104,8 +108,8 @@ def _running(dag_id: str, day: datetime, seconds: int, progress: dict[str, Any])
     return run
 
 
-def running_well(day: datetime) -> Seeded:
-    """Return a fetch that goes on well."""
+def running_well(staging: Store, day: datetime) -> Seeded:
+    """Return a fetch that goes on well, of a team, with its list."""
     kinds = {"ok": 8_260, "null": 140, "http_error": 12}
     progress = fetched(
         COUNT, 8_412, kinds, 46.0, rate_per_s=190.4, left_s=61, in_flight=97, waiting=4,
@@ -113,7 +117,9 @@ def running_well(day: datetime) -> Seeded:
         budget=BUDGET, waits_for=None,
         limits={"limit": 100, "rate_limit_per_s": None, "paused_s": 0, "outage": False}, course=course(46, COUNT, 190),
     )  # fmt: skip
-    return _running("invoice_lines", day, 46, progress)
+    run = _running("invoice_lines", day, 46, progress)
+    run.tasks["extract"][0].returned |= {"directory": stage(staging, run)}
+    return run
 
 
 def slowed(day: datetime) -> Seeded:

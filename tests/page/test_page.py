@@ -11,6 +11,7 @@ import pytest
 
 from airflow_fanout.alerts.message import Pages
 from tests.page.addresses import filled
+from tests.page.backfills import DAG_ID
 from tests.page.browser import NARROW, WIDE, Browser
 from tests.page.conftest import Prepared
 from tests.page.left import MISSING
@@ -62,8 +63,42 @@ def test_a_year_of_runs_costs_a_constant_number_of_statements(prepared: Prepared
     assert sum(run["state"] == "failed" for run in report["runs"]) == 6
     assert all(run["requests"] for run in report["runs"][:-1])
     counts = prepared.statements("subscriber_usage", "invoice_lines")
-    assert counts["subscriber_usage"] == counts["invoice_lines"]
-    assert max(counts["subscriber_usage"].values()) <= 8
+    assert counts["subscriber_usage"] == {**counts["invoice_lines"], "backfill": 7}
+    assert counts["invoice_lines"] == {"run": 8, "report": 9}
+
+
+def test_a_backfill_has_its_days(prepared: Prepared) -> None:
+    """From, to, by whom, and each day with its state and its run: of a skipped one, the run that was there."""
+    session, data = prepared.session("admin"), f"{prepared.url}/fanout/data/dags"
+    [listed] = session.get(f"{data}/{DAG_ID}", timeout=60).json()["backfills"]
+    assert (listed["by"], listed["days"]) == ("maria", {"success": 3, "skipped": 1})
+    backfill = session.get(f"{data}/{DAG_ID}/backfills/{listed['id']}", timeout=60).json()
+    assert [(day["state"], day["reason"]) for day in backfill["days"]] == [
+        *[("success", None)] * 3,
+        ("skipped", "already exists"),
+    ]
+    assert [day["run_id"].partition("__")[0] for day in backfill["days"]] == ["backfill"] * 3 + ["scheduled"]
+    assert [day["day"] for day in backfill["days"]] == [run["day"] for run in backfill["reports"][0]["runs"]]
+    assert all(run["documents"] for run in backfill["reports"][0]["runs"])
+    assert (backfill["begin"][:10], backfill["end"][:10]) == (backfill["days"][0]["day"], backfill["days"][-1]["day"])
+    for address in (f"{DAG_ID}/backfills/999", f"invoice_lines/backfills/{listed['id']}"):
+        assert session.get(f"{data}/{address}", timeout=60).status_code == 404
+
+
+def test_a_deadline_that_has_passed_is_late(prepared: Prepared) -> None:
+    """Of a DAG that has one; without one, a run that should have begun."""
+    session, data = prepared.session("admin"), f"{prepared.url}/fanout/data"
+    rows = session.get(f"{data}/reports", timeout=60).json()
+    late = {row["dag_id"]: row["late"]["missed"] for row in rows if row["late"]}
+    assert late == {"meter_readings": "deadline", "hostile": "schedule"}
+    assert session.get(f"{data}/dags/meter_readings", timeout=60).json()["late"]["missed"] == "deadline"
+
+
+def test_the_list_of_a_team_is_where_its_team_has_it(prepared: Prepared) -> None:
+    """In an object storage whose connection is in Airflow's database, and whose path has the team's name."""
+    address = filled("/data/dags/{dag_id}/runs/{run_id}/missing", prepared, "invoice_lines")
+    listed = prepared.session("admin").get(address, params={"offset": 40}, timeout=60).json()
+    assert (listed["total"], len(listed["rows"])) == (MISSING, 2)
 
 
 @pytest.mark.parametrize("dag_id", STATES)
@@ -84,24 +119,28 @@ def test_a_state_is_told_by_the_page_alone(dag_id: str, chromium: Browser, prepa
     assert quiet(chromium)
 
 
-@pytest.mark.parametrize("name", ["all-reports", "report"])
+@pytest.mark.parametrize("name", ["all-reports", "report", "backfill"])
 def test_reports_over_time(name: str, chromium: Browser, prepared: Prepared) -> None:
-    """The list of reports leads to one; its days lead to runs."""
-    query = "" if name == "all-reports" else "?dag_id=subscriber_usage"
+    """The list of reports leads to one; its days lead to runs, and so do those of a backfill."""
+    queries = {"all-reports": "", "report": f"?dag_id={DAG_ID}", "backfill": f"?dag_id={DAG_ID}&backfill_id=1"}
     for width, dark in LOOKS:
         chromium.look(width=width, dark=dark)
-        chromium.open(f"{prepared.url}/fanout/page{query}")
-        chromium.until("return document.querySelectorAll('tbody tr').length > 6")
+        chromium.open(f"{prepared.url}/fanout/page{queries[name]}")
+        chromium.until("return document.querySelectorAll('tbody tr').length >= 4")
         assert chromium.run("return document.documentElement.scrollWidth") <= width
         assert chromium.axe() == []
         chromium.screenshot(SHOTS / f"{name}-{width}-{'dark' if dark else 'light'}.png")
-    assert chromium.run("return document.querySelectorAll('.badge.late').length") == (1 if name == "all-reports" else 0)
+    assert chromium.run("return document.querySelectorAll('.badge.late').length") == (2 if name == "all-reports" else 0)
     if name == "report":
         marks = [
             f"return document.querySelectorAll('circle.{mark}').length" for mark in ("failed", "manual", "backfill")
         ]
         assert [chromium.run(mark) for mark in marks] == [1, 1, 3]
         assert chromium.run("return document.querySelectorAll('.calendar a').length") == 365
+    if name == "backfill":
+        assert chromium.run("return document.querySelectorAll('.squares a.success').length") == 3
+        chromium.shows("already exists")
+        chromium.shows("by maria")
     chromium.click("tbody tr:last-child td a")
     chromium.until("return document.querySelector('.says, .calendar')")
     assert quiet(chromium)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from airflow_fanout.page.advice import advice_on
+from airflow_fanout.page.known_dag import KnownDag
 from airflow_fanout.page.outline import Outline, outlines
-from airflow_fanout.page.rows import StoredTask
-from airflow_fanout.page.run_view import shown_param
+from airflow_fanout.page.rows import StoredRun, StoredTask
+from airflow_fanout.page.run_view import run_view
 from airflow_fanout.page.runbook import FILE, sections
 from airflow_fanout.page.steps import steps_of
 from airflow_fanout.page.words import sentence_of
@@ -201,19 +202,34 @@ def test_where_the_list_is_stays_on_the_server() -> None:
     assert extract["numbers"] == {"parameters": 9, "day": "2026-11-22"}
 
 
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        (["+12025550100"], "1 value"),
-        ({"a": 1, "b": 2}, "2 values"),
-        (50, 50),
-        (True, True),
-        ("x" * 900, "x" * 200 + "…"),
-    ],
-)
-def test_a_list_in_a_param_is_only_counted(value: Any, shown: Any) -> None:
-    """It may hold telephone numbers; a long text is cut."""
-    assert shown_param(value) == shown
+def test_params_are_masked_as_in_alerts() -> None:
+    """A text may be a telephone number, and a name a secret's; days, short numbers and the DAG's own values aren't."""
+    conf = {"tel": "+12025550142", "day": "2026-11-22", "concurrency": 50, "region": "north", "dry": True,
+            "api_key": "north", "kennwort": 7, "only": ["+12025550142"], "note": "", "+12025550143": 1}  # fmt: skip
+    run = StoredRun(
+        id=1, dag_id="dag", run_id="run", state="success", run_type="manual", run_after=NOW, start=NOW, end=NOW,
+        by="maria", conf=conf, backfill_id=None,
+    )  # fmt: skip
+    schema = {"__type": "dict", "__var": {"type": "string", "enum": ["north", "south"]}}
+    stored = {"dag": {"params": [["region", {"default": "south", "schema": schema}], ["tel", {"schema": {}}]]}}
+    view = run_view(run, KnownDag.of(stored, ()), [], NOW, ["kennwort"])
+    assert view["params"] == [
+        *[("tel", "…42"), ("day", "2026-11-22"), ("concurrency", "50"), ("region", "north"), ("dry", "true")],
+        *[("api_key", "…"), ("kennwort", "…"), ("only", "1 value"), ("…", "1")],
+    ]
+
+
+def test_subclasses_are_found_by_their_fields_and_neighbours() -> None:
+    """An operator with such fields that isn't before one of ours is none."""
+    tasks = [
+        stored_task("a", "MyExtract", "b", "c", "d", template_fields=["limit", "more"], template_ext=[".sql"]),
+        stored_task("b", "MyFetch", "c", template_fields=["request_template", "parameters", "shard", "refetch"]),
+        stored_task("c", "MyValidate", "d", template_fields=["parameters"]),
+        stored_task("d", "MyLoad", "e", template_fields=["parameters", "database", "collection"]),
+        stored_task("e", "SQLExecuteQueryOperator", template_fields=["limit", "parameters"], template_ext=[".sql"]),
+    ]
+    [report] = outlines({"dag": {"tasks": tasks}})
+    assert report.tasks == {"extract": ("a",), "fetch": ("b",), "validate": ("c",), "load": ("d",)}
 
 
 def test_the_runbook_is_that_of_the_documentation() -> None:

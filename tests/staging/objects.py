@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 from fsspec.implementations.memory import MemoryFileSystem
@@ -47,3 +48,12 @@ def memory_store() -> ObjectStore:
 def s3_store(server: S3Server) -> ObjectStore:
     """Return an empty store on an S3 server."""
     return store_in(S3FileSystem(**server.options), scheme="s3")
+
+
+def store_in_s3(options: Mapping[str, Any], address: str) -> ObjectStore:
+    """Return the store at an address, such as a task of Airflow's has it.
+
+    :param options: of the server, as `S3Server.options` has them.
+    """
+    root = address.partition("://")[2].rpartition("@")[2]
+    return ObjectStore(Objects(S3FileSystem(**options), root, address))

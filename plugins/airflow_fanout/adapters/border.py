@@ -145,6 +145,20 @@ def list_directory(reference: Reference | XComArg) -> ListDirectory:
     return list_at(address)
 
 
+def list_to_read(address: str) -> ListDirectory:
+    """Return the list at an address, for a process that only reads: it needn't have the right to write there.
+
+    :raises FanoutError: for an object storage that this machine can't reach.
+    """
+    if is_storage(address):
+        from airflow_fanout.adapters.storage import list_in_storage
+
+        return list_in_storage(address, is_read_only=True)
+    from airflow_fanout.staging.folder import list_at
+
+    return list_at(address)
+
+
 def _one(reference: Reference | XComArg) -> Mapping[str, Any]:
     first: Any = reference
     if isinstance(reference, list | tuple) and reference:

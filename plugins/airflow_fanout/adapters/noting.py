@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout
 
-from airflow_fanout.alerts.note import KEY, Counts, FailureNote, describe
+from airflow_fanout.alerts.note import KEY, Counts, FailureNote, describe, fitting
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -48,6 +48,6 @@ def _leave(context: Context, error: BaseException, counts: Callable[[], Counts |
             message=TIMED_OUT if isinstance(error, AirflowTaskTimeout) else message,
             counts=counts(),
         )
-        task.xcom_push(KEY, msgspec.to_builtins(note))
+        task.xcom_push(KEY, msgspec.to_builtins(fitting(note)))
     except Exception:
         log.warning("The failure could not be noted for the run's alert.", exc_info=True)

@@ -53,13 +53,19 @@ PACKAGES = {
 def object_store(address: str) -> ObjectStore:
     """Return the staging area at an address such as `s3://conn_id@bucket/prefix`, which has been proven to be fit.
 
-    :raises BadSetting: for an address that nothing on this worker reaches.
+    :raises BadSetting: for an address that nothing on this machine reaches.
     :raises BadConnection: when the connection isn't there.
     :raises StorageMissing: when the bucket isn't there.
     :raises NoConditionalWrites: when two could create the same object.
     """
+    store = _opened(address)
+    _prove(store, PACKAGES.get(urlsplit(address).scheme))
+    return store
+
+
+@cache
+def _opened(address: str) -> ObjectStore:
     parts = urlsplit(address)
-    package = PACKAGES.get(parts.scheme)
     conn_id, _, bucket = parts.netloc.rpartition("@")
     if not bucket or parts.query or parts.fragment:
         raise BadSetting(SETTING, address, "a bucket, such as s3://conn_id@bucket/prefix")
@@ -69,10 +75,8 @@ def object_store(address: str) -> ObjectStore:
         except AirflowNotFoundException:
             # Amazon's hook would take whatever credentials this machine has.
             raise BadConnection(conn_id, f"isn't there; {SETTING} names it") from None
-    path = _path(address, package)
-    store = ObjectStore(Objects(path.fs, path.path.strip("/"), address.rstrip("/")))
-    _prove(store, package)
-    return store
+    path = _path(address, PACKAGES.get(parts.scheme))
+    return ObjectStore(Objects(path.fs, path.path.strip("/"), address.rstrip("/")))
 
 
 def _path(address: str, package: Package | None) -> Any:
@@ -83,8 +87,10 @@ def _path(address: str, package: Package | None) -> Any:
         # The file system is made when it is first asked for.
         _ = path.fs
     except Exception as error:  # noqa: BLE001 - each provider has errors of its own
-        needs = f"install airflow-fanout[{package.extra}] on all workers" if package else "use s3://, gs:// or abfs://"
-        expected = f"a folder, or an address that a provider on this worker reaches: {needs} ({redact(str(error))})"
+        needs = "use s3://, gs:// or abfs://"
+        if package:
+            needs = f"install airflow-fanout[{package.extra}] on all workers, and on API servers for the page"
+        expected = f"a folder, or an address that a provider on this machine reaches: {needs} ({redact(str(error))})"
         raise BadSetting(SETTING, address, expected) from None
     return path
 
@@ -111,7 +117,10 @@ def _version_of(name: str) -> str:
         return "unknown"
 
 
-def list_in_storage(address: str) -> ListDirectory:
-    """Return the list at an address in an object storage, as `str` of a list has it."""
+def list_in_storage(address: str, *, is_read_only: bool = False) -> ListDirectory:
+    """Return the list at an address in an object storage, as `str` of a list has it.
+
+    :param is_read_only: whether nothing will be written: then the storage isn't proven to be fit, which takes a write.
+    """
     area, key = layout.parts_of_address(address)
-    return ListDirectory(object_store(area), key)
+    return ListDirectory(_opened(area) if is_read_only else object_store(area), key)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from pathlib import Path
 from traceback import extract_tb
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.model.outcome import Kind
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
 KEY = "failure"
 # A message is for people; the log has all of it.
 LONGEST = 6_000
+# As JSON, in which a sign that isn't ASCII takes up to twelve bytes. Airflow's database is no place for more.
+LARGEST_BYTES = 60_000
+SHORT = 2_000
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +64,20 @@ class FailureNote(msgspec.Struct, frozen=True, kw_only=True):
     error: str
     message: str
     counts: Counts | None = None
+
+
+def fitting(note: FailureNote) -> FailureNote:
+    """Return a note that has at most `LARGEST_BYTES`: if it has more, its message is cut, and then its causes."""
+    if len(json.dumps(msgspec.to_builtins(note))) <= LARGEST_BYTES:
+        return note
+    note = replace(note, message=f"{note.message[:SHORT]}… (the log has all of it)")
+    if note.counts is None or len(json.dumps(msgspec.to_builtins(note))) <= LARGEST_BYTES:
+        return note
+    kinds: Counter[str] = Counter()
+    for cause, count in note.counts.causes.items():
+        # A cause begins with its kind, as in "http_error 404".
+        kinds[cause.partition(" ")[0]] += count
+    return replace(note, counts=replace(note.counts, causes=dict(kinds)))
 
 
 def describe(error: BaseException) -> tuple[str, str]:

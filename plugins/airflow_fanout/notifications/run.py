@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from airflow.sdk.configuration import conf
 
+from airflow_fanout.adapters.secret_names import secret_names
 from airflow_fanout.alerts.failed import FailedRun, FailedTask, failed
 from airflow_fanout.alerts.message import Alert, Pages
 from airflow_fanout.alerts.note import KEY, FailureNote
@@ -55,10 +56,8 @@ def started_of(context: Mapping[str, Any]) -> Started:
     run = context.get("dag_run")
     if run is None:
         return Started()
-    secret_names = (conf.get("core", "sensitive_var_conn_names", fallback="") or "").split(",")
-    parts = [part for name in secret_names if (part := name.strip().lower())]
     try:
-        params = tuple(shown_params(run.conf or {}, _choices(context["dag"].params), parts))
+        params = tuple(shown_params(run.conf or {}, _choices(context["dag"].params), secret_names()))
         return Started(str(getattr(run.run_type, "value", run.run_type)), run.triggering_user_name, params)
     except Exception:
         # Without it the message is poorer; without the message, nobody knows of the run.

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 STEPS = ("extract", "fetch", "validate", "load")
-# By the operator's name, or by fields that a subclass of it has, too.
+# By the operator's name; a subclass of it by the fields that it has, too, or by these and its neighbours.
 OPERATORS = {
     "ExtractOperator": "extract",
     "GeventFetchOperator": "fetch",
@@ -19,6 +19,9 @@ FIELDS = {
     "fetch": {"request_template", "shard", "refetch"},
     "load": {"parameters", "database", "collection"},
 }
+# Other operators have such fields, too, but not one of ours after them.
+BEFORE_FETCH = ("limit", ".sql")
+BEFORE_LOAD = "parameters"
 
 
 class Outline(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +52,7 @@ def outlines(stored: Mapping[str, Any]) -> list[Outline]:
     A task belongs to the extract that is the fewest steps before it.
     """
     tasks = {task["task_id"]: task for task in map(_fields, stored.get("dag", {}).get("tasks", ()))}
-    steps = {task_id: step for task_id, task in tasks.items() if (step := _step(task))}
+    steps = _steps(tasks)
     nearest: dict[str, tuple[int, str]] = {}
     for extract in (task_id for task_id, step in steps.items() if step == "extract"):
         for distance, task_id in _below(extract, tasks):
@@ -76,6 +79,21 @@ def _fields(task: Mapping[str, Any]) -> Mapping[str, Any]:
     # What Airflow stores of an object is in an envelope with the object's kind.
     fields: Mapping[str, Any] = task.get("__var", task)
     return fields
+
+
+def _steps(tasks: Mapping[str, Any]) -> dict[str, str]:
+    """Return the steps of the tasks that are ours."""
+    steps = {task_id: step for task_id, task in tasks.items() if (step := _step(task))}
+    for task_id, task in tasks.items():
+        after = {steps.get(name) for name in task.get("downstream_task_ids", ())}
+        templated = {*task.get("template_fields", ()), *task.get("template_ext", ())}
+        if task_id in steps:
+            continue
+        if templated >= {*BEFORE_FETCH} and after & {"fetch", "validate", "load"}:
+            steps[task_id] = "extract"
+        elif BEFORE_LOAD in templated and "load" in after:
+            steps[task_id] = "validate"
+    return steps
 
 
 def _step(task: Mapping[str, Any]) -> str | None:

@@ -6,8 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
+from airflow_fanout.page.late import Late
 from airflow_fanout.page.outline import Outline
-from airflow_fanout.page.rows import RETURNED, StoredRun
+from airflow_fanout.page.rows import RETURNED, NextRun, StoredBackfill, StoredDay, StoredRun
 from airflow_fanout.page.run_view import origin_of
 
 # A year of nights.
@@ -15,26 +18,64 @@ MOST_RUNS = 366
 
 
 def report_view(
-    dag_id: str, outlines: Sequence[Outline], runs: Sequence[StoredRun], sums: Iterable[Any], due: Mapping[str, Any]
+    dag_id: str,
+    outlines: Sequence[Outline],
+    runs: Sequence[StoredRun],
+    sums: Iterable[Any],
+    following: NextRun,
+    late: Late | None,
+    backfills: Iterable[StoredBackfill],
 ) -> dict[str, Any]:
     """Return the reports of a DAG over time, as plain values.
 
     :param runs: the newest first.
     :param sums: what the tasks of these runs have left, as `stored.sums` returns it.
+    :param following: the run that comes next.
     """
+    return {
+        "dag_id": dag_id,
+        "paused": following.paused,
+        "due": following.due,
+        "late": msgspec.to_builtins(late),
+        "most": MOST_RUNS,
+        "backfills": [msgspec.to_builtins(backfill) for backfill in backfills],
+        "reports": _reports(outlines, runs[::-1], sums),
+    }
+
+
+def backfill_view(
+    dag_id: str,
+    outlines: Sequence[Outline],
+    backfill: StoredBackfill,
+    days: Sequence[StoredDay],
+    sums: Iterable[Any],
+) -> dict[str, Any]:
+    """Return a backfill with its days, as plain values, and for each report what these days' runs have cost.
+
+    :param days: in their order.
+    :param sums: what the tasks of their runs have left.
+    """
+    runs = [day.run for day in days if day.run is not None]
+    return {
+        **msgspec.to_builtins(backfill),
+        "dag_id": dag_id,
+        "days_by_state": backfill.days,
+        "days": [
+            {"day": day.day, "state": day.state, "reason": day.reason, "run_id": day.run.run_id if day.run else None}
+            for day in days
+        ],
+        "reports": _reports(outlines, runs, sums),
+    }
+
+
+def _reports(outlines: Sequence[Outline], runs: Sequence[StoredRun], sums: Iterable[Any]) -> list[dict[str, Any]]:
     by_run: dict[int, list[Any]] = {}
     for row in sums:
         by_run.setdefault(row.dag_run_id, []).append(row)
-    return {
-        "dag_id": dag_id,
-        "paused": due["paused"],
-        "due": due["due"],
-        "most": MOST_RUNS,
-        "reports": [
-            {"name": outline.name, "runs": [_run(outline, run, by_run.get(run.id, [])) for run in reversed(runs)]}
-            for outline in outlines
-        ],
-    }
+    return [
+        {"name": outline.name, "runs": [_run(outline, run, by_run.get(run.id, [])) for run in runs]}
+        for outline in outlines
+    ]
 
 
 def _run(outline: Outline, run: StoredRun, rows: Sequence[Any]) -> dict[str, Any]:
@@ -53,6 +94,7 @@ def _run(outline: Outline, run: StoredRun, rows: Sequence[Any]) -> dict[str, Any
         "state": run.state,
         "origin": origin_of(run),
         "run_type": run.run_type,
+        "backfill_id": run.backfill_id,
         "day": _day(run, [*loaded, *validated, *returned.get("extract", [])]),
         "start": run.start,
         "seconds": (run.end - run.start).total_seconds() if run.start and run.end else None,

@@ -3,41 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from airflow_fanout.page.outline import Outline
-from airflow_fanout.page.rows import StoredRun
+import msgspec
+
+from airflow_fanout.page.known_dag import KnownDag
+from airflow_fanout.page.late import Late, late
+from airflow_fanout.page.rows import NextRun, StoredRun
 
 RECENT_RUNS = 30
 
 
 def reports_view(
-    outlines: Mapping[str, Sequence[Outline]],
+    dags: Mapping[str, KnownDag],
     runs: Sequence[StoredRun],
     sums: Iterable[Any],
-    due: Mapping[str, Mapping[str, Any]],
+    following: Mapping[str, NextRun],
+    passed: Mapping[int, datetime],
+    now: datetime,
 ) -> list[dict[str, Any]]:
     """Return a row for each DAG that has reports, as plain values, those that need somebody first.
 
     :param runs: the newest ones of all of these DAGs, the newest first.
     :param sums: what their load tasks have returned.
-    :param due: of each DAG, as `stored.next_runs` returns it.
+    :param following: the next run of each DAG.
+    :param passed: the deadlines that these runs have missed, by the run's id.
     """
     loaded = {row.dag_run_id: row for row in sums if row.documents is not None}
-    by_dag: dict[str, list[StoredRun]] = {dag_id: [] for dag_id in outlines}
+    by_dag: dict[str, list[StoredRun]] = {dag_id: [] for dag_id in dags}
     for run in runs:
         by_dag[run.dag_id].append(run)
-    rows = [_row(dag_id, by_dag[dag_id], loaded, due.get(dag_id, {})) for dag_id in outlines]
-    return sorted(rows, key=lambda row: (row["state"] != "failed", row["dag_id"]))
+    rows = []
+    for dag_id, dag in dags.items():
+        coming = following.get(dag_id, NextRun())
+        missed = late(by_dag[dag_id], passed, coming, dag.deadlines, now)
+        rows.append(_row(dag_id, by_dag[dag_id], loaded, coming, missed))
+    return sorted(rows, key=lambda row: (row["state"] != "failed", row["late"] is None, row["dag_id"]))
 
 
-def _row(dag_id: str, runs: Sequence[StoredRun], loaded: Mapping[int, Any], due: Mapping[str, Any]) -> dict[str, Any]:
+def _row(
+    dag_id: str, runs: Sequence[StoredRun], loaded: Mapping[int, Any], following: NextRun, missed: Late | None
+) -> dict[str, Any]:
     newest = runs[0] if runs else None
     good = next((run for run in runs if run.state == "success" and run.id in loaded), None)
     return {
         "dag_id": dag_id,
-        "paused": due.get("paused", False),
-        "due": due.get("due"),
+        "paused": following.paused,
+        "due": following.due,
+        "late": msgspec.to_builtins(missed),
         "state": newest.state if newest else "none",
         "run_id": newest.run_id if newest else None,
         "good_day": str(loaded[good.id].day) if good else None,

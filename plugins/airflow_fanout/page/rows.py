@@ -26,6 +26,49 @@ class StoredRun(msgspec.Struct, frozen=True, kw_only=True):
     backfill_id: int | None
 
 
+class NextRun(msgspec.Struct, frozen=True, kw_only=True):
+    """The run of a DAG that comes next.
+
+    :param due: when the scheduler makes it; `None` if no run is to come.
+    :param logical_date: its logical date, if it will have one.
+    """
+
+    paused: bool = False
+    due: datetime | None = None
+    logical_date: datetime | None = None
+
+
+class StoredBackfill(msgspec.Struct, frozen=True, kw_only=True):
+    """A backfill: the days that somebody wanted, from the first to the last.
+
+    :param days: how many of its days are in which state; see `StoredDay`.
+    """
+
+    id: int
+    begin: datetime
+    end: datetime
+    by: str | None
+    paused: bool
+    created: datetime
+    completed: datetime | None
+    days: dict[str, int] = {}
+
+
+class StoredDay(msgspec.Struct, frozen=True, kw_only=True):
+    """A day of a backfill.
+
+    :param day: its date in UTC, or the key of its partition.
+    :param state: that of its own run; without one, "skipped" or "deleted".
+    :param reason: why it was skipped, in Airflow's words.
+    :param run: its run; of a day that was skipped, the one that was there already.
+    """
+
+    day: str
+    state: str
+    reason: str | None = None
+    run: StoredRun | None = None
+
+
 class StoredTask(msgspec.Struct, frozen=True, kw_only=True):
     """A task of a run, and what it has left: what it returned, its failure's note, and its last progress."""
 

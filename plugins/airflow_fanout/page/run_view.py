@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import msgspec
 
+from airflow_fanout.alerts.started import ORIGINS, shown_params
 from airflow_fanout.page.advice import advice_on
+from airflow_fanout.page.known_dag import KnownDag
 from airflow_fanout.page.outline import Outline
 from airflow_fanout.page.rows import StoredRun, StoredTask
 from airflow_fanout.page.steps import steps_of
 from airflow_fanout.page.words import sentence_of
 
 ALIVE = ("queued", "running")
-# How a run came about, by Airflow's own types.
-ORIGINS = {
-    "scheduled": "by its schedule",
-    "manual": "by hand",
-    "backfill": "by a backfill",
-    "asset_triggered": "by an asset",
-    "asset_materialization": "by hand, for its asset",
-    "operator_triggered": "by another DAG",
-}
-# A list of telephone numbers is nothing to show, and a text of a page is none to read.
-LONGEST_PARAM = 200
+# Of each run, the page says how it came about.
+ALL_ORIGINS = {**ORIGINS, "scheduled": "by its schedule"}
+MOST_PARAMS = 50
 
 
-def run_view(run: StoredRun, outlines: Sequence[Outline], tasks: Sequence[StoredTask], now: datetime) -> dict[str, Any]:
-    """Return a run as plain values.
+def run_view(
+    run: StoredRun, dag: KnownDag, tasks: Sequence[StoredTask], now: datetime, secret_names: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return a run as plain values; its params are masked as in alerts.
 
-    :param outlines: the reports of its DAG.
-    :param tasks: the tasks of all of them.
+    :param dag: its DAG.
+    :param tasks: the tasks of all of its reports.
     :param now: by which the times of what goes on are counted.
+    :param secret_names: parts of names of params that are secret, besides the usual ones.
     """
-    reports = [_report(outline, run, tasks, now) for outline in outlines]
+    reports = [_report(outline, run, tasks, now) for outline in dag.reports]
+    params = shown_params(run.conf, dag.choices, secret_names)
     return {
         "dag_id": run.dag_id,
         "run_id": run.run_id,
@@ -43,8 +42,9 @@ def run_view(run: StoredRun, outlines: Sequence[Outline], tasks: Sequence[Stored
         "alive": run.state in ALIVE,
         "origin": origin_of(run),
         "by": run.by,
+        "backfill_id": run.backfill_id,
         "day": next((day for report in reports if (day := report["day"])), None),
-        "params": {name: shown_param(value) for name, value in run.conf.items() if value not in (None, "", [], {})},
+        "params": [*islice(params, MOST_PARAMS)],
         "start": run.start,
         "end": run.end,
         "seconds": None if run.start is None else ((run.end or now) - run.start).total_seconds(),
@@ -54,15 +54,7 @@ def run_view(run: StoredRun, outlines: Sequence[Outline], tasks: Sequence[Stored
 
 def origin_of(run: StoredRun) -> str:
     """Return how a run came about, in words."""
-    return ORIGINS.get(run.run_type, run.run_type)
-
-
-def shown_param(value: Any) -> Any:
-    """Return a param of a run as the page shows it: of a list only its length, since its items may be personal."""
-    if isinstance(value, list | tuple | Mapping):
-        return f"{len(value):,} {'value' if len(value) == 1 else 'values'}"
-    text = str(value)
-    return value if isinstance(value, bool | int | float) or len(text) <= LONGEST_PARAM else f"{text[:LONGEST_PARAM]}…"
+    return ALL_ORIGINS.get(run.run_type, run.run_type)
 
 
 def _report(outline: Outline, run: StoredRun, tasks: Sequence[StoredTask], now: datetime) -> dict[str, Any]:

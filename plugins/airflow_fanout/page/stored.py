@@ -1,4 +1,6 @@
-"""What Airflow's database knows of reports. No other file of the page knows its tables, which move between versions.
+"""What Airflow's database knows of reports.
+
+No file of the page but this and `stored_backfills` knows its tables, which move between versions.
 
 Each function sends the same number of statements, however many runs, tasks and shards there are.
 """
@@ -6,59 +8,67 @@ Each function sends the same number of statements, however many runs, tasks and 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
+from airflow.models.deadline import Deadline
 from airflow.models.serialized_dag import SerializedDagModel
 from airflow.models.task_state_store import TaskStateStoreModel
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
 from sqlalchemy import Select, func, select
+from sqlalchemy.orm import selectinload
 
 from airflow_fanout.alerts.note import KEY
-from airflow_fanout.page.outline import Outline, outlines
-from airflow_fanout.page.rows import RETURNED, StoredRun, StoredTask
+from airflow_fanout.page.known_dag import KnownDag
+from airflow_fanout.page.late import Deadline as PageDeadline
+from airflow_fanout.page.rows import RETURNED, NextRun, StoredRun, StoredTask
 
 if TYPE_CHECKING:
+    from airflow.models.deadline_alert import DeadlineAlert
     from sqlalchemy.orm import Session
 
 # States of a task that was cleared, or hasn't begun.
 WAITING = (None, "none", "scheduled", "queued", "upstream_failed", "skipped", "removed")
 # The start of a task is by its worker's clock, the moment of its progress by the API server's.
 SKEW = timedelta(seconds=10)
-# A DAG that has changed has another digest: the outlines of those that haven't are kept.
-MOST_OUTLINES = 5_000
-_outlines: dict[str, list[Outline]] = {}
+# A DAG that has changed has another digest: what is known of those that haven't is kept.
+MOST_DAGS = 5_000
+_known: dict[str, KnownDag] = {}
 
 
-def outlines_by_dag(session: Session, dag_ids: Collection[str] | None = None) -> dict[str, list[Outline]]:
-    """Return the reports of DAGs, by the DAG's id; a DAG without one is left out.
-
-    :param dag_ids: of which DAGs; by default of all.
-    """
+def known_dags(session: Session, dag_ids: Collection[str]) -> dict[str, KnownDag]:
+    """Return what is known of DAGs that have reports, by the DAG's id; one without a report is left out."""
     newest = select(SerializedDagModel.dag_id, func.max(SerializedDagModel.created_at).label("at"))
-    if dag_ids is not None:
-        newest = newest.where(SerializedDagModel.dag_id.in_(dag_ids))
-    latest = newest.group_by(SerializedDagModel.dag_id).subquery()
+    latest = newest.where(SerializedDagModel.dag_id.in_(dag_ids)).group_by(SerializedDagModel.dag_id).subquery()
     is_latest = (SerializedDagModel.dag_id == latest.c.dag_id) & (SerializedDagModel.created_at == latest.c.at)
     digests = session.execute(
         select(SerializedDagModel.dag_id, SerializedDagModel.dag_hash, SerializedDagModel.id).join(latest, is_latest)
     ).all()
-    _learn(session, [row.id for row in digests if row.dag_hash not in _outlines])
-    known = {row.dag_id: _outlines.get(row.dag_hash, []) for row in digests}
-    return {dag_id: reports for dag_id, reports in known.items() if reports}
+    _learn(session, [row.id for row in digests if row.dag_hash not in _known])
+    known = {row.dag_id: _known[row.dag_hash] for row in digests if row.dag_hash in _known}
+    return {dag_id: dag for dag_id, dag in known.items() if dag.reports}
 
 
 def _learn(session: Session, ids: Collection[Any]) -> None:
-    if len(_outlines) > MOST_OUTLINES:
-        _outlines.clear()
+    if len(_known) > MOST_DAGS:
+        _known.clear()
     if not ids:
         return
-    for dag in session.scalars(select(SerializedDagModel).where(SerializedDagModel.id.in_(ids))):
-        _outlines[dag.dag_hash] = outlines(dag.data or {})
+    wanted = select(SerializedDagModel).where(SerializedDagModel.id.in_(ids))
+    for dag in session.scalars(wanted.options(selectinload(SerializedDagModel.deadline_alerts))):
+        _known[dag.dag_hash] = KnownDag.of(dag.data or {}, _deadlines(dag.deadline_alerts))
+
+
+def _deadlines(alerts: Iterable[DeadlineAlert]) -> Iterator[PageDeadline]:
+    """Yield the deadlines whose interval is in the DAG; one that is in an Airflow Variable may change each minute."""
+    for alert in alerts:
+        interval = alert.interval.get("__data__") if isinstance(alert.interval, dict) else alert.interval
+        if isinstance(interval, int | float):
+            yield PageDeadline(alert.reference, timedelta(seconds=interval))
 
 
 def is_dag(session: Session, dag_id: str) -> bool:
@@ -78,28 +88,36 @@ def teams_of(session: Session, dag_ids: Iterable[str]) -> dict[str, str | None]:
     return teams
 
 
-def next_runs(session: Session, dag_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Return of each DAG, by its id, whether it is `paused`, and when its next run is `due`.
-
-    `due` is a time with a zone; `None` if no run is to come. A DAG that isn't there is left out.
-    """
-    columns = (DagModel.dag_id, DagModel.is_paused, DagModel.next_dagrun_create_after)
+def next_runs(session: Session, dag_ids: Iterable[str]) -> dict[str, NextRun]:
+    """Return the next run of each DAG, by its id; a DAG that isn't there is left out."""
+    columns = (DagModel.dag_id, DagModel.is_paused, DagModel.next_dagrun_create_after, DagModel.next_dagrun)
     rows = session.execute(select(*columns).where(DagModel.dag_id.in_([*dag_ids]))).all()
-    return {row.dag_id: {"paused": bool(row.is_paused), "due": row.next_dagrun_create_after} for row in rows}
+    return {
+        row.dag_id: NextRun(paused=bool(row.is_paused), due=row.next_dagrun_create_after, logical_date=row.next_dagrun)
+        for row in rows
+    }
+
+
+def passed_deadlines(session: Session, runs: Iterable[StoredRun], now: datetime) -> dict[int, datetime]:
+    """Return the first deadline that each of these runs has missed, by the run's id."""
+    ids = [run.id for run in runs if run.state != "success"]
+    first = func.min(Deadline.deadline_time).label("first")
+    passed = select(Deadline.dagrun_id, first).where(Deadline.dagrun_id.in_(ids), Deadline.deadline_time < now)
+    return {row.dagrun_id: row.first for row in session.execute(passed.group_by(Deadline.dagrun_id)).all()}
 
 
 def stored_run(session: Session, dag_id: str, run_id: str) -> StoredRun | None:
     """Return a run; `None` if there is none with this id."""
-    row = session.execute(_runs().where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)).first()
-    return None if row is None else _run(row)
+    row = session.execute(run_columns().where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)).first()
+    return None if row is None else run_of_row(row)
 
 
 def newest_runs(session: Session, dag_ids: Iterable[str], most: int) -> list[StoredRun]:
     """Return the newest runs of each DAG, at most so that each has this many, the newest first."""
     place = func.row_number().over(partition_by=DagRun.dag_id, order_by=DagRun.run_after.desc()).label("place")
     ranked = select(DagRun.id.label("id"), place).where(DagRun.dag_id.in_([*dag_ids])).subquery()
-    statement = _runs().join(ranked, ranked.c.id == DagRun.id).where(ranked.c.place <= most)
-    return [_run(row) for row in session.execute(statement.order_by(DagRun.run_after.desc())).all()]
+    statement = run_columns().join(ranked, ranked.c.id == DagRun.id).where(ranked.c.place <= most)
+    return [run_of_row(row) for row in session.execute(statement.order_by(DagRun.run_after.desc())).all()]
 
 
 def stored_tasks(session: Session, run: StoredRun, task_ids: Iterable[str]) -> list[StoredTask]:
@@ -167,14 +185,16 @@ def sums(session: Session, runs: Iterable[StoredRun], task_ids: Iterable[str]) -
     return [*session.execute(statement).all()]
 
 
-def _runs() -> Select[Any]:
+def run_columns() -> Select[Any]:
+    """Return the select of runs that `run_of_row` reads."""
     return select(
         *(DagRun.id, DagRun.dag_id, DagRun.run_id, DagRun.state, DagRun.run_type, DagRun.run_after),
         *(DagRun.start_date, DagRun.end_date, DagRun.triggering_user_name, DagRun.conf, DagRun.backfill_id),
     )
 
 
-def _run(row: Any) -> StoredRun:
+def run_of_row(row: Any) -> StoredRun:
+    """Return a run from a row with the columns of `run_columns`."""
     return StoredRun(
         id=row.id,
         dag_id=row.dag_id,

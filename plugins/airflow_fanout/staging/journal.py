@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import count
 from typing import TypeVar
 
@@ -167,6 +167,17 @@ class Snapshot:
             digest = hashlib.sha256()
             yield from _read(piece, Record.from_line, digest)
             piece.confirm(digest.hexdigest())
+
+    def refused(self, accepted: Collection[str]) -> Iterator[Record | RecordKey]:
+        """Yield the records, in the same order; of those with an accepted outcome, only what they are about."""
+
+        def parse(line: bytes) -> Record | RecordKey:
+            # Most results are good, and reading one takes longer than all the rest of its line.
+            key = RecordKey.from_line(line)
+            return key if key.kind in accepted else Record.from_line(line)
+
+        for piece in self.pieces:
+            yield from _read(piece, parse)
 
     def places(self) -> Iterator[RecordKey]:
         """Yield what each record is about, in the same order."""

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from airflow_fanout.model.outcome import Record, RecordKey
 
-Line = TypeVar("Line", Record, RecordKey)
+Line = TypeVar("Line", bound=Record | RecordKey)
 
 
 class LatestRecords:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from airflow_fanout.model.outcome import Kind, Record
 from airflow_fanout.staging.directory import GenerationDirectory, ListDirectory
@@ -65,6 +65,20 @@ class Results:
             problem = f"doesn't count the {good:,} good results that are there"
             raise NotAsValidated(str(self._directory.validated), problem)
 
+    def refused(self, accepted: Collection[str]) -> Iterator[Record]:
+        """Yield the record of each parameter whose outcome is of none of these kinds, in the journal's order.
+
+        :raises StagingChanged: when the journal isn't what was read first.
+        """
+        for (_, records), latest in zip(self._shards, self._latest, strict=True):
+            count = 0
+            for record in latest.of(records.refused(accepted)):
+                count += 1
+                if isinstance(record, Record):
+                    yield record
+            if count != latest.count:
+                raise StagingChanged(str(self._directory.journal), "was changed while it was read")
+
     def missing(self) -> Iterator[int]:
         """Yield the indexes of the parameters that have none, those that were erased left out."""
         for latest in self._latest:
@@ -87,6 +101,18 @@ class Results:
             kinds={str(kind): count for kind, count in kinds.items()},
             left_out=left_out,
         )
+
+
+def contents_of(directory: ListDirectory, manifest: Manifest) -> tuple[tuple[str, int], ...]:
+    """Return the addresses and sizes of the journal's parts: while they stay the same, so do the results.
+
+    A part only grows, and what is erased from one changes the manifest as well.
+    """
+    contents: list[tuple[str, int]] = []
+    for number, newest in directory.generations(manifest.shards).items():
+        generation = directory.shard(int(number)).generation(newest)
+        contents += ((f"{generation}/{name}", size) for name, size in generation.sizes(generation.parts()).items())
+    return tuple(contents)
 
 
 def check_fetched(directory: ListDirectory, manifest: Manifest) -> None:

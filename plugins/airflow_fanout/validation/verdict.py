@@ -18,6 +18,8 @@ from airflow_fanout.validation.rules import Rules
 MOST_CAUSES = 20
 # An exception may say a whole answer; a message that people read has no room for it.
 LONGEST_TEXT = 400
+# A type's name, and a place in a file: an author may make them up.
+LONGEST_NAME = 100
 FAILED_CHECK = (
     "If a check is wrong, fix it, then clear the validate task. If the answers are wrong, clear the run from its "
     "extract task on: clearing fetch alone keeps the answers that it has."
@@ -83,7 +85,7 @@ class Tally:
             self.rows += len(record.result) if isinstance(record.result, list) else 1
             return
         failure = record.failure
-        named = (failure.type, failure.where) if failure else ()
+        named = [part and cut(part, LONGEST_NAME) for part in (failure.type, failure.where)] if failure else ()
         cause = self._counted(SampleGroup(record.kind, record.status, *named))
         if len(self._samples[cause]) < self._most:
             self._samples[cause].append(self._sample(record))

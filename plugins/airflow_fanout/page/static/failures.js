@@ -51,7 +51,7 @@ function missingTable(run, report) {
   const address = `data/dags/${encodeURIComponent(run.dag_id)}/runs/${encodeURIComponent(run.run_id)}/missing`;
   const query = () => new URLSearchParams({ report: report.name, search: input.value, offset });
   const body = h("div", { "aria-live": "polite" });
-  const input = h("input", { type: "search", placeholder: "Search", "aria-label": "Search the parameters" });
+  const input = h("input", { type: "search", placeholder: "Search", maxlength: 200, "aria-label": "Search the parameters" });
   const csv = h("a.button", { href: `${address}.csv?${new URLSearchParams({ report: report.name })}`, download: "missing.csv" }, "CSV");
   const earlier = h("button", { type: "button", onclick: () => turn(-1) }, "Previous");
   const later = h("button", { type: "button", onclick: () => turn(1) }, "Next");
@@ -99,7 +99,7 @@ function rowsOf({ rows, total, offset, shown }) {
       h("thead", {}, h("tr", {}, ["#", "Parameter", "Outcome", "Status", "Attempts", "What happened"].map((name) =>
         h("th", { scope: "col" }, name)))),
       h("tbody", {}, rows.map((row) => h("tr", {},
-        h("td.nowrap", {}, number(row.index)), h("td", {}, row.parameter),
+        h("td.nowrap", {}, row.index), h("td", {}, cut(row.parameter)),
         h("td.nowrap", {}, h(`i.dot.${row.kind}`), row.kind.replaceAll("_", " ")),
         h("td", {}, row.status ?? "–"), h("td", {}, row.attempts), h("td", {}, row.message)))))),
   ];

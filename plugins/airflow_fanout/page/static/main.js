@@ -56,13 +56,13 @@ export function announce(message) {
 
 async function begin() {
   const asked = new URLSearchParams(window.location.search);
-  const [dagId, runId] = [asked.get("dag_id"), asked.get("run_id")];
+  const [dagId, runId, backfillId] = ["dag_id", "run_id", "backfill_id"].map((name) => asked.get(name));
   const content = h("div");
   const section = named();
   place.replaceChildren(trouble, ...(section ? [h("section.card", {}, runbook(section, true))] : []), content);
-  const name = dagId && runId ? "run" : dagId ? "report" : "reports";
+  const name = dagId && runId ? "run" : dagId && backfillId ? "backfill" : dagId ? "report" : "reports";
   const page = await import(`./${name}.js`);
-  const { look, draw } = page.open(content, { dagId, runId, announce, again: () => watched.now() });
+  const { look, draw } = page.open(content, { dagId, runId, backfillId, announce, again: () => watched.now() });
   const watched = new Watched(look, draw);
   watched.now();
 }

@@ -2,9 +2,10 @@
 
 import { ask, lead, toReports, toRun } from "./airflow.js";
 import { roving } from "./cursor.js";
-import { badge, duration, h, moment, number, percent, rate, short, show, span } from "./dom.js";
+import { badge, cut, duration, h, moment, number, percent, rate, short, show, span, stateName } from "./dom.js";
 import { lines, stacked } from "./plots.js";
-import { KINDS, link } from "./run.js";
+import { due } from "./reports.js";
+import { KINDS, link, toBackfill } from "./run.js";
 
 const RECENT = 60;
 const LISTED = 30;
@@ -18,7 +19,9 @@ export function open(place, { dagId, announce }) {
   document.title = dagId;
 
   function draw(dag) {
-    show(content, dag, () => [heading(dag), dag.reports.map((report) => section(dag, report, dag.reports.length > 1))].flat(2));
+    show(content, dag, () => [
+      heading(dag), dag.reports.map((report) => section(dag, report, dag.reports.length > 1)), backfills(dag),
+    ].flat(2));
     announce(`${dag.dag_id}, ${dag.reports[0]?.runs.length ?? 0} runs`);
     return false;
   }
@@ -34,7 +37,7 @@ function heading(dag) {
     h("div.head", {}, h("h1", {}, dag.dag_id), last ? badge(last.state) : null),
     h("p.meta", {},
       h("span", {}, "Last good day ", h("b", {}, good ? toLink(dag, good) : "none")),
-      h("span", {}, dag.paused ? h("b", {}, "Paused") : ["Next run due ", h("b", {}, moment(dag.due))]),
+      h("span", {}, "Next run due ", h("b", {}, due(dag))),
       h("span", {}, h("b", {}, number(runs.length)), runs.length >= dag.most ? ` newest runs` : " runs")));
 }
 
@@ -136,9 +139,32 @@ function table(dag, runs) {
       h("thead", {}, h("tr", {}, names.map((name, place) => h(place > 2 ? "th.number" : "th", { scope: "col" }, name)))),
       h("tbody", {}, runs.slice(-LISTED).reverse().map((run) => h("tr", {},
         h("td.nowrap", {}, toLink(dag, run)), h("td", {}, badge(stateOf(run))),
-        h("td", {}, run.origin), h("td.number", {}, number(run.documents)), h("td.number", {}, missing(run)),
+        h("td", {}, run.backfill_id ? toBackfill({ ...run, dag_id: dag.dag_id }, run.origin) : run.origin), h("td.number", {}, number(run.documents)), h("td.number", {}, missing(run)),
         h("td.number", {}, number(run.requests)), h("td.number", {}, rate(run.rate_per_s)),
         h("td.number", {}, duration(run.seconds))))))));
+}
+
+const BACKFILLS = ["Backfill", "From", "To", "Days", "Started by", "State"];
+
+function backfills({ dag_id: dagId, backfills: all }) {
+  if (!all.length) return [];
+  return h("div.card", {}, h("h2", {}, "Backfills"),
+    h("div.scroll", { tabindex: 0, role: "region", "aria-label": "Backfills" }, h("table", {},
+      h("thead", {}, h("tr", {}, BACKFILLS.map((name) => h("th", { scope: "col" }, name)))),
+      h("tbody", {}, all.map((each) => h("tr", {},
+        h("td", {}, toBackfill({ dag_id: dagId, backfill_id: each.id }, `Backfill ${each.id}`)),
+        h("td.nowrap", {}, each.begin.slice(0, 10)), h("td.nowrap", {}, each.end.slice(0, 10)),
+        h("td", {}, counts(each.days)), h("td", {}, each.by ? cut(each.by, 60) : "–"),
+        h("td", {}, progressOf(each))))))));
+}
+
+/** How many days of a backfill are in which state. */
+export function counts(days) {
+  return Object.entries(days).sort(([, few], [, many]) => many - few).map(([state, count]) => `${number(count)} ${stateName(state)}`).join(", ") || "none";
+}
+
+export function progressOf({ completed, paused }) {
+  return completed ? `completed ${moment(completed)}` : paused ? "paused" : "under way";
 }
 
 function missing({ kinds, parameters, coverage }) {

@@ -19,12 +19,12 @@ export function open(place, { announce }) {
   return { look: () => ask("data/reports"), draw };
 }
 
-// The scheduler takes a while; after that, a run that was due is late.
-const LATE_MS = 10 * 60 * 1000;
+const MISSED = { deadline: "It should have been loaded by then.", schedule: "Its next run should have begun then." };
 
-function due({ due: at }) {
-  const isLate = at && Date.now() - Date.parse(at) > LATE_MS;
-  return isLate ? h("span.badge.late", { title: `due ${moment(at)}` }, `late since ${moment(at)}`) : moment(at);
+/** When the next run is due, and since when the report is late. */
+export function due({ due: at, late, paused }) {
+  if (late) return h("span.badge.late", { title: MISSED[late.missed] }, `late since ${moment(late.since)}`);
+  return paused ? "paused" : moment(at);
 }
 
 const page = (parts) => `page?${new URLSearchParams(parts)}`;
@@ -45,6 +45,6 @@ function row(report) {
     h("td", {}, report.run_id ? run(badge(report.state), report.run_id) : h("span.badge", {}, "no run")),
     h("td.nowrap", {}, report.good_run_id ? run(report.good_day, report.good_run_id) : "none"),
     h("td.number", {}, number(report.documents)),
-    h("td.nowrap", {}, report.paused ? "paused" : due(report)),
+    h("td.nowrap", {}, due(report)),
     h("td", {}, runs.length ? sparkline(runs.map(({ documents }) => documents), failed, label) : "–"));
 }

@@ -37,7 +37,6 @@ export function open(place, { dagId, runId, announce, again }) {
 }
 
 function heading(run) {
-  const params = Object.entries(run.params);
   return [
     h("nav.trail", { "aria-label": "Breadcrumb" },
       link("Reports", toReports(), "page"), " / ",
@@ -45,11 +44,16 @@ function heading(run) {
     h("div.head", {},
       h("h1", {}, run.dag_id, run.day ? [" for ", h("span.nowrap", {}, run.day)] : null), badge(run.state)),
     h("p.meta", {},
-      h("span", {}, "Started ", h("b", {}, run.origin), run.by ? [" by ", h("b", {}, run.by)] : null),
+      h("span", {}, "Started ", h("b", {}, run.backfill_id ? toBackfill(run, run.origin) : run.origin), run.by ? [" by ", h("b", {}, run.by)] : null),
       h("span", {}, moment(run.start)),
       h("span", {}, "Duration ", h("b", {}, duration(run.seconds))),
-      params.map(([name, value]) => h("span", {}, `${cut(name, 60)} = `, h("b", {}, cut(String(value), 120))))),
+      run.params.map(([name, value]) => h("span", {}, `${cut(name, 60)} = `, h("b", {}, cut(String(value), 120))))),
   ];
+}
+
+/** A link to a backfill's days: Airflow has no page of its own for it, so it stays in this frame. */
+export function toBackfill({ dag_id: dagId, backfill_id: backfillId }, text) {
+  return h("a", { href: `page?${new URLSearchParams({ dag_id: dagId, backfill_id: backfillId })}` }, text);
 }
 
 /** A link to a page of Airflow's; the address is where it leads when this page isn't in Airflow. */
