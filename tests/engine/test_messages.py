@@ -28,6 +28,7 @@ from airflow_fanout.launch.messages import (
     ReservedSlots,
     SendingRate,
     Start,
+    StoredNotes,
     encode,
     from_engine,
     from_parent,
@@ -97,6 +98,7 @@ DOWN = (
         Terms(renewal=2, ends_at_s=None, trusted_until_s=9.5),
     ),
     NoCredentials("shop_7"),
+    StoredNotes({"jobs-00000.jsonl.zst": 1_234}),
 )
 
 

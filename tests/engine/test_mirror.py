@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -15,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from airflow_fanout.launch.mirror import PREFIX
@@ -26,7 +19,7 @@ from airflow_fanout.staging.journal import read_records
 from airflow_fanout.staging.results import check_fetched
 from harness.s3 import S3Server
 from tests.engine.harness import frozen, journal
-from tests.engine.mirrored import fetch, job_of, s3_list
+from tests.engine.mirrored import Worker, fetch, job_of, s3_list
 from tests.load.reports import Service, serving
 from tests.staging.objects import new_prefix
 
@@ -81,43 +74,11 @@ def test_the_results_of_engines_are_in_the_object_storage(
     assert list(disk.iterdir()) == []
 
 
-class Worker:
-    """A fetch in a process of its own, with a disk of its own."""
-
-    def __init__(self, directory: ListDirectory, s3: S3Server, service: Service, disk: Path, rate_per_s: float) -> None:
-        disk.mkdir()
-        self._disk = disk
-        store = directory.store
-        wanted = {
-            "options": dict(s3.options),
-            "root": store.address("").removeprefix("s3://").rstrip("/"),
-            "key": directory.key,
-            "url": service.url,
-            "rate_per_s": rate_per_s,
-        }
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.engine.mirrored", json.dumps(wanted)],
-            env={**os.environ, "TMPDIR": str(disk)},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def lose(self) -> None:
-        """Kill it and what it has started, as a machine that dies, and remove its disk."""
-        everybody = [*psutil.Process(self.process.pid).children(recursive=True), psutil.Process(self.process.pid)]
-        for each in everybody:
-            each.send_signal(signal.SIGSTOP)
-        for each in everybody:
-            each.kill()
-        self.process.communicate()
-        shutil.rmtree(self._disk)
-
-
 def test_what_a_lost_machine_had_put_up_is_not_requested_again(
     directory: ListDirectory, s3: S3Server, service: Service, disk: Path, tmp_path: Path
 ) -> None:
     """The next try requests all else, once: what was on the lost disk only, and what had not begun."""
-    worker = Worker(directory, s3, service, tmp_path / "lost", 100.0)
+    worker = Worker(directory, s3.options, service.url, tmp_path / "lost", 100.0)
     generation = journal(directory)
     until(lambda: generation.numbers("try") and len(generation.parts()) >= 2)
     worker.lose()
@@ -137,7 +98,7 @@ def test_a_newer_try_on_another_machine_stops_the_older_one(
     directory: ListDirectory, s3: S3Server, service: Service, tmp_path: Path
 ) -> None:
     """Nobody tells it: it looks."""
-    worker = Worker(directory, s3, service, tmp_path / "old", 10.0)
+    worker = Worker(directory, s3.options, service.url, tmp_path / "old", 10.0)
     generation = journal(directory)
     until(lambda: service.requests)
     newer = generation.new_try()

@@ -1,19 +1,25 @@
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
 
 from airflow_fanout.control.breaker import FIRST_FAILURES
 from airflow_fanout.control.traffic import Traffic
+from airflow_fanout.engine.creations import CreationQueue
 from airflow_fanout.engine.meter import RECENT_S, Meter
 from airflow_fanout.engine.waiting import InFlightWatch
 from airflow_fanout.engine.work import Task, WorkQueue
 from airflow_fanout.model.outcome import Failure, Kind, Outcome
 from airflow_fanout.model.settings import Breaker, FetchSettings, Throttle
 from airflow_fanout.model.waits import Reason
+from airflow_fanout.staging.jobs import JobJournal
+from tests.staging.places import generation_at
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from airflow_fanout.api.compiled import Prepared
     from airflow_fanout.engine.steps import RawAnswer
     from airflow_fanout.model.waits import Wait
@@ -155,6 +161,21 @@ def test_jobs_that_are_not_ready_are_told() -> None:
     wait = fetch.until(10.0)
     assert wait is not None
     assert wait.reason is Reason.RETRIES
+
+
+def test_jobs_that_wait_for_the_object_storage_are_told(tmp_path: Path) -> None:
+    """They are created when it has the notes about them: as long as it is away, nothing moves."""
+    fetch, attempt = Fetch(), generation_at(tmp_path).new_try()
+    jobs = JobJournal(attempt, count(), list_id="x", known={}, is_newest=lambda: True, is_copied=True)
+    work = CreationQueue(iter(enumerate("abcdefgh")), jobs=jobs)
+    watch = InFlightWatch(work=work, traffic=fetch.traffic, meter=fetch.meter, total_s=60.0)
+    work.poll(4)
+    watch.look(0.0)
+    watch.look(5.0)
+    jobs.close()
+    assert watch.wait is not None
+    why = "the object storage to take the notes about 4 jobs, which are created after that"
+    assert (watch.wait.reason, watch.wait.why) == (Reason.JOBS, why)
 
 
 def test_a_slow_rate_is_told() -> None:

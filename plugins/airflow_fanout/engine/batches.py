@@ -11,8 +11,10 @@ import msgspec
 from airflow_fanout.api.request import Request
 from airflow_fanout.api.splitting import Key, Splitter
 from airflow_fanout.codec import Json
+from airflow_fanout.engine.creations import CreationQueue
 from airflow_fanout.engine.work import MOST_WAITING, Task, WorkQueue
 from airflow_fanout.model.outcome import Outcome
+from airflow_fanout.staging.jobs import JobJournal
 
 if TYPE_CHECKING:
     from airflow_fanout.engine.lanes import Lane
@@ -117,11 +119,15 @@ def queue_of(
     source: Iterator[tuple[int, Json]],
     room: Callable[[int], int],
     lane: Lane | None = None,
+    jobs: JobJournal | None = None,
 ) -> WorkQueue:
     """Return what gives out the work of a fetch: one by one, or in batches if the request is for such.
 
     :param lane: the source, if it may have more later where it has nothing now.
+    :param jobs: which jobs there are, for a request that creates some.
     """
+    if jobs is not None and jobs.is_copied:
+        return CreationQueue(source, jobs=jobs, room=room, lane=lane)
     if request is None or request.batch is None:
         return WorkQueue(source, room=room, lane=lane)
     if lane is not None:

@@ -72,7 +72,7 @@ class Branch:
             # A pool asks when it has something to send, a pump asks first.
             self._limits.wants = self.sender.work.is_ready
         self.driver.may_stop = self._may_stop
-        lane.wake = self._has_more
+        lane.wake = self.look
 
     def _tell(self, message: CredentialsRefused | BudgetUse) -> None:
         # A connection of several has no request budget: see `adapters.apis`.
@@ -96,7 +96,8 @@ class Branch:
         if not self.is_over:
             self.driver.wake()
 
-    def _has_more(self) -> None:
+    def look(self) -> None:
+        """Look again at what there is to be done: more of it can be sent now."""
         self.sender.work.look()
         self._wake()
 

@@ -48,7 +48,7 @@ class ByConnection:
         meter: Meter,
         tell: Callable[[CredentialsRefused], None],
     ) -> None:
-        self._lanes = lanes
+        self._lanes, self._jobs = lanes, parts.jobs
         self._is_finished = is_finished
         self._meter = meter
         self._concurrency = job.settings.concurrency
@@ -123,6 +123,13 @@ class ByConnection:
     def give_up(self, conn_id: str) -> None:
         """Send nothing more to a connection: there are no credentials for it."""
         self._branches[conn_id].driver.stop(Stopped())
+
+    def stored(self, sizes: Mapping[str, int]) -> None:
+        """Note how many bytes of each file of notes about jobs are stored: more of these can be created now."""
+        if self._jobs is not None:
+            self._jobs.stored(sizes)
+        for branch in self._open:
+            branch.look()
 
     def allow(self, per_s: float) -> None:
         """Send at another rate to each connection from now on."""

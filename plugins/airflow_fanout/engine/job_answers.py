@@ -18,9 +18,9 @@ class JobUnknown(ValueError):
 
     def __str__(self) -> str:
         return (
-            "a job may exist for this parameter: an earlier attempt was sent, and its answer is unknown. The job "
-            "wasn't created again, because the request has no idempotency key. Look at the API's jobs. If a second job "
-            "does no harm, set repeatable=True or idempotency_header in the Request, and clear this task"
+            "a job may exist for this parameter: an earlier attempt may have been sent, and its answer is unknown. The "
+            "job wasn't created again, because the request has no idempotency key. Look at the API's jobs. If a second "
+            "job does no harm, set repeatable=True or idempotency_header in the Request, and clear this task"
         )
 
 

@@ -42,6 +42,7 @@ from airflow_fanout.launch.messages import (
     ReservedSlots,
     SendingRate,
     Start,
+    StoredNotes,
 )
 from airflow_fanout.launch.stop_reasons import Finished, LongPause, Overtaken, Stopped
 from airflow_fanout.staging.directory import GenerationDirectory
@@ -80,7 +81,7 @@ def _job(message: ParentMessage) -> Job:
     match message:
         case Start(job):
             return job
-        case SendingRate() | NewCredentials() | NoCredentials() | ReservedSlots():
+        case SendingRate() | NewCredentials() | NoCredentials() | ReservedSlots() | StoredNotes():
             raise AssertionError("the parent's first message is the job")
         case _:
             assert_never(message)
@@ -171,6 +172,8 @@ class _Fetch:
             list_id=list_id,
             known=known,
             is_newest=lambda: self._shard.is_newest(self._try),
+            # Who may create a job twice needn't wait until the notes are where a later try finds them.
+            is_copied=job.part_age_s is not None and not job.request.is_repeatable,
         )
 
     def run(self) -> int:
@@ -215,19 +218,24 @@ class _Fetch:
 
     def _listen(self) -> None:
         for message in self._messages:
-            match message:
-                case SendingRate(per_s):
-                    self._sending.allow(per_s)
-                case NewCredentials():
-                    self._sending.take(message)
-                case NoCredentials(connection):
-                    self._sending.give_up(connection)
-                case ReservedSlots():
-                    self._sending.use(message)
-                case Start():
-                    raise AssertionError("an engine has one job")
-                case _:
-                    assert_never(message)
+            self._hear(message)
+
+    def _hear(self, message: ParentMessage) -> None:
+        match message:
+            case SendingRate(per_s):
+                self._sending.allow(per_s)
+            case NewCredentials():
+                self._sending.take(message)
+            case NoCredentials(connection):
+                self._sending.give_up(connection)
+            case ReservedSlots():
+                self._sending.use(message)
+            case StoredNotes(sizes):
+                self._sending.stored(sizes)
+            case Start():
+                raise AssertionError("an engine has one job")
+            case _:
+                assert_never(message)
 
     def _tick(self) -> None:
         while True:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import cloudpickle
@@ -78,12 +78,13 @@ class Sender:
         limiter: Callable[[Throttle, int, RequestBudget | None], Limiter] = Limiter,
         lane: Lane | None = None,
     ) -> None:
+        self._jobs = parts.jobs
         self.budget = budget_of(job)
         self.traffic = Traffic(job.settings, self.budget, is_answered=is_answered, limiter=limiter)
         self.access = EngineAccess(job, self.traffic, tell)
         if job.sign is not None:
             self.access.sign_by(cloudpickle.loads(job.sign))
-        self.work = queue_of(job.request, source, self.traffic.room_for_new, lane)
+        self.work = queue_of(job.request, source, self.traffic.room_for_new, lane, parts.jobs)
         self.driver = driver_for(
             job,
             parts.manifest,
@@ -110,6 +111,13 @@ class Sender:
     def stop_reason(self) -> StopReason | None:
         """Why not all was done; `None` if it was, or is still under way."""
         return self.driver.stop_reason
+
+    def stored(self, sizes: Mapping[str, int]) -> None:
+        """Note how many bytes of each file of notes about jobs are stored: more of these can be created now."""
+        if self._jobs is not None:
+            self._jobs.stored(sizes)
+        self.work.look()
+        self.driver.wake()
 
     def give_up(self, _conn_id: str) -> None:
         """Send nothing more: there are no credentials."""

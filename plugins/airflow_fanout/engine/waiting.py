@@ -46,8 +46,12 @@ class InFlightWatch:
             return wait
         in_flight, waiting = self._traffic.in_flight, self._work.waiting
         if waiting and not in_flight:
-            if self._work.pending == waiting:
-                return Reason.JOBS, f"{waiting:,} jobs to be ready", math.nan, None
+            held, pending = self._work.held, self._work.pending
+            if held == waiting:
+                why = f"the object storage to take the notes about {held:,} jobs, which are created after that"
+                return Reason.JOBS, why, math.nan, None
+            if held + pending == waiting:
+                return Reason.JOBS, f"{pending:,} jobs to be ready", math.nan, None
             why = f"{waiting:,} parameters are tried again after a pause"
             return Reason.RETRIES, why, math.nan, now_s + self._work.due_s()
         if in_flight and now_s - self._meter.ended_s > SHORTEST_S:

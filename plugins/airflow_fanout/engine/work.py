@@ -94,6 +94,11 @@ class WorkQueue:
         self.in_flight = 0
 
     @property
+    def held(self) -> int:
+        """How many parameters wait for a note to be stored before their first request."""
+        return 0
+
+    @property
     def waiting(self) -> int:
         """How many parameters wait for another request."""
         return len(self._heap) + len(self._later)

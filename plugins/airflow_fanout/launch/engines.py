@@ -31,6 +31,7 @@ from airflow_fanout.launch.messages import (
     Remark,
     ReservedSlots,
     SendingRate,
+    StoredNotes,
     Warned,
 )
 from airflow_fanout.launch.process import EngineProcess
@@ -116,11 +117,12 @@ class Engines:
         for engine in self._engines:
             engine.ask_to_stop()
 
-    def take(self, credentials: NewCredentials | NoCredentials) -> None:
-        """Send all engines the credentials that they use from now on; called by other threads than all else."""
-        self._credentials[credentials.connection] = credentials
+    def take(self, message: NewCredentials | NoCredentials | StoredNotes) -> None:
+        """Send all engines new credentials, or which notes are stored; called by other threads than all else."""
+        if not isinstance(message, StoredNotes):
+            self._credentials[message.connection] = message
         for engine in self._engines:
-            engine.tell(credentials)
+            engine.tell(message)
 
     def _introduce(self, engines: Sequence[EngineProcess]) -> None:
         """Send engines the newest credentials, unless those of their job are still the newest."""
@@ -231,11 +233,8 @@ class Engines:
         self._share_rate()
 
     def _share_rate(self) -> None:
-        """Divide the rate by the engines that still send: those that have ended leave them their share.
-
-        There is no such message for the concurrency: an engine's handles, connections and open files are made for its
-        share.
-        """
+        """Divide the rate by the engines that still send: those that have ended leave them their share."""
+        # There is no such message for the concurrency: an engine's handles and connections are made for its share.
         running = [engine for engine in self._engines if engine not in self._ends]
         if self._rate_per_s is not None:
             for engine in running:

@@ -82,6 +82,7 @@ class Fetch:
         used = reserver.heard if reserver else None
         refused = keeper.refused if keeper else None
         self._engines = engines = Engines(job, lambda renewal, _conn_id: refused(renewal) if refused else None, used)
+        self._confirm(engines)
         # It says goodbye when no engine has a request under way any more.
         reserving = reserver.reserving(engines.give) if reserver else nullcontext()
         with reserving, engines, keeper.renewing(engines.take) if keeper else nullcontext():
@@ -99,12 +100,18 @@ class Fetch:
         last: Ended | Failed | None = None
         keepers = Keepers(self._logins or {}, self._job.connection_text, self._first_s)
         self._engines = engines = Engines(replace(self._job, connections=keepers.first()), keepers.refused)
+        self._confirm(engines)
         with engines, keepers.renewing(engines.take):
             for message in engines.listen():
                 last = self._heard(message) or last
             if isinstance(last, Ended) and isinstance(last.reason, ConnectionsStopped):
                 raise given_up(last.progress, last.reason.stopped, len(self._logins or {}), keepers.failures)
             return progress_at_end(last, engines)
+
+    def _confirm(self, engines: Engines) -> None:
+        """Let engines know which of their notes about jobs are in the object storage, if there is one."""
+        if self._upload is not None:
+            self._upload.confirm = engines.take
 
     def _heard(self, message: FetchMessage) -> Ended | Failed | None:
         """Pass on what an engine says; return it if it is its last word."""

@@ -6,7 +6,7 @@ handled there, the type check fails.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, cast
 
 import msgspec
@@ -69,8 +69,14 @@ class ReservedSlots(msgspec.Struct, frozen=True, array_like=True, tag="slots"):
     closed_until_us: int = 0
 
 
+class StoredNotes(msgspec.Struct, frozen=True, array_like=True, tag="notes"):
+    """How many bytes of each file of notes about jobs are in the object storage, by the file's name."""
+
+    sizes: Mapping[str, int]
+
+
 # What a parent writes to the pipe of its engine.
-ParentMessage: TypeAlias = Start | SendingRate | NewCredentials | NoCredentials | ReservedSlots
+ParentMessage: TypeAlias = Start | SendingRate | NewCredentials | NoCredentials | ReservedSlots | StoredNotes
 
 
 class ProgressReport(msgspec.Struct, frozen=True, array_like=True, tag="progress"):

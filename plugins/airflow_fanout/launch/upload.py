@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from airflow_fanout.errors import FanoutError
+from airflow_fanout.launch.messages import StoredNotes
 from airflow_fanout.staging import layout
 from airflow_fanout.staging.directory import TryDirectory
 from airflow_fanout.staging.errors import NotPutUp
@@ -54,6 +55,7 @@ class Upload:
         self._sent: set[str] = set()
         self._aside: list[Location] = []
         self._jobs = JobsCopy(local, stored, list_id)
+        self._confirmed: dict[str, int] = {}
         self._progress = b""
         self._looked_s = time.monotonic()
         self._failing_since_s: float | None = None
@@ -62,6 +64,8 @@ class Upload:
         self._is_over = threading.Event()
         self._working = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="fanout-upload", daemon=True)
+        # Hears which notes about jobs are in the storage; called by this one's thread.
+        self.confirm: Callable[[StoredNotes], None] = lambda _notes: None
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -131,13 +135,14 @@ class Upload:
             self._working.release()
 
     def _put_up(self, *, is_end: bool) -> None:
+        self._jobs.put_up()
         if not is_end:
+            self._confirm_notes()
             self._look()
         for part in self._parts(is_end=is_end):
             # Its whole content, or nothing: a second attempt finds what the first one has put.
             self._stored.below(part.key.rpartition("/")[2]).create(part.content())
             self._sent.add(part.key)
-        self._jobs.put_up()
         self._put_progress()
         while self._aside:
             with suppress(FileNotFoundError):
@@ -174,13 +179,27 @@ class Upload:
                 self._progress = progress
 
     def _look(self) -> None:
-        """Make a newer try visible to the engines, once they have begun theirs."""
+        """Look now and then whether a newer try has begun."""
         now_s = time.monotonic()
-        if now_s - self._looked_s < LOOK_EACH_S or not self._local.shard.is_newest(self._local):
-            return
-        self._looked_s = now_s
-        if not self._stored.shard.is_newest(self._stored):
+        if now_s - self._looked_s >= LOOK_EACH_S:
+            self._looked_s = now_s
+            self._is_overtaken()
+
+    def _is_overtaken(self) -> bool:
+        """Return whether a newer try has begun in the storage; make it visible to the engines, once they have begun."""
+        if self._stored.shard.is_newest(self._stored):
+            return False
+        own = layout.number_of(self._local.key)
+        if self._local.generation.numbers(TRY, own) == [own]:
             self._local.generation.claim_next(TRY)
+        return True
+
+    def _confirm_notes(self) -> None:
+        """Say which notes are in the storage, unless a newer try has begun: that may have looked for them before."""
+        sizes = self._jobs.sizes
+        if sizes != self._confirmed and not self._is_overtaken():
+            self.confirm(StoredNotes(sizes))
+            self._confirmed = sizes
 
     def _lost(self, seconds: float) -> NotPutUp:
         parts = self._parts(is_end=True)

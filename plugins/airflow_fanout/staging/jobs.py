@@ -6,7 +6,7 @@ They stand in files of their own beside the parts of the journal: who reads resu
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from enum import StrEnum
 
@@ -54,6 +54,7 @@ class JobJournal:
     :param list_id: the id of the frozen list that the jobs are about.
     :param known: what earlier tries have left, by index.
     :param is_newest: whether no later try has begun.
+    :param is_copied: whether a job may be created only when the note about it was copied to where later tries look.
     """
 
     def __init__(
@@ -64,12 +65,16 @@ class JobJournal:
         list_id: str,
         known: dict[int, JobNote],
         is_newest: Callable[[], bool],
+        is_copied: bool = False,
     ) -> None:
         self._attempt = attempt
         self._numbers = numbers
         self._list_id = list_id
         self._known = known
         self._is_newest = is_newest
+        self.is_copied = is_copied
+        self._announced: dict[int, int] = {}
+        self._stored = 0
         self._lines: LinesWriter | None = None
 
     def last(self, index: int) -> JobNote | None:
@@ -77,13 +82,33 @@ class JobJournal:
         note = self._known.get(index)
         return None if note is None or note.state is JobState.OVER else note
 
+    def announce(self, index: int) -> None:
+        """Write down that a job is about to be created, some time before it is: `may_begin` says when it may be."""
+        note = JobNote(index, JobState.INTENDED, time.time())
+        self._announced[index] = self._append(note).written
+
+    def may_begin(self, index: int) -> bool:
+        """Return whether a parameter need not wait: its job exists or may exist, or the announcement was copied."""
+        if self.last(index) is not None:
+            return True
+        end = self._announced.get(index)
+        return end is not None and end <= self._stored
+
+    def stored(self, sizes: Mapping[str, int]) -> None:
+        """Note how many bytes of each file of notes were copied, by the file's name."""
+        if self._lines is not None:
+            self._stored = sizes.get(self._lines.location.key.rpartition("/")[2], 0)
+
     def intend(self, index: int) -> bool:
-        """Write down that a job is about to be created; return whether this engine may do so.
+        """Write down that a job is about to be created, unless it was announced; return whether it may be created.
 
         A later try has begun after it was written or before: in the first case it reads this line, in the second it is
         seen here. So of two tries, one at most doesn't know of the other's job.
         """
-        self._write(JobNote(index, JobState.INTENDED, time.time()))
+        note = JobNote(index, JobState.INTENDED, time.time())
+        if self._announced.pop(index, None) is None:
+            self._append(note)
+        self._known[index] = note
         return self._is_newest()
 
     def created(self, index: int, job: Json) -> None:
@@ -92,6 +117,7 @@ class JobJournal:
 
     def over(self, index: int) -> None:
         """Write down that there is no job, or that nothing comes of it: another one may be created."""
+        self._announced.pop(index, None)
         self._write(JobNote(index, JobState.OVER, time.time()))
 
     def close(self) -> None:
@@ -100,12 +126,17 @@ class JobJournal:
             self._lines.close()
 
     def _write(self, note: JobNote) -> None:
+        self._append(note)
+        self._known[note.index] = note
+
+    def _append(self, note: JobNote) -> LinesWriter:
+        """Add a line to the file, which is begun with the first one."""
         if self._lines is None:
             location = self._attempt.jobs(next(self._numbers))
             self._lines = LinesWriter(location, label_of(location, self._list_id))
         self._lines.append_line(codec.encode(note))
         self._lines.flush()
-        self._known[note.index] = note
+        return self._lines
 
 
 class JobsCopy:
@@ -122,6 +153,11 @@ class JobsCopy:
         self._local, self._stored, self._list_id = local, stored, list_id
         self._copied: dict[str, int] = {}
         self._pieces = 0
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many bytes of each file were put up, by the file's name."""
+        return {key.rpartition("/")[2]: size for key, size in self._copied.items()}
 
     def put_up(self) -> None:
         """Put up what is new; whatever fails is put up the next time, under the same name."""
