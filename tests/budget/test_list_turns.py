@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 from pymongo import MongoClient
 
 from airflow_fanout.api.endpoint import Endpoint
@@ -13,12 +15,17 @@ from airflow_fanout.api.paging import PageNumber
 from airflow_fanout.control.api_budget import ApiBudget
 from airflow_fanout.control.budget_state import Rank
 from airflow_fanout.control.frames import MICRO
+from airflow_fanout.control.quota import Quota
 from airflow_fanout.launch.budget_user import BudgetUser
 from airflow_fanout.launch.list_turns import ListTurns
 from airflow_fanout.mongo.budget_errors import BudgetUnreadable
 from airflow_fanout.sources.http_list import HttpList
 from tests.budget.service import TimedService
 from tests.budget.shards import document
+from tests.http.servers import Server, as_json
+
+if TYPE_CHECKING:
+    from tests.http.servers import Connection, Seen
 
 Client = MongoClient[dict[str, Any]]
 
@@ -90,6 +97,37 @@ def test_a_long_wait_is_said(client: Client, budget: ApiBudget) -> None:
 
     why = f"an operator to allow requests again: the request budget {budget.name!r} is set to 0"
     assert f"The list waits for {why}." in notes
+
+
+def test_a_list_with_more_pages_than_the_quota_waits_for_its_renewal(
+    client: Client, budget: ApiBudget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No page is lost or requested twice; the log says what is waited for, and until when."""
+    monkeypatch.setattr("airflow_fanout.launch.list_turns.LONG_WAIT_S", 0.2)
+    budget = replace(budget, quotas=(Quota(requests=4, per=2),))
+    notes: list[str] = []
+    doing: set[str] = set()
+
+    def note(text: str) -> None:
+        notes.append(text)
+        doing.add(reading.doing[0])
+
+    def page(seen: Seen, _connection: Connection) -> bytes:
+        number = int(seen.target.partition("page=")[2])
+        return as_json([2 * number, 2 * number + 1] if number < 6 else [])
+
+    source = HttpList(http_conn_id="call_api", endpoint="/list", pages=PageNumber())
+    with Server(page) as server:
+        turns = ListTurns(user(client, budget), note)
+        reading = source.read(Endpoint(base_url=server.origin), turns=turns)
+        items = list(reading)
+
+    assert items == list(range(2, 12))
+    assert [seen.target for seen in server.seen] == [f"/list?page={number}" for number in range(1, 7)]
+    moment = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
+    text = rf"The list waits for the renewal of the quota, 4 requests in any 2 s, until {moment}\."
+    assert any(re.fullmatch(text, each) for each in notes), notes
+    assert doing == {"waiting for its turn in the request budget of the API"}
 
 
 def test_a_budget_that_cannot_be_used_is_an_error(client: Client, budget: ApiBudget) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 
 from airflow_fanout.control.budget import LocalBudget
 from airflow_fanout.control.frames import MICRO
@@ -39,34 +41,43 @@ class ListTurns:
         self._changed = threading.Condition()
         self._budget = ReservedBudget(LocalBudget(None), user.budget.name, time.monotonic)
         self._reserver = Reserver(user, FetchSettings(concurrency=1), note)
-        self._paused_until_s = 0.0
+        self._paused_until_s = self._closed_until_s = 0.0
         self._sent_s: deque[float] = deque()
         self._stack = ExitStack()
         self._stack.enter_context(self._reserver.reserving(self._take))
 
     def wait(self) -> None:
-        """Wait until the next request may be sent.
+        """Wait until the next request may be sent, however long that takes; the log says for what.
 
         :raises FanoutError: if the budget can't be used.
         """
-        begun_s, told = time.monotonic(), False
+        begun_s, noted = time.monotonic(), ""
         with self._changed:
             while True:
                 now_s = time.monotonic()
-                if not told and now_s - begun_s > LONG_WAIT_S:
-                    told = True
-                    why = self._budget.why or f"its share of the request budget {self._name!r}"
-                    self._note(f"The list waits for {why}.")
                 wait_s = max(self._budget.next_s, self._paused_until_s) - now_s
                 if wait_s <= 0 and self._budget.at_once != 0:
                     break
                 if self._reserver.failure is not None:
                     raise self._reserver.failure
+                why = self._budget.why or f"its share of the request budget {self._name!r}"
+                if why != noted and now_s - begun_s > LONG_WAIT_S:
+                    noted = why
+                    self._note(f"The list waits for {why}{self._until(now_s)}.")
                 self._tell()
                 self._changed.wait(min(max(wait_s, 0.01), TOLD_S))
             self._budget.sent(now_s)
             self._sent_s.append(now_s)
             self._tell()
+
+    def _until(self, now_s: float) -> str:
+        """Return until when a quota or quiet hours let nothing through; empty if they don't hold anything back."""
+        left_s = self._closed_until_s - now_s
+        if left_s <= 0:
+            return ""
+        # Rounded up, so that nobody looks too early.
+        moment = datetime.now(UTC) + timedelta(seconds=math.ceil(left_s))
+        return f", until {moment:%Y-%m-%d %H:%M:%S} UTC"
 
     def paused(self, pause_s: float) -> None:
         """Note that the API has asked that nobody sends for so long."""
@@ -106,4 +117,5 @@ class ListTurns:
                 self._budget.take(moments, void_from_us / MICRO)
             self._budget.at_once, self._budget.why = message.at_once, message.why
             self._paused_until_s = message.paused_until_us / MICRO
+            self._closed_until_s = message.closed_until_us / MICRO
             self._changed.notify()

@@ -127,7 +127,10 @@ class Asker:
             # A token may have to be waited for, which is none of the page's time.
             self._access.ready()
         if self._turns is not None:
+            doing = self.doing
+            self.now("waiting for its turn in the request budget of the API")
             self._turns.wait()
+            self.now(doing)
         self._deadline.start()
         try:
             response = self._session.get(step.target, params=pairs_of(step.query))
