@@ -55,6 +55,11 @@ class ReplicaSet(StoppedAtTheEnd):
         hosts = ",".join(f"127.0.0.1:{member.port}" for member in self._members)
         return f"mongodb://{hosts}/?replicaSet={self.name}"
 
+    @property
+    def members(self) -> tuple[Mongod, ...]:
+        """The members, alive or not."""
+        return tuple(self._members)
+
     def primary(self) -> Mongod:
         """Return the primary, once there is one; raise TimeoutError if there is none."""
         deadline = time.monotonic() + ELECTION_LIMIT_S

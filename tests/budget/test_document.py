@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -100,6 +101,34 @@ def test_slots_are_moments_of_this_machines_clock(client: MongoClient[dict[str, 
 
     first_us = min(moments(answer)) - answer.ahead_us
     assert asked_us - 1_000 <= first_us <= answered_us + 1_000
+
+
+@pytest.mark.parametrize("put_forward_us", [300_000, -300_000, 5 * MICRO, -5 * MICRO])
+def test_a_clock_that_differs_after_a_failover_gives_no_moment_twice(
+    client: MongoClient[dict[str, Any]], budget: ApiBudget, put_forward_us: int
+) -> None:
+    """Whether the new primary's clock is ahead or behind, and whoever asks first: by the clients' clock all slots last.
+
+    The clients' own clocks are put back or forward instead, which is the same to them.
+    """
+    set_us = 0
+
+    def clock_us() -> int:
+        return time.monotonic_ns() // 1_000 - set_us
+
+    clients = {name: BudgetDocument(client, budget.database, budget.name, clock_us=clock_us) for name in "abc"}
+    taken: list[int] = []
+    for name, own in [*clients.items(), *clients.items(), *reversed(clients.items()), *clients.items()]:
+        if taken and name == "c" and not set_us:
+            set_us = put_forward_us
+        answer = own.ask(ask(name), PATIENCE_S)
+        # By the machine's clock, which nobody has set.
+        taken += [moment - answer.ahead_us + set_us for moment in moments(answer)]
+
+    ordered = sorted(taken)
+    in_a_second = [bisect_left(ordered, moment + MICRO) - place for place, moment in enumerate(ordered)]
+    # What is known of a clock is wrong by some milliseconds, on a busy machine by more.
+    assert 90 <= max(in_a_second) <= 115
 
 
 def test_an_operator_sets_another_rate_in_the_document(

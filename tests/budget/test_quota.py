@@ -135,7 +135,8 @@ def test_what_fits_is_requested_and_the_rest_after_the_renewal(tmp_path: Path) -
         assert (progress.done, progress.resumed) == (12_000, 10_000)
     [first, second] = [note for note in report.notes if "requests are needed" in note]
     assert first.startswith(
-        "The request budget 'calls': At least 12,000 requests are needed, and 10,000 fit before the renewal at "
+        "The request budget 'calls' (rank: nightly, share of 'daily'): "
+        "At least 12,000 requests are needed, and 10,000 fit before the renewal at "
         "2026-11-27 00:00 UTC; complete by 2026-11-27 00:00 UTC at 3,000/s, if nothing else uses the budget."
     )
     assert "At least 2,000 requests are needed, and all of them fit; complete by" in second

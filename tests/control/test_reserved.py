@@ -166,7 +166,9 @@ def test_a_servers_clock_is_known_as_well_as_its_best_answer(
 def test_a_servers_clock_that_was_set_is_believed() -> None:
     """Its next answer contradicts all before."""
     clock = ServerClock(1_000)
-    clock.heard(5_000_000, 0, 1_000)
-    clock.heard(2_000_000, 10_000, 11_000)
+    sets_us = [clock.heard(5_000_000, 0, 1_000), clock.heard(5_010_000, 10_000, 11_000)]
+    sets_us += [clock.heard(2_000_000, 20_000, 21_000), clock.heard(2_500_000, 30_000, 31_000)]
 
-    assert clock.ahead_us == pytest.approx(1_990_000, abs=1_000)
+    assert clock.ahead_us == pytest.approx(2_470_000, abs=1_000)
+    # By how much it was put forward each time.
+    assert sets_us == [0, 0, pytest.approx(-3_020_000, abs=1_000), pytest.approx(490_000, abs=1_000)]

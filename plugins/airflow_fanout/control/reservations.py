@@ -92,7 +92,7 @@ def _at(state: BudgetState, ask: BudgetAsk, now_us: int) -> BudgetState:
     """Return the state without what is over."""
     if now_us < state.now_us:
         # The clock was put back, or another server has another one: what was to come is as far away as it was.
-        state = _earlier(state, state.now_us - now_us)
+        state = earlier(state, state.now_us - now_us)
     paused_until_us = max(state.paused_until_us, now_us + ask.pause_us if ask.pause_us else 0)
     is_silent = bool(state.clients) and now_us > state.asks_us + GONE_US
     return replace(
@@ -105,7 +105,8 @@ def _at(state: BudgetState, ask: BudgetAsk, now_us: int) -> BudgetState:
     )
 
 
-def _earlier(state: BudgetState, by_us: int) -> BudgetState:
+def earlier(state: BudgetState, by_us: int) -> BudgetState:
+    """Return the state with all its moments earlier, as a clock has it that is behind by as much."""
     return replace(
         state,
         clients={

@@ -36,7 +36,10 @@ class BudgetView:
             allowance, rate_micro = self._user.budget.allowance or Allowance(), answer.limits.rate_micro
             expected = forecast(allowance, answer.usage, self._needed, rate_micro / MICRO or None, answer.now_us)
             self._forecast = expected.sentence()
-            self._note(f"The request budget {self._user.budget.name!r}: {self._forecast}")
+            user, rank = self._user, self._user.rank.name.lower()
+            self._note(
+                f"The request budget {user.budget.name!r} (rank: {rank}, share of {user.queue!r}): {self._forecast}"
+            )
         # Moments of the ledger's clock mean nothing to anybody else.
         wall_us = time.time_ns() // 1_000 - answer.now_us
         renewal_us = None if answer.renewal_us is None else answer.renewal_us + wall_us

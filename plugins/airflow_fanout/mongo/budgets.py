@@ -23,6 +23,7 @@ from airflow_fanout.control.allotment import allot
 from airflow_fanout.control.api_budget import MOST_PER_S
 from airflow_fanout.control.budget_state import FORMAT, BudgetAsk, BudgetState, LedgerAnswer, Override
 from airflow_fanout.control.frames import MICRO
+from airflow_fanout.control.reservations import earlier
 from airflow_fanout.control.server_clock import ServerClock
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.mongo.access import refusal, unreachable
@@ -66,6 +67,7 @@ class BudgetDocument:
         )
         self._clock_us = clock_us
         self._clock = ServerClock(STEP_US)
+        self._put_forward_us = 0
 
     def ask(self, ask: BudgetAsk, timeout_s: float) -> LedgerAnswer:
         """Change the state by an ask, and return the answer.
@@ -103,9 +105,10 @@ class BudgetDocument:
         """Return the answer to an ask; `None` if another client has written meanwhile."""
         document, now_us = self._read()
         override, remark = override_of(document.get("override"), document["now"])
-        state, reservation = allot(self._state(document), ask, now_us, override)
+        state, reservation = allot(self._kept_by(self._state(document), now_us), ask, now_us, override)
         if not self._write(document, state):
             return None
+        self._put_forward_us = 0
         return LedgerAnswer(reservation=reservation, ahead_us=self._clock.ahead_us, remark=remark)
 
     def _read(self) -> tuple[dict[str, Any], int]:
@@ -115,7 +118,7 @@ class BudgetDocument:
             asked_us = self._clock_us()
             for document in self._budgets.aggregate(found):
                 now_us = (document["now"].replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
-                self._clock.heard(now_us, asked_us, self._clock_us())
+                self._put_forward_us += self._clock.heard(now_us, asked_us, self._clock_us())
                 return document, now_us
             first = {"_id": self._name, "version": 0, "state": msgspec.to_builtins(BudgetState())}
             try:
@@ -134,6 +137,17 @@ class BudgetDocument:
         except msgspec.ValidationError as error:
             problem = BudgetUnreadable(f"{self._budgets.full_name}", self._name, str(error))
         raise problem
+
+    def _kept_by(self, state: BudgetState, now_us: int) -> BudgetState:
+        """Return the state as the clock has it that the server shows now.
+
+        Another server may have another clock. If that is ahead, the slots that are given by the old one would seem to
+        be over, and their time would be given out again.
+        """
+        if self._put_forward_us <= 0 or state.now_us + self._put_forward_us > now_us:
+            # Somebody has asked since then, whose state has the new moments.
+            return state
+        return earlier(state, -self._put_forward_us)
 
     def _write(self, document: Mapping[str, Any], state: BudgetState) -> bool:
         """Replace the state, unless it isn't that of the document any more; return whether it was replaced."""
