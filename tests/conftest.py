@@ -51,7 +51,7 @@ def pytest_configure_node(node: Any) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Distribution:
     """Distribute the tests over the workers in our way."""
-    return Distribution(config, log)
+    return Distribution(config, log, partial(config.stash[SERVERS].ask, "end_airflow"))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -1,13 +1,14 @@
 """Which worker of pytest-xdist runs which test, and when.
 
 A file is one worker's, since its tests may share what takes a while to start. The tests that wait for an Airflow are
-each for itself: they begin first, the longest of all before the others, so that none is left to the end.
+each for itself: they begin first, the longest of all before the others, so that none is left to the end. When the last
+of them is over, so is the Airflow that they share: idle, it would go on to take a quarter of a core.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from xdist.scheduler import LoadScopeScheduling
@@ -54,13 +55,33 @@ def stable(nodeids: Iterable[str]) -> Iterator[str]:
 class Distribution(LoadScopeScheduling):
     """Hands out units of work in the order of the tests, each to the worker that is next to be idle."""
 
-    def __init__(self, config: pytest.Config, log: object = None) -> None:
+    def __init__(self, config: pytest.Config, log: object, when_airflow_is_over: Callable[[], None]) -> None:
         config.option.loadscopereorder = False
         super().__init__(config, log)
+        self._when_airflow_is_over = when_airflow_is_over
+        self._waiting_for_airflow: set[str] = set()
 
     def add_node_collection(self, node: WorkerController, collection: Sequence[str]) -> None:
         """Take the names of the tests that a worker has found; they have to be those of all workers."""
         super().add_node_collection(node, list(stable(collection)))
+
+    def schedule(self) -> None:
+        """Hand out the first tests."""
+        is_first = self.collection is None
+        super().schedule()
+        if is_first:
+            self._waiting_for_airflow = {nodeid for nodeid in self.collection or () if nodeid.startswith(APART)}
+
+    def mark_test_complete(self, node: WorkerController, item_index: int, duration: float = 0) -> None:
+        """Note that a worker has run a test."""
+        super().mark_test_complete(node, item_index, duration)
+        self._is_over(self.registered_collections[node][item_index])
+
+    def _is_over(self, nodeid: str) -> None:
+        if nodeid in self._waiting_for_airflow:
+            self._waiting_for_airflow.remove(nodeid)
+            if not self._waiting_for_airflow:
+                self._when_airflow_is_over()
 
     def _split_scope(self, nodeid: str) -> str:
         return unit_of(nodeid)
@@ -81,6 +102,8 @@ class Distribution(LoadScopeScheduling):
         left = {name: _without(unit, crashed) for name, unit in self.assigned_work[node].items()}
         self.assigned_work[node] = {name: unit for name, unit in left.items() if not all(unit.values())}
         super().remove_node(node)
+        if crashed:
+            self._is_over(crashed)
         return crashed
 
 

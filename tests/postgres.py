@@ -9,8 +9,10 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+
+import psycopg2
 
 from harness.processes import Kept, free_port
 
@@ -64,9 +66,17 @@ def postgres() -> Iterator[int]:
         shutil.rmtree(directory)
 
 
-def sql_alchemy_conn(port: int) -> str:
-    """Return the address by which Airflow keeps its metadata there."""
-    return f"postgresql+psycopg2://{USER}@{HOST}:{port}/{DATABASE}"
+def sql_alchemy_conn(port: int, database: str) -> str:
+    """Return the address by which Airflow keeps its metadata in a database there."""
+    return f"postgresql+psycopg2://{USER}@{HOST}:{port}/{database}"
+
+
+def create_database(port: int, name: str, template: str = "template1") -> None:
+    """Make a database, a copy of another one that nobody is connected to."""
+    server = psycopg2.connect(host=HOST, port=port, user=USER, dbname=DATABASE)
+    server.autocommit = True
+    with closing(server), server.cursor() as cursor:
+        cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
 
 
 def find_programs() -> Path:

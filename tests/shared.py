@@ -9,16 +9,17 @@ from __future__ import annotations
 import secrets
 import shutil
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
-from threading import Lock, RLock, Thread
+from threading import Lock, Thread
 from typing import Any, Protocol
 
 from harness.airflow import Airflow, AirflowHome, AirflowSite
 from harness.airflow.connections import mongo_connection
 from harness.mongod import Mongod
-from tests.postgres import postgres, sql_alchemy_conn
+from tests.metadata import copied, migrate_postgres, migrate_sqlite
+from tests.postgres import create_database, postgres, sql_alchemy_conn
 from tests.statsd import Received, StatsdServer
 
 ROOT = Path(__file__).parents[1]
@@ -52,7 +53,9 @@ class OwnServers:
         self._directory = directory
         self._running = ExitStack()
         self._started: dict[str, Any] = {}
-        self._one_at_a_time = RLock()
+        # One for each name: who wants a MongoDB doesn't wait for an Airflow.
+        self._starting: dict[str, Lock] = {}
+        self._ending_airflow: Thread | None = None
 
     def ask(self, name: str, *arguments: Any) -> Any:
         """Call one of the methods below."""
@@ -67,8 +70,21 @@ class OwnServers:
         port: int = self._once("postgres", postgres)
         return port
 
+    def migrated_file(self) -> Path:
+        """Return a SQLite file with Airflow's tables, for tests to copy."""
+        file: Path = self._once("sqlite", lambda: nullcontext(migrate_sqlite(self._directory("metadata"))))
+        return file
+
+    def migrated_database(self, name: str) -> int:
+        """Make a database with Airflow's tables in the PostgreSQL, and return its port."""
+        port = self.postgres_port()
+        migrated = self._once("migrated", lambda: nullcontext(migrate_postgres(self._directory("metadata"), port)))
+        create_database(port, name, migrated)
+        return port
+
     def airflow(self) -> AirflowSite:
         """Return where the Airflow is found, once it is healthy."""
+        assert self._ending_airflow is None, "a test that shares the Airflow belongs to APART in tests/distribution.py"
         site: AirflowSite = self._once("airflow", self._airflow).site
         return site
 
@@ -76,12 +92,20 @@ class OwnServers:
         """Raise ComponentEnded if a component of the Airflow has ended."""
         self._started["airflow"].check()
 
+    def end_airflow(self) -> None:
+        """Begin to end the Airflow: no test will ask for it."""
+        if "airflow" in self._started:
+            self._ending_airflow = Thread(target=self._started["airflow"].stop, name="the end of Airflow")
+            self._ending_airflow.start()
+
     def metrics_of(self, dag_id: str) -> list[Received]:
         """Return what the tasks of a DAG have told the StatsD server so far, in the order of its arrival."""
         return list(self._statsd().of_dag(dag_id))
 
     def stop(self) -> None:
         """End all servers, the last one first."""
+        if self._ending_airflow:
+            self._ending_airflow.join()
         self._running.close()
         self._started.clear()
 
@@ -108,14 +132,14 @@ class OwnServers:
         home.dags.mkdir()
         for module in MODULES:
             shutil.copy(module, home.dags)
-        return Airflow(home, triggerer=True)
+        return Airflow(copied(home, self), triggerer=True)
 
     def _metadata(self) -> str:
         # SQLite has one writer at a time: with a dozen tasks side by side, some wait longer than Airflow bears.
-        return sql_alchemy_conn(self.postgres_port())
+        return sql_alchemy_conn(self.migrated_database("shared"), "shared")
 
     def _once(self, name: str, start: Callable[[], Any]) -> Any:
-        with self._one_at_a_time:
+        with self._starting.setdefault(name, Lock()):
             if name not in self._started:
                 self._started[name] = self._running.enter_context(start())
             return self._started[name]

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from tests.distribution import stable, unit_of
+from types import SimpleNamespace
+from typing import Any
+
+from tests.distribution import Distribution, stable, unit_of
+
+
+class Worker:
+    """A worker that runs nothing."""
+
+    shutting_down = False
+    gateway = SimpleNamespace(id="gw")
+
+    def send_runtest_some(self, indices: list[int]) -> None: ...
+
+    def shutdown(self) -> None: ...
 
 
 def test_names_are_the_same_in_each_worker() -> None:
@@ -18,3 +32,30 @@ def test_a_file_is_one_workers_but_for_those_that_wait() -> None:
     assert unit_of("tests/integration/test_bad_input.py::test_a[x]") == "tests/integration/test_bad_input.py"
     assert unit_of("tests/page/test_rights.py::test_a") == "tests/page/"
     assert unit_of("tests/page/test_page.py::test_b[x]") == "tests/page/"
+
+
+def test_the_shared_airflow_ends_with_the_last_test_that_may_use_it() -> None:
+    """Once, whichever worker runs that test, and also when the worker crashes of it."""
+    tests = [
+        "tests/integration/test_a.py::test_a",
+        "tests/integration/test_a.py::test_b",
+        "tests/values/test_c.py::test_c",
+    ]
+    config: Any = SimpleNamespace(option=SimpleNamespace(), getvalue=lambda _: ["popen", "popen"])
+    for crashes in (False, True):
+        ends: list[bool] = []
+        distribution = Distribution(config, None, lambda ends=ends: ends.append(True))  # type: ignore[misc]
+        first, second = workers = (Worker(), Worker())
+        for worker in workers:
+            distribution.add_node(worker)
+            distribution.add_node_collection(worker, tests)
+        distribution.schedule()
+        distribution.mark_test_complete(first, 0)
+        assert ends == []
+        if crashes:
+            assert distribution.remove_node(second) == tests[1]
+        else:
+            distribution.mark_test_complete(second, 1)
+        assert ends == [True]
+        distribution.mark_test_complete(first, 2)
+        assert ends == [True]

@@ -21,6 +21,8 @@ LOOPBACK = "127.0.0.1"
 LOCAL_SETTINGS = Path(__file__).with_name("local_settings.py")
 # -P: the home is the working directory, and its folders are nothing to import.
 COMMAND = (sys.executable, "-P", "-m", "airflow")
+# The file that has the version of Airflow to which the metadata database was migrated.
+STAMP = "metadata.version"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,9 +84,7 @@ def initialise(home: AirflowHome) -> bool:
 
     The stamp is Airflow's version: asking Airflow itself takes as long as migrating an empty database.
     """
-    stamp = _prepared(home) / "metadata.version"
-    installed = version("apache-airflow-core")
-    if stamp.exists() and stamp.read_text() == installed and _database(home).exists():
+    if _is_migrated(home):
         return False
     with (home.logs / "migrate.log").open("wb") as log:
         command = (*COMMAND, "db", "migrate")
@@ -96,8 +96,24 @@ def initialise(home: AirflowHome) -> bool:
             stderr=subprocess.STDOUT,
             check=True,
         )
-    stamp.write_text(installed)
+    stamp_as_migrated(home)
     return True
+
+
+def stamp_as_migrated(home: AirflowHome) -> None:
+    """Note that the metadata database has the installed Airflow's version; a copy of one that was migrated has it."""
+    (_prepared(home) / STAMP).write_text(version("apache-airflow-core"))
+
+
+def sqlite_file(home: AirflowHome) -> Path:
+    """Return the file of the metadata database, unless the home's config names another database."""
+    return home.directory / "airflow.db"
+
+
+def _is_migrated(home: AirflowHome) -> bool:
+    stamp = _prepared(home) / STAMP
+    has_database = "database.sql_alchemy_conn" in home.config or sqlite_file(home).exists()
+    return has_database and stamp.exists() and stamp.read_text() == version("apache-airflow-core")
 
 
 def _settings(home: AirflowHome, keys: HomeKeys) -> dict[str, str]:
@@ -143,7 +159,7 @@ def _database_settings(home: AirflowHome) -> dict[str, str]:
         # Airflow turns SQLite's write-ahead log on itself, so readers never wait. Writers do, for each other, and fail
         # with "database is locked" after the driver's 5 s unless told otherwise. Not much longer: server.py tells of
         # waits that only their end can solve.
-        "database.sql_alchemy_conn": f"sqlite:///{_database(home)}?timeout=20",
+        "database.sql_alchemy_conn": f"sqlite:///{sqlite_file(home)}?timeout=20",
         # A task's call to the API server must outlast that wait, else it is repeated meanwhile.
         "workers.execution_api_timeout": "30",
     }
@@ -166,10 +182,6 @@ def _prepared(home: AirflowHome) -> Path:
     settings.parent.mkdir(exist_ok=True)
     shutil.copyfile(LOCAL_SETTINGS, settings)
     return home.directory
-
-
-def _database(home: AirflowHome) -> Path:
-    return home.directory / "airflow.db"
 
 
 def _variable(key: str) -> str:

@@ -32,12 +32,14 @@ from harness.airflow.server import unreported
 from harness.airflow.task_log import log_line
 from harness.processes import free_port
 from tests.harness.dag_files import daily, slow, two_tasks, wait_resting
+from tests.metadata import copied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.airflow_fixture import AddDag, SharedAirflow
+    from tests.shared import Servers
 
 
 @pytest.fixture
@@ -249,12 +251,12 @@ def test_viewer_may_not_trigger(add_dag: AddDag, airflow: SharedAirflow) -> None
 
 @pytest.mark.airflow
 @pytest.mark.slow
-def test_a_component_that_cannot_start_is_shown(home: AirflowHome) -> None:
+def test_a_component_that_cannot_start_is_shown(home: AirflowHome, servers: Servers) -> None:
     """When a component ends instead of getting healthy the error has the end of its log; nothing runs on."""
     broken = AirflowHome(directory=home.directory, dags=home.dags, config={"core.auth_manager": "no.such.AuthManager"})
     before = set(psutil.Process().children(recursive=True))
     with pytest.raises(ComponentEnded, match=r"(?s)api-server ended with code \d+.*no\.such") as ended:
-        Airflow(broken).start()
+        Airflow(copied(broken, servers)).start()
     assert ended.value.exit_code != 0
     new = set(psutil.Process().children(recursive=True)) - before
     # What was running before, such as a browser of other tests, starts processes of its own.
@@ -274,8 +276,9 @@ OWNER = """
 
 
 @pytest.fixture
-def owner(home: AirflowHome) -> Iterator[subprocess.Popen[bytes]]:
+def owner(home: AirflowHome, servers: Servers) -> Iterator[subprocess.Popen[bytes]]:
     """Another process that owns a healthy Airflow."""
+    copied(home, servers)
     command = [sys.executable, "-c", textwrap.dedent(OWNER), str(home.dags.parent)]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE) as process:

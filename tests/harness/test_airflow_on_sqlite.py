@@ -13,16 +13,19 @@ import pytest
 
 from harness.airflow import Airflow, AirflowClient, AirflowHome
 from tests.harness.dag_files import daily, slow, two_tasks, wait_resting
+from tests.metadata import copied
+from tests.shared import Servers
 
 pytestmark = [pytest.mark.airflow, pytest.mark.own_airflow, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
+def started(tmp_path_factory: pytest.TempPathFactory, servers: Servers) -> Iterator[Airflow]:
     """The Airflow of this file, which a test may stop."""
     place = tmp_path_factory.mktemp("sqlite")
     (place / "dags").mkdir()
-    with Airflow(AirflowHome(directory=place / "home", dags=place / "dags")) as running:
+    home = AirflowHome(directory=place / "home", dags=place / "dags")
+    with Airflow(copied(home, servers)) as running:
         yield running
 
 

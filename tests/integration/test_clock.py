@@ -17,7 +17,8 @@ from harness.airflow import Airflow, AirflowHome
 from harness.service import DemoService
 from tests.integration.daily import ZONE, backfilled, expected, midnight, report
 from tests.integration.runs import Run, until
-from tests.shared import PLUGINS, connections
+from tests.metadata import copied
+from tests.shared import PLUGINS, Servers, connections
 
 if TYPE_CHECKING:
     from pymongo import MongoClient
@@ -62,7 +63,7 @@ def clock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Clock]:
 
 
 @pytest.fixture
-def airflow(service: DemoService, mongo_uri: str, clock: Clock, tmp_path: Path) -> Iterator[Airflow]:
+def airflow(service: DemoService, mongo_uri: str, clock: Clock, servers: Servers, tmp_path: Path) -> Iterator[Airflow]:
     """An Airflow of that evening."""
     home = AirflowHome(
         directory=tmp_path / "home",
@@ -71,7 +72,7 @@ def airflow(service: DemoService, mongo_uri: str, clock: Clock, tmp_path: Path) 
         connections=connections(service.url, mongo_uri),
     )
     home.dags.mkdir()
-    with Airflow(home) as running:
+    with Airflow(copied(home, servers)) as running:
         yield running
 
 

@@ -37,8 +37,9 @@ from tests.integration.engines import engine_of
 from tests.integration.own import own_service
 from tests.integration.receivers import Hook
 from tests.integration.runs import Run, until
-from tests.postgres import postgres, sql_alchemy_conn
-from tests.shared import PLUGINS, connections
+from tests.metadata import copied
+from tests.postgres import sql_alchemy_conn
+from tests.shared import PLUGINS, Servers, connections
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -65,7 +66,8 @@ for orphan in filter(psutil.Process.is_running, orphans):
 """
 TRANSACTIONS = """
 SELECT count(*) FROM pg_stat_activity
-WHERE backend_type = 'client backend' AND xact_start IS NOT NULL AND pid <> pg_backend_pid()
+WHERE datname = current_database() AND xact_start IS NOT NULL AND pid <> pg_backend_pid()
+    AND backend_type = 'client backend'
 """
 LOOKS, LOOK_S = 20, 0.05
 FAILED = f"{DAG_ID} has failed for "
@@ -106,22 +108,27 @@ def service(call_service: DemoService) -> Iterator[DemoService]:
 
 @pytest.fixture(scope="module")
 def own(
-    tmp_path_factory: pytest.TempPathFactory, call_service: DemoService, mongo_uri: str, hook: Hook
+    tmp_path_factory: pytest.TempPathFactory,
+    call_service: DemoService,
+    mongo_uri: str,
+    hook: Hook,
+    servers: Servers,
 ) -> Iterator[Own]:
     """An Airflow with PostgreSQL for its metadata, under a service manager that starts again what ends."""
     directory = tmp_path_factory.mktemp("disturbed")
-    with postgres() as port, Forwarder(port).open() as metadata:
+    port = servers.ask("migrated_database", DAG_ID)
+    with Forwarder(port).open() as metadata:
         home = AirflowHome(
             directory=directory / "home",
             dags=directory / "dags",
             plugins=PLUGINS,
             connections={**connections(call_service.url, mongo_uri), "hook": hook.url},
-            config={**SOON, "database.sql_alchemy_conn": sql_alchemy_conn(metadata.port)},
+            config={**SOON, "database.sql_alchemy_conn": sql_alchemy_conn(metadata.port, DAG_ID)},
         )
         home.dags.mkdir()
         for name in ("alerting.py", "subscribers.py"):
             shutil.copy(DAGS / name, home.dags)
-        with Airflow(home) as airflow, managed(airflow):
+        with Airflow(copied(home, servers)) as airflow, managed(airflow):
             client = AirflowClient(airflow.url).log_in("admin", airflow.logins["admin"])
             client.wait_parsed(DAG_ID, file=home.dags / "alerting.py")
             client.unpause(DAG_ID)
@@ -347,7 +354,7 @@ def is_suspended_at_rest(own: Own, scheduler: psutil.Process) -> bool:
     transaction for a living one's as long as they live, and keep the next scheduler from all that it has locked.
     """
     scheduler.suspend()
-    with sqlalchemy.create_engine(sql_alchemy_conn(own.metadata.port)).connect() as database:
+    with sqlalchemy.create_engine(sql_alchemy_conn(own.metadata.port, DAG_ID)).connect() as database:
         for _ in range(LOOKS):
             # Those of Airflow's other components end by themselves.
             if not database.execute(sqlalchemy.text(TRANSACTIONS)).scalar():

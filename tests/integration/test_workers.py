@@ -23,8 +23,9 @@ from harness.service import DemoService
 from tests.integration.dags.workers import COUNT, SHARDS
 from tests.integration.deliveries import LOOK_OFTEN, Deliveries, Message
 from tests.integration.runs import Run, until
-from tests.postgres import postgres, sql_alchemy_conn
-from tests.shared import PLUGINS
+from tests.metadata import copied
+from tests.postgres import sql_alchemy_conn
+from tests.shared import PLUGINS, Servers
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -99,14 +100,14 @@ def in_folder(place: Path) -> Iterator[Area]:
 
 
 @pytest.fixture(params=[in_storage, pytest.param(in_folder, marks=pytest.mark.long)])
-def site(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Site]:
+def site(tmp_path: Path, servers: Servers, request: pytest.FixtureRequest) -> Iterator[Site]:
     """All of it, ready."""
     with ExitStack() as running:
         area = running.enter_context(request.param(tmp_path))
         service = running.enter_context(DemoService.start(subscribers=COUNT, latency_ms=100.0))
         replica_set = running.enter_context(ReplicaSet.start(tmp_path / "mongo"))
         redis = running.enter_context(Redis.start(tmp_path / "redis"))
-        metadata = sql_alchemy_conn(running.enter_context(postgres()))
+        metadata = sql_alchemy_conn(servers.ask("migrated_database", tmp_path.name), tmp_path.name)
         home = AirflowHome(
             directory=tmp_path / "home",
             dags=tmp_path / "dags",
@@ -127,7 +128,7 @@ def site(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Site]:
         )
         home.dags.mkdir()
         shutil.copy(DAGS / "workers.py", home.dags)
-        airflow = running.enter_context(Airflow(home, triggerer=True))
+        airflow = running.enter_context(Airflow(copied(home, servers), triggerer=True))
         workers = [
             running.enter_context(CeleryWorker.start(airflow.site, name, tmp_path / name, slots=SHARDS))
             for name in ("one", "two")
