@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.chart import Chart
 from simulation.facts import Facts
 from simulation.section import Question, Section, prose
-from simulation.sections import budgets, deaths, nodes, outages, scale, settling, sharing
+from simulation.sections import budgets, deaths, nodes, outages, quotas, scale, settling, sharing
 from simulation.setup import simulate_all
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,7 +20,7 @@ PLOTS = ROOT / "docs" / "images"
 SEED = 1
 QUESTIONS = {
     module.__name__.rpartition(".")[2]: Question(module.SETUPS, module.section)
-    for module in (scale, settling, sharing, budgets, outages, nodes, deaths)
+    for module in (scale, settling, sharing, budgets, quotas, outages, nodes, deaths)
 }
 
 

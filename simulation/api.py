@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from msgspec.structs import replace
+
 from airflow_fanout.model.outcome import Failure, Kind, Outcome
+from simulation.quotas import ApiQuota, QuotaCount
 from simulation.tally import Tally
 from simulation.world import World
 
@@ -44,6 +47,7 @@ class ApiModel:
     :param carries: the requests that it works on at once; beyond it, all take longer in proportion.
     :param per_s: the requests that it accepts in each second of its clock; the others get 429.
     :param retry_after_s: what a 429 asks for; `None` if it doesn't say.
+    :param quotas: what it carries out in a period; the others get 429, and when to come again.
     :param away: when it isn't there.
     :param slow_share: the share of requests that a slow node answers, which takes `slow_factor` as long.
     :param failing_share: the share of requests that are answered by `failing_status`.
@@ -56,6 +60,7 @@ class ApiModel:
     carries: int | None = None
     per_s: float | None = None
     retry_after_s: float | None = None
+    quotas: Sequence[ApiQuota] = ()
     away: Sequence[Away] = ()
     slow_share: float = 0.0
     slow_factor: float = 20.0
@@ -66,7 +71,10 @@ class ApiModel:
 
 
 class Api:
-    """An API under load; `tally` counts its requests, `in_flight` are those under way."""
+    """An API under load.
+
+    `tally` counts its requests, `in_flight` are those under way, and `quotas` has what each quota has counted.
+    """
 
     def __init__(self, world: World, model: ApiModel) -> None:
         self._world = world
@@ -76,6 +84,7 @@ class Api:
         self._error = Outcome(Kind.HTTP_ERROR, status=model.failing_status, failure=Failure("HTTPError", "failing"))
         self._second = -1
         self._accepted = 0.0
+        self.quotas = [QuotaCount(quota) for quota in model.quotas]
         self._is_plain = not (model.slow_share or model.failing_share or model.unknown_share)
         self.in_flight = 0
         self.tally = Tally()
@@ -95,6 +104,10 @@ class Api:
             self.tally.refuse()
             client.refuse()
             return REFUSAL_S, self._refusal
+        if self.quotas and (wait_s := self._sold_out_s(now)):
+            self.tally.refuse()
+            client.refuse()
+            return REFUSAL_S, replace(self._refusal, retry_after_s=wait_s)
         takes_s = model.latency_s * self._world.chance.lognormvariate(0.0, model.sigma)
         if model.carries is not None and self.in_flight > model.carries:
             takes_s *= self.in_flight / model.carries
@@ -108,6 +121,14 @@ class Api:
 
     def _absence(self, now_s: float) -> Absence | None:
         return next((away.how for away in self._model.away if away.since_s <= now_s < away.until_s), None)
+
+    def _sold_out_s(self, now_s: float) -> float:
+        """Count a request if all quotas let it through; return how long it has to wait otherwise."""
+        wait_s = max(quota.wait_s(now_s) for quota in self.quotas)
+        if not wait_s:
+            for quota in self.quotas:
+                quota.add(now_s)
+        return wait_s
 
     def _is_too_much(self, per_s: float) -> bool:
         """Count a request in the present second; return whether it is beyond what the second has."""

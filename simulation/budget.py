@@ -15,6 +15,7 @@ from airflow_fanout.control.api_budget import ApiBudget
 from airflow_fanout.control.budget import LocalBudget
 from airflow_fanout.control.budget_state import BudgetAsk, BudgetState, LedgerAnswer, Rank
 from airflow_fanout.control.frames import MICRO
+from airflow_fanout.control.quota import Quota, to_us
 from airflow_fanout.control.reserved import ReservedBudget
 from airflow_fanout.engine.slots import SlotTaker
 from airflow_fanout.errors import FanoutError
@@ -23,13 +24,13 @@ from airflow_fanout.launch.messages import BudgetUse, ReservedSlots
 from airflow_fanout.launch.reserving import Reserver
 from airflow_fanout.model.settings import FetchSettings
 from simulation.engine import VirtualEngine
-from simulation.world import World
+from simulation.world import BEGINS, World
 
 if TYPE_CHECKING:
     from airflow_fanout.engine.driver import Driver
 
 # The moment at which each simulation begins, by MongoDB's clock.
-BEGIN_US = 1_795_000_000 * MICRO
+BEGIN_US = to_us(BEGINS)
 NAME = "simulated"
 
 
@@ -40,6 +41,7 @@ class BudgetModel:
     :param per_s: requests per second.
     :param at_once: requests under way at once; `None` for no limit.
     :param offline_per_s: requests per second while MongoDB can't be reached.
+    :param quotas: how many requests the API sells in a period.
     :param answer_s: how long MongoDB takes to answer.
     :param away: when MongoDB can't be reached, each as two moments in seconds from the beginning.
     """
@@ -47,6 +49,7 @@ class BudgetModel:
     per_s: float
     at_once: int | None = None
     offline_per_s: float = 0.0
+    quotas: tuple[Quota, ...] = ()
     answer_s: float = 0.005
     away: Sequence[tuple[float, float]] = ()
 
@@ -67,7 +70,11 @@ class Ledger:
         self._numbers = count()
         self.asks_s: list[float] = []
         self.budget = ApiBudget(
-            name=NAME, rate_per_s=model.per_s, concurrency=model.at_once, offline_rate_per_s=model.offline_per_s
+            name=NAME,
+            rate_per_s=model.per_s,
+            concurrency=model.at_once,
+            offline_rate_per_s=model.offline_per_s,
+            quotas=model.quotas,
         )
 
     def new_name(self) -> str:
@@ -110,8 +117,10 @@ class Parent:
         self._world.after(0.0, self._ask)
 
     def end(self) -> None:
-        """Say that nothing more is needed."""
-        self.tell()
+        """Say that nothing more is needed, and give back what isn't used."""
+        if self._taker is not None:
+            self._taker.tell(is_last=True)
+        self._reserver.heard(0, None)
         try:
             self._reserver.leave()
         except Unreachable:

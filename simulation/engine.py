@@ -12,7 +12,7 @@ from airflow_fanout.engine.meter import Meter
 from airflow_fanout.engine.run import TICK_S
 from airflow_fanout.engine.settlement import Attempt, Settlement, SettlementRules
 from airflow_fanout.engine.work import Task, WorkQueue
-from airflow_fanout.launch.stop_reasons import Finished, StopReason
+from airflow_fanout.launch.stop_reasons import Finished, LongPause, StopReason
 from airflow_fanout.model.outcome import Outcome, Record
 from airflow_fanout.model.progress import Progress
 from airflow_fanout.model.settings import FetchSettings
@@ -73,12 +73,13 @@ class VirtualEngine:
         """Return what is done so far."""
         return self._meter.progress(in_flight=self.traffic.in_flight, waiting=self._work.waiting)
 
-    def stop(self, reason: StopReason) -> None:
-        """Take no more work, and give up what is under way after the grace; the first reason counts."""
+    def stop(self, reason: StopReason, grace_s: float = GRACE_S) -> None:
+        """Take no more work, and give up what is under way after the grace, in seconds; the first reason counts."""
         if self._reason is None:
             self._reason = reason
             self._work.stop()
-            self._world.after(GRACE_S, self._finish, reason)
+            self._world.after(0.0, self._start)
+            self._world.after(grace_s, self._finish)
 
     def wake(self) -> None:
         """Look at the work again: requests may be sent that had to wait."""
@@ -89,11 +90,11 @@ class VirtualEngine:
         if self.is_over:
             return
         traffic, work, now = self.traffic, self._work, self._world.now_s
+        if not work.in_flight and (work.stopped or work.is_over()):
+            self._finish()
+            return
         wait_s = math.inf
         while not work.stopped:
-            if not work.in_flight and work.is_over():
-                self._finish(Finished())
-                return
             if wait_s := traffic.wait_s(now):
                 break
             tasks = work.poll(traffic.room)
@@ -129,7 +130,11 @@ class VirtualEngine:
             self._settlement.look()
             self._world.after(TICK_S, self._tick)
 
-    def _finish(self, reason: Finished | StopReason) -> None:
-        if not self.is_over:
-            self.is_over = True
-            self._end(self._reason or reason)
+    def _finish(self, _about: None = None) -> None:
+        if self.is_over:
+            return
+        self.is_over = True
+        reached = self.progress()
+        # A pause that the last answer of all has asked for is nothing to wait for.
+        is_done = isinstance(self._reason, LongPause) and reached.done == reached.total
+        self._end(Finished() if self._reason is None or is_done else self._reason)

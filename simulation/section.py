@@ -40,14 +40,14 @@ def prose(text: str) -> str:
     return " ".join(text.split())
 
 
-def over_time(title: str, lines: Mapping[str, Sequence[float]], step_s: int) -> Chart:
-    """Return a chart of values over time, one for each step of `step_s` seconds."""
+def over_time(title: str, lines: Mapping[str, Sequence[float]], step: int, unit: str = "seconds") -> Chart:
+    """Return a chart of values over time, one for each step of this number of seconds, or of another unit."""
     places = max(map(len, lines.values()))
     every = next(n for n in (1, 2, 3, 4, 6, 10, 12, 15, 20, 30, 40, 60, 120, places) if places / n <= MOST_NAMES)
     return Chart(
         title=title,
-        x_title="seconds",
-        x_labels=[f"{place * step_s:,}" if place % every == 0 else "" for place in range(places)],
+        x_title=unit,
+        x_labels=[f"{place * step:,}" if place % every == 0 else "" for place in range(places)],
         lines={name: [*values, *[None] * (places - len(values))] for name, values in lines.items()},
         ticks=ticks(max(max(values, default=0.0) for values in lines.values())),
     )

@@ -48,6 +48,7 @@ class Setup:
     :param life_s: how long a worker lives on average, or `None` for ever.
     :param staged_after_s: a dying worker loses the outcomes of at most this number of seconds, the last ones.
     :param until_s: when to stop looking.
+    :param draw: each number gives another course of the same, by other chances.
     """
 
     runs: tuple[RunModel, ...]
@@ -58,17 +59,20 @@ class Setup:
     life_s: float | None = None
     staged_after_s: float = 10.0
     until_s: float = math.inf
+    draw: int = 0
 
     @property
     def parameters(self) -> int:
         """How many parameters all runs have."""
         return sum(run.parameters for run in self.runs)
 
-    def scaled(self, times: int) -> Setup:
-        """Return a part of it, in which each shard stands for this number of shards, and so does each request.
+    def scaled(self, times: int, draw: int = 0) -> Setup:
+        """Return one of as many parts of it, with as large a part of the shards, the workers and the API's limits.
 
         Shards differ only by chance, and meet only at the API: a part of them with its part of the API's limits fares
         as all do. What an engine decides by is not scaled, so it decides as in the whole.
+
+        :param draw: which of the parts.
         """
         runs = (replace(run, parameters=run.parameters // times, shards=run.shards // times) for run in self.runs)
         api = replace(
@@ -76,10 +80,11 @@ class Setup:
             per_s=self.api.per_s and self.api.per_s / times,
             carries=self.api.carries and self.api.carries // times,
         )
-        return replace(self, runs=tuple(runs), api=api, workers=self.workers and self.workers // times)
+        return replace(self, runs=tuple(runs), api=api, workers=self.workers and self.workers // times, draw=draw)
 
     def simulate(self, seed: int) -> Facts:
         """Let all of it happen, and return what has come of it."""
+        seed += 1_000 * self.draw
         world = World(seed)
         # What the package draws by itself is as determined.
         random.seed(seed)

@@ -6,9 +6,12 @@ import heapq
 import math
 import random
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+# When each simulation begins: on 2026-11-18, at 11:06:40.
+BEGINS = datetime.fromtimestamp(1_795_000_000, UTC)
 # Called with what the event is about.
 Act = Callable[[Any], None]
 
@@ -30,6 +33,10 @@ class World:
     def clock(self) -> float:
         """Return the present moment, as `time.monotonic` would."""
         return self.now_s
+
+    def date(self) -> datetime:
+        """Return the present moment as a date and a time of day, in UTC."""
+        return BEGINS + timedelta(seconds=self.now_s)
 
     def after(self, wait_s: float, act: Act, about: Any = None) -> None:
         """Let something happen after a wait, in seconds."""

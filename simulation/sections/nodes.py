@@ -12,7 +12,7 @@ from simulation.facts import Facts
 from simulation.section import Section, prose
 from simulation.setup import RunModel, Setup
 
-PARAMETERS = 50_000
+PARAMETERS = 25_000
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.125, 0.2)
 LATENCY_S = 0.05
 HANG_S = 60.0

@@ -12,8 +12,9 @@ from simulation.facts import Facts
 from simulation.section import Section, prose, ticks
 from simulation.setup import RunModel, Setup
 
-PARAMETERS = 100_000
+PARAMETERS = 25_000
 SHARDS = 4
+LATENCY_S = 0.2
 SINCE_S = 20.0
 LENGTHS_S = (10, 30, 60, 120, 240, 400)
 WORDS = {
@@ -29,7 +30,10 @@ def _name(how: Absence, length_s: int) -> str:
 
 
 def _setup(*away: Away) -> Setup:
-    return Setup(runs=(RunModel(parameters=PARAMETERS, shards=SHARDS),), api=ApiModel(away=away, timeout_s=30.0))
+    return Setup(
+        runs=(RunModel(parameters=PARAMETERS, shards=SHARDS),),
+        api=ApiModel(latency_s=LATENCY_S, away=away, timeout_s=30.0),
+    )
 
 
 SETUPS = {
@@ -51,9 +55,9 @@ def section(facts: Mapping[str, Facts]) -> Section:
         title="What an outage costs",
         parts=[
             prose(f"""
-                A run of {PARAMETERS:,} parameters in {SHARDS} shards; after {SINCE_S:.0f} s the API is away. An
-                outage that is longer than `Breaker(outage_s=…)`, 300 s, ends the tasks; their next try comes after
-                Airflow's `retry_delay`, 300 s by default.
+                A run of {PARAMETERS:,} parameters in {SHARDS} shards, {LATENCY_S * 1000:.0f} ms; after {SINCE_S:.0f} s
+                the API is away. An outage that is longer than `Breaker(outage_s=…)`, 300 s, ends the tasks; their
+                next try comes after Airflow's `retry_delay`, 300 s by default.
             """),
             table(head, rows),
         ],

@@ -9,9 +9,10 @@ import pytest
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk.exceptions import TaskDeferralError, TaskDeferred
 
-from airflow_fanout.adapters.deferral import MOST_STALLED, OVERDUE, hand_back
+from airflow_fanout.adapters.deferral import OVERDUE, hand_back
 from airflow_fanout.adapters.operator import EngineOperator
 from airflow_fanout.launch.errors import BudgetWait, LongWait, QuotaTooSmall
+from airflow_fanout.launch.resumption import MOST_STALLED
 
 RENEWAL = "the renewal of the quota, 10,000 requests per day (UTC)"
 

@@ -11,15 +11,14 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow_fanout.launch.errors import BudgetWait, QuotaTooSmall
+from airflow_fanout.launch.errors import BudgetWait
+from airflow_fanout.launch.resumption import resumption
 
 if TYPE_CHECKING:
     from airflow_fanout.adapters.operator import EngineOperator
 
 # So long after its end Airflow's scheduler ends the wait itself: without a triggerer nobody else does.
 OVERDUE = timedelta(minutes=5)
-# A parameter that needs more requests than the quota has begins again after each renewal, and never ends.
-MOST_STALLED = 3
 
 
 def hand_back(operator: EngineOperator, wait: BudgetWait, show: Callable[[str, datetime], object]) -> NoReturn:
@@ -30,11 +29,7 @@ def hand_back(operator: EngineOperator, wait: BudgetWait, show: Callable[[str, d
     """
     from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
-    stalled = 0 if wait.has_moved else operator.stalled + 1
-    if stalled >= MOST_STALLED:
-        raise QuotaTooSmall(wait.waits_for, stalled) from wait
-    # Rounded up: a task that comes back too early would be sent away again.
-    moment = (datetime.now(UTC) + timedelta(seconds=wait.seconds + 1)).replace(microsecond=0)
+    moment, stalled = resumption(wait, datetime.now(UTC), operator.stalled)
     show(wait.waits_for, moment)
     operator.log.warning(
         "%s The task gives its worker slot back until %s, and goes on in the same try. This needs a triggerer; "

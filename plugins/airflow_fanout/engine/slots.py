@@ -90,7 +90,7 @@ class SlotTaker:
 
     def _stop_if_closed(self, budget: ReservedBudget) -> None:
         """Stop when nothing more may be sent for longer than a worker slot is worth, and nothing is under way."""
-        closed_s = budget.closed_until_s - time.monotonic()
+        closed_s = budget.closed_until_s - self._clock()
         if closed_s <= self._settings.retry.max_retry_after_s or budget.held or self._traffic.in_flight:
             return
         reached = self._driver.progress()
