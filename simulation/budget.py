@@ -15,6 +15,7 @@ from airflow_fanout.control.api_budget import ApiBudget
 from airflow_fanout.control.budget import LocalBudget
 from airflow_fanout.control.budget_state import BudgetAsk, BudgetState, LedgerAnswer, Rank
 from airflow_fanout.control.frames import MICRO
+from airflow_fanout.control.questions import first_delay_us
 from airflow_fanout.control.quota import Quota, to_us
 from airflow_fanout.control.reserved import ReservedBudget
 from airflow_fanout.engine.slots import SlotTaker
@@ -95,13 +96,21 @@ class Parent:
     """A fetch's parent: it asks when it is time to, and its engine sends in the slots that it gets.
 
     :param rank: that of the run, and `queue` whose share it uses.
+    :param shards: those of the run.
     """
 
-    def __init__(self, world: World, ledger: Ledger, settings: FetchSettings, *, rank: Rank, queue: str) -> None:
+    def __init__(
+        self, world: World, ledger: Ledger, settings: FetchSettings, *, rank: Rank, queue: str, shards: int
+    ) -> None:
         self._world, self._ledger, self._settings = world, ledger, settings
         user = BudgetUser(ledger.budget, ledger, rank=rank, dag_id=queue)
         self._reserver = Reserver(
-            user, settings, lambda _text: None, now_us=lambda: _us(world.now_s), name=ledger.new_name()
+            user,
+            settings,
+            lambda _text: None,
+            now_us=lambda: _us(world.now_s),
+            name=ledger.new_name(),
+            delay_us=first_delay_us(shards, world.chance.uniform),
         )
         self.budget = HeardBudget(self, LocalBudget(settings.throttle.rate_per_s), world)
         self._engine: VirtualEngine | None = None
@@ -114,7 +123,7 @@ class Parent:
         # What it needs of a driver is what a virtual engine has.
         driver, world = cast("Driver", engine), self._world
         self._taker = SlotTaker(self.budget, engine.traffic, driver, self._settings, self._hear, world.clock)
-        self._world.after(0.0, self._ask)
+        self.look()
 
     def end(self) -> None:
         """Say that nothing more is needed, and give back what isn't used."""

@@ -94,7 +94,9 @@ class Fetch:
         parent = None
         if run.ledger is not None:
             model = run.model
-            parent = Parent(run.world, run.ledger, model.settings, rank=model.rank, queue=model.name)
+            parent = Parent(
+                run.world, run.ledger, model.settings, rank=model.rank, queue=model.name, shards=model.shards
+            )
 
         def end(reason: Finished | StopReason) -> None:
             if parent is not None:

@@ -50,10 +50,10 @@ def section(facts: Mapping[str, Facts]) -> Section:
             prose(f"""
                 One run of {PARAMETERS:,} parameters; the API accepts {PER_S} requests per second, and refuses the
                 others with 429 and `Retry-After: 1`. Each shard's engine finds its part by itself, or they share a
-                request budget of {0.98 * PER_S:g} per second. *Settled*: from then on, until shortly before the first
-                shard ends, every {WINDOW_S} s have {LEAST:.0%} to {MOST:.0%} of the limit. *Evenness* is Jain's index
-                of the shards' rates: 1 if all are equal. Under a budget the first shards take what others don't ask
-                for yet, and all are done sooner for it.
+                request budget of {0.98 * PER_S:g} per second. *Settled*: from then on, every {WINDOW_S} s have
+                {LEAST:.0%} to {MOST:.0%} of the limit, until shortly before the first shard ends; under a budget, where
+                shards take turns, until {BEFORE_THE_END:.0%} are sent. *Evenness* is Jain's index of the shards'
+                rates: 1 if all are equal.
             """),
             table(head, [_row(name, facts[name]) for name in SETUPS]),
         ],
@@ -63,13 +63,15 @@ def section(facts: Mapping[str, Facts]) -> Section:
 
 def _row(name: str, facts: Facts) -> tuple[str, ...]:
     run = facts.run
-    settled_s = settled_after(facts.tally.by_second[: int(BEFORE_THE_END * min(run.shards))], PER_S)
+    has_budget = name.endswith(BUDGET)
+    until_s = facts.tally.reached(BEFORE_THE_END) if has_budget else BEFORE_THE_END * min(run.shards)
+    settled_s = settled_after(facts.tally.by_second[: int(until_s)], PER_S)
     return (
         name.removeprefix("settling, "),
         "never" if settled_s is None else f"{settled_s} s",
         f"{facts.refused_share:.2%}",
         f"{facts.tally.refused_early / EARLY:.0%}",
-        f"{evenness(run.rates):.3f}",
+        "" if has_budget else f"{evenness(run.rates):.3f}",
         f"{facts.seconds:,.0f} s",
         f"{PARAMETERS / PER_S:,.0f} s",
     )

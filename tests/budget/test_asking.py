@@ -5,7 +5,8 @@ from __future__ import annotations
 from airflow_fanout.control.api_budget import ApiBudget
 from airflow_fanout.control.budget_state import BudgetAsk, BudgetState, LedgerAnswer, Rank
 from airflow_fanout.control.frames import MICRO
-from airflow_fanout.control.reservations import LEASE_US, reserve
+from airflow_fanout.control.questions import LEASE_US
+from airflow_fanout.control.reservations import reserve
 from airflow_fanout.launch.budget_user import BudgetUser
 from airflow_fanout.launch.messages import BudgetUse, ReservedSlots
 from airflow_fanout.launch.reserving import RETRY_US, Reserver

@@ -98,6 +98,41 @@ def test_eight_shards_two_dags_and_a_backfill_use_one_budget(
     assert per_s <= 10
 
 
+def test_a_nightly_fetch_beside_a_backfill_of_ten_days_takes_hardly_longer(
+    begin: Callable[..., Run], service: TimedService, client: Client
+) -> None:
+    """Each run has eight shards, and the nightly one 6,000 requests: at most 1.2 times the 60 s that these take alone.
+
+    MongoDB has at most ten operations per second of all 88 fetches.
+    """
+    budget, shards = ApiBudget(name="calls", rate_per_s=100), 8
+    backfill = [
+        begin(f"b{day}-{shard}", 6_000 // shards, budget, rank=Rank.BACKFILL)
+        for day in range(10)
+        for shard in range(shards)
+    ]
+    while sum(bool(fetch.heard) for fetch in backfill) < len(backfill) or len(service.arrived) < 500:
+        time.sleep(0.1)
+    nightly = [begin(f"n{shard}", 6_000 // shards, budget) for shard in range(shards)]
+    while not all(fetch.heard for fetch in nightly):
+        time.sleep(0.05)
+    counted, begun = operations(client), time.monotonic()
+    for fetch in nightly:
+        assert fetch.result.done == 6_000 // shards
+    per_s = (operations(client) - counted) / (time.monotonic() - begun)
+    night = service.arrived_at("/n")
+    for fetch in backfill:
+        fetch.fetch.stop()
+    for fetch in backfill:
+        fetch.thread.join()
+
+    took_s = max(night) - begun
+    print(f"{took_s:.1f} s, {took_s / 60:.2f} times as long as alone, {per_s:.1f} operations per second")
+    assert len(night) == 6_000
+    assert took_s <= 1.2 * 60
+    assert per_s <= 10
+
+
 def test_no_window_has_more_while_mongodb_is_away(
     begin: Callable[..., Run], service: TimedService, mongod: Mongod, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from airflow_fanout.control.budget_state import Limits, Reservation
 from airflow_fanout.control.frames import MICRO, SlotRange
 from airflow_fanout.control.offline import OfflineSlots
+from airflow_fanout.control.questions import AHEAD_US
 
 
 def reservation(clients: int, offline_per_s: float, lease_us: int = 2 * MICRO, from_us: int = 0) -> Reservation:
@@ -21,6 +22,7 @@ def reservation(clients: int, offline_per_s: float, lease_us: int = 2 * MICRO, f
         at_once=None,
         limits=Limits(rate_micro=100 * MICRO, offline_micro=round(offline_per_s * MICRO)),
         clients=clients,
+        lease_us=lease_us + AHEAD_US,
     )
 
 

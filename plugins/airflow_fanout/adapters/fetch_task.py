@@ -22,6 +22,7 @@ from airflow_fanout.adapters.reporter import Reporter
 from airflow_fanout.alerts.note import Counts
 from airflow_fanout.api.errors import BadTemplate, UnknownField
 from airflow_fanout.api.request import Request
+from airflow_fanout.control.questions import first_delay_us
 from airflow_fanout.launch.answer_cache import SETTING, AnswerCache
 from airflow_fanout.launch.budget_user import BudgetUser
 from airflow_fanout.launch.budget_view import BudgetView
@@ -168,7 +169,8 @@ class FetchTask:
         if user is not None:
             own_job = replace(own_job, budget=user.budget.name)
             view = BudgetView(user, least_requests(job, part.directory), self._operator.log.info)
-            reserver = Reserver(user, job.settings, self._operator.log.warning, view)
+            delay_us = first_delay_us(part.manifest.shards)
+            reserver = Reserver(user, job.settings, self._operator.log.warning, view, delay_us=delay_us)
         self._fetch = Fetch(part, own_job, hear, apis.login, upload, reserver, apis.logins)
         progress = self._fetch.run(connection)
         if not job.indexes:

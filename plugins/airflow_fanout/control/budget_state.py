@@ -77,11 +77,12 @@ class BudgetAsk(msgspec.Struct, frozen=True, kw_only=True):
 class BudgetClient(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a client since it has asked last, until it asks again.
 
-    :param is_served: whether it has slots for all that it needs, and so no share of what comes.
+    :param needs: how many requests it has for which it holds no slot.
     :param credit_micro: the requests that its share has been short of so far; below 0, what it had beyond its share.
     :param asks_us: when it asks again.
     :param until_us: the end of the time for which it has its share.
     :param at_once: the most requests that it can have under way.
+    :param turn_us: since when it is its turn; 0 while it isn't.
     """
 
     rank: int
@@ -89,20 +90,22 @@ class BudgetClient(msgspec.Struct, frozen=True, kw_only=True):
     weight: int
     limits: Limits
     wants_micro: int
-    is_served: bool
+    needs: int
     credit_micro: int
     asks_us: int
     until_us: int
     wants_at_once: int
     at_once: int
     lasts_us: int
+    turn_us: int = 0
 
 
 class BudgetState(msgspec.Struct, frozen=True, kw_only=True):
     """The state of a budget.
 
     :param frames: those that aren't over; `until_us` is the end of the last frame that there was.
-    :param asks_us: the last moment for which a client was asked to come again.
+    :param lines_us: the last moments for which a client was asked to come again: of those whose turn it is, and of each
+        rank that waits.
     :param now_us: the moment of the last ask.
     :param paused_until_us: until when the API has asked that nothing is sent.
     :param returned_us: when a client has asked last after nobody could for a while.
@@ -113,7 +116,7 @@ class BudgetState(msgspec.Struct, frozen=True, kw_only=True):
     clients: dict[str, BudgetClient] = {}
     frames: tuple[Frame, ...] = ()
     until_us: int = 0
-    asks_us: int = 0
+    lines_us: tuple[int, ...] = (0, 0, 0, 0)
     now_us: int = 0
     paused_until_us: int = 0
     returned_us: int = 0
@@ -142,6 +145,8 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
     :param at_once: how many requests it may have under way; `None` for no limit.
     :param limits: what counts for all clients at this moment.
     :param clients: how many there are, this one included.
+    :param lease_us: the longest time for which a client reserves.
+    :param is_behind_own: whether it has no share because others of its queue have their turn.
     :param counted_us: for which moment its requests count; those that aren't sent are given back with it.
     :param left: what is left of the quotas after this; `None` without any.
     :param renewal_us: when there is more; `None` if nobody knows.
@@ -158,6 +163,8 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
     at_once: int | None
     limits: Limits
     clients: int
+    lease_us: int
+    is_behind_own: bool = False
     counted_us: int = 0
     left: int | None = None
     renewal_us: int | None = None

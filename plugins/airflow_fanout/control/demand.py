@@ -34,6 +34,9 @@ class Demand:
         :param rate_micro: the rate of the whole budget.
         :param at_once: how many requests may be under way.
         """
+        if not sent + missed:
+            # It had no slots, which says nothing of how fast it is.
+            return
         tolerated = MISSED + MISSED_OF_ONE_PLACE / max(1, at_once)
         most_micro = min(self._most_micro, rate_micro)
         if missed > max(1.0, tolerated * (sent + missed)):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from airflow_fanout.control.budget_state import Reservation
 from airflow_fanout.control.frames import MICRO, SHORTEST_US, SlotRange
-from airflow_fanout.control.reservations import AHEAD_US, FRAMES
+from airflow_fanout.control.reservations import FRAMES
 
 
 class OfflineSlots:
@@ -37,7 +37,7 @@ class OfflineSlots:
             return ()
         spacing_us = MICRO**2 // self.rate_micro
         if self._reached_us is None:
-            lease_us = self._last.asks_us - self._last.now_us + AHEAD_US
+            lease_us = self._last.lease_us
             longest_frame_us = max(SHORTEST_US, lease_us // FRAMES, MICRO**2 // self._last.limits.rate_micro)
             self._reached_us = round(now_us + lease_us + longest_frame_us + self._uniform(0, spacing_us))
         begin_us = max(self._reached_us, now_us)

@@ -3,20 +3,19 @@
 A client asks for the slots of its next lease. It gets its share of each frame that the lease covers. Of a frame that
 begins before anybody else asks, it gets all that nobody has taken: otherwise that would be lost. Every slot is given
 once, and slots are evenly spaced, so no mistake about shares makes more requests than the rate allows. A client that
-dies takes with it the slots that it has.
-
-When a client asks again is decided here, too: one after another, at least `GAP_US` apart. So the number of questions
-per second doesn't grow with the clients, and their leases do.
+dies takes with it the slots that it has. Whose turn it is to have slots is decided in `control.turns`, and when a
+client asks again in `control.questions`.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from airflow_fanout.control.at_once import GAP_US, requests_at_once
+from airflow_fanout.control.at_once import requests_at_once
 from airflow_fanout.control.budget_state import (
     BudgetAsk,
     BudgetClient,
@@ -25,17 +24,14 @@ from airflow_fanout.control.budget_state import (
     Override,
     Reservation,
 )
+from airflow_fanout.control.elapsed import GONE_US, elapsed
 from airflow_fanout.control.frames import MICRO, Frame, SlotRange, frames_until
-from airflow_fanout.control.shares import QueuedClaim, queued_shares
+from airflow_fanout.control.questions import AHEAD_US, next_question
+from airflow_fanout.control.shares import queued_shares
+from airflow_fanout.control.turns import claim_of, counted_beside, turn_of
 
-# A client asks once in so long, if there are few of them.
-LEASE_US = 1_000_000
-# A lease ends so long after its client asks for the next one.
-AHEAD_US = 500_000
 # A lease covers about this number of frames: the fewer, the smaller is the state.
 FRAMES = 8
-# Who hasn't come again for so long after it should have is gone, and the others have its share.
-GONE_US = 1_500_000
 # A client may be late by this.
 NEAR_US = 100_000
 # When nobody could ask for a while, some clients still send what they may offline, until this is over.
@@ -43,8 +39,6 @@ RETURN_US = 3_000_000
 # Of what a client's share was short of, no more than the share of so long is made up for, and at least two requests.
 LONGEST_CREDIT_US = 1_000_000
 LEAST_CREDIT_MICRO = 2 * MICRO
-# A slot can be used for so long after its moment.
-LATEST_US = 1_000_000
 
 
 def reserve(
@@ -54,23 +48,32 @@ def reserve(
 
     :param override: what an operator has set in place of the connections' limits.
     """
-    state = _at(state, ask, now_us)
+    state = elapsed(state, ask, now_us)
     before = state.clients.get(ask.client)
     others = {name: client for name, client in state.clients.items() if name != ask.client}
     present = {name: client for name, client in others.items() if now_us <= client.asks_us + GONE_US}
     limits = _limits([ask.limits, *(client.limits for client in present.values())], override)
-    client = _scheduled(ask, before, state, now_us, clients=len(present) + 1)
-    at_once = requests_at_once(client, ask, others, present, limits.at_once, now_us)
+    client, is_behind_own = _asking(ask, before, now_us), False
+    if ask.needs:
+        client, is_behind_own = turn_of(ask.client, client, present, limits, now_us)
+    at_once = requests_at_once(ask.client, client, others, present, limits.at_once, now_us)
     client = replace(client, at_once=max(client.wants_at_once if at_once is None else at_once, ask.has_at_once))
-    needs = 0 if at_once == 0 or ask.leaves else ask.needs
-    claims = {name: _claim(each) for name, each in present.items()}
-    claims[ask.client] = _claim(replace(client, is_served=needs == 0))
-    share_micro = queued_shares(limits.rate_micro, claims)[ask.client]
+    following = next_question(client, present.values(), state.lines_us, limits, now_us, is_new=before is None)
+    client = replace(client, asks_us=following.asks_us)
+    needs = ask.needs if client.turn_us and at_once != 0 and not ask.leaves else 0
+    beside = counted_beside(client, present, now_us)
+    share_micro = _share_micro(ask.client, client, beside, limits) if needs else 0
     frames, begin_us = _frames(state, limits, client, now_us)
-    # Who is late has most likely died.
-    covered_us = [other.until_us for other in present.values() if now_us < other.asks_us + NEAR_US]
-    lost_us = min(covered_us, default=client.asks_us + AHEAD_US)
-    taken = _take(frames, client, needs, share_micro, rate_micro=limits.rate_micro, lost_us=lost_us, now_us=now_us)
+    taken = _take(
+        frames,
+        client,
+        needs,
+        share_micro,
+        rate_micro=limits.rate_micro,
+        lost_us=_lost_us(client, beside.values(), now_us),
+        now_us=now_us,
+    )
+    until_us = max(state.until_us, *(frame.end_us for frame in taken.frames), 0)
     answer = Reservation(
         now_us=now_us,
         slots=taken.slots,
@@ -80,51 +83,18 @@ def reserve(
         share_micro=share_micro,
         at_once=at_once,
         limits=limits,
-        clients=len(claims),
+        clients=len(present) + 1,
+        lease_us=max(following.lease_us, until_us - now_us),
+        is_behind_own=is_behind_own,
     )
-    clients = others if ask.leaves else {**others, ask.client: taken.client}
-    until_us = max(state.until_us, *(frame.end_us for frame in taken.frames), 0)
-    asks_us = state.asks_us if ask.leaves else client.asks_us
-    return replace(state, clients=clients, frames=taken.frames, until_us=until_us, asks_us=asks_us), answer
-
-
-def _at(state: BudgetState, ask: BudgetAsk, now_us: int) -> BudgetState:
-    """Return the state without what is over."""
-    if now_us < state.now_us:
-        # The clock was put back, or another server has another one: what was to come is as far away as it was.
-        state = earlier(state, state.now_us - now_us)
-    paused_until_us = max(state.paused_until_us, now_us + ask.pause_us if ask.pause_us else 0)
-    is_silent = bool(state.clients) and now_us > state.asks_us + GONE_US
-    return replace(
-        state,
-        clients={name: client for name, client in state.clients.items() if not _is_over(client, now_us)},
-        frames=tuple(frame for frame in state.frames if frame.end_us > now_us and frame.begin_us >= paused_until_us),
-        now_us=now_us,
-        paused_until_us=paused_until_us,
-        returned_us=now_us if is_silent else state.returned_us,
+    if ask.leaves:
+        return replace(state, clients=others, frames=taken.frames, until_us=until_us), answer
+    client = replace(taken.client, needs=max(0, ask.needs - sum(slots.count for slots in taken.slots)))
+    clients = {**others, ask.client: client}
+    return (
+        replace(state, clients=clients, frames=taken.frames, until_us=until_us, lines_us=following.lines_us),
+        answer,
     )
-
-
-def earlier(state: BudgetState, by_us: int) -> BudgetState:
-    """Return the state with all its moments earlier, as a clock has it that is behind by as much."""
-    return replace(
-        state,
-        clients={
-            name: replace(client, asks_us=client.asks_us - by_us, until_us=client.until_us - by_us)
-            for name, client in state.clients.items()
-        },
-        frames=tuple(replace(frame, begin_us=frame.begin_us - by_us) for frame in state.frames),
-        until_us=state.until_us - by_us,
-        asks_us=state.asks_us - by_us,
-        paused_until_us=state.paused_until_us - by_us,
-        returned_us=state.returned_us - by_us,
-    )
-
-
-def _is_over(client: BudgetClient, now_us: int) -> bool:
-    """Return whether a client doesn't ask any more, and all of its requests have ended."""
-    is_gone = now_us > client.asks_us + GONE_US
-    return is_gone and (not client.at_once or now_us > client.until_us + LATEST_US + client.lasts_us)
 
 
 def _limits(known: list[Limits], override: Override | None) -> Limits:
@@ -145,31 +115,36 @@ def _limits(known: list[Limits], override: Override | None) -> Limits:
     )
 
 
-def _scheduled(
-    ask: BudgetAsk, before: BudgetClient | None, state: BudgetState, now_us: int, *, clients: int
-) -> BudgetClient:
-    """Return an asking client, with the moment at which it asks again."""
-    # Those that were asked to come later, and have left, keep nobody waiting.
-    in_turn_us = min(state.asks_us, now_us + clients * GAP_US) + GAP_US
+def _asking(ask: BudgetAsk, before: BudgetClient | None, now_us: int) -> BudgetClient:
+    """Return an asking client as it was when it asked last, but for what the ask says."""
     return BudgetClient(
         rank=ask.rank,
         queue=ask.queue,
         weight=ask.weight,
         limits=ask.limits,
         wants_micro=ask.wants_micro,
-        is_served=False,
+        needs=ask.needs,
         credit_micro=before.credit_micro if before else 0,
-        asks_us=max(now_us + LEASE_US, in_turn_us),
+        asks_us=now_us,
         until_us=max(now_us, before.until_us) if before else now_us,
         wants_at_once=ask.wants_at_once,
-        at_once=0,
+        at_once=before.at_once if before else 0,
         lasts_us=ask.lasts_us,
+        turn_us=before.turn_us if before else 0,
     )
 
 
-def _claim(client: BudgetClient) -> QueuedClaim:
-    wants_micro = 0 if client.is_served or not client.at_once else client.wants_micro
-    return QueuedClaim(client.rank, client.queue, client.weight, wants_micro)
+def _share_micro(name: str, client: BudgetClient, beside: Mapping[str, BudgetClient], limits: Limits) -> int:
+    """Return a client's share of the rate; who has all that it needs, or no request at once, has none."""
+    claims = {other: claim_of(each) for other, each in beside.items() if each.at_once}
+    return queued_shares(limits.rate_micro, claims | {name: claim_of(client)})[name]
+
+
+def _lost_us(client: BudgetClient, beside: Collection[BudgetClient], now_us: int) -> int:
+    """Return the moment before which all others have had what they can have of the frames."""
+    # Who is late has most likely died.
+    on_time = [each for each in beside if now_us < each.asks_us + NEAR_US]
+    return min((each.until_us if each.turn_us else each.asks_us for each in on_time), default=client.asks_us + AHEAD_US)
 
 
 def _frames(state: BudgetState, limits: Limits, client: BudgetClient, now_us: int) -> tuple[tuple[Frame, ...], int]:
@@ -177,7 +152,7 @@ def _frames(state: BudgetState, limits: Limits, client: BudgetClient, now_us: in
     begin_us = max(now_us, state.paused_until_us)
     if limits.offline_micro:
         begin_us = max(begin_us, state.returned_us + RETURN_US)
-    if not limits.rate_micro:
+    if not limits.rate_micro or not client.turn_us:
         return state.frames, begin_us
     length_us = (client.asks_us - now_us) // FRAMES
     new = frames_until(client.asks_us + AHEAD_US, max(begin_us, state.until_us), limits.rate_micro, length_us)
@@ -204,7 +179,9 @@ def _take(
 
     :param lost_us: all others have had their share of the frames that begin before this moment.
     """
-    left, slots, served, due_micro = [], [], 0, client.credit_micro
+    if not client.turn_us:
+        return _Taken(frames, (), replace(client, credit_micro=0))
+    left, slots, due_micro = [], [], client.credit_micro
     horizon_us = client.asks_us + AHEAD_US
     until_us = max([client.until_us, *(frame.end_us for frame in frames if frame.begin_us < horizon_us)])
     room = min(needs, max(1, -(-client.wants_micro * (until_us - client.until_us) // MICRO**2)))
@@ -222,12 +199,11 @@ def _take(
             frame, taken = frame.take(taken_count)  # noqa: PLW2901 - what is left of it
             slots.append(taken)
         left.append(frame)
-        room, served = room - count, served + count
+        room -= count
         due_micro, pace_micro = due_micro - count * MICRO, pace_micro - count * MICRO
     most_credit_micro = max(LEAST_CREDIT_MICRO, share_micro * LONGEST_CREDIT_US // MICRO) if share_micro else 0
     client = replace(
         client,
-        is_served=needs <= served,
         credit_micro=max(-most_credit_micro, min(due_micro, most_credit_micro)),
         until_us=until_us,
     )

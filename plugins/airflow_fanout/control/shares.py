@@ -60,19 +60,16 @@ def queued_shares(limit: int, claims: Mapping[str, QueuedClaim]) -> dict[str, in
     return shares
 
 
-def whole_shares(limit: int, claims: Mapping[str, QueuedClaim], turn: int) -> dict[str, int]:
+def whole_shares(limit: int, claims: Mapping[str, QueuedClaim]) -> dict[str, int]:
     """Return shares that use the limit up as far as somebody wants it, although they are whole numbers.
 
-    :param turn: what rounding leaves goes to the next clients of the lowest rank each time that this number grows.
+    What rounding leaves goes to clients of the lowest rank, one each.
     """
     shares = queued_shares(limit, claims)
     left = limit - sum(shares.values())
-    for rank in sorted({claim.rank for claim in claims.values()}):
-        clients = sorted(client for client, claim in claims.items() if claim.rank == rank)
-        first = turn * left % len(clients)
-        for client in clients[first:] + clients[:first]:
-            more = min(1, left, claims[client].wants - shares[client])
-            shares[client], left = shares[client] + more, left - more
+    for client, claim in sorted(claims.items(), key=lambda item: (item[1].rank, item[0])):
+        more = min(1, left, claim.wants - shares[client])
+        shares[client], left = shares[client] + more, left - more
     return shares
 
 

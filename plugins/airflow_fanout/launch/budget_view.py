@@ -114,4 +114,6 @@ def why_no_share(name: str, reservation: Reservation) -> str:
         return f"requests of other fetches to end, which have all that the request budget {name!r} allows at once"
     if not reservation.limits.rate_micro:
         return f"an operator to allow requests again: the request budget {name!r} is set to 0"
+    if reservation.is_behind_own:
+        return f"its turn: other fetches use its queue's share of the request budget {name!r}"
     return f"fetches that go first, and need all of the request budget {name!r}"

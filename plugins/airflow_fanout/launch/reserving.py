@@ -40,6 +40,7 @@ class Reserver:
     :param view: takes what an operator sees of the budget; without one, the log says nothing of what is to be expected.
     :param now_us: the time of the monotonic clock, in microseconds.
     :param name: what it is known by, as no other ever is; a random name, if not given.
+    :param delay_us: how long it waits before it asks for the first time, in microseconds.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Reserver:
         *,
         now_us: Callable[[], int] = lambda: time.monotonic_ns() // 1_000,
         name: str | None = None,
+        delay_us: int = 0,
     ) -> None:
         most_per_s = settings.throttle.rate_per_s or MOST_PER_S
         self._user, self._settings, self._note, self._now_us = user, settings, note, now_us
@@ -61,10 +63,9 @@ class Reserver:
         self._is_over = False
         self._uses: dict[int, BudgetUse] = {}
         self._pause_until_us = self._known_pause_us = 0
-        self._asked_us = self._asks_us = 0
+        self._asked_us, self._asks_us = 0, now_us() + delay_us
         self._counted = (0, 0)
-        self._remark = ""
-        self._turn = 0
+        self._remark, self._turn = "", 0
         self._at_once: int | None = 0
         self._unused = UnusedSlots()
         self.view = view or BudgetView(user, 0, lambda _forecast: None)

@@ -22,8 +22,8 @@ from pymongo.write_concern import WriteConcern
 from airflow_fanout.control.allotment import allot
 from airflow_fanout.control.api_budget import MOST_PER_S
 from airflow_fanout.control.budget_state import FORMAT, BudgetAsk, BudgetState, LedgerAnswer, Override
+from airflow_fanout.control.elapsed import earlier
 from airflow_fanout.control.frames import MICRO
-from airflow_fanout.control.reservations import earlier
 from airflow_fanout.control.server_clock import ServerClock
 from airflow_fanout.errors import FanoutError
 from airflow_fanout.mongo.access import refusal, unreachable
@@ -38,8 +38,10 @@ COLLECTION = "budgets"
 # MongoDB's time has milliseconds.
 STEP_US = 1_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Another client's write comes between a reading and a writing now and then; several in a row are rare.
+# Another client's write comes between a reading and a writing now and then. Several in a row mean that many clients ask
+# at one moment: each pause may be twice as long as the one before.
 PAUSE_S = 0.05
+LONGEST_PAUSE_S = 0.4
 
 
 class BudgetDocument:
@@ -77,9 +79,11 @@ class BudgetDocument:
         :raises BudgetRefused: if MongoDB refuses it for another reason.
         :raises BudgetUnreadable: if another version of this package keeps the budget.
         """
+        pause_s = PAUSE_S
         with self._answered_in(timeout_s):
             while (answer := self._try(ask)) is None:
-                time.sleep(random.uniform(0, PAUSE_S))  # noqa: S311 - only to get out of each other's way
+                time.sleep(random.uniform(0, pause_s))  # noqa: S311 - only to get out of each other's way
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             return answer
 
     def check(self, timeout_s: float) -> None:
