@@ -40,8 +40,13 @@ def report(dag_id: str, *, retries: int = 0, shards: int | None = None, request:
 plain = report("slice")
 limited = report("slice_limited", execution_timeout=timedelta(seconds=12))
 impatient = report("slice_impatient", retry=Retry(max_retry_after_s=2.0))
-# Its connection has a budget with a small quota.
-budgeted = report("slice_budgeted", http_conn_id="quota_api", retry=Retry(max_retry_after_s=1.0))
+# Its connection has a budget with a small quota, for which it waits longer than it may work.
+budgeted = report(
+    "slice_budgeted",
+    http_conn_id="quota_api",
+    retry=Retry(max_retry_after_s=1.0),
+    execution_timeout=timedelta(seconds=20),
+)
 nowhere = report("slice_nowhere", request=Request(endpoint="/nothing/{tel}"), retries=2)
 metered = report("slice_metered", concurrency=1)
 missing = report("slice_missing", request=Request(endpoint="/nothing/{tel}"))
