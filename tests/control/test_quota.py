@@ -78,6 +78,22 @@ def test_a_day_that_a_zone_has_left_out_has_no_period() -> None:
     quota = Quota(requests=10, per="day", timezone="Pacific/Apia")
     assert period(quota, "2011-12-31T12:00", "Pacific/Apia")[0] == "2011-12-31T00:00+14:00"
     assert period(quota, "2011-12-29T12:00", "Pacific/Apia")[0] == "2011-12-29T00:00-10:00"
+    from_six = Quota(requests=10, per="day", timezone="Pacific/Apia", starts="2011-01-01T06:00")
+    assert period(from_six, "2011-12-31T05:00", "Pacific/Apia")[0] == "2011-12-29T06:00-10:00"
+
+
+def test_a_month_begins_on_the_first() -> None:
+    """Unless a first moment says otherwise."""
+    first, next_first = "2026-11-01T00:00+00:00", "2026-12-01T00:00+00:00"
+    assert period(Quota(requests=10, per="month"), "2026-11-01T00:00") == (first, next_first)
+    assert period(Quota(requests=10, per="month"), "2026-11-30T23:59") == (first, next_first)
+
+
+def test_moments_and_the_names_of_quotas_are_the_same_for_all_versions() -> None:
+    """They are kept in MongoDB, where a quota's counts are found by its period."""
+    assert to_us(datetime(1970, 1, 2, tzinfo=UTC)) == 86_400 * S
+    assert from_us(0) == datetime(1970, 1, 1, tzinfo=UTC)
+    assert [Quota(requests=1, per=per).key for per in ("day", "month", 3_600)] == ["day", "month", "3600000000 us"]
 
 
 @given(
@@ -106,7 +122,7 @@ def test_a_period_has_its_number_of_requests_and_the_next_one_has_them_again() -
     now = moment("2026-11-26T22:00")
     counts = quota.taken((), 10_000, now, now)
     assert quota.left(counts, now) == 0
-    renewal = quota.renewal_us(counts, now)
+    renewal = quota.renewal_us(counts, now, 1)
     assert renewal == moment("2026-11-27T00:00")
     assert quota.left(counts, renewal) == 10_000
     counts = quota.taken(counts, 2_000, renewal, renewal)
@@ -119,6 +135,7 @@ def test_what_is_given_back_can_be_taken_again() -> None:
     now = moment("2026-11-26T22:00")
     counts = quota.taken(quota.taken((), 100, now, now), -30, now, now)
     assert quota.left(counts, now) == 30
+    assert quota.taken(counts, -70, now, now) == quota.taken(counts, -71, now, now) == ()
     tomorrow = moment("2026-11-27T00:00")
     assert quota.left(quota.taken(counts, -30, now, tomorrow), tomorrow) == 100
 
@@ -128,7 +145,7 @@ def test_a_lower_quota_takes_effect_at_once() -> None:
     counts = Quota(requests=100, per="day").taken((), 80, moment("2026-11-26T08:00"), moment("2026-11-26T08:00"))
     lower = Quota(requests=50, per="day")
     assert lower.left(counts, moment("2026-11-26T09:00")) == 0
-    assert lower.renewal_us(counts, moment("2026-11-26T09:00")) == moment("2026-11-27T00:00")
+    assert lower.renewal_us(counts, moment("2026-11-26T09:00"), 1) == moment("2026-11-27T00:00")
 
 
 def sent(quota: Quota, gaps: list[tuple[int, int]]) -> Iterator[tuple[int, int, Counts]]:
@@ -183,6 +200,7 @@ def test_the_renewal_is_the_first_moment_with_enough(wanted: int, gaps: list[tup
         ({"per": True}, "quota.per is True"),
         ({"per": float("nan")}, "quota.per is nan"),
         ({"per": ["day"]}, "quota.per is ['day']"),
+        ({"per": 366 * 86_400 + 1}, "quota.per is 31622401"),
         ({"timezone": "Berlin"}, "quota.timezone is 'Berlin': expected the name of a time zone"),
         ({"starts": "soon"}, "quota.starts is 'soon': expected a date with or without a time"),
         ({"starts": 3}, "quota.starts is 3"),
@@ -201,3 +219,5 @@ def test_it_says_what_it_is() -> None:
     """In the words of a message."""
     assert str(Quota(requests=10_000, per="day", timezone="Europe/Berlin")) == "10,000 requests per day (Europe/Berlin)"
     assert str(Quota(requests=100, per=3600)) == "100 requests in any 3,600 s"
+    # The longest one.
+    assert str(Quota(requests=100, per=366 * 86_400)) == "100 requests in any 31,622,400 s"

@@ -45,6 +45,7 @@ def earlier(state: BudgetState, by_us: int) -> BudgetState:
         frames=tuple(replace(frame, begin_us=frame.begin_us - by_us) for frame in state.frames),
         until_us=state.until_us - by_us,
         lines_us=tuple(line_us - by_us for line_us in state.lines_us),
+        now_us=state.now_us - by_us,
         paused_until_us=state.paused_until_us - by_us,
         returned_us=state.returned_us - by_us,
     )

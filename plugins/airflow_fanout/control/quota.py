@@ -60,7 +60,7 @@ class Quota(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def __str__(self) -> str:
         if isinstance(self.per, str):
             return f"{self.requests:,} requests per {self.per} ({self.timezone})"
-        return f"{self.requests:,} requests in any {self.per:,g} s"
+        return f"{self.requests:,} requests in any {self.per:,.10g} s"
 
     @property
     def key(self) -> str:
@@ -105,7 +105,7 @@ class Quota(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
         used = sum(number for bucket_us, number in counts if self.leaves_us(bucket_us) > at_us)
         return max(0, self.requests - used)
 
-    def renewal_us(self, counts: Counts, at_us: int, wanted: int = 1) -> int:
+    def renewal_us(self, counts: Counts, at_us: int, wanted: int) -> int:
         """Return the first moment from `at_us` on at which `wanted` requests may be sent, at most the whole quota."""
         wanted = min(wanted, self.requests)
         leaving = sorted(self.leaves_us(bucket_us) for bucket_us, _ in counts)
@@ -121,8 +121,7 @@ class Quota(Declared, frozen=True, kw_only=True, forbid_unknown_fields=True):
         kept = {bucket_us: before for bucket_us, before in counts if self.leaves_us(bucket_us) > now_us}
         bucket_us = self.bucket_us(at_us)
         # What is given back after its bucket was forgotten counts nowhere any more.
-        if number > 0 or bucket_us in kept:
-            kept[bucket_us] = max(0, kept.get(bucket_us, 0) + number)
+        kept[bucket_us] = max(0, kept.get(bucket_us, 0) + number)
         return tuple(sorted((start_us, used) for start_us, used in kept.items() if used))
 
 

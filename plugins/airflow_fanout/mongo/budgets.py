@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 COLLECTION = "budgets"
 # MongoDB's time has milliseconds.
 STEP_US = 1_000
+# What is known of the server's clock may be wrong by this, on a busy machine.
+CLOCK_ERROR_US = 50_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Another client's write comes between a reading and a writing now and then. Several in a row mean that many clients ask
 # at one moment: each pause may be twice as long as the one before.
@@ -148,7 +150,7 @@ class BudgetDocument:
         Another server may have another clock. If that is ahead, the slots that are given by the old one would seem to
         be over, and their time would be given out again.
         """
-        if self._put_forward_us <= 0 or state.now_us + self._put_forward_us > now_us:
+        if self._put_forward_us <= 0 or state.now_us + self._put_forward_us > now_us + CLOCK_ERROR_US:
             # Somebody has asked since then, whose state has the new moments.
             return state
         return earlier(state, -self._put_forward_us)
