@@ -62,7 +62,9 @@ def test_a_deferred_fetch_names_the_quota_and_its_renewal() -> None:
     deferred = replace(HALF, rate_per_s=0.0, waits_for=waits_for, deferred_until=until)
     run = replace(RUN, reports=[Live(step="fetch", total=1_000, glimpses=(deferred, replace(HALF, done=500)))])
     line = f"fetch: 750 of 1,000 (75.0 %), deferred until 2026-11-23 00:00 UTC; waiting: {waits_for}\n"
-    assert line in late(run, PAGES, NOW + timedelta(hours=9)).text
+    text = late(run, PAGES, NOW + timedelta(hours=9)).text
+    assert line in text
+    assert "It continues by itself; there is nothing to do." in text
     # Nobody has resumed it.
     assert "; no news of it for 17.0 h" in late(run, PAGES, NOW + timedelta(hours=17)).text
 

@@ -71,14 +71,14 @@ def test_there_is_one_headline_and_one_button_before_the_long_text() -> None:
 
 def test_causes_are_rows_of_a_table_with_their_samples() -> None:
     """What stands before and after them stays a sentence."""
-    cells = re.findall(r'<td class="line"[^>]*>(.*?)</td>', MAIL.html)
+    cells = re.findall(r'<td class="line text"[^>]*>(.*?)</td>', MAIL.html)
     assert [unescape(re.sub(r"<[^>]+>", " ", cell)).split() for cell in cells] == [
         ["1", "×"],
         ["http_error", "500", "#652", "{tel:", "…52}:", "<b>"],
         ["1", "×"],
         ["invalid"],
     ]
-    assert ">To request only these again, clear fetch.</div>" in MAIL.html
+    assert ">To request only these again, clear fetch.</p>" in MAIL.html
 
 
 def test_whatever_data_say_is_text() -> None:

@@ -24,7 +24,7 @@ SILENT = (
     "was killed, the most likely cause is the worker's memory limit."
 )
 STRANGE = "This task isn't one of the plugin's. Its log says what happened."
-NEXT = "The message above says what to do, and the runbook (docs/operating.md) explains it."
+NEXT = "The message above says what to do, and the runbook explains it."
 CLEAR = (
     "Once the cause is fixed, clear the failed task with its downstream tasks. What was fetched isn't requested again."
 )

@@ -55,7 +55,11 @@ def late(run: LateRun, pages: Pages, now: datetime) -> Alert:
 
 
 def _pieces(run: LateRun, now: datetime) -> Iterator[Piece]:
-    yield Say(STATES.get(run.state, "The run is still in progress."))
+    fetching = [report for report in run.reports if report.step == "fetch"]
+    if run.state == "running" and fetching and all(_is_deferred(report, now) for report in fetching):
+        yield Say("The run holds no worker slot now. It continues by itself; there is nothing to do.")
+    else:
+        yield Say(STATES.get(run.state, "The run is still in progress."))
     if run.problem:
         yield Say(run.problem)
     if run.state == "running":
@@ -63,7 +67,7 @@ def _pieces(run: LateRun, now: datetime) -> Iterator[Piece]:
             yield Quote(_line(report, run.zone, now))
         if not run.reports and not run.problem:
             yield Say("None of its tasks has written anything yet.")
-    yield Say("The runbook (docs/operating.md) explains what slows a run down, and how to resume it.")
+    yield Say("The runbook explains what slows a run down, and how to resume it.")
 
 
 def _line(report: Live, zone: tzinfo, now: datetime) -> str:
@@ -72,9 +76,7 @@ def _line(report: Live, zone: tzinfo, now: datetime) -> str:
     share = f" ({1000 * report.done // report.total / 10:.1f} %)" if report.total else ""
     left = "" if report.left_s is None else f", about {_duration(report.left_s)} left"
     waits = f"; waiting: {report.waits_for}" if report.waits_for else ""
-    until = report.deferred_until
-    if until is not None and now < until + timedelta(seconds=FRESH_S):
-        # It says nothing until then, and that is as it should be.
+    if (until := report.deferred_until) is not None and _is_deferred(report, now):
         when = f"{until.astimezone(zone):%Y-%m-%d %H:%M %Z}"
         return f"fetch: {report.done:,} of {report.total:,}{share}, deferred until {when}{waits}"
     done = f"fetch: {report.done:,} of {report.total:,}{share}, {report.rate_per_s:,.0f}/s{left}"
@@ -83,6 +85,12 @@ def _line(report: Live, zone: tzinfo, now: datetime) -> str:
         age_s = (now - report.seen).total_seconds()
         age = f"; no news of it for {_duration(age_s)}" if age_s > FRESH_S else ""
     return f"{done}{waits}{age}"
+
+
+def _is_deferred(report: Live, now: datetime) -> bool:
+    """Return whether a fetch has given its worker slot back: it says nothing until then, as it should."""
+    until = report.deferred_until
+    return until is not None and now < until + timedelta(seconds=FRESH_S)
 
 
 def _duration(seconds: float) -> str:

@@ -1,7 +1,12 @@
 """An alert as a mail: HTML in tables with inline styles, which mail programs keep, in light and dark.
 
-Outlook knows tables but no grids. Some programs remove style sheets, so what is needed is on the elements, and is for
-light. The style sheet has what dark needs, and has to say `!important` to come before the elements' own styles.
+Some programs remove style sheets, so what is needed is on the elements, and is for light. The style sheets have what
+dark and a narrow screen need, and have to say `!important` to come before the elements' own styles. They are two: Gmail
+removes one in which there is anything that it doesn't know.
+
+Outlook on Windows draws with Word's engine. It knows no `max-width`, no padding of links, no margin of tables and
+blocks, and rounds no corners. So distances are paddings of cells, backgrounds are attributes, too, and a table that
+only Outlook sees keeps the width (caniemail.com lists what each program knows).
 """
 
 from __future__ import annotations
@@ -27,13 +32,21 @@ DARK = (
     (".muted", "color:#9aa6b5"),
     (".link", "color:#7cb8f8"),
     (".line", "border-color:#2f3743"),
-    (".button", "background:#2f81d8"),
+    (".button", "background:#1f6fc4"),
     (".rest", "background:#3a4350"),
     (".done", "background:#3aa97c"),
 )
 # As `Counts`, causes and samples are written in every message: "  37 × http_error 500", with more indented lines below.
 COUNTED = re.compile(r"( *)([\d,]+) × (.+)")
 TABLE = '<table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0"'
+ONLY_OUTLOOK = (
+    '<!--[if mso]><table role="presentation" width="600" cellpadding="0" cellspacing="0"><tr><td><![endif]-->',
+    "<!--[if mso]></td></tr></table><![endif]-->",
+)
+# Outlook's tables inherit neither font nor colour: each cell has its own.
+CELL = f"{FONT};font-size:14px;line-height:1.55;color:{TEXT}"
+# A cell that is lower than a line of text.
+THIN = "font-size:1px;mso-line-height-rule:exactly"
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
 # What links are called where there is no address beside them.
 LABELS = {
@@ -50,27 +63,29 @@ def document(alert: Alert) -> str:
     tone, dark = TONES[alert.look.tone]
     rules = "".join(f"{name}{{{style}!important}}".replace(";", "!important;") for name, style in DARK)
     rules += f".tone{{color:{dark}!important}}.bar{{background:{dark}!important}}.edge{{border-color:{dark}!important}}"
+    narrow = (
+        ".outer{padding:0!important}.inner{padding:22px 18px!important}.card{border-radius:0!important}"
+        ".figure{padding-right:20px!important}.number{font-size:22px!important}"
+        ".press,.beside{display:block!important;text-align:center!important}.button{display:block!important}"
+        ".beside{padding:14px 0 0!important}.row{width:100%!important}"
+    )
     return (
         '<!doctype html>\n<html lang="en" dir="ltr"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark"><meta name="supported-color-schemes" content="light dark">'
-        f"<title>{escape(alert.subject)}</title><style>:root{{color-scheme:light dark}}"
-        f"@media (prefers-color-scheme:dark){{{rules}}}"
-        "@media (max-width:480px){.outer{padding:0!important}.inner{padding:22px 18px!important}"
-        ".card{border-radius:0!important}.figure{padding-right:20px!important}.number{font-size:22px!important}"
-        ".press{display:block!important;text-align:center!important}.beside{display:block!important;"
-        "padding:14px 0 0!important;text-align:center!important}}</style></head>\n"
-        f'<body class="ground" style="margin:0;padding:0;background:{GROUND}">\n'
-        f'{TABLE} class="ground" style="background:{GROUND}">'
+        f"<title>{escape(alert.subject)}</title><style>@media (max-width:480px){{{narrow}}}</style>"
+        f"<style>:root{{color-scheme:light dark}}@media (prefers-color-scheme:dark){{{rules}}}</style></head>\n"
+        f'<body class="ground" bgcolor="{GROUND}" style="margin:0;padding:0;background:{GROUND}">\n'
+        f'{TABLE} class="ground" bgcolor="{GROUND}" style="background:{GROUND}">'
         '<tr><td class="outer" align="center" style="padding:28px 12px">\n'
-        '<table role="presentation" width="600" cellpadding="0" cellspacing="0" border="0" class="card" '
-        f'style="width:100%;max-width:600px;background:{CARD};border:1px solid {LINE};border-radius:12px;'
-        'border-collapse:separate">\n'
-        f'<tr><td class="bar" style="height:5px;line-height:5px;font-size:0;background:{tone};'
+        f"{ONLY_OUTLOOK[0]}\n"
+        f'{TABLE} class="card" bgcolor="{CARD}" style="max-width:600px;background:{CARD};border:1px solid {LINE};'
+        'border-radius:12px;border-collapse:separate">\n'
+        f'<tr><td class="bar" height="5" bgcolor="{tone}" style="{THIN};height:5px;line-height:5px;background:{tone};'
         'border-radius:11px 11px 0 0">&nbsp;</td></tr>\n'
         f'<tr><td class="inner text" style="padding:26px 32px 28px;{FONT};font-size:15px;line-height:1.55;color:{TEXT};'
         'text-align:left;overflow-wrap:anywhere;word-break:break-word">\n' + "\n".join(_content(alert, tone)) + "\n"
-        "</td></tr></table>\n</td></tr></table>\n</body></html>\n"
+        f"</td></tr></table>\n{ONLY_OUTLOOK[1]}\n</td></tr></table>\n</body></html>\n"
     )
 
 
@@ -96,10 +111,16 @@ def _content(alert: Alert, tone: str) -> Iterator[str]:
     yield from (_piece(piece, tone) for piece in alert.pieces[before:])
     if others := alert.links[2:]:
         shown = " &nbsp;·&nbsp; ".join(_link(link) for link in others)
-        yield (
-            f'<div class="line muted" style="margin:24px 0 0;padding:16px 0 0;border-top:1px solid {LINE};'
-            f'font-size:13px;color:{MUTED}">{shown}</div>'
+        footer = (
+            f'{TABLE}><tr><td class="line muted" style="padding:16px 0 0;border-top:1px solid {LINE};{FONT};'
+            f'font-size:13px;color:{MUTED}">{shown}</td></tr></table>'
         )
+        yield _below(24, footer)
+
+
+def _below(distance: int, content: str) -> str:
+    """Return what stands below something else, a number of pixels away from it."""
+    return f'{TABLE}><tr><td style="padding:{distance}px 0 0">{content}</td></tr></table>'
 
 
 def _figures(look: Look, tone: str) -> str:
@@ -108,12 +129,12 @@ def _figures(look: Look, tone: str) -> str:
     for place, (number, unit) in enumerate(look.figures):
         name, colour = ("number tone", tone) if place == 0 else ("number text", TEXT)
         cells.append(
-            f'<td class="figure" valign="top" style="padding:0 34px 0 0">'
+            f'<td class="figure" valign="top" style="padding:0 34px 0 0;{FONT}">'
             f'<div class="{name}" style="font-size:26px;line-height:1.2;font-weight:700;color:{colour}">'
             f'{escape(number)}</div><div class="muted" style="font-size:13px;color:{MUTED}">{escape(unit)}</div></td>'
         )
-    row = '<table role="presentation" cellpadding="0" cellspacing="0" border="0" style="margin:20px 0 0"><tr>'
-    return f"{row}{''.join(cells)}</tr></table>{_bar(look)}"
+    row = '<table role="presentation" cellpadding="0" cellspacing="0" border="0"><tr>'
+    return _below(20, f"{row}{''.join(cells)}</tr></table>") + _bar(look)
 
 
 def _bar(look: Look) -> str:
@@ -127,26 +148,29 @@ def _bar(look: Look) -> str:
         (100 - percent, "bar" if is_bad else "rest", TONES["bad"][0] if is_bad else "#d5dbe3"),
     )
     cells = "".join(
-        f'<td width="{width}%" class="{name}" style="height:6px;line-height:6px;font-size:0;background:{colour}">&nbsp;'
-        "</td>"
+        f'<td width="{width}%" class="{name}" height="6" bgcolor="{colour}" '
+        f'style="{THIN};height:6px;line-height:6px;background:{colour}">&nbsp;</td>'
         for width, name, colour in parts
         if width
     )
-    return f'{TABLE} style="margin:16px 0 0"><tr>{cells}</tr></table>'
+    return _below(16, f"{TABLE}><tr>{cells}</tr></table>")
 
 
 def _button(links: Sequence[AlertLink]) -> str:
     """Return the one button, and the second link beside it."""
     first, *others = links
+    # Outlook pads the cell instead of the link.
     pressed = (
-        f'<a class="button press" href="{escape(first.url)}" style="display:inline-block;padding:11px 22px;'
+        f'<td class="press" bgcolor="{BUTTON}" style="border-radius:8px;mso-padding-alt:11px 22px">'
+        f'<a class="button" href="{escape(first.url)}" style="display:inline-block;padding:11px 22px;{FONT};'
         f"background:{BUTTON};border-radius:8px;color:#ffffff;font-size:15px;font-weight:600;line-height:1.3;"
-        f'text-decoration:none">{escape(LABELS.get(first.label, first.label))}</a>'
+        f'text-decoration:none">{escape(LABELS.get(first.label, first.label))}</a></td>'
     )
     beside = (
-        f'<span class="beside" style="padding:0 0 0 20px;font-size:14px">{_link(others[0])}</span>' if others else ""
+        f'<td class="beside" style="padding:0 0 0 20px;{FONT};font-size:14px">{_link(others[0])}</td>' if others else ""
     )
-    return f'<div style="margin:24px 0 4px">{pressed}{"".join(beside)}</div>'
+    row = '<table role="presentation" cellpadding="0" cellspacing="0" border="0" class="row"><tr>'
+    return _below(24, f"{row}{pressed}{beside}</tr></table>")
 
 
 def _piece(piece: Piece, tone: str) -> str:
@@ -155,16 +179,15 @@ def _piece(piece: Piece, tone: str) -> str:
             weight = "600" if text.endswith(":") else "400"
             return f'<p style="margin:18px 0 0;font-weight:{weight}">{escape(text)}</p>'
         case Quote(text):
-            return (
-                f'{TABLE} style="margin:10px 0 0"><tr><td class="soft edge" style="padding:6px 16px 14px;'
-                f'background:{SOFT};border-left:3px solid {tone};border-radius:0 8px 8px 0;font-size:14px">'
-                + "".join(_account(text))
-                + "</td></tr></table>"
+            cell = (
+                f'<td class="soft edge text" bgcolor="{SOFT}" style="{CELL};padding:6px 16px 14px;background:{SOFT};'
+                f'border-left:3px solid {tone};border-radius:0 8px 8px 0">'
             )
+            return _below(10, f"{TABLE}><tr>{cell}{''.join(_account(text))}</td></tr></table>")
         case AlertLink():
             return f'<p style="margin:8px 0 0;font-size:14px">{_link(piece)}</p>'
         case Facts(rows):
-            return f'{TABLE} style="margin:18px 0 0;font-size:14px">{"".join(map(_fact, rows))}</table>'
+            return _below(18, f"{TABLE}>{''.join(map(_fact, rows))}</table>")
         case _:
             assert_never(piece)
 
@@ -172,8 +195,9 @@ def _piece(piece: Piece, tone: str) -> str:
 def _fact(row: tuple[str, str]) -> str:
     name, value = map(escape, row)
     return (
-        f'<tr><td class="muted" valign="top" style="padding:3px 16px 3px 0;color:{MUTED};white-space:nowrap;width:1%">'
-        f'{name}</td><td valign="top" style="padding:3px 0;font-weight:600">{value}</td></tr>'
+        f'<tr><td class="muted" valign="top" width="1%" style="{CELL};padding:3px 16px 3px 0;color:{MUTED};'
+        f'white-space:nowrap">{name}</td><td class="text" valign="top" style="{CELL};padding:3px 0;font-weight:600">'
+        f"{value}</td></tr>"
     )
 
 
@@ -197,25 +221,26 @@ def _account(text: str) -> Iterator[str]:
         else:
             yield from _counted(rows)
             rows = []
-            yield f'<div style="padding:6px 0 0;white-space:pre-wrap">{escape(line) or "&nbsp;"}</div>'
+            yield f'<p style="margin:6px 0 0;white-space:pre-wrap">{escape(line) or "&nbsp;"}</p>'
     yield from _counted(rows)
 
 
 def _counted(rows: Sequence[tuple[str, str, list[str]]]) -> Iterator[str]:
-    if not rows:
-        return
-    yield f'{TABLE} style="margin:8px 0 0;font-size:14px">'
-    for place, (count, cause, samples) in enumerate(rows):
-        border = f"border-top:{min(place, 1)}px solid {LINE}"
-        below = "".join(
-            f'<div class="muted" style="padding:2px 0 0;{MONO};font-size:12px;line-height:1.5;font-weight:400;'
-            f'color:{MUTED}">{escape(sample)}</div>'
-            for sample in samples
-        )
-        yield (
-            f'<tr><td class="line" align="right" valign="top" style="padding:8px 8px 8px 0;{border};'
-            f'font-weight:700;white-space:nowrap;width:1%">{escape(count)} ×</td>'
-            f'<td class="line" valign="top" style="padding:8px 0;{border};font-weight:600">'
-            f"{escape(cause)}{below}</td></tr>"
-        )
-    yield "</table>"
+    if rows:
+        yield _below(8, f"{TABLE}>{''.join(_row(*row, is_first=not place) for place, row in enumerate(rows))}</table>")
+
+
+def _row(count: str, cause: str, samples: Sequence[str], *, is_first: bool) -> str:
+    """Return a cause as a row of a table, with a line above it unless it is the first."""
+    border = f"border-top:{0 if is_first else 1}px solid {LINE}"
+    below = "".join(
+        f'<p class="muted" style="margin:2px 0 0;{MONO};font-size:12px;line-height:1.5;font-weight:400;'
+        f'color:{MUTED}">{escape(sample)}</p>'
+        for sample in samples
+    )
+    return (
+        f'<tr><td class="line text" align="right" valign="top" width="1%" style="{CELL};padding:8px 8px 8px 0;{border};'
+        f'font-weight:700;white-space:nowrap">{escape(count)} ×</td>'
+        f'<td class="line text" valign="top" style="{CELL};padding:8px 0;{border};font-weight:600">'
+        f"{escape(cause)}{below}</td></tr>"
+    )
