@@ -30,6 +30,7 @@ from tests.page.backfills import make_backfill
 from tests.page.left import NOW, TODAY, Left, Seeded
 from tests.page.nights import history
 from tests.page.people import add_people
+from tests.page.rare import rare
 from tests.page.states import prepared
 from tests.page.teams import ADDRESS, make_team
 from tests.staging.objects import store_in_s3
@@ -125,6 +126,7 @@ if __name__ == "__main__":
     staging, s3_options, s3_connection = sys.argv[1:]
     put(history())
     put(prepared(FolderStore(Path(staging), PRIVATE), store_in_s3(json.loads(s3_options), ADDRESS)))
+    put(rare())
     unpause()
     add_people()
     miss_deadlines()

@@ -20,6 +20,7 @@ from tests.page.left import (
     extracted,
     fetched,
     judged,
+    loaded,
 )
 from tests.page.staging import stage
 
@@ -34,6 +35,10 @@ BUDGET = {
     "left": 61_200,
     "renewal": f"{TODAY + timedelta(days=1):%Y-%m-%dT%H:%M:%S+00:00}",
 }
+GIVES_NONE, OUTAGE = (
+    "the API gives no answer (connection refused); single requests test whether it is back",
+    timedelta(minutes=5),
+)
 
 
 def prepared(folder: Store, storage: Store) -> Iterable[Seeded]:
@@ -51,6 +56,8 @@ def prepared(folder: Store, storage: Store) -> Iterable[Seeded]:
     yield outage(yesterday)
     yield sharded(yesterday)
     yield hostile(yesterday)
+    yield hostile_and_good(yesterday - timedelta(days=1))
+    yield hostile_and_waiting(yesterday)
 
 
 def failed_in_validate(staging: Store, day: datetime) -> Seeded:
@@ -136,12 +143,14 @@ def slowed(day: datetime) -> Seeded:
 
 def outage(day: datetime) -> Seeded:
     """Return a fetch whose API doesn't answer."""
-    kinds = {"ok": 6_800, "connection_error": 3}
+    kinds, began = {"ok": 6_800, "connection_error": 3}, NOW - timedelta(seconds=34)
     progress = fetched(
         COUNT, 6_803, kinds, 82.0, rate_per_s=0.0, left_s=None, in_flight=1, waiting=99,
         failures={"connection_error": 118},
-        waits_for="the API doesn't answer (10 attempts in a row failed); a request now and then finds out when it "
-        f"does, since {NOW - timedelta(seconds=34):%H:%M:%S} UTC",
+        waits_for=f"{GIVES_NONE}, since {began:%H:%M:%S} UTC, until {began + OUTAGE:%H:%M:%S} UTC at the latest",
+        wait={
+            "reason": "outage", "why": GIVES_NONE, "since": began.isoformat(), "until": (began + OUTAGE).isoformat(),
+        },
         limits={"limit": 16, "rate_limit_per_s": None, "paused_s": 0, "outage": True},
         course=course(82, COUNT, 142, slump=(48, 83)),
     )  # fmt: skip
@@ -174,9 +183,27 @@ def hostile(day: datetime) -> Seeded:
     )  # fmt: skip
     note = {"error": HOSTILE, "message": HOSTILE, "counts": {"total": 10, "causes": causes}}
     run.tasks = {
-        "extract": [Left("success", 60, 57, returned=extracted(day, 10, HOSTILE))],
+        "extract": [Left("success", 60, 57, returned={**extracted(day, 10, HOSTILE), "day": HOSTILE})],
         "fetch": [Left("success", 50, 48, returned=fetched(10, 10, {"ok": 7, "error": 3}, 2.0))],
         "validate": [Left("failed", 40, 39, failure=note, progress=verdict)],
         "load": [Left("upstream_failed")],
     }
     return run
+
+
+def hostile_and_good(day: datetime) -> Seeded:
+    """Return a good run of the same report, whose load has returned hostile texts."""
+    run = Seeded("hostile", day, "success")
+    returned = {**loaded("hostile", day, 10), "collection": HOSTILE, "day": HOSTILE}
+    run.tasks = {"load": [Left("success", 90_000, 89_990, returned=returned)]}
+    return run
+
+
+def hostile_and_waiting(day: datetime) -> Seeded:
+    """Return a fetch that waits for something hostile, in a budget with a hostile name."""
+    budget = {**BUDGET, "name": HOSTILE, "waits_for": HOSTILE}
+    progress = fetched(
+        COUNT, 9, {"ok": 9}, 10.0, waits_for=HOSTILE, budget=budget, failures={HOSTILE: 3},
+        wait={"reason": "rate", "why": HOSTILE, "since": None, "until": None},
+    )  # fmt: skip
+    return _running("hostile_waiting", day, 10, progress)

@@ -23,10 +23,22 @@ LOOKS = [(width, dark) for width in (WIDE, NARROW) for dark in (False, True)]
 # The states of a stranger's test: by its report, what the page says, and which button it has.
 STATES = {
     "invoice_lines": ("Fetch is under way: 8,412 of 20,000 parameters are done.", None),
-    "tariff_changes": ("The API slows fetch down; 5,101 of 20,000 parameters are done.", None),
-    "meter_readings": ("Fetch waits: the API doesn't answer", None),
+    "tariff_changes": ("The API slows fetch down: 5,101 of 20,000 parameters are done.", None),
+    "meter_readings": ("Fetch waits: the API gives no answer (connection refused).", None),
     "daily_call_report": ("42 of 20,000 parameters have no valid result.", "Fetch the missing 42 again"),
     "account_balances": ("The 8,200 results are valid, but load could not write them to MongoDB.", "Load again"),
+}
+# Rarer ones: the sentence, what the page says besides, and the button.
+RARE = {
+    "rare_queued": ("The run has not begun its first step.", "It is queued", None),
+    "rare_older": ("The run has succeeded, without any task", "It may be older", None),
+    "rare_retry": ("Fetch is tried again soon: try 1 of 1 has failed.", "gave no answer for 300 s", None),
+    "rare_deferred": ("Fetch is deferred: the renewal of the quota, 12,000", "It continues by itself in", None),
+    "rare_silent": ("Fetch has failed.", "ended without a word", "Run fetch again"),
+    "rare_extract": ("There is no list, so nothing was requested.", "that day hasn't ended", "Read the list again"),
+    "rare_fetch": ("Fetch has failed: 1,481 of 2,000", "440 of them with HTTP 401", "Fetch the missing 1,481 again"),
+    "rare_partial": ("19,995 documents are loaded, and 5 parameters are left out.", "requests these first", None),
+    "rare_hundred": ("Fetch has failed in 1 of 100 shards", "The other shards go on.", None),
 }
 
 
@@ -119,6 +131,30 @@ def test_a_state_is_told_by_the_page_alone(dag_id: str, chromium: Browser, prepa
     assert quiet(chromium)
 
 
+def test_a_rare_state_is_told_too(chromium: Browser, prepared: Prepared) -> None:
+    """Nothing has begun, or nobody knows why it ended: there is a sentence, and at most one button."""
+    for dag_id, (sentence, besides, button) in RARE.items():
+        chromium.look(width=WIDE, dark=False)
+        chromium.open(prepared.run_address(dag_id))
+        chromium.shows(sentence)
+        chromium.shows(besides)
+        if button:
+            chromium.until("return document.querySelector('button.main')?.innerText === arguments[0]", button)
+        assert chromium.run("return document.querySelectorAll('button.main').length") == (1 if button else 0)
+        both_widths(chromium, dag_id)
+    # Where a list isn't in the staging area, a browser complains of the refusal.
+    chromium.log()
+
+
+def both_widths(window: Browser, name: str) -> None:
+    """Look at a page that is there, wide and light, then narrow and dark: nothing is wider than the window."""
+    for width, dark in ((WIDE, False), (NARROW, True)):
+        window.look(width=width, dark=dark)
+        window.until("return innerWidth === arguments[0]", width)
+        assert window.run("return document.documentElement.scrollWidth") <= width, name
+        window.screenshot(SHOTS / f"{name}-{width}-{'dark' if dark else 'light'}.png")
+
+
 @pytest.mark.parametrize("name", ["all-reports", "report", "backfill"])
 def test_reports_over_time(name: str, chromium: Browser, prepared: Prepared) -> None:
     """The list of reports leads to one; its days lead to runs, and so do those of a backfill."""
@@ -146,15 +182,24 @@ def test_reports_over_time(name: str, chromium: Browser, prepared: Prepared) -> 
     assert quiet(chromium)
 
 
-def test_hostile_text_stays_text(chromium: Browser, prepared: Prepared) -> None:
+@pytest.mark.parametrize("view", ["hostile", "hostile_waiting", "report", "reports"])
+def test_hostile_text_stays_text(view: str, chromium: Browser, prepared: Prepared) -> None:
     """Markup, 10,000 characters, right-to-left: nothing runs, no element comes of it, and it stays narrow."""
-    chromium.look(width=WIDE, dark=False)
-    chromium.open(prepared.run_address("hostile"))
-    chromium.shows("<script>document.title='owned'</script>")
+    is_run, page = view.startswith("hostile"), f"{prepared.url}/fanout/page"
+    over_time = f"{page}?dag_id=hostile" if view == "report" else page
+    address = prepared.run_address(view) if is_run else over_time
+    chromium.open(address)
+    chromium.shows("<script>document.title='owned'</script>" if is_run else "hostile")
+    chromium.until("return document.querySelector('.funnel, tbody')")
+    both_widths(chromium, view if is_run else f"hostile_{view}")
     assert chromium.run("return document.querySelectorAll('main script, main img').length") == 0
     assert "owned" not in str(chromium.run("return document.title"))
-    assert chromium.run("return document.documentElement.scrollWidth") <= WIDE
     assert chromium.run("return document.documentElement.scrollHeight") < 6_000
+    if view == "hostile":
+        # All of a long text is there for whoever opens it.
+        chromium.click("details.long summary")
+        assert chromium.run("return document.querySelector('details.long').innerText").count("x") > 60
+    chromium.log()
 
 
 def test_a_running_page_asks_once_a_second_while_somebody_looks(chromium: Browser, prepared: Prepared) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from airflow_fanout.model.waits import Reason, Wait
 from airflow_fanout.page.advice import advice_on
 from airflow_fanout.page.known_dag import KnownDag
 from airflow_fanout.page.outline import Outline, outlines
@@ -130,9 +131,9 @@ def test_a_task_belongs_to_the_nearest_extract() -> None:
 )  # fmt: skip
 def test_the_page_says_what_a_run_is_doing(state: str, known: list[dict[str, Any]], tone: str, words: str) -> None:
     """A sentence for each state, with its counts."""
-    said = sentence_of(state, known)
-    assert said.tone == tone
-    assert said.headline.startswith(words)
+    sentence = sentence_of(state, known, NOW)
+    assert sentence.tone == tone
+    assert sentence.headline.startswith(words)
 
 
 @pytest.mark.parametrize(
@@ -262,21 +263,74 @@ SHARED = {"parameters": 2000, "done": 9, "limits": {"rate_limit_per_s": 25.0}}
 def test_a_fetch_within_a_budget_says_what_it_allows(more: dict[str, Any], detail: str) -> None:
     """Its rate is no sign that the API has refused anything."""
     progress = {**SHARED, "budget": BUDGET | more}
-    sentence = sentence_of("running", steps("success", "running", None, None, fetch={"progress": progress}))
-    assert (sentence.headline, sentence.detail) == ("Fetch is under way: 9 of 2,000 parameters are done.", detail)
+    sentence = sentence_of("running", steps("success", "running", None, None, fetch={"progress": progress}), NOW)
+    assert sentence.headline == "Fetch is under way: 9 of 2,000 parameters are done."
+    assert sentence.detail == f"{detail} There is nothing to do."
 
 
 def test_shards_add_up_their_shares_and_the_first_to_go_on_is_named() -> None:
     """All of them wait for the same renewal, more or less."""
     waiting = {"waits_for": "the renewal of the quota", "budget": BUDGET}
     shards = [
-        task("fetch", "deferred", index, progress={**SHARED, **waiting, "deferred_until": f"2026-11-27T00:00:0{index}"})
+        task(
+            "fetch",
+            "deferred",
+            index,
+            progress={**SHARED, **waiting, "deferred_until": f"2026-11-27T00:00:0{index}+00:00"},
+        )
         for index in range(2)
     ]
     others = [task("extract", "success"), task("validate", None), task("load", None)]
     shown = steps_of(FOUR, [*others, *shards], NOW)
     numbers = next(step["numbers"] for step in shown if step["name"] == "fetch")
     assert numbers["budget"]["share_per_s"] == 50.0
-    sentence = sentence_of("running", shown)
+    sentence = sentence_of("running", shown, NOW)
     assert sentence.headline == "Fetch is deferred: the renewal of the quota."
-    assert sentence.detail == "It holds no worker until 2026-11-27T00:00:00."
+    assert sentence.detail == (
+        "It holds no worker meanwhile. It continues by itself in 4 d 21 h (2026-11-27 00:00 UTC); there is nothing to "
+        "do."
+    )
+
+
+def fetching(**progress: Any) -> Any:
+    """Return what the page says of a fetch that goes on, or hasn't ended, by what it shows of itself."""
+    known = {"parameters": 2000, "done": 900, **progress}
+    return sentence_of("running", steps("success", "running", None, None, fetch={"progress": known}), NOW)
+
+
+def test_a_wait_says_since_when_and_until_when() -> None:
+    """An outage ends the try after a while; a pause that the API has asked for is over by itself."""
+    outage = Wait(Reason.OUTAGE, "the API gives no answer (refused); single requests test whether it is back",
+                  NOW.timestamp() - 34, NOW.timestamp() + 266)  # fmt: skip
+    sentence = fetching(waits_for=str(outage), wait=outage.plain())
+    assert sentence.headline == "Fetch waits: the API gives no answer (refused)."
+    assert sentence.detail == (
+        "Since 02:59:26 UTC. Single requests test whether it is back. 900 of 2,000 parameters are done. It continues "
+        "by itself; there is nothing to do. If there is no answer until 03:04:26 UTC, this try fails; what was fetched "
+        "is kept."
+    )
+    pause = Wait(Reason.PAUSE, "the API asked us to wait", NOW.timestamp(), NOW.timestamp() + 40)
+    sentence = fetching(waits_for=str(pause), wait=pause.plain())
+    assert sentence.headline == "Fetch waits: the API asked us to wait."
+    assert sentence.detail.endswith(
+        "It continues by itself in 40 s (03:00:40 UTC) at the latest; there is nothing to do."
+    )
+
+
+def test_a_retry_says_why_it_is_one() -> None:
+    """What the try that is over has left."""
+    sentence = sentence_of(
+        "running", steps("success", "up_for_retry", None, None, fetch=note("The API was down.")), NOW
+    )
+    assert sentence.detail == "The API was down.\nWhat was fetched is kept. Airflow tries again by itself."
+
+
+def test_shards_that_the_api_slows_down_say_so() -> None:
+    """Each has limits of its own; those of the whole are their sum."""
+    part = {"parameters": 10, "done": 4, "left_s": 3, "rate_per_s": 1.0}
+    part |= {"limits": {"limit": 5, "rate_limit_per_s": 20.0, "paused_s": 0, "outage": False, "refuses": True}}
+    shards = [task("fetch", "running", index, progress=part) for index in range(2)]
+    others = [task("extract", "success"), task("validate", None), task("load", None)]
+    sentence = sentence_of("running", steps_of(FOUR, [*others, *shards], NOW), NOW)
+    assert sentence.headline == "The API slows fetch down: 8 of 20 parameters are done."
+    assert "so at most 40 per second are sent" in sentence.detail

@@ -179,6 +179,13 @@ def test_a_wait_is_said_in_words() -> None:
         "answer (connection refused), since 06:03:05 UTC, until 06:08:05 UTC at the latest"
     )
     assert waiting.now()["waits_for"] == str(OUTAGE)
+    assert waiting.now()["wait"] == {
+        "reason": "outage",
+        "why": "the API gives no answer (connection refused)",
+        "since": "2026-11-23T06:03:05+00:00",
+        "until": "2026-11-23T06:08:05+00:00",
+    }
+    assert "wait" not in example().now()
     there = codec.decoder(Progress)(codec.encode(waiting))
     assert there.wait == OUTAGE
 

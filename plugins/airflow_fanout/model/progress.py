@@ -123,6 +123,7 @@ class Progress(msgspec.Struct, frozen=True):
             "in_flight": self.in_flight,
             "waiting": self.waiting,
             "waits_for": str(self.wait) if self.wait else None,
+            **({"wait": self.wait.plain()} if self.wait else {}),
             **({"budget": self.budget.plain()} if self.budget else {}),
         }
 

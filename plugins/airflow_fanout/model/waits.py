@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import IntEnum
+from typing import Any
 
 import msgspec
 
@@ -41,6 +42,14 @@ class Wait(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         until = "" if self.until is None else f", until {_clock(self.until)} at the latest"
         return f"{self.why}, since {_clock(self.since)}{until}"
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as plain JSON: the reason by its name in small letters, and moments in ISO 8601, in UTC."""
+        since, until = (
+            None if moment is None else datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
+            for moment in (self.since, self.until)
+        )
+        return {"reason": self.reason.name.lower(), "why": self.why, "since": since, "until": until}
 
 
 def of_all(waits: Sequence[Wait | None]) -> Wait | None:

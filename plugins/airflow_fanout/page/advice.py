@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from airflow_fanout.page.words import missing_of
+from airflow_fanout.alerts.recovered import duration
+from airflow_fanout.page.words import counted, missing_of
 
 
 class Advice(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +56,9 @@ def _on_fetch(failed: Mapping[str, Any], tasks: tuple[str, ...]) -> Advice:
     counts, numbers = missing_of(failed), failed["numbers"]
     label = f"Fetch the missing {counts[0]:,} again" if counts and counts[0] else "Fetch again"
     cost = _requests(counts[0] if counts else 0, numbers)
-    before = "Fix what the message names."
+    # Whoever has stopped it knows why.
+    was_stopped = all(failure["error"] == "EngineStopped" for failure in failed["failures"])
+    before = "" if was_stopped else "Fix what the message names."
     return Advice(section="failed-in-fetch", label=label, before=before, cost=cost, task_ids=tasks)
 
 
@@ -64,7 +67,8 @@ def _on_validate(failed: Mapping[str, Any], by_name: Mapping[str, Mapping[str, A
     section = "failed-in-validate"
     if counts and counts[0] and fetch is not None:
         label, cost = f"Fetch the missing {counts[0]:,} again", _requests(counts[0], fetch["numbers"])
-        return Advice(section=section, label=label, cost=cost, task_ids=tuple(fetch["task_ids"]))
+        before = "Look at the causes below. If the API is at fault, wait until it works again."
+        return Advice(section=section, label=label, before=before, cost=cost, task_ids=tuple(fetch["task_ids"]))
     before = (
         "If a check is wrong, fix it first. If the answers are wrong, clear the run from its extract task on instead: "
         "clearing fetch alone keeps the answers that it has."
@@ -79,5 +83,5 @@ def _requests(missing: int, numbers: Mapping[str, Any]) -> str:
     if not missing or not done:
         return "Only what has no good result yet is requested."
     each = max(1.0, requests / max(1, done - (numbers.get("resumed") or 0)))
-    seconds = f", for about {missing / rate:,.0f} s at the last rate" if rate and missing / rate >= 1 else ""
-    return f"About {missing * each:,.0f} requests{seconds}. What was fetched isn't requested again."
+    seconds = f", for about {duration(missing / rate)} at the last rate" if rate and missing / rate >= 1 else ""
+    return f"About {counted(round(missing * each), 'request')}{seconds}. What was fetched isn't requested again."

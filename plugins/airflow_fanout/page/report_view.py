@@ -10,7 +10,7 @@ import msgspec
 
 from airflow_fanout.page.late import Late
 from airflow_fanout.page.outline import Outline
-from airflow_fanout.page.rows import RETURNED, NextRun, StoredBackfill, StoredDay, StoredRun
+from airflow_fanout.page.rows import RETURNED, NextRun, StoredBackfill, StoredDay, StoredRun, day_of
 from airflow_fanout.page.run_view import origin_of
 
 # A year of nights.
@@ -109,8 +109,7 @@ def _run(outline: Outline, run: StoredRun, rows: Sequence[Any]) -> dict[str, Any
 
 
 def _day(run: StoredRun, rows: Iterable[Any]) -> str:
-    known = next((row.day for row in rows if row.day), None)
-    return str(known or run.run_after.date())
+    return next((day for row in rows if (day := day_of(row.day))), str(run.run_after.date()))
 
 
 def _kinds(by_step: Mapping[str, Sequence[Any]], validated: Sequence[Any], fetched: Sequence[Any]) -> dict[str, int]:

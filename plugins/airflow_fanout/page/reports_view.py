@@ -10,7 +10,7 @@ import msgspec
 
 from airflow_fanout.page.known_dag import KnownDag
 from airflow_fanout.page.late import Late, late
-from airflow_fanout.page.rows import NextRun, StoredRun
+from airflow_fanout.page.rows import NextRun, StoredRun, day_of
 
 RECENT_RUNS = 30
 
@@ -46,15 +46,17 @@ def _row(
     dag_id: str, runs: Sequence[StoredRun], loaded: Mapping[int, Any], following: NextRun, missed: Late | None
 ) -> dict[str, Any]:
     newest = runs[0] if runs else None
+    last_load = loaded.get(newest.id) if newest and newest.state == "success" else None
+    is_partial = last_load is not None and last_load.left_out
     good = next((run for run in runs if run.state == "success" and run.id in loaded), None)
     return {
         "dag_id": dag_id,
         "paused": following.paused,
         "due": following.due,
         "late": msgspec.to_builtins(missed),
-        "state": newest.state if newest else "none",
+        "state": "partial" if is_partial else newest.state if newest else "none",
         "run_id": newest.run_id if newest else None,
-        "good_day": str(loaded[good.id].day) if good else None,
+        "good_day": (day_of(loaded[good.id].day) or str(good.run_after.date())) if good else None,
         "good_run_id": good.run_id if good else None,
         "documents": loaded[good.id].documents if good else None,
         "runs": [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import msgspec
@@ -82,3 +82,11 @@ class StoredTask(msgspec.Struct, frozen=True, kw_only=True):
     returned: Any = None
     failure: Any = None
     progress: dict[str, Any] = {}
+
+
+def day_of(value: Any) -> str | None:
+    """Return the day that a task has returned, in ISO 8601; `None` if there is none, or what is there is no day."""
+    try:
+        return date.fromisoformat(value).isoformat()
+    except (TypeError, ValueError):
+        return None

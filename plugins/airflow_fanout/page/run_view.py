@@ -13,7 +13,7 @@ from airflow_fanout.alerts.started import ORIGINS, shown_params
 from airflow_fanout.page.advice import advice_on
 from airflow_fanout.page.known_dag import KnownDag
 from airflow_fanout.page.outline import Outline
-from airflow_fanout.page.rows import StoredRun, StoredTask
+from airflow_fanout.page.rows import StoredRun, StoredTask, day_of
 from airflow_fanout.page.steps import steps_of
 from airflow_fanout.page.words import sentence_of
 
@@ -63,8 +63,8 @@ def _report(outline: Outline, run: StoredRun, tasks: Sequence[StoredTask], now: 
     advice = None if run.state in ALIVE else advice_on(steps)
     return {
         "name": outline.name,
-        "day": by_name.get("extract", {}).get("numbers", {}).get("day"),
-        "says": msgspec.to_builtins(sentence_of(run.state, steps)),
+        "day": day_of(by_name.get("extract", {}).get("numbers", {}).get("day")),
+        "says": msgspec.to_builtins(sentence_of(run.state, steps, now)),
         "advice": None if advice is None else msgspec.to_builtins(advice),
         "steps": steps,
     }

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from airflow_fanout.model.progress import sum_of_limits
 from airflow_fanout.page.outline import STEPS, Outline
 from airflow_fanout.page.rows import StoredTask
 
@@ -23,7 +24,13 @@ SUMMED = ("parameters", "done", "ok", "resumed", "requests", "in_flight", "waiti
 def steps_of(outline: Outline, tasks: Sequence[StoredTask], now: datetime) -> list[dict[str, Any]]:
     """Return the steps of a report, in order; one that the DAG doesn't have is left out."""
     by_step = {step: [task for task in tasks if outline.step_of(task.task_id) == step] for step in STEPS}
-    return [_step(step, outline.tasks[step], by_step[step], now) for step in STEPS if outline.tasks.get(step)]
+    steps = {step: _step(step, outline.tasks[step], by_step[step], now) for step in STEPS if outline.tasks.get(step)}
+    if {"extract", "fetch"} <= steps.keys():
+        listed, fetch = steps["extract"]["numbers"].get("parameters"), steps["fetch"]
+        # A shard that hasn't begun doesn't know yet how many parameters it has.
+        if listed and any("parameters" not in shard["numbers"] for shard in fetch["shards"]):
+            fetch["numbers"]["parameters"] = listed
+    return [*steps.values()]
 
 
 def _step(name: str, task_ids: Sequence[str], tasks: Sequence[StoredTask], now: datetime) -> dict[str, Any]:
@@ -43,9 +50,9 @@ def _step(name: str, task_ids: Sequence[str], tasks: Sequence[StoredTask], now: 
         "seconds": None if begun is None else ((end or now) - begun).total_seconds(),
         "tries": max((task.try_number for task in tasks), default=0),
         "max_tries": max((task.max_tries for task in tasks), default=0) + 1,
-        "numbers": _sums([shard["numbers"] for shard in shards]),
+        "numbers": _sums(shards),
         "shards": shards if len(shards) > 1 else [],
-        "failures": [_failure(task) for task in tasks if task.state == "failed"],
+        "failures": [_failure(task) for task in tasks if task.state in ("failed", "up_for_retry")],
     }
 
 
@@ -73,13 +80,15 @@ def numbers_of(task: StoredTask) -> dict[str, Any]:
     numbers = {**task.progress, **(returned if isinstance(returned, Mapping) else {})}
     if returned is not None:
         # They are about the moment of the last progress.
-        numbers = {name: value for name, value in numbers.items() if name not in ("left_s", "waits_for", "waiting")}
+        passing = ("left_s", "waits_for", "wait", "waiting")
+        numbers = {name: value for name, value in numbers.items() if name not in passing}
     # Where the list is, only the server needs to know.
     return {name: value for name, value in numbers.items() if name != "directory"}
 
 
-def _sums(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _sums(shards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the numbers of a step; of one task these are its own."""
+    parts = [shard["numbers"] for shard in shards]
     if len(parts) == 1:
         return dict(parts[0])
     sums: dict[str, Any] = {name: total for name in SUMMED if (total := _sum(parts, name)) is not None}
@@ -91,24 +100,30 @@ def _sums(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for part in parts:
         failures.update(part.get("failures") or {})
     sums["failures"] = dict(failures)
-    moving = [part for part in parts if (part.get("done") or 0) < (part.get("parameters") or 0)]
+    is_over = [shard["state"] in ("failed", "success") for shard in shards]
+    moving = [
+        part
+        for part, over in zip(parts, is_over, strict=True)
+        if not over and (part.get("done") or 0) < (part.get("parameters") or 0)
+    ]
     sums["rate_per_s"] = _sum(moving or parts, "rate_per_s") or 0.0
     left = (sums.get("parameters") or 0) - (sums.get("done") or 0)
     sums["left_s"] = round(left / sums["rate_per_s"]) if moving and sums["rate_per_s"] else None
     for name in ("p50_ms", "p95_ms", "p99_ms", "seconds"):
         # Of shards side by side, the slowest is what somebody waits for.
         sums[name] = max((part[name] for part in parts if part.get(name) is not None), default=None)
-    if budgets := [part["budget"] for part in parts if part.get("budget")]:
-        # All of them are fetches of the same budget, each with its own share.
-        sums["budget"] = {**budgets[-1], "share_per_s": _sum(budgets, "share_per_s")}
-    waits = [part["waits_for"] for part in moving if part.get("waits_for")]
+    sums["limits"] = sum_of_limits([part["limits"] for part in moving if part.get("limits")])
+    waits = [part for part in moving if part.get("waits_for")]
     # One that waits is worth a sentence if nothing else moves.
-    sums["waits_for"] = waits[0] if waits and len(waits) == len(moving) else None
+    is_waiting = bool(waits) and len(waits) == len(moving)
+    sums["waits_for"] = waits[0]["waits_for"] if is_waiting else None
+    sums["wait"] = waits[0].get("wait") if is_waiting else None
     sums["deferred_until"] = min(
         (part["deferred_until"] for part in moving if part.get("deferred_until")), default=None
     )
-    if budgets := [part["budget"] for part in moving if part.get("budget")]:
-        sums["budget"] = {**budgets[-1], "share_per_s": sum(budget.get("share_per_s", 0) for budget in budgets)}
+    if budgets := [part["budget"] for part in moving or parts if part.get("budget")]:
+        # All of them are fetches of the same budget, each with its own share.
+        sums["budget"] = {**budgets[-1], "share_per_s": _sum(budgets, "share_per_s")}
     return sums
 
 

@@ -48,6 +48,12 @@ BY_ONE = DeadlineAlert(LoadedBy("00:01"), timedelta(0), AsyncCallback(send_late,
 meter_readings = report("meter_readings", deadline=BY_ONE)
 sharded_report = report("subscriber_usage", shards=8)
 hostile = report("hostile")
+hostile_waiting = report("hostile_waiting")
+# One for each of the rarer states.
+rare = [
+    report(f"rare_{name}") for name in ("queued", "retry", "deferred", "silent", "extract", "fetch", "older", "partial")
+]
+hundred = report("rare_hundred", shards=100)
 # The one that a test clears.
 payment_terms = report("payment_terms")
 

@@ -93,6 +93,12 @@ export function cut(text, longest = 300) {
   return text.length > longest ? `${text.slice(0, longest)}…` : text;
 }
 
+/** The same, with the rest of it for whoever wants to read on. */
+export function long(text, longest = 300) {
+  if (text.length <= longest) return text;
+  return h("details.long", {}, h("summary", {}, cut(text, longest)), text.slice(longest));
+}
+
 /** What a state of a task is called. */
 export function stateName(state) {
   const names = { none: "not begun", upstream_failed: "not run", up_for_retry: "retries soon" };
@@ -114,9 +120,10 @@ export function percent(share) {
   return `${number(Math.floor(share * 1000) / 10, share === 1 ? 0 : 1)} %`;
 }
 
+/** A moment by the reader's clock, with its zone: people in several countries look at the same page. */
 export function moment(text) {
   if (!text) return "–";
   return new Date(text).toLocaleString("en-GB", {
-    year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit",
+    year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short",
   });
 }

@@ -1,7 +1,7 @@
 // What failed in a run: the checks, the causes with samples, and which parameters have no good result.
 
 import { ask } from "./airflow.js";
-import { cut, h, number, show } from "./dom.js";
+import { h, long, number, show } from "./dom.js";
 
 export function failures(run, report, { fetch, validate }) {
   const verdict = validate?.state === "success" || validate?.state === "failed" ? validate.numbers : {};
@@ -33,8 +33,8 @@ function causeTable(causes) {
     h("table", {},
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Cause"), h("th.number", { scope: "col" }, "Parameters"))),
       h("tbody", {}, causes.map(({ cause, count, samples }) => h("tr", {},
-        h("td", {}, h("b", {}, h(`i.dot.${kindOf(cause)}`), cut(cause)),
-          samples.length ? h("ul.samples", {}, samples.map((sample) => h("li", {}, cut(sample)))) : null),
+        h("td", {}, h("b", {}, h(`i.dot.${kindOf(cause)}`), long(cause)),
+          samples.length ? h("ul.samples", {}, samples.map((sample) => h("li", {}, long(sample)))) : null),
         h("td.number", {}, number(count)))))));
 }
 
@@ -42,8 +42,8 @@ function checkList(checks) {
   return h("div.card", {}, h("h2", {}, "Checks"),
     h("table", {}, h("tbody", {}, checks.map(({ check, problem }) => h("tr", {},
       h("td", {}, h(`span.mark.${problem ? "bad" : "good"}`, { "aria-hidden": "true" }, problem ? "✕" : "✓"),
-        h("b", {}, cut(check)), h("span.muted", {}, problem ? " failed" : " passed"),
-        problem ? h("p.samples", {}, cut(problem)) : null))))));
+        h("b", {}, long(check)), h("span.muted", {}, problem ? " failed" : " passed"),
+        problem ? h("div.samples", {}, long(problem)) : null))))));
 }
 
 /** The parameters without a good result, from the staging area: a page at a time, searched by the server. */
@@ -79,7 +79,7 @@ function missingTable(run, report) {
     } catch (error) {
       tools.hidden = true;
       // Whoever may not read the log may not see them.
-      show(body, error.message, () => h("p.muted", {}, error.status === 403 ? "You see them if you may read this task's log." : error.message));
+      show(body, error.message, () => h("p.muted", {}, error.status === 403 ? "You see them if you may read this task's log." : long(error.message)));
       return;
     }
     page = listed.page;
@@ -99,8 +99,8 @@ function rowsOf({ rows, total, offset, shown }) {
       h("thead", {}, h("tr", {}, ["#", "Parameter", "Outcome", "Status", "Attempts", "What happened"].map((name) =>
         h("th", { scope: "col" }, name)))),
       h("tbody", {}, rows.map((row) => h("tr", {},
-        h("td.nowrap", {}, row.index), h("td", {}, cut(row.parameter)),
+        h("td.nowrap", {}, row.index), h("td.name", {}, long(row.parameter, 200)),
         h("td.nowrap", {}, h(`i.dot.${row.kind}`), row.kind.replaceAll("_", " ")),
-        h("td", {}, row.status ?? "–"), h("td", {}, row.attempts), h("td", {}, row.message)))))),
+        h("td", {}, row.status ?? "–"), h("td", {}, row.attempts), h("td", {}, long(row.message))))))),
   ];
 }

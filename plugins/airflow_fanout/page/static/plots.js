@@ -131,6 +131,8 @@ export function sparkline(values, failed, label) {
   const y = (value) => height - 4 - (value / high) * (height - 8);
   return s("svg.spark", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label },
     s("path.line.ok", { d: route(values.map((value, place) => [place, value]), x, y) }),
+    // One value alone makes no line.
+    known.length === 1 ? s("circle.ok", { cx: x(values.indexOf(known[0])), cy: y(known[0]), r: 2.5 }) : null,
     values.map((value, place) => (failed[place]
       ? s("circle.failed", { cx: x(place), cy: value === null ? height - 4 : y(value), r: 2.5 }) : null)));
 }

@@ -38,7 +38,7 @@ function heading(dag) {
     h("p.meta", {},
       h("span", {}, "Last good day ", h("b", {}, good ? toLink(dag, good) : "none")),
       h("span", {}, "Next run due ", h("b", {}, due(dag))),
-      h("span", {}, h("b", {}, number(runs.length)), runs.length >= dag.most ? ` newest runs` : " runs")));
+      h("span", {}, h("b", {}, number(runs.length)), runs.length >= dag.most ? " newest runs" : runs.length === 1 ? " run" : " runs")));
 }
 
 function toLink(dag, { run_id: runId, day }) {
@@ -51,6 +51,8 @@ function section(dag, { name, runs }, isNamed) {
   return [isNamed ? h("h2", {}, name) : null, calendar(dag, runs), outcomes(dag, runs), trends(runs), table(dag, runs)];
 }
 
+const lastRuns = (count) => (count === 1 ? "the last run" : `the last ${count} runs`);
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
 const stateOf = (run) => (run.state === "success" && run.left_out ? "partial" : run.state);
 
 /** A square for each day: the state of its last run. */
@@ -88,7 +90,7 @@ function calendar(dag, runs) {
 function outcomes(dag, runs) {
   const recent = runs.slice(-RECENT);
   const used = KINDS.filter((kind) => recent.some(({ kinds }) => kinds[kind]));
-  return stacked(`Outcomes of the last ${recent.length} runs`, recent.map((run) => ({
+  return stacked(`Outcomes of ${lastRuns(recent.length)}`, recent.map((run) => ({
     label: run.day,
     title: `${run.day}, ${run.origin}: ${run.state}. ${used.filter((kind) => run.kinds[kind])
       .map((kind) => `${number(run.kinds[kind])} ${kind}`).join(", ")}`,
@@ -134,7 +136,7 @@ function median(values) {
 
 function table(dag, runs) {
   const names = ["Day", "State", "Started", "Documents", "Missing", "Requests", "Rate", "Duration"];
-  return h("div.card", {}, h("h2", {}, `The last ${Math.min(LISTED, runs.length)} runs`),
+  return h("div.card", {}, h("h2", {}, capital(lastRuns(Math.min(LISTED, runs.length)))),
     h("div.scroll", { tabindex: 0, role: "region", "aria-label": "Runs" }, h("table", {},
       h("thead", {}, h("tr", {}, names.map((name, place) => h(place > 2 ? "th.number" : "th", { scope: "col" }, name)))),
       h("tbody", {}, runs.slice(-LISTED).reverse().map((run) => h("tr", {},

@@ -41,7 +41,7 @@ function row(report) {
   const failed = runs.map(({ state }) => state === "failed");
   const label = `${runs.length} runs, ${failed.filter(Boolean).length} failed`;
   return h("tr", {},
-    h("td", {}, h("b", {}, link(dagId, toReport(dagId), page({ dag_id: dagId })))),
+    h("td.name", {}, h("b", {}, link(dagId, toReport(dagId), page({ dag_id: dagId })))),
     h("td", {}, report.run_id ? run(badge(report.state), report.run_id) : h("span.badge", {}, "no run")),
     h("td.nowrap", {}, report.good_run_id ? run(report.good_day, report.good_run_id) : "none"),
     h("td.number", {}, number(report.documents)),

@@ -2,7 +2,7 @@
 
 import { ask, lead, toReport, toReports, toTask } from "./airflow.js";
 import { advice } from "./action.js";
-import { badge, cut, duration, h, millis, moment, number, rate, short, show, span, wide } from "./dom.js";
+import { badge, cut, duration, h, long, millis, moment, number, rate, short, show, span, wide } from "./dom.js";
 import { failures } from "./failures.js";
 import { lines } from "./plots.js";
 import { runbook } from "./runbook.js";
@@ -44,10 +44,11 @@ function heading(run) {
     h("div.head", {},
       h("h1", {}, run.dag_id, run.day ? [" for ", h("span.nowrap", {}, run.day)] : null), badge(run.state)),
     h("p.meta", {},
-      h("span", {}, "Started ", h("b", {}, run.backfill_id ? toBackfill(run, run.origin) : run.origin), run.by ? [" by ", h("b", {}, run.by)] : null),
+      h("span", {}, "Started ", h("b", {}, run.backfill_id ? toBackfill(run, run.origin) : run.origin),
+        run.by ? [" by ", h("b", {}, long(run.by, 120))] : null),
       h("span", {}, moment(run.start)),
       h("span", {}, "Duration ", h("b", {}, duration(run.seconds))),
-      run.params.map(([name, value]) => h("span", {}, `${cut(name, 60)} = `, h("b", {}, cut(String(value), 120))))),
+      run.params.map(([name, value]) => h("span", {}, `${cut(name, 60)} = `, h("b", {}, long(String(value), 120))))),
   ];
 }
 
@@ -62,8 +63,8 @@ export function link(text, target, href) {
 }
 
 function sections(place, run, report, again) {
-  const parts = ["says", "funnel", "progress", "plots", "trouble"].map(() => h("section"));
-  const [says, funnel, progress, plots, trouble] = parts;
+  const parts = ["says", "funnel", "progress", "trouble", "plots"].map(() => h("section"));
+  const [says, funnel, progress, trouble, plots] = parts;
   const title = run.reports.length > 1 ? h("h2", {}, report.name) : null;
   place.append(...[title, ...parts].filter(Boolean));
   return (current, fresh) => {
@@ -85,7 +86,7 @@ const shown = ({ end, seconds }) => (end || seconds === null ? seconds : Math.fl
 function sentence(run, report, again) {
   const { tone, headline, detail } = report.says;
   return h(`div.card.says.${tone}`, {},
-    h("div", {}, h("p.headline", {}, headline), detail ? h("p.detail", { tabindex: detail.length > 600 ? 0 : null }, detail) : null,
+    h("div", {}, h("div.headline", {}, long(headline, 400)), detail ? h("p.detail", { tabindex: detail.length > 600 ? 0 : null }, detail) : null,
       report.advice?.before ? h("p.before", {}, h("b", {}, "First: "), report.advice.before) : null),
     report.advice ? advice(run, report.advice, again) : null,
     report.advice ? runbook(report.advice.section) : null);
@@ -95,9 +96,14 @@ const BIG = {
   extract: ({ numbers }) => [numbers.parameters ?? numbers.items, "parameters",
     numbers.duplicates ? `${number(numbers.duplicates)} duplicates dropped` : ""],
   fetch: ({ numbers }) => [numbers.ok, "results", numbers.requests ? `${number(numbers.requests)} requests` : ""],
-  validate: ({ numbers }) => [numbers.ok ?? numbers.done, "valid", validated(numbers)],
+  validate: ({ numbers }) => [valid(numbers), "valid", validated(numbers)],
   load: ({ numbers }) => [numbers.documents ?? numbers.done, "documents", numbers.collection ?? numbers.step ?? ""],
 };
+
+/** How many parameters have a good result: not only those that are ok, if the report takes others, too. */
+function valid({ coverage, parameters, ok, done }) {
+  return coverage === undefined || coverage === null ? ok ?? done : Math.round(coverage * parameters);
+}
 
 function validated({ checks_run: checks, checks: count, step }) {
   if (checks?.length) {
@@ -113,21 +119,24 @@ function funnelStep(run, step) {
   return h(`li.step.${step.state}`, {},
     h("div.top", {}, h("h3", {}, link(step.name, toTask(run.dag_id, run.run_id, step.task_ids[0]))),
       badge(step.state)),
-    h("p.big", {}, number(value), " ", h("span.unit", {}, unit)),
-    h("p.small", {}, small),
-    h("p.time", {}, step.seconds === null ? "not begun" : `${duration(step.seconds)}${tries}`));
+    h("p.big", {}, number(value), " ", h("span.unit", {}, value === 1 ? unit.replace(/s$/, "") : unit)),
+    h("div.small", {}, long(String(small), 80)),
+    h("p.time", {}, step.seconds === null ? "" : `${duration(step.seconds)}${tries}`));
 }
 
 function bars({ numbers, shards, state }) {
-  const isRunning = state === "running";
+  // One shard that has failed doesn't stop the others.
+  const isRunning = state === "running" || shards.some((shard) => shard.state === "running");
+  const isWaiting = isRunning && Boolean(numbers.waits_for);
   const share = numbers.parameters ? (100 * (numbers.done ?? 0)) / numbers.parameters : 100;
   const spoken = `${number(numbers.done)} of ${number(numbers.parameters)} parameters`;
   return h("div.card", {},
     h("h2", {}, "Requests"),
     h("p.numbers", {},
       h("span.big", {}, h("b", {}, number(numbers.done)), h("span", {}, ` of ${number(numbers.parameters)}`)),
-      h("span", {}, h("b", {}, rate(numbers.rate_per_s)), isRunning ? "" : " on average"),
-      isRunning ? h("span", {}, h("b", {}, numbers.left_s === null || numbers.left_s === undefined ? "–" : duration(numbers.left_s)), " left") : null,
+      // The rate of the last seconds means nothing while nothing moves.
+      isWaiting ? null : h("span", {}, h("b", {}, rate(numbers.rate_per_s)), isRunning ? "" : " on average"),
+      isRunning && !isWaiting ? h("span", {}, h("b", {}, numbers.left_s === null || numbers.left_s === undefined ? "–" : duration(numbers.left_s)), " left") : null,
       isRunning ? h("span", {}, h("b", {}, number(numbers.in_flight)), " in flight") : null,
       h("span", {}, "p50 ", h("b", {}, millis(numbers.p50_ms))), h("span", {}, "p95 ", h("b", {}, millis(numbers.p95_ms))),
       numbers.resumed ? h("span", {}, h("b", {}, number(numbers.resumed)), " from an earlier try") : null),
@@ -162,7 +171,7 @@ function budgetLine(budget) {
     share ? h("span", {}, h("b", {}, rate(share)), whole ? ` of ${rate(whole)}` : "") : null,
     left === null || left === undefined ? null
       : h("span", {}, h("b", {}, number(left)), ` requests left${renewal ? ` until ${moment(renewal)}` : ""}`),
-    waits ? h("span", {}, `waits for ${cut(String(waits), 120)}`) : null,
+    waits ? h("span", {}, "waits for ", long(String(waits), 120)) : null,
     budget.is_offline ? h("span", {}, "it can't be reached") : null);
 }
 
@@ -170,13 +179,13 @@ const track = ({ kinds = {}, parameters }) => KINDS.filter((kind) => kinds[kind]
   .map((kind) => wide(h(`i.${kind}`), (100 * kinds[kind]) / (parameters || 1)));
 
 function shardTable(shards) {
-  return h("div.scroll", { tabindex: 0, role: "region", "aria-label": "Shards" }, h("table", {},
+  return h("div.scroll.tall", { tabindex: 0, role: "region", "aria-label": "Shards" }, h("table", {},
     h("thead", {}, h("tr", {}, ["Shard", "State", "", "Done", "Rate", "Left"].map((name, place) =>
       h(place > 2 ? "th.number" : "th", { scope: "col" }, name || h("span.hidden", {}, "Progress"))))),
     h("tbody", {}, shards.map(({ map_index: index, state, numbers }) => h("tr", {},
       h("td", {}, index), h("td", {}, badge(state)),
       h("td", {}, h("div.track.thin", {}, track(numbers))),
-      h("td.number", {}, `${number(numbers.done)} of ${number(numbers.parameters)}`),
+      h("td.number", {}, numbers.parameters ? `${number(numbers.done)} of ${number(numbers.parameters)}` : "–"),
       h("td.number", {}, rate(numbers.rate_per_s)),
       h("td.number", {}, state === "running" ? duration(numbers.left_s) : "–"))))));
 }
