@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,8 @@ from harness.airflow import AirflowClient
 from harness.service import DemoService
 from tests.airflow_fixture import AddDag, SharedAirflow
 from tests.integration.own import OwnDag, OwnReports, own_service
+from tests.page import browser as browsers
+from tests.page.browser import Browser
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -60,3 +63,12 @@ def mongo(mongo_uri: str) -> Iterator[MongoClient[dict[str, Any]]]:
 def loaded(mongo: MongoClient[dict[str, Any]]) -> Database[dict[str, Any]]:
     """The database of this folder's reports: a collection for each, named like its DAG."""
     return mongo["tests"]
+
+
+@pytest.fixture
+def chromium(tmp_path: Path) -> Iterator[Browser]:
+    """A window of the test's own."""
+    if not browsers.is_there():
+        pytest.skip("there is no chromium and chromedriver on the PATH")
+    with browsers.browser(tmp_path) as window:
+        yield window

@@ -47,6 +47,7 @@ DAGS = {
     "steps.py": ("paged", "jobs"),
     "three_bad.py": ("three_bad",),
     "unattended.py": ("unattended",),
+    "stranger.py": ("stranger_well", "stranger_slowed", "stranger_outage", "stranger_validate", "stranger_load"),
     "tokens.py": ("tokens", "changed"),
 }
 HOST = "127.0.0.1"

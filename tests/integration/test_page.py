@@ -14,13 +14,12 @@ from harness.service import DemoService
 from tests.airflow_fixture import AddDag, SharedAirflow
 from tests.integration.own import OwnReports
 from tests.integration.runs import Run
-from tests.page import browser as browsers
-from tests.page.browser import HOME, WIDE, Browser
+from tests.integration.window import log_in, picture
+from tests.page.browser import Browser
 from tests.shared import PLUGINS
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
-SHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 COUNT = 20_000
 MISSING = [*numbers(COUNT)][100 : 100 + 42 * 400 : 400]
 SOURCE = f"""
@@ -70,15 +69,6 @@ def service() -> Iterator[DemoService]:
         yield running
 
 
-@pytest.fixture
-def chromium(tmp_path: Path) -> Iterator[Browser]:
-    """A window of the test's own."""
-    if not browsers.is_there():
-        pytest.skip("there is no chromium and chromedriver on the PATH")
-    with browsers.browser(tmp_path) as window:
-        yield window
-
-
 def test_a_run_is_watched_and_repaired(
     airflow: SharedAirflow,
     client: AirflowClient,
@@ -102,7 +92,7 @@ def test_a_run_is_watched_and_repaired(
     chromium.leave_frame()
     chromium.until(f"return location.pathname === '{airflow.home.path}/dags/{dag_id}/plugin/fanout-dag'")
     chromium.enter_frame("iframe")
-    chromium.shows("The last 1 runs")
+    chromium.shows("The last run")
     assert chromium.run("return document.querySelector('tbody .badge').innerText") == "success"
     picture(chromium, "airflow-report")
 
@@ -111,7 +101,6 @@ def watch_it_go_on(window: Browser, service: DemoService) -> None:
     """See the bar move, then an outage, its end, and the failure of validate with its list."""
     bar = "document.querySelector('[role=progressbar]')?.getAttribute('aria-valuenow')"
     window.until(f"window.seen ??= new Set(); window.seen.add({bar}); return window.seen.size > 6")
-    read_by_keyboard(window)
     # The rate is the report's own, and no refusal of the API's.
     window.shows("Fetch is under way: ")
     picture(window, "airflow-running")
@@ -124,17 +113,6 @@ def watch_it_go_on(window: Browser, service: DemoService) -> None:
     picture(window, "airflow-failed")
 
 
-def read_by_keyboard(window: Browser) -> None:
-    """Read the first moment of a plot, which is drawn again each second and keeps the focus and its place."""
-    plot = ".plot[aria-label='Done per second']"
-    window.tab_to(plot)
-    window.press(HOME)
-    last = f"document.querySelector(`{plot}`)?.getAttribute('aria-valuemax')"
-    window.until(f"window.ends ??= new Set(); window.ends.add({last}); return window.ends.size > 3")
-    assert window.run("return document.activeElement.matches(arguments[0])", plot)
-    assert window.run("return document.activeElement.getAttribute('aria-valuenow')") == "0"
-
-
 def repair(window: Browser, service: DemoService) -> None:
     """Press the button, and count what was requested because of it."""
     service.set_faults(missing=[])
@@ -144,22 +122,3 @@ def repair(window: Browser, service: DemoService) -> None:
     picture(window, "airflow-repaired")
     now = service.asked()
     assert {tel for tel in now if now[tel] != before.get(tel, 0)} == {*MISSING}
-
-
-def log_in(window: Browser, airflow: SharedAirflow, path: str) -> None:
-    """Log in as people do, and go to a page of Airflow's."""
-    window.look(width=WIDE, dark=False)
-    window.open(airflow.site.url + path)
-    window.type("input[name=username]", "admin")
-    window.type("input[name=password]", airflow.site.logins["admin"])
-    window.click("button[type=submit]")
-    window.until("return !location.pathname.includes('/auth/')")
-    window.open(airflow.site.url + path)
-
-
-def picture(window: Browser, name: str) -> None:
-    """Write what the window shows, Airflow around it, in light and dark."""
-    for dark in (False, True):
-        window.look(width=WIDE, dark=dark, height=1000)
-        window.screenshot(SHOTS / f"{name}-{'dark' if dark else 'light'}.png", whole=False)
-    window.look(width=WIDE, dark=False)
