@@ -12,7 +12,7 @@ from airflow_fanout.control.frames import MICRO
 from airflow_fanout.control.shares import Claim, fair_shares
 
 # A question is two operations of MongoDB's, and sometimes four: at most ten per second.
-GAP_US = 250_000
+GAP_US = 300_000
 # A client asks once in so long, if there are few of them.
 LEASE_US = 1_000_000
 # A lease ends so long after its client asks for the next one.

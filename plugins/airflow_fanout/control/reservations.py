@@ -34,6 +34,9 @@ from airflow_fanout.control.turns import claim_of, counted_beside, turn_of
 FRAMES = 8
 # A client may be late by this.
 NEAR_US = 100_000
+# Of a frame that others can still have slots of, a client takes no more than this number of times its share. Otherwise
+# each would have whole frames to itself: who sends nothing for a second and then as fast as all together is late.
+FASTEST = 2
 # When nobody could ask for a while, some clients still send what they may offline, until this is over.
 RETURN_US = 3_000_000
 # Of what a client's share was short of, no more than the share of so long is made up for, and at least two requests.
@@ -192,7 +195,10 @@ def _take(
         pace_micro += client.wants_micro * new_us // MICRO
         if frame.begin_us < horizon_us:
             due_micro += share_micro * new_us // MICRO
-        count = min(room, frame.left if frame.begin_us < lost_us else min(frame.left, max(0, due_micro // MICRO)))
+        count = min(room, frame.left)
+        if frame.begin_us >= lost_us:
+            most = max(1, FASTEST * share_micro * frame.length_us // MICRO**2)
+            count = min(count, most, max(0, due_micro // MICRO))
         count = min(count, max(0, pace_micro // MICRO))
         if count:
             taken_count, count = frame.reach(count, now_us)
