@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from statistics import fmean
 
 import pytest
 
@@ -13,12 +14,15 @@ from airflow_fanout.model.settings import FetchSettings, Throttle
 from simulation.__main__ import PLOTS, QUESTIONS, RESULTS, SEED
 from simulation.api import Absence, ApiModel, Away
 from simulation.budget import BudgetModel
+from simulation.facts import Facts
 from simulation.section import over_time, ticks
+from simulation.sections.scale import FIGURES
 from simulation.sections.settling import settled_after
 from simulation.setup import RunModel, Setup
 from simulation.tally import Tally, evenness
 from simulation.world import World
 
+SEEDS = range(1, 7)
 PLAIN = Setup(runs=(RunModel(parameters=2_000, shards=4),))
 TROUBLES = {
     "none": PLAIN,
@@ -140,15 +144,28 @@ def test_a_server_accepts_what_it_allows() -> None:
     assert facts.seconds >= 2_000 / 50 - 1
 
 
-def test_a_part_fares_as_the_whole() -> None:
-    """Forty shards one by one, and four of them that stand for ten each: within 10 % in duration and in refusals."""
-    whole = Setup(runs=(RunModel(parameters=20_000, shards=40),), api=ApiModel(per_s=500, retry_after_s=1.0))
-    part = whole.scaled(10)
-    all_facts, part_facts = whole.simulate(1), part.simulate(1)
+def test_a_part_is_a_share_of_the_shards_and_of_the_apis_limit() -> None:
+    """What a shard has, and what it may expect of the API, is as in the whole."""
+    whole = Setup(runs=(RunModel(parameters=20_000, shards=40),), api=ApiModel(per_s=500), workers=8)
+    part = whole.scaled(4, draw=2)
 
-    assert (part.runs[0].parameters, part.runs[0].shards, part.api.per_s) == (2_000, 4, 50)
-    assert part_facts.tally.reached(0.95) == pytest.approx(all_facts.tally.reached(0.95), rel=0.1)
-    assert part_facts.refused_share == pytest.approx(all_facts.refused_share, abs=0.02)
+    assert (part.runs[0].parameters, part.runs[0].shards) == (5_000, 10)
+    assert (part.api.per_s, part.workers, part.draw) == (125, 2, 2)
+    assert whole.scaled(4, draw=1).simulate(1).tally.by_second != part.simulate(1).tally.by_second
+
+
+def test_the_parts_together_fare_as_the_whole() -> None:
+    """Eighty shards one by one, and four parts of twenty: over six seeds, all figures agree within a few per cent."""
+    run, api = RunModel(parameters=8_000, shards=80), ApiModel(per_s=1_600, retry_after_s=1.0, failing_share=0.01)
+    whole = Setup(runs=(run,), api=api)
+    wholes = [whole.simulate(seed) for seed in SEEDS]
+    together = [Facts.of_parts([whole.scaled(4, draw).simulate(seed) for draw in range(4)]) for seed in SEEDS]
+
+    assert {(facts.run.once, len(facts.run.shards)) for facts in (*wholes, *together)} == {(8_000, 80)}
+    for name, (figure, _) in FIGURES.items():
+        before, after = (fmean(map(figure, several)) for several in (wholes, together))
+        tolerance = {"abs": 0.005} if name in ("refused", "repeated") else {"rel": 0.06}
+        assert after == pytest.approx(before, **tolerance), name
 
 
 def test_events_come_in_order() -> None:
