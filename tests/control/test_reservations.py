@@ -243,7 +243,25 @@ def test_a_pause_that_one_has_heard_of_holds_for_all() -> None:
     later = [each for _, each in world.answers[asked:]]
     assert {each.paused_until_us for each in later} == {end_us}
     assert min(slots.begin_us for each in [answer, *later] for slots in each.slots) >= end_us
-    assert per_s(world.sent, 30, 49) == pytest.approx(100, rel=0.01)
+    # What the API has refused says that it takes a little less.
+    assert per_s(world.sent, 30, 49) == pytest.approx(98, rel=0.01)
+
+
+def test_an_api_that_asks_for_pauses_gets_fewer_requests_from_all() -> None:
+    """Each pause lowers the rate by five percent, and what is refused at the same moment says nothing new."""
+    world = World(100)
+    clients = [Sender(f"{number}", ENDLESS, joins_s=number / 10) for number in range(3)]
+    world.add(*clients)
+    for second in (20, 30, 40):
+        world.run(second)
+        for client in clients:
+            world.ask(client, BEGIN_US + second * MICRO, pause_us=MICRO)
+    slowed = world.answers[-1][1].limits.rate_micro / MICRO
+    world.run(300)
+
+    assert slowed == pytest.approx(100 * (((0.95 + 0.01) * 0.95) + 0.01) * 0.95, rel=0.001)
+    assert per_s(world.sent, 50, 60) == pytest.approx(89, rel=0.02)
+    assert per_s(world.sent, 200, 299) == pytest.approx(100, rel=0.001)
 
 
 @pytest.mark.parametrize("rate", [10, 250])

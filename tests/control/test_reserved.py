@@ -107,6 +107,16 @@ def test_a_retry_after_is_kept_for_the_others() -> None:
     assert reserved.pause_asked_s == 7.0
 
 
+@pytest.mark.parametrize(("retry_after_s", "is_slowed"), [(1.0, False), (None, True)])
+def test_a_pause_that_slows_all_slows_no_engine_alone(retry_after_s: float | None, is_slowed: bool) -> None:
+    """An engine that is refused without a word of a pause finds out by itself what the API takes."""
+    limiter = Limiter(Throttle(), 10, budget(Clock()))
+    limiter.begin(0.0)
+    limiter.end(Outcome(Kind.HTTP_ERROR, status=429, retry_after_s=retry_after_s), 5.0, 0.005)
+
+    assert ("refuses" in limiter.state(5.0)) == is_slowed
+
+
 def test_a_cap_on_requests_at_once_holds_and_is_lifted() -> None:
     """The throttle goes on below it, and comes back to what it had learned."""
     limiter = Limiter(Throttle(adaptive=False), 10)

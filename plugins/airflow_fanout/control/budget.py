@@ -15,8 +15,11 @@ class RequestBudget(Protocol):
     """What decides that, told the time, in seconds of the caller's clock.
 
     `per_s` is the most requests per second at this moment, `None` if there is no limit; `next_s` is the moment from
-    which on the next request may be sent.
+    which on the next request may be sent. `slows_all` says that a pause that the API asks for slows down all that share
+    the budget: nobody has to slow down alone.
     """
+
+    slows_all: bool
 
     @property
     def per_s(self) -> float | None:
@@ -42,6 +45,8 @@ class LocalBudget:
     Requests follow each other evenly, and there are never more of them in any second than the rate says: a sender that
     was late catches up only as far as that allows.
     """
+
+    slows_all = False
 
     def __init__(self, per_s: float | None) -> None:
         self.next_s = -math.inf

@@ -109,6 +109,7 @@ class BudgetState(msgspec.Struct, frozen=True, kw_only=True):
     :param now_us: the moment of the last ask.
     :param paused_until_us: until when the API has asked that nothing is sent.
     :param returned_us: when a client has asked last after nobody could for a while.
+    :param slowed_to: which part of the rate was left when the API has last refused, at `slowed_us`.
     :param usage: what was counted of each quota, by its key.
     """
 
@@ -120,6 +121,8 @@ class BudgetState(msgspec.Struct, frozen=True, kw_only=True):
     now_us: int = 0
     paused_until_us: int = 0
     returned_us: int = 0
+    slowed_to: float = 1.0
+    slowed_us: int = 0
     usage: Mapping[str, Counts] = {}
 
 

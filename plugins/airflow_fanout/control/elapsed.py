@@ -10,6 +10,14 @@ from airflow_fanout.control.budget_state import BudgetAsk, BudgetClient, BudgetS
 GONE_US = 1_500_000
 # A slot can be used for so long after its moment.
 LATEST_US = 1_000_000
+# An API that asks for a pause takes less than the budget allows: from then on all have this part of the rate that they
+# had. The rest comes back little by little, the whole rate in `RECOVERY_US`.
+SLOWED = 0.95
+RECOVERY_US = 1_000_000_000
+# Requests that are refused at about the same time say the same: that one pause is longer than another by so much, or
+# one comes so soon after another, says nothing new.
+NEWS_US = 500_000
+SOON_US = 5_000_000
 
 
 def elapsed(state: BudgetState, ask: BudgetAsk, now_us: int) -> BudgetState:
@@ -18,6 +26,8 @@ def elapsed(state: BudgetState, ask: BudgetAsk, now_us: int) -> BudgetState:
         # The clock was put back, or another server has another one: what was to come is as far away as it was.
         state = earlier(state, state.now_us - now_us)
     paused_until_us = max(state.paused_until_us, now_us + ask.pause_us if ask.pause_us else 0)
+    if paused_until_us > state.paused_until_us + NEWS_US and now_us >= state.slowed_us + SOON_US:
+        state = replace(state, slowed_to=SLOWED * part_of_rate(state, now_us), slowed_us=now_us)
     is_silent = bool(state.clients) and now_us > state.lines_us[0] + GONE_US
     return replace(
         state,
@@ -48,7 +58,13 @@ def earlier(state: BudgetState, by_us: int) -> BudgetState:
         now_us=state.now_us - by_us,
         paused_until_us=state.paused_until_us - by_us,
         returned_us=state.returned_us - by_us,
+        slowed_us=state.slowed_us - by_us,
     )
+
+
+def part_of_rate(state: BudgetState, now_us: int) -> float:
+    """Return which part of the rate the API seems to take, from 0 to 1: all of it, if it hasn't refused lately."""
+    return min(1.0, state.slowed_to + (now_us - state.slowed_us) / RECOVERY_US)
 
 
 def _is_over(client: BudgetClient, now_us: int) -> bool:

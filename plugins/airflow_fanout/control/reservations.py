@@ -24,7 +24,7 @@ from airflow_fanout.control.budget_state import (
     Override,
     Reservation,
 )
-from airflow_fanout.control.elapsed import GONE_US, elapsed
+from airflow_fanout.control.elapsed import GONE_US, elapsed, part_of_rate
 from airflow_fanout.control.frames import MICRO, Frame, SlotRange, frames_until
 from airflow_fanout.control.questions import AHEAD_US, next_question
 from airflow_fanout.control.shares import queued_shares
@@ -56,6 +56,7 @@ def reserve(
     others = {name: client for name, client in state.clients.items() if name != ask.client}
     present = {name: client for name, client in others.items() if now_us <= client.asks_us + GONE_US}
     limits = _limits([ask.limits, *(client.limits for client in present.values())], override)
+    limits = replace(limits, rate_micro=round(limits.rate_micro * part_of_rate(state, now_us)))
     client, is_behind_own = _asking(ask, before, now_us), False
     if ask.needs:
         client, is_behind_own = turn_of(ask.client, client, present, limits, now_us)

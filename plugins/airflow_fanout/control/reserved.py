@@ -29,6 +29,8 @@ class ReservedBudget:
     :param clock: the time of the clock that slots are moments of, in seconds.
     """
 
+    slows_all = True
+
     def __init__(self, local: LocalBudget, name: str, clock: Callable[[], float]) -> None:
         self._local = local
         self._name = name

@@ -91,7 +91,7 @@ class Limiter:
         elif is_answer:
             self._concurrency.add([ms], self.in_flight)
         self.in_flight -= 1
-        if is_refused:
+        if is_refused and not (self._budget.slows_all and outcome.retry_after_s is not None):
             self._rate.refused(now_s, begun_s, self.in_flight, self._budget.per_s)
         elif is_answer:
             self._rate.accepted(now_s, begun_s)
