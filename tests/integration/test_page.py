@@ -15,7 +15,7 @@ from tests.airflow_fixture import AddDag, SharedAirflow
 from tests.integration.own import OwnReports
 from tests.integration.runs import Run
 from tests.integration.window import log_in, picture
-from tests.page.browser import Browser
+from tests.page.browser import HOME, Browser
 from tests.shared import PLUGINS
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
@@ -101,6 +101,7 @@ def watch_it_go_on(window: Browser, service: DemoService) -> None:
     """See the bar move, then an outage, its end, and the failure of validate with its list."""
     bar = "document.querySelector('[role=progressbar]')?.getAttribute('aria-valuenow')"
     window.until(f"window.seen ??= new Set(); window.seen.add({bar}); return window.seen.size > 6")
+    read_by_keyboard(window)
     # The rate is the report's own, and no refusal of the API's.
     window.shows("Fetch is under way: ")
     picture(window, "airflow-running")
@@ -111,6 +112,17 @@ def watch_it_go_on(window: Browser, service: DemoService) -> None:
     window.shows("42 of 20,000 parameters have no valid result.")
     assert window.until("return document.querySelector('.tall tbody')?.rows.length") == len(MISSING)
     picture(window, "airflow-failed")
+
+
+def read_by_keyboard(window: Browser) -> None:
+    """Read the first moment of a plot, which is drawn again each second and keeps the focus and its place."""
+    plot = ".plot[aria-label='Done per second']"
+    window.tab_to(plot)
+    window.press(HOME)
+    last = f"document.querySelector(`{plot}`)?.getAttribute('aria-valuemax')"
+    window.until(f"window.ends ??= new Set(); window.ends.add({last}); return window.ends.size > 3")
+    assert window.run("return document.activeElement.matches(arguments[0])", plot)
+    assert window.run("return document.activeElement.getAttribute('aria-valuenow')") == "0"
 
 
 def repair(window: Browser, service: DemoService) -> None:

@@ -18,6 +18,8 @@ from harness.processes import Kept, free_port
 DRIVER, BROWSER = "chromedriver", "chromium"
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 PATIENCE_S = 120.0
+# Keys, by the code points that WebDriver has for them.
+TAB, HOME = "\ue004", "\ue011"
 # axe-core 4.14.1, from its npm package (Mozilla Public License 2.0).
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 WIDE, NARROW = 1440, 390
@@ -99,6 +101,16 @@ class Browser:
         down = [{"type": "keyDown", "value": each} for each in (*held, key)]
         actions = [*down, *({"type": "keyUp", "value": each} for each in (key, *reversed(held)))]
         self._ask("POST", "/actions", {"actions": [{"type": "key", "id": "keys", "actions": actions}]})
+
+    def tab_to(self, selector: str, most: int = 60) -> None:
+        """Press Tab until an element has the focus, once it is there."""
+        self.element(selector)
+        for _ in range(most):
+            if self.run("return document.activeElement.matches(arguments[0])", selector):
+                return
+            self.press(TAB)
+        at = self.run("return document.activeElement.outerHTML.slice(0, 200)")
+        raise AssertionError(f"{most} times Tab don't lead to {selector}; the focus is at {at}")
 
     def enter_frame(self, selector: str) -> None:
         """Go on inside a frame."""

@@ -9,15 +9,15 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from tests.page.browser import NARROW, WIDE, Browser
+from tests.page.browser import HOME, NARROW, TAB, WIDE, Browser
 from tests.page.conftest import Prepared, eventually
 from tests.page.left import MISSING
 
 pytestmark = [pytest.mark.own_airflow, pytest.mark.slow]
 
 SHOTS = Path(__file__).parents[2] / "build" / "screenshots"
-TAB, SHIFT, ENTER, SPACE = "\ue004", "\ue008", "\ue007", " "
-PAGE_UP, END, HOME, LEFT, UP, RIGHT, DOWN = "\ue00e", "\ue010", "\ue011", "\ue012", "\ue013", "\ue014", "\ue015"
+SHIFT, ENTER, SPACE = "\ue008", "\ue007", " "
+PAGE_UP, END, LEFT, UP, RIGHT, DOWN = "\ue00e", "\ue010", "\ue012", "\ue013", "\ue014", "\ue015"
 # Which elements a person can use, and what has the focus: its place among these, its outline, and whether it is seen.
 USABLE = "a[href], button, input, summary, [tabindex='0']"
 STOPS = f"[...document.querySelectorAll(`{USABLE}`)].filter((each) => each.tabIndex >= 0 && each.checkVisibility())"
@@ -78,7 +78,7 @@ def test_axe_finds_nothing_with_all_of_it_open(view: str, chromium: Browser, pre
             opened(chromium, prepared, view)
             chromium.run("for (const each of document.querySelectorAll('details')) each.open = true")
             if plots := chromium.run("return document.querySelectorAll('.plot[role=slider]').length"):
-                reach(chromium, ".plot[role=slider]")
+                chromium.tab_to(".plot[role=slider]")
                 chromium.press(LEFT)
             assert chromium.axe() == []
             assert chromium.run("return document.documentElement.scrollWidth") <= width
@@ -90,14 +90,14 @@ def test_a_failed_run_is_looked_into(chromium: Browser, prepared: Prepared, tmp_
     """The runbook opens, the search finds, and what it has found is downloaded."""
     opened(chromium, prepared, "failed")
     chromium.command("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
-    reach(chromium, "summary")
+    chromium.tab_to("summary")
     chromium.press(SPACE)
     chromium.shows("Everything was tried. Results are missing, or a check failed.")
-    reach(chromium, "input[type=search]")
+    chromium.tab_to("input[type=search]")
     for key in "timeout":
         chromium.press(key)
     chromium.shows("1 to 14 of 14.")
-    reach(chromium, "a[download]")
+    chromium.tab_to("a[download]")
     chromium.press(ENTER)
     rows = eventually(lambda: (tmp_path / "missing.csv").exists() and (tmp_path / "missing.csv").read_text())
     assert len([*csv.DictReader(rows.splitlines())]) == 14
@@ -106,7 +106,7 @@ def test_a_failed_run_is_looked_into(chromium: Browser, prepared: Prepared, tmp_
 def test_the_button_is_pressed_and_says_so(chromium: Browser, prepared: Prepared) -> None:
     """Load and nothing else is to run again, the page says what comes next, and Tab goes on from there."""
     chromium.open(prepared.run_address("payment_terms"))
-    reach(chromium, "button.main")
+    chromium.tab_to("button.main")
     assert "Nothing is requested." in chromium.run("return document.querySelector('.act [role=status]').innerText")
     chromium.press(ENTER)
     chromium.shows("Load has not begun yet.")
@@ -124,7 +124,7 @@ def test_the_button_is_pressed_and_says_so(chromium: Browser, prepared: Prepared
 def test_days_are_walked_by_arrow_keys(chromium: Browser, prepared: Prepared) -> None:
     """The newest first; up and down by a day, left and right by a week, and Enter leads to the day's run."""
     opened(chromium, prepared, "report")
-    reach(chromium, ".calendar a")
+    chromium.tab_to(".calendar a")
     label = "return document.activeElement.getAttribute('aria-label')"
     days = chromium.run("return [...document.querySelectorAll('.calendar a')].map((day) => day.ariaLabel)")
     assert chromium.run(label) == days[-1]
@@ -140,10 +140,10 @@ def test_days_are_walked_by_arrow_keys(chromium: Browser, prepared: Prepared) ->
 
 
 def test_plots_are_read_by_arrow_keys(chromium: Browser, prepared: Prepared) -> None:
-    """The value at each place, in words and in sight; and while the run goes on, what is read stays in the focus."""
+    """The value at each place, in words and in sight."""
     opened(chromium, prepared, "failed")
     plot = ".plot[aria-label=Latency]"
-    reach(chromium, plot)
+    chromium.tab_to(plot)
     value = "return document.activeElement.getAttribute('aria-valuetext')"
     assert re.fullmatch(r"after 118 s: p50 \d+ ms, p95 \d+ ms", chromium.run(value))
     assert chromium.run(f"return document.querySelector('{plot} .reading').innerText") == chromium.run(value)
@@ -154,39 +154,32 @@ def test_plots_are_read_by_arrow_keys(chromium: Browser, prepared: Prepared) -> 
     assert read == ["116", "117", "117", "0", "10"]
     assert re.fullmatch(r"after 11 s: p50 \d+ ms, p95 \d+ ms", chromium.run(value))
     chromium.screenshot(SHOTS / "keyboard-plot.png", whole=False)
+
+
+def test_what_has_the_focus_keeps_it_while_a_run_goes_on(chromium: Browser, prepared: Prepared) -> None:
+    """A step that runs is drawn again each second: its link is another one then, and still the one that Enter opens."""
     opened(chromium, prepared, "running")
-    reach(chromium, plot)
-    chromium.press(HOME)
-    chromium.run("document.activeElement.classList.add('old')")
-    chromium.until(f"return !document.querySelector('{plot}').classList.contains('old')")
-    assert chromium.run("return document.activeElement.matches(arguments[0])", plot)
-    assert chromium.run("return document.activeElement.getAttribute('aria-valuenow')") == "0"
+    chromium.tab_to(".step.running a")
+    for _ in range(2):
+        chromium.run("document.activeElement.classList.add('old')")
+        chromium.until("return !document.querySelector('.step.running a').classList.contains('old')")
+        assert chromium.run("return document.activeElement.matches('.step.running a')")
 
 
 def test_the_tab_of_a_run_is_reached_within_airflow(chromium: Browser, prepared: Prepared) -> None:
     """From Airflow's own page of the run to the tab, into the frame, through it, and back out."""
     run_id = unquote(re.search("run_id=(.+)", prepared.run_address("daily_call_report"))[1])  # type: ignore[index]
     chromium.open(f"{prepared.url}/dags/daily_call_report/runs/{run_id}")
-    reach(chromium, "a[href$='/plugin/fanout-dag_run']", most=150)
+    chromium.tab_to("a[href$='/plugin/fanout-dag_run']", most=150)
     chromium.press(ENTER)
     chromium.enter_frame("iframe")
     chromium.shows("42 of 20,000 parameters have no valid result.")
     chromium.leave_frame()
-    reach(chromium, "iframe", most=150)
+    chromium.tab_to("iframe", most=150)
     chromium.enter_frame("iframe")
-    reach(chromium, "summary")
+    chromium.tab_to("summary")
     count = chromium.run(f"return {STOPS}.length")
     for _ in range(count):
         chromium.press(TAB, SHIFT)
     chromium.leave_frame()
     assert not chromium.run("return document.activeElement.matches('iframe')")
-
-
-def reach(window: Browser, selector: str, most: int = 60) -> None:
-    """Press Tab until an element has the focus, once it is there."""
-    window.element(selector)
-    for _ in range(most):
-        if window.run("return document.activeElement.matches(arguments[0])", selector):
-            return
-        window.press(TAB)
-    raise AssertionError(f"{most} times Tab don't lead to {selector}; the focus is at {window.run(FOCUS)}")
