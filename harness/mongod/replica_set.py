@@ -70,6 +70,20 @@ class ReplicaSet(StoppedAtTheEnd):
             time.sleep(LOOK_AGAIN_S)
         raise TimeoutError(f"No member of {self!r} is primary after {ELECTION_LIMIT_S:g} s.")
 
+    def step_up(self, member: Mongod) -> None:
+        """Let a member be elected at once, without waiting until the others miss the primary."""
+        deadline = time.monotonic() + ELECTION_LIMIT_S
+        while True:
+            try:
+                with direct_client(member.port) as client:
+                    client.admin.command("replSetStepUp")
+                return
+            except PyMongoError:
+                # Another one may be elected already.
+                if time.monotonic() > deadline or any(map(_leads, self._members)):
+                    return
+                time.sleep(LOOK_AGAIN_S)
+
     def step_down(self) -> Mongod:
         """Let the primary step down for a while; return who it was, while the others elect."""
         deadline = time.monotonic() + ELECTION_LIMIT_S

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import os
+import signal
 import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,12 @@ import pytest
 from pymongo import MongoClient
 
 from airflow_fanout.control.api_budget import ApiBudget
-from airflow_fanout.control.budget_state import BudgetAsk, LedgerAnswer
+from airflow_fanout.control.budget_state import BudgetAsk, LedgerAnswer, Limits, Rank
 from airflow_fanout.control.frames import MICRO
 from airflow_fanout.launch.messages import ProgressReport
 from airflow_fanout.mongo.budgets import BudgetDocument
-from harness.mongod import ReplicaSet
+from airflow_fanout.mongo.errors import MongoUnreachable
+from harness.mongod import Mongod, ReplicaSet
 from tests.budget.service import TimedService
 from tests.budget.shards import Run, document, run
 
@@ -25,6 +28,17 @@ pytestmark = pytest.mark.slow
 Client = MongoClient[dict[str, Any]]
 BUDGET = ApiBudget(name="calls", rate_per_s=100)
 FETCHES = 4
+# What another fetch asks for that needs one request.
+ANOTHER = BudgetAsk(
+    client="another",
+    rank=Rank.NIGHTLY,
+    queue="dag",
+    weight=1_000,
+    limits=Limits(rate_micro=100 * MICRO),
+    wants_micro=MICRO,
+    needs=1,
+    wants_at_once=1,
+)
 
 
 class NotedSlots:
@@ -99,6 +113,17 @@ def begin(replica_set: ReplicaSet, service: TimedService, tmp_path: Path) -> Ite
         yield lambda each: Fetches(replica_set.uri, service, tmp_path, clients, each)
 
 
+@contextmanager
+def others_suspended(replica_set: ReplicaSet, primary: Mongod) -> Iterator[list[Mongod]]:
+    """Keep the other members, which are given, from taking over what the primary writes."""
+    others = [member for member in replica_set.members if member is not primary]
+    for member in others:
+        os.kill(member.pid, signal.SIGSTOP)
+    yield others
+    for member in others:
+        os.kill(member.pid, signal.SIGCONT)
+
+
 def most_in_5_s(moments: list[int]) -> int:
     """Return the most slots of any five seconds."""
     ordered = sorted(moments)
@@ -131,21 +156,27 @@ def says_for_what_it_waits(fetch: Run) -> bool:
 def test_no_slot_is_given_twice_when_the_primary_changes(
     begin: Callable[[int], Fetches], replica_set: ReplicaSet, service: TimedService, each: int, most_per_s: float
 ) -> None:
-    """It is killed, it steps down, and the set loses its majority: nobody has more than the rate, and all is done."""
+    """It is killed with what nobody else has, it steps down, and it is the last of two: nobody has more than the rate.
+
+    All is done in the end, and meanwhile the fetches say what they wait for.
+    """
     fetches = begin(each)
     fetches.go_on(150)
-    killed = replica_set.primary()
-    killed.kill()
-    fetches.go_on(each // 2)
-    replica_set.start_again(killed)
+    first = replica_set.primary()
+    with others_suspended(replica_set, first) as others:
+        # What the primary takes now, nobody else has: it is no reservation.
+        with Client(replica_set.uri) as client, pytest.raises(MongoUnreachable):
+            document(client, BUDGET).ask(ANOTHER, 1.0)
+        first.kill()
+    replica_set.step_up(others[0])
+    fetches.go_on(each // 4)
     replica_set.step_down()
-    fetches.go_on(each // 2)
-    lost = replica_set.members[:2]
-    for member in lost:
-        member.kill()
+    fetches.go_on(each // 4)
+    last = replica_set.primary()
+    last.kill()
     fetches.until(lambda: all(map(says_for_what_it_waits, fetches.running)))
     held_up = fetches.running
-    for member in lost:
+    for member in (first, last):
         replica_set.start_again(member)
 
     assert_kept(fetches, service, each, most_per_s)

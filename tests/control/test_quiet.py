@@ -51,6 +51,14 @@ def test_whole_days_follow_each_other() -> None:
     weekend = QuietHours(hours="00:00-24:00", days=("sat", "sun"))
     assert opens(weekend, "2026-11-28T00:00", "UTC") == "2026-11-30T00:00"
     assert opens(weekend, "2026-11-27T23:59", "UTC") == "2026-11-27T23:59"
+    all_but_sunday = QuietHours(hours="00:00-24:00", days=("mon", "tue", "wed", "thu", "fri", "sat"))
+    assert opens(all_but_sunday, "2026-11-23T00:00", "UTC") == "2026-11-29T00:00"
+
+
+def test_the_next_quiet_time_is_not_the_present_one() -> None:
+    """In the midst of one, and at its very beginning."""
+    for at in ("2026-11-26T22:00", "2026-11-27T03:00"):
+        assert next_quiet_us([NIGHT], moment(at, "Europe/Berlin")) == moment("2026-11-27T22:00", "Europe/Berlin")
 
 
 def test_the_longer_reading_of_a_time_counts() -> None:
@@ -107,6 +115,7 @@ def test_it_opens_at_the_end_of_a_quiet_time(at_us: int, begin: int, length: int
         ({"hours": 22}, "quiet_hours.hours is 22"),
         ({"timezone": "Mars/Olympus"}, "quiet_hours.timezone is 'Mars/Olympus'"),
         ({"days": ("mon", "friday")}, "quiet_hours.days is 'friday': expected a list of days, each one of mon, tue"),
+        ({"days": ("friday", "Sunday")}, "quiet_hours.days is 'friday'"),
         ({"days": "mon"}, "quiet_hours.days is 'mon'"),
         ({"days": ()}, "quiet_hours.days is ()"),
     ],

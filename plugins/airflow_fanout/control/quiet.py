@@ -77,7 +77,7 @@ def open_us(quiet: Sequence[QuietHours], at_us: int) -> int:
     """
     moment_us = at_us
     while moment_us < at_us + _LONGEST // timedelta(microseconds=1):
-        ends = [end for hours in quiet for start, end in hours.around(moment_us) if start <= moment_us < end]
+        ends = [end for hours in quiet for start, end in hours.around(moment_us) if start <= moment_us]
         if not ends:
             return moment_us
         moment_us = max(ends)
