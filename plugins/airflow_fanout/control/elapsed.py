@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from msgspec.structs import replace
 
 from airflow_fanout.control.budget_state import BudgetAsk, BudgetClient, BudgetState
@@ -28,14 +30,13 @@ def elapsed(state: BudgetState, ask: BudgetAsk, now_us: int) -> BudgetState:
     paused_until_us = max(state.paused_until_us, now_us + ask.pause_us if ask.pause_us else 0)
     if paused_until_us > state.paused_until_us + NEWS_US and now_us >= state.slowed_us + SOON_US:
         state = replace(state, slowed_to=SLOWED * part_of_rate(state, now_us), slowed_us=now_us)
-    is_silent = bool(state.clients) and now_us > state.lines_us[0] + GONE_US
     return replace(
         state,
         clients={name: client for name, client in state.clients.items() if not _is_over(client, now_us)},
         frames=tuple(frame for frame in state.frames if frame.end_us > now_us and frame.begin_us >= paused_until_us),
         now_us=now_us,
         paused_until_us=paused_until_us,
-        returned_us=now_us if is_silent else state.returned_us,
+        returned_us=now_us if now_us > _last_due_us(state) + GONE_US else state.returned_us,
     )
 
 
@@ -65,6 +66,15 @@ def earlier(state: BudgetState, by_us: int) -> BudgetState:
 def part_of_rate(state: BudgetState, now_us: int) -> float:
     """Return which part of the rate the API seems to take, from 0 to 1: all of it, if it hasn't refused lately."""
     return min(1.0, state.slowed_to + (now_us - state.slowed_us) / RECOVERY_US)
+
+
+def _last_due_us(state: BudgetState) -> int:
+    """Return the moment by which the clients that ask often should all have asked since the last question."""
+    often_us = [client.asks_us for client in state.clients.values() if client.turn_us or not client.needs]
+    if often_us:
+        return max(often_us)
+    # Of those that wait, one comes after the other; who is gone doesn't come.
+    return min((each.asks_us for each in state.clients.values() if each.asks_us >= state.now_us), default=sys.maxsize)
 
 
 def _is_over(client: BudgetClient, now_us: int) -> bool:

@@ -74,7 +74,8 @@ def next_question(
     lines = [*lines_us]
     lines[line] = asks_us
     if is_new:
-        lines[0] = max(lines[0], now_us) + GAP_US
+        most_us = now_us + counts[ITS_TURN] * gaps_us.get(ITS_TURN, GAP_US)
+        lines[0] = max(now_us, min(lines[0], most_us)) + GAP_US
     lease_us = max(LEASE_US, counts[ITS_TURN] * gaps_us.get(ITS_TURN, GAP_US)) + AHEAD_US
     return NextQuestion(asks_us, tuple(lines), lease_us)
 

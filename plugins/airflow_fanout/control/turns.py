@@ -28,7 +28,7 @@ LEAST_PLACES = 2
 TURN_US = 60_000_000
 # While turns are over, those that are left, and one more, can use this part of the queue's share: who is next has its
 # turn after a while.
-MOSTLY = 15 / 16
+MOSTLY = 31 / 32
 # Who needs no more requests than these, or than this time has at the whole rate, doesn't wait behind others that need
 # more. Nor does a list that is read page by page.
 FEW = 8
@@ -94,8 +94,8 @@ def _numbers(at_once: int | None, queues: int) -> tuple[int, int]:
 
 
 def claim_of(client: BudgetClient) -> QueuedClaim:
-    """Return what a client claims of the rate: no more than it needs within a second."""
-    return QueuedClaim(client.rank, client.queue, client.weight, min(client.wants_micro, client.needs * MICRO))
+    """Return what a client claims of the rate: at most that at which all that it needs is sent in half a second."""
+    return QueuedClaim(client.rank, client.queue, client.weight, min(client.wants_micro, 2 * client.needs * MICRO))
 
 
 def _is_awaited(client: BudgetClient, present: Mapping[str, BudgetClient]) -> bool:
