@@ -32,6 +32,8 @@ PATH = "/airflow"
 # A fetch waits for its service most of the time: more of them than there are cores fit side by side.
 PARALLELISM = 12
 CONFIG = {
+    # A scheduler that looks for work three times a second takes as much of it as the tasks do.
+    "scheduler.scheduler_idle_sleep_time": "0.8",
     # A file that changes is parsed at once, whatever this says; the others would be parsed again and again. A callback
     # that comes while its file is being parsed waits for the next time: that must be sooner than a test loses patience.
     "dag_processor.min_file_process_interval": "120",
