@@ -158,7 +158,7 @@ function failedAttempts({ failures = {}, waiting }) {
   if (!causes.length) return null;
   const again = waiting ? `, ${number(waiting)} parameters wait for another one` : "";
   return h("p.legend.attempts", {}, h("span", {}, `Failed attempts${again}: `),
-    causes.map(([cause, count]) => h("span", {}, `${cause.replaceAll("_", " ")} `, h("b", {}, `× ${number(count)}`))));
+    causes.map(([cause, count]) => h("span", {}, long(cause.replaceAll("_", " "), 120), " ", h("b", {}, `× ${number(count)}`))));
 }
 
 /** The budget that the fetch shares with others: its share, what is left, and until when. */
