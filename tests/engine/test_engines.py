@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -114,9 +113,9 @@ def test_the_rate_of_an_engine_that_has_ended_is_that_of_the_others(tmp_path: Pa
         final = list(fleet.listen())[-1]
     assert isinstance(final, Ended)
     assert (final.progress.done, final.progress.resumed) == (120, 60)
-    # 60 requests at 20 per second, not at 10.
-    assert 2.5 < final.progress.seconds < 4.5
-    assert final.progress.limits["over_time"][-1]["rate_limit_per_s"] == 20.0
+    # 60 requests at 20 per second. A busy machine takes longer, so that it isn't 10 is told by the rate.
+    assert final.progress.seconds > 2.5
+    assert {moment["rate_limit_per_s"] for moment in final.progress.limits["over_time"][1:]} == {20.0}
 
 
 def test_the_canary_is_that_of_all(tmp_path: Path) -> None:
@@ -170,15 +169,16 @@ def test_one_that_is_killed_ends_all(tmp_path: Path, service: DemoService) -> No
 
 def test_all_stop_when_asked(tmp_path: Path, service: DemoService) -> None:
     """A stop reaches every engine at once, and each closes its part in good order."""
-    service.set_faults(latency_ms=50)
+    # To the end it would take a minute.
+    service.set_faults(latency_ms=500)
     todo = calls(tmp_path, service, 500, settings(4, processes=2))
     with Engines(todo) as fleet:
         heard = fleet.listen()
         next(said for said in heard if isinstance(said, ProgressReport))
-        begun = time.monotonic()
         fleet.ask_to_stop()
         final = list(heard)[-1]
-        assert time.monotonic() - begun < 4
+        assert isinstance(final, Ended)
+        assert final.progress.done < 250
         with pytest.raises(EngineStopped):
             progress_at_end(final, fleet)
     assert not any(Path(f"/proc/{pid}").exists() for pid in fleet.pids)

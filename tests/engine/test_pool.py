@@ -167,7 +167,8 @@ def test_what_the_server_asks_for_is_waited() -> None:
         return Outcome(Kind.HTTP_ERROR, status=429, retry_after_s=0.2) if time_ == 1 else Outcome(Kind.OK)
 
     Fetched(ScriptedTransport(answer), 1, retry=Retry(max_attempts=2, initial_delay_s=0.1, last_pass=False)).run()
-    assert times[1] - times[0] == pytest.approx(0.3, abs=0.05)
+    # Without the policy's own it would be 0.2 s. A busy machine makes it longer.
+    assert times[1] - times[0] >= 0.28
 
 
 def test_crashed_worker_is_an_error() -> None:
@@ -523,12 +524,12 @@ def test_trip_lets_requests_in_flight_end() -> None:
         return Outcome(Kind.ERROR) if parameter < 45 else Outcome(Kind.OK)
 
     transport = ScriptedTransport(answer)
-    begun = time.monotonic()
     found = Fetched(transport, 1000, concurrency=10, breaker=Breaker(canary=0, min_sample=20)).run()
-    assert time.monotonic() - begun < 1
     assert isinstance(found.stopped, BreakerTripped)
     assert found.stopped.finding.sample == 20
-    assert found.indexes == list(range(sum(transport.asked.values())))
+    assert found.indexes == list(range(asked := sum(transport.asked.values())))
+    # Those of the sample, and those that were under way beside them.
+    assert asked <= 20 + 10
 
 
 def test_long_pause_is_handed_back() -> None:
