@@ -42,7 +42,8 @@ def login_config(place: Path) -> dict[str, str]:
         role: [{"action": "can_read", "resource": name} for name in ("Website", "Plugins", *names)]
         for role, names in MAY_READ.items()
     }
-    return {"core.auth_manager": AUTH_MANAGER, "fab.custom_roles": json.dumps(roles)}
+    # A right that somebody gets counts at once, and not only after half a minute.
+    return {"core.auth_manager": AUTH_MANAGER, "fab.custom_roles": json.dumps(roles), "fab.cache_ttl": "1"}
 
 
 def add_people() -> None:

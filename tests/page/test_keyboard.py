@@ -9,6 +9,7 @@ from urllib.parse import quote, unquote
 
 import pytest
 
+from tests.page.backfills import DAG_ID
 from tests.page.browser import HOME, NARROW, TAB, WIDE, Browser
 from tests.page.conftest import Prepared, eventually
 from tests.page.left import MISSING
@@ -33,7 +34,9 @@ VIEWS = {
     "failed": ("run", "daily_call_report", "button.main"),
     "running": ("run", "invoice_lines", ".plot svg"),
     "shards": ("run", "subscriber_usage", "[aria-label=Shards]"),
-    "report": ("report", "subscriber_usage", ".calendar a"),
+    "hostile": ("run", "hostile", "button.main"),
+    "report": ("report", DAG_ID, ".calendar a"),
+    "backfill": ("backfill", DAG_ID, ".squares a"),
     "reports": ("reports", "", "tbody tr"),
 }
 
@@ -42,7 +45,8 @@ def opened(window: Browser, prepared: Prepared, view: str) -> None:
     """Open a view, and wait until it is there."""
     kind, dag_id, sign = VIEWS[view]
     page = f"{prepared.url}/fanout/page"
-    addresses = {"report": f"{page}?dag_id={dag_id}", "reports": page}
+    report = f"{page}?dag_id={dag_id}"
+    addresses = {"report": report, "backfill": f"{report}&backfill_id=1", "reports": page}
     window.open(addresses[kind] if kind in addresses else prepared.run_address(dag_id))
     window.element(sign)
     if view == "failed":
@@ -82,7 +86,7 @@ def test_axe_finds_nothing_with_all_of_it_open(view: str, chromium: Browser, pre
                 chromium.press(LEFT)
             assert chromium.axe() == []
             assert chromium.run("return document.documentElement.scrollWidth") <= width
-            assert plots >= (0 if view == "reports" else 3)
+            assert plots >= (0 if view in ("reports", "hostile", "backfill") else 3)
     chromium.look(width=WIDE, dark=False)
 
 
@@ -134,6 +138,14 @@ def test_days_are_walked_by_arrow_keys(chromium: Browser, prepared: Prepared) ->
         chromium.press(key)
         walked.append(days.index(chromium.run(label)) - len(days))
     assert walked == [-2, -9, -2, -1, -1, -365, -365, -365, -364, -1]
+    opened(chromium, prepared, "backfill")
+    chromium.tab_to(".squares a")
+    nights = chromium.run("return [...document.querySelectorAll('.squares a')].map((day) => day.ariaLabel)")
+    for key, place in ((LEFT, -2), (UP, -3), (RIGHT, -2), (HOME, 0), (END, -1)):
+        chromium.press(key)
+        assert chromium.run(label) == nights[place]
+    opened(chromium, prepared, "report")
+    chromium.tab_to(".calendar a")
     chromium.press(LEFT)
     chromium.press(ENTER)
     chromium.until("return document.querySelector('h1')?.innerText.includes(arguments[0])", days[-8].partition(":")[0])

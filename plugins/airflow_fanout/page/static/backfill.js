@@ -1,6 +1,7 @@
 // The page of a backfill: which days somebody wanted, and how far each of them is.
 
 import { ask, lead, toReports, toRun } from "./airflow.js";
+import { roving } from "./cursor.js";
 import { badge, cut, duration, h, moment, number, show } from "./dom.js";
 import { counts, progressOf } from "./report.js";
 import { link } from "./run.js";
@@ -40,12 +41,14 @@ const toDay = (backfill, { run_id: runId }) => [
 
 /** A square for each day, in the backfill's order. */
 function squares(backfill) {
-  return h("div.card", {}, h("h2", {}, "Days"), h("div.squares", {}, backfill.days.map((day) => {
+  const days = h("div.squares", { role: "group", "aria-label": "Days, by arrow keys" }, backfill.days.map((day) => {
     const name = `${day.day}: ${worded(day)}`;
     if (!day.run_id) return h("i", { title: name });
     const [target, href] = toDay(backfill, day);
     return h(`a.${day.state}`, { href, title: name, "aria-label": name, onclick: (event) => lead(event, target) });
-  })));
+  }));
+  return h("div.card.days", {},
+    h("div.head", {}, h("h2", {}, "Days"), h("span.keys", {}, "Arrow keys: a day back and forth. Enter: the run.")), roving(days, 1));
 }
 
 const worded = ({ state, reason }) => (reason ? `${state}, ${reason}` : state);
