@@ -11,7 +11,7 @@ UV_PINNED := $$(sed -n 's/^\(uv==[^ ;]*\).*/\1/p' requirements-dev.txt)
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
 # Tests wait for sleeps, servers and Airflow more than they compute: more processes than cores run them.
-WORKERS ?= 5
+WORKERS ?= 6
 PYTEST := $(RUN) $(BIN)/python -m pytest -n $(WORKERS)
 
 # The plugins folder is on the path, as Airflow puts it there; the package is never installed here.
