@@ -13,7 +13,8 @@ import pytest
 
 from harness.airflow import AirflowHome, run_dag
 from harness.service import DemoService
-from tests.shared import PLUGINS, connections
+from tests.metadata import copied
+from tests.shared import PLUGINS, Servers, connections
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
@@ -43,18 +44,19 @@ TELEPHONE_NUMBER = re.compile(r"\d{3}55501\d\d")
 
 
 @pytest.fixture
-def home(tmp_path: Path, service: DemoService, mongo_uri: str) -> AirflowHome:
+def home(tmp_path: Path, service: DemoService, mongo_uri: str, servers: Servers) -> AirflowHome:
     """An Airflow of its own with one report, which writes its events into a file."""
     (tmp_path / "dags").mkdir()
     (tmp_path / "dags" / "told.py").write_text(SOURCE)
     transport = {"type": "file", "log_file_path": str(tmp_path / "events.jsonl"), "append": True}
-    return AirflowHome(
+    home = AirflowHome(
         directory=tmp_path / "home",
         dags=tmp_path / "dags",
         plugins=PLUGINS,
         connections=connections(service.url, mongo_uri),
         config={"openlineage.transport": json.dumps(transport), "openlineage.namespace": "tests"},
     )
+    return copied(home, servers)
 
 
 def test_a_reports_events(home: AirflowHome, tmp_path: Path, service: DemoService, mongo_uri: str) -> None:
