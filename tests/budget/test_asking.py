@@ -79,3 +79,15 @@ def test_the_last_requests_of_a_fetch_get_slots_that_are_still_to_come() -> None
         asking.ask(lambda _place, message: told.append(message))
         moments = [moment for slots in told[0].slots for moment in slots.moments()]
         assert [moment for moment in moments if moment >= memory.now_us] != []
+
+
+def test_a_fetch_that_waits_for_its_turn_says_so() -> None:
+    """Eight others of its DAG send, and it has no slots."""
+    memory, told = Memory(), list[ReservedSlots]()
+    asking, others = reserver(memory), [reserver(memory) for _ in range(8)]
+    for each in others:
+        each.ask(lambda _place, _message: None)
+    asking.ask(lambda _place, message: told.append(message))
+
+    assert told[0].slots == ()
+    assert told[0].why == "its turn: other fetches use its queue's share of the request budget 'calls'"
