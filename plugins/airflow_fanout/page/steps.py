@@ -91,40 +91,44 @@ def _sums(shards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     parts = [shard["numbers"] for shard in shards]
     if len(parts) == 1:
         return dict(parts[0])
+    moving = [shard["numbers"] for shard in shards if _is_moving(shard)]
     sums: dict[str, Any] = {name: total for name in SUMMED if (total := _sum(parts, name)) is not None}
-    kinds: Counter[str] = Counter()
-    for part in parts:
-        kinds.update(part.get("kinds") or {})
-    sums["kinds"] = dict(kinds)
-    failures: Counter[str] = Counter()
-    for part in parts:
-        failures.update(part.get("failures") or {})
-    sums["failures"] = dict(failures)
-    is_over = [shard["state"] in ("failed", "success") for shard in shards]
-    moving = [
-        part
-        for part, over in zip(parts, is_over, strict=True)
-        if not over and (part.get("done") or 0) < (part.get("parameters") or 0)
-    ]
+    sums |= {"kinds": _counts(parts, "kinds"), "failures": _counts(parts, "failures")}
+    # Of shards side by side, the slowest is what somebody waits for.
+    for name in ("p50_ms", "p95_ms", "p99_ms", "seconds"):
+        sums[name] = max((part[name] for part in parts if part.get(name) is not None), default=None)
     sums["rate_per_s"] = _sum(moving or parts, "rate_per_s") or 0.0
     left = (sums.get("parameters") or 0) - (sums.get("done") or 0)
     sums["left_s"] = round(left / sums["rate_per_s"]) if moving and sums["rate_per_s"] else None
-    for name in ("p50_ms", "p95_ms", "p99_ms", "seconds"):
-        # Of shards side by side, the slowest is what somebody waits for.
-        sums[name] = max((part[name] for part in parts if part.get(name) is not None), default=None)
     sums["limits"] = sum_of_limits([part["limits"] for part in moving if part.get("limits")])
-    waits = [part for part in moving if part.get("waits_for")]
-    # One that waits is worth a sentence if nothing else moves.
-    is_waiting = bool(waits) and len(waits) == len(moving)
-    sums["waits_for"] = waits[0]["waits_for"] if is_waiting else None
-    sums["wait"] = waits[0].get("wait") if is_waiting else None
-    sums["deferred_until"] = min(
-        (part["deferred_until"] for part in moving if part.get("deferred_until")), default=None
-    )
     if budgets := [part["budget"] for part in moving or parts if part.get("budget")]:
         # All of them are fetches of the same budget, each with its own share.
         sums["budget"] = {**budgets[-1], "share_per_s": _sum(budgets, "share_per_s")}
-    return sums
+    return sums | _waits(moving)
+
+
+def _is_moving(shard: Mapping[str, Any]) -> bool:
+    numbers = shard["numbers"]
+    return shard["state"] not in ("failed", "success") and (numbers.get("done") or 0) < (numbers.get("parameters") or 0)
+
+
+def _counts(parts: Sequence[Mapping[str, Any]], name: str) -> dict[str, int]:
+    """Return the sums of what each part counts by a name of its own."""
+    counts: Counter[str] = Counter()
+    for part in parts:
+        counts.update(part.get(name) or {})
+    return dict(counts)
+
+
+def _waits(moving: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what a step waits for, and until when: one shard that waits is worth a sentence if nothing else moves."""
+    first = moving[0] if moving and all(part.get("waits_for") for part in moving) else {}
+    untils = (part["deferred_until"] for part in moving if part.get("deferred_until"))
+    return {
+        "waits_for": first.get("waits_for"),
+        "wait": first.get("wait"),
+        "deferred_until": min(untils, default=None),
+    }
 
 
 def _sum(parts: Sequence[Mapping[str, Any]], name: str) -> float | None:
