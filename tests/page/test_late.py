@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from airflow_fanout.notifications.deadline import LoadedBy
-from airflow_fanout.page.late import Deadline, Late, late
+from airflow_fanout.page.late import DagDeadline, Late, late
 from airflow_fanout.page.rows import NextRun, StoredRun
 
 DUE = datetime(2026, 11, 22, tzinfo=UTC)
-EIGHT = Deadline(LoadedBy("08:00", "Europe/Berlin").serialize_reference(), timedelta(0))
+EIGHT = DagDeadline(LoadedBy("08:00", "Europe/Berlin").serialize_reference(), timedelta(0))
 # In Berlin, that is 08:00 in winter.
 SEVEN_UTC = DUE.replace(hour=7)
 NEXT = NextRun(due=DUE, logical_date=DUE - timedelta(days=1))
@@ -41,7 +41,7 @@ def run(number: int, state: str) -> StoredRun:
     ],
 )
 def test_a_run_that_has_not_begun(
-    following: NextRun | None, deadlines: list[Deadline], now: datetime, since: datetime | None, missed: str | None
+    following: NextRun | None, deadlines: list[DagDeadline], now: datetime, since: datetime | None, missed: str | None
 ) -> None:
     """A deadline takes the place of the ten minutes, also when it is later."""
     expected = None if since is None else Late(since, missed or "")
@@ -60,7 +60,7 @@ def test_a_run_that_has_not_begun(
 )
 def test_deadlines_of_airflow(reference: dict[str, Any], moment: datetime | None) -> None:
     """Those that are known before a run begins; the others have to wait for the run."""
-    assert Deadline(reference, timedelta(hours=2)).of(NEXT) == moment
+    assert DagDeadline(reference, timedelta(hours=2)).of(NEXT) == moment
 
 
 @pytest.mark.parametrize(

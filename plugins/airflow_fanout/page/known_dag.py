@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from airflow_fanout.page.late import Deadline
+from airflow_fanout.page.late import DagDeadline
 from airflow_fanout.page.outline import Outline, outlines
 
 
@@ -21,7 +21,7 @@ class KnownDag(msgspec.Struct, frozen=True, kw_only=True):
 
     reports: Sequence[Outline] = ()
     choices: Mapping[str, Sequence[Any]] = {}
-    deadlines: Sequence[Deadline] = ()
+    deadlines: Sequence[DagDeadline] = ()
 
     @property
     def task_ids(self) -> list[str]:
@@ -29,7 +29,7 @@ class KnownDag(msgspec.Struct, frozen=True, kw_only=True):
         return [task_id for report in self.reports for task_id in report.task_ids]
 
     @classmethod
-    def of(cls, stored: Mapping[str, Any], deadlines: Iterable[Deadline]) -> KnownDag:
+    def of(cls, stored: Mapping[str, Any], deadlines: Iterable[DagDeadline]) -> KnownDag:
         """Return what is known of a DAG that is stored as JSON."""
         params = dict(stored.get("dag", {}).get("params") or ())
         return cls(

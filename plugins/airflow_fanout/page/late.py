@@ -16,7 +16,7 @@ from airflow_fanout.page.rows import NextRun, StoredRun
 BEGINS_WITHIN = timedelta(minutes=10)
 
 
-class Deadline(msgspec.Struct, frozen=True):
+class DagDeadline(msgspec.Struct, frozen=True):
     """A deadline of a DAG's runs.
 
     :param reference: what it is counted from, as Airflow stores it.
@@ -53,7 +53,7 @@ def late(
     runs: Iterable[StoredRun],
     passed: Mapping[int, datetime],
     following: NextRun | None,
-    deadlines: Sequence[Deadline],
+    deadlines: Sequence[DagDeadline],
     now: datetime,
 ) -> Late | None:
     """Return since when a report is late; `None` if it isn't.

@@ -24,7 +24,7 @@ from sqlalchemy.orm import selectinload
 
 from airflow_fanout.alerts.note import KEY
 from airflow_fanout.page.known_dag import KnownDag
-from airflow_fanout.page.late import Deadline as PageDeadline
+from airflow_fanout.page.late import DagDeadline
 from airflow_fanout.page.rows import RETURNED, NextRun, StoredRun, StoredTask
 
 if TYPE_CHECKING:
@@ -63,12 +63,12 @@ def _learn(session: Session, ids: Collection[Any]) -> None:
         _known[dag.dag_hash] = KnownDag.of(dag.data or {}, _deadlines(dag.deadline_alerts))
 
 
-def _deadlines(alerts: Iterable[DeadlineAlert]) -> Iterator[PageDeadline]:
+def _deadlines(alerts: Iterable[DeadlineAlert]) -> Iterator[DagDeadline]:
     """Yield the deadlines whose interval is in the DAG; one that is in an Airflow Variable may change each minute."""
     for alert in alerts:
         interval = alert.interval.get("__data__") if isinstance(alert.interval, dict) else alert.interval
         if isinstance(interval, int | float):
-            yield PageDeadline(alert.reference, timedelta(seconds=interval))
+            yield DagDeadline(alert.reference, timedelta(seconds=interval))
 
 
 def is_dag(session: Session, dag_id: str) -> bool:
