@@ -20,7 +20,7 @@ export function open(place, { dagId, runId, announce, again }) {
   document.title = `${dagId} · ${runId}`;
 
   function draw(run) {
-    show(head, { ...run, reports: null, seconds: run.alive ? Math.round(run.seconds) : run.seconds }, heading);
+    show(head, { ...run, reports: null, seconds: run.alive && run.seconds !== null ? Math.round(run.seconds) : run.seconds }, heading);
     if (!run.reports.length) {
       show(reports, "none", () => h("p.card", {}, "This DAG has no report of airflow-fanout."));
       return false;
@@ -46,8 +46,8 @@ function heading(run) {
     h("p.meta", {},
       h("span", {}, "Started ", h("b", {}, run.backfill_id ? toBackfill(run, run.origin) : run.origin),
         run.by ? [" by ", h("b", {}, long(run.by, 120))] : null),
-      h("span", {}, moment(run.start)),
-      h("span", {}, "Duration ", h("b", {}, duration(run.seconds))),
+      run.start ? h("span", {}, moment(run.start)) : null,
+      run.seconds === null ? null : h("span", {}, "Duration ", h("b", {}, duration(run.seconds))),
       run.params.map(([name, value]) => h("span", {}, `${cut(name, 60)} = `, h("b", {}, long(String(value), 120))))),
   ];
 }
