@@ -80,7 +80,7 @@ def test_fetches_share_one_rate(tmp_path: Path, client: Client, service: TimedSe
     assert max(service.windows(min(service.arrived), max(service.arrived))) <= 125
     # All have said goodbye.
     [left] = client[budget.database].budgets.find({"_id": budget.name})
-    assert left["state"]["clients"] == {}
+    assert left["state"]["clients"] == {}, [fetch.notes for fetch in fetches]
 
 
 def test_requests_at_once_have_one_limit(

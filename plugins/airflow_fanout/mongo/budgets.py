@@ -43,7 +43,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Another client's write comes between a reading and a writing now and then. Several in a row mean that many clients ask
 # at one moment: each pause may be twice as long as the one before.
 PAUSE_S = 0.05
-LONGEST_PAUSE_S = 0.4
+LONGEST_PAUSE_S = 0.2
 
 
 class BudgetDocument:
