@@ -142,3 +142,22 @@ def test_every_night_and_backfilled_by_hand(
     has_summaries(reports, days)
     assert asked(service) == 5 * FEW
     assert len(client.runs(DAG)) == len(days)
+    the_page_has_their_days(client, days[:5])
+
+
+def the_page_has_their_days(client: AirflowClient, days: list[date]) -> None:
+    """See each backfill with its days on the page, those that Airflow left as they were, too."""
+    address = f"/fanout/data/dags/{DAG}"
+    again, repaired, first = client.request("GET", address)["backfills"]
+    assert [each["days"] for each in (first, repaired, again)] == [
+        {"success": 5},
+        {"success": 1, "skipped": 4},
+        {"success": 5},
+    ]
+    backfill = client.request("GET", f"{address}/backfills/{repaired['id']}")
+    assert [(day["day"], day["state"], day["reason"]) for day in backfill["days"]] == [
+        (day.isoformat(), "success", None) if day == days[2] else (day.isoformat(), "skipped", "already exists")
+        for day in reversed(days)
+    ]
+    assert {day["run_id"] for day in backfill["days"]} < {run["dag_run_id"] for run in client.runs(DAG)}
+    assert all(run["documents"] == FEW for run in backfill["reports"][0]["runs"])

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from airflow_fanout.page.missing_rows import RowFile
 
 KEPT_S = 600.0
-# About ten bytes a row: millions of rows. In each process of the API server.
+# About five bytes a row that is masked: millions of rows. In each process of the API server.
 MOST_BYTES = 128 << 20
 
 

@@ -43,11 +43,11 @@ def report(dag_id: str, shards: int | None = None, **arguments: Any) -> DAG:
 daily_call_report = report("daily_call_report")
 account_balances = report("account_balances")
 invoice_lines = report("invoice_lines")
-# Its deadline passes a minute after each run was due.
+# It passes a minute after a run is due.
 BY_ONE = DeadlineAlert(LoadedBy("00:01"), timedelta(0), AsyncCallback(send_late, kwargs={"channels": []}))
 meter_readings = report("meter_readings", deadline=BY_ONE)
 sharded_report = report("subscriber_usage", shards=8)
-hostile = report("hostile")
+hostile = report("hostile", deadline=BY_ONE)
 hostile_waiting = report("hostile_waiting")
 # One for each of the rarer states.
 rare = [
