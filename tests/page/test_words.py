@@ -220,6 +220,13 @@ def test_params_are_masked_as_in_alerts() -> None:
     ]
 
 
+@pytest.mark.parametrize(("name", "hours"), [("Europe/Berlin", 1), (-5 * 3600, -5), ("UTC", 0)])
+def test_days_are_those_of_the_dags_time_zone(name: str | int, hours: int) -> None:
+    """By its name, or as Airflow stores one that has none."""
+    dag = KnownDag.of({"dag": {"timezone": name}}, ())
+    assert NOW.astimezone(dag.zone).utcoffset() == timedelta(hours=hours)
+
+
 def test_subclasses_are_found_by_their_fields_and_neighbours() -> None:
     """An operator with such fields that isn't before one of ours is none."""
     tasks = [

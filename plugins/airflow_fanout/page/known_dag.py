@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, timedelta, timezone, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -17,11 +19,13 @@ class KnownDag(msgspec.Struct, frozen=True, kw_only=True):
     :param reports: its reports; none if it isn't one.
     :param choices: by param, the values that the DAG itself lists.
     :param deadlines: those of its runs.
+    :param zone: its time zone, by which its days are counted.
     """
 
     reports: Sequence[Outline] = ()
     choices: Mapping[str, Sequence[Any]] = {}
     deadlines: Sequence[DagDeadline] = ()
+    zone: tzinfo = UTC
 
     @property
     def task_ids(self) -> list[str]:
@@ -36,7 +40,13 @@ class KnownDag(msgspec.Struct, frozen=True, kw_only=True):
             reports=outlines(stored),
             choices={name: [*_listed(param, "enum"), *_listed(param, "examples")] for name, param in params.items()},
             deadlines=[*deadlines],
+            zone=_zone(stored.get("dag", {}).get("timezone", "UTC")),
         )
+
+
+def _zone(name: str | int) -> tzinfo:
+    """Return a zone as Airflow stores it: by its name, or as seconds east of UTC."""
+    return timezone(timedelta(seconds=name)) if isinstance(name, int) else ZoneInfo(name)
 
 
 def _listed(param: Mapping[str, Any], name: str) -> Sequence[Any]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import tzinfo
 from typing import Any
 
 import msgspec
 
+from airflow_fanout.page.known_dag import KnownDag
 from airflow_fanout.page.late import Late
 from airflow_fanout.page.outline import Outline
 from airflow_fanout.page.rows import RETURNED, NextRun, StoredBackfill, StoredDay, StoredRun, day_of
@@ -19,7 +21,7 @@ MOST_RUNS = 366
 
 def report_view(
     dag_id: str,
-    outlines: Sequence[Outline],
+    dag: KnownDag,
     runs: Sequence[StoredRun],
     sums: Iterable[Any],
     following: NextRun,
@@ -38,17 +40,13 @@ def report_view(
         "due": following.due,
         "late": msgspec.to_builtins(late),
         "most": MOST_RUNS,
-        "backfills": [msgspec.to_builtins(backfill) for backfill in backfills],
-        "reports": _reports(outlines, runs[::-1], sums),
+        "backfills": [_backfill(backfill, dag.zone) for backfill in backfills],
+        "reports": _reports(dag.reports, runs[::-1], sums),
     }
 
 
 def backfill_view(
-    dag_id: str,
-    outlines: Sequence[Outline],
-    backfill: StoredBackfill,
-    days: Sequence[StoredDay],
-    sums: Iterable[Any],
+    dag_id: str, dag: KnownDag, backfill: StoredBackfill, days: Sequence[StoredDay], sums: Iterable[Any]
 ) -> dict[str, Any]:
     """Return a backfill with its days, as plain values, and for each report what these days' runs have cost.
 
@@ -57,15 +55,26 @@ def backfill_view(
     """
     runs = [day.run for day in days if day.run is not None]
     return {
-        **msgspec.to_builtins(backfill),
+        **_backfill(backfill, dag.zone),
         "dag_id": dag_id,
         "days_by_state": backfill.days,
         "days": [
-            {"day": day.day, "state": day.state, "reason": day.reason, "run_id": day.run.run_id if day.run else None}
+            {
+                "day": str(day.logical_date.astimezone(dag.zone).date()) if day.logical_date else day.partition or "",
+                "state": day.state,
+                "reason": day.reason,
+                "run_id": day.run.run_id if day.run else None,
+            }
             for day in days
         ],
-        "reports": _reports(outlines, runs, sums),
+        "reports": _reports(dag.reports, runs, sums),
     }
+
+
+def _backfill(backfill: StoredBackfill, zone: tzinfo) -> dict[str, Any]:
+    """Return a backfill with its first and last day in the DAG's time zone, as somebody has written them."""
+    first, last = (str(moment.astimezone(zone).date()) for moment in (backfill.begin, backfill.end))
+    return {**msgspec.to_builtins(backfill), "begin": first, "end": last}
 
 
 def _reports(outlines: Sequence[Outline], runs: Sequence[StoredRun], sums: Iterable[Any]) -> list[dict[str, Any]]:

@@ -53,7 +53,7 @@ def report(dag_id: str, session: SessionDep) -> dict[str, Any]:
     following = stored.next_runs(session, [dag_id])[dag_id]
     passed = stored.passed_deadlines(session, runs[:RECENT_RUNS], now)
     missed = late(runs[:RECENT_RUNS], passed, following, dag.deadlines, now)
-    return report_view(dag_id, dag.reports, runs, sums, following, missed, backfills(session, dag_id))
+    return report_view(dag_id, dag, runs, sums, following, missed, backfills(session, dag_id))
 
 
 @router.get("/dags/{dag_id}/backfills/{backfill_id}", dependencies=GUARDS)
@@ -68,7 +68,7 @@ def backfill(dag_id: str, backfill_id: int, session: SessionDep) -> dict[str, An
         raise NotShown("There is no such backfill of this DAG.")
     days = backfill_days(session, dag_id, backfill_id)
     sums = stored.sums(session, [day.run for day in days if day.run], dag.task_ids)
-    return backfill_view(dag_id, dag.reports, wanted[0], days, sums)
+    return backfill_view(dag_id, dag, wanted[0], days, sums)
 
 
 @router.get("/dags/{dag_id}/runs/{run_id}", dependencies=GUARDS)

@@ -39,7 +39,7 @@ class NextRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredBackfill(msgspec.Struct, frozen=True, kw_only=True):
-    """A backfill: the days that somebody wanted, from the first to the last.
+    """A backfill: the days that somebody wanted, from the first moment to the last.
 
     :param days: how many of its days are in which state; see `StoredDay`.
     """
@@ -57,13 +57,15 @@ class StoredBackfill(msgspec.Struct, frozen=True, kw_only=True):
 class StoredDay(msgspec.Struct, frozen=True, kw_only=True):
     """A day of a backfill.
 
-    :param day: its date in UTC, or the key of its partition.
+    :param logical_date: that of its run; `None` for a DAG of partitions.
+    :param partition: the key of its partition.
     :param state: that of its own run; without one, "skipped" or "deleted".
     :param reason: why it was skipped, in Airflow's words.
     :param run: its run; of a day that was skipped, the one that was there already.
     """
 
-    day: str
+    logical_date: datetime | None
+    partition: str | None
     state: str
     reason: str | None = None
     run: StoredRun | None = None

@@ -85,7 +85,8 @@ def backfill_days(session: Session, dag_id: str, backfill_id: int) -> list[Store
     by_place = {row.sort_ordinal: row for row in session.execute(statement).all()}
     return [
         StoredDay(
-            day=str(row.day.date()) if row.day else row.part or "",
+            logical_date=row.day,
+            partition=row.part,
             state=str(row.day_state),
             reason=row.exception_reason,
             run=None if row.id is None else run_of_row(row),

@@ -28,7 +28,7 @@ function heading(backfill) {
       h("a", { href: `page?${new URLSearchParams({ dag_id: backfill.dag_id })}` }, backfill.dag_id)),
     h("div.head", {}, h("h1", {}, `Backfill ${backfill.id} of ${backfill.dag_id}`)),
     h("p.meta", {},
-      h("span", {}, "From ", h("b", {}, backfill.begin.slice(0, 10)), " to ", h("b", {}, backfill.end.slice(0, 10))),
+      h("span", {}, "From ", h("b", {}, backfill.begin), " to ", h("b", {}, backfill.end)),
       h("span", {}, "Started ", h("b", {}, moment(backfill.created)),
         backfill.by ? [" by ", h("b", {}, cut(backfill.by, 60))] : null),
       h("span", {}, h("b", {}, progressOf(backfill))),

@@ -155,7 +155,7 @@ function backfills({ dag_id: dagId, backfills: all }) {
       h("thead", {}, h("tr", {}, BACKFILLS.map((name) => h("th", { scope: "col" }, name)))),
       h("tbody", {}, all.map((each) => h("tr", {},
         h("td", {}, toBackfill({ dag_id: dagId, backfill_id: each.id }, `Backfill ${each.id}`)),
-        h("td.nowrap", {}, each.begin.slice(0, 10)), h("td.nowrap", {}, each.end.slice(0, 10)),
+        h("td.nowrap", {}, each.begin), h("td.nowrap", {}, each.end),
         h("td", {}, counts(each.days)), h("td", {}, each.by ? cut(each.by, 60) : "–"),
         h("td", {}, progressOf(each))))))));
 }
