@@ -81,7 +81,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, s3: S3Server) -> Iterator
         directory=place / "home",
         dags=place / "dags",
         plugins=ROOT / "plugins",
-        config={**login_config(place), f"{TEAM}___fanout.staging": STAGING},
+        config={**login_config(), f"{TEAM}___fanout.staging": STAGING},
         port=port,
     )
     home.dags.mkdir()

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-from importlib.metadata import Distribution
-from pathlib import Path
 
 AUTH_MANAGER = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 READABLE_FOR_OUTSIDER = "account_balances"
-# An environment may be older than requirements-dev.txt: until it is renewed, the page has an administrator only.
-HAS_FAB = any(Distribution.discover(name="apache-airflow-providers-fab"))
 _RUNS, _LOGS = ("DAG Runs", "Task Instances", "XComs"), "Task Logs"
 # What a role may read, by FAB's names for it. Each role may open Airflow, and see its Plugins.
 MAY_READ = {
@@ -29,15 +25,8 @@ USERS = {
 }
 
 
-def login_config(place: Path) -> dict[str, str]:
+def login_config() -> dict[str, str]:
     """Return the settings of an Airflow whose rights FAB keeps."""
-    if not HAS_FAB:
-        passwords = place / "passwords.json"
-        passwords.write_text('{"admin": "admin"}')
-        return {
-            "core.simple_auth_manager_users": "admin:admin",
-            "core.simple_auth_manager_passwords_file": str(passwords),
-        }
     roles = {
         role: [{"action": "can_read", "resource": name} for name in ("Website", "Plugins", *names)]
         for role, names in MAY_READ.items()
@@ -48,8 +37,6 @@ def login_config(place: Path) -> dict[str, str]:
 
 def add_people() -> None:
     """Make the roles and the users, in an Airflow's own environment, as FAB's command line does."""
-    if not HAS_FAB:
-        return
     from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
 
     with get_application_builder() as builder:

@@ -13,13 +13,9 @@ from harness.airflow.home import COMMAND
 from tests.page.addresses import filled, routes
 from tests.page.browser import WIDE, Browser
 from tests.page.conftest import Prepared, log_in
-from tests.page.people import HAS_FAB, READABLE_FOR_OUTSIDER, USERS
+from tests.page.people import READABLE_FOR_OUTSIDER, USERS
 
-pytestmark = [
-    pytest.mark.own_airflow,
-    pytest.mark.slow,
-    pytest.mark.skipif(not HAS_FAB, reason="apache-airflow-providers-fab isn't installed: run `make setup`"),
-]
+pytestmark = [pytest.mark.own_airflow, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 GRANT = "roles add-perms Viewer --resource Plugins --action can_read"
