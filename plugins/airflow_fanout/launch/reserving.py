@@ -26,8 +26,8 @@ from airflow_fanout.model.settings import FetchSettings
 RETRY_US = MICRO
 # What a pause is longer by than the one that is known is worth a question, but not more than one in so long.
 NEWS_US = MICRO // 2
-# How long an ask may take in all.
-TIMEOUT_S = 2.0
+# How long an ask may take in all, and the last one, which nothing waits for but the end of the task.
+TIMEOUT_S, GOODBYE_S = 2.0, 5.0
 
 Tell = Callable[[int, ReservedSlots], None]
 
@@ -86,7 +86,7 @@ class Reserver:
                 self._is_over = True
                 self._changed.notify()
             # It says goodbye, so that the others have its share at once; if nobody answers, they have it soon.
-            thread.join(2 * TIMEOUT_S)
+            thread.join(TIMEOUT_S + GOODBYE_S)
 
     def heard(self, place: int, use: BudgetUse | None) -> None:
         """Note what an engine says of its slots; `None` when it has ended."""
@@ -197,7 +197,7 @@ class Reserver:
             unused=unused,
         )
         try:
-            answer = self._user.ledger.ask(ask, TIMEOUT_S)
+            answer = self._user.ledger.ask(ask, GOODBYE_S if leaves else TIMEOUT_S)
         except FanoutError:
             with self._changed:
                 self._unused.untold(unused)
