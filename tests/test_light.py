@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -93,9 +94,12 @@ def written(folder: Path, **sources: str) -> list[Path]:
 def test_parsing_a_dag_file_with_the_operators_costs_little(tmp_path: Path) -> None:
     """At most 50 ms more than the same DAG of four EmptyOperators."""
     empty, ours = written(tmp_path, empty=EMPTY, ours=OURS)
-    rounds = [(executed(ours, tmp_path)[0], executed(empty, tmp_path)[0]) for _ in range(ROUNDS)]
-    # On a busy machine even processor time is stretched: the least disturbed of each.
-    more = min(ms for ms, _ in rounds) - min(ms for _, ms in rounds)
+    rounds: list[tuple[float, float]] = []
+    more = math.inf
+    # On a busy machine even processor time is stretched: the least disturbed of each, as soon as they are.
+    while more > PARSE_MS and len(rounds) < ROUNDS:
+        rounds.append((executed(ours, tmp_path)[0], executed(empty, tmp_path)[0]))
+        more = min(ms for ms, _ in rounds) - min(ms for _, ms in rounds)
     print(f"{more:.1f} ms more than empty operators, of {rounds}")
     assert more <= PARSE_MS
 
@@ -104,9 +108,11 @@ def test_parsing_a_dag_file_with_the_operators_costs_little(tmp_path: Path) -> N
 def test_loading_the_plugin_costs_little(tmp_path: Path) -> None:
     """At most 20 ms in each process of Airflow's."""
     executed(PLUGIN, tmp_path)
-    found = min(executed(PLUGIN, tmp_path)[0] for _ in range(ROUNDS))
-    print(f"{found:.1f} ms for the plugin")
-    assert found <= PLUGIN_MS
+    took_ms: list[float] = []
+    while min(took_ms, default=math.inf) > PLUGIN_MS and len(took_ms) < ROUNDS:
+        took_ms.append(executed(PLUGIN, tmp_path)[0])
+    print(f"{min(took_ms):.1f} ms for the plugin")
+    assert min(took_ms) <= PLUGIN_MS
 
 
 def test_a_dag_file_loads_hardly_more_than_the_package(tmp_path: Path) -> None:

@@ -130,6 +130,7 @@ def test_log_line_tells_the_exception() -> None:
 # A single run
 
 
+@pytest.mark.long
 @pytest.mark.airflow
 @pytest.mark.slow
 def test_single_run(home: AirflowHome) -> None:
@@ -160,6 +161,7 @@ def test_two_tasks_run_to_success(add_dag: AddDag, airflow_client: AirflowClient
     assert airflow_client.rendered_fields("pair", run_id, "tell")["op_args"]
 
 
+@pytest.mark.long
 @pytest.mark.airflow
 def test_cleared_tasks_run_again(add_dag: AddDag, airflow_client: AirflowClient) -> None:
     """A cleared task has a second try, one that wasn't cleared has not; a cleared run repeats all."""
@@ -175,6 +177,7 @@ def test_cleared_tasks_run_again(add_dag: AddDag, airflow_client: AirflowClient)
     assert tries(airflow_client, "again", run_id) == {"answer": 2, "tell": 3}
 
 
+@pytest.mark.long
 @pytest.mark.airflow
 def test_mark_failed_ends_a_running_task(add_dag: AddDag, airflow_client: AirflowClient) -> None:
     """While a task runs its progress and log can be read; marked failed, its process is soon gone."""
@@ -191,6 +194,7 @@ def test_mark_failed_ends_a_running_task(add_dag: AddDag, airflow_client: Airflo
     assert remaining([psutil.Process(pid)] if psutil.pid_exists(pid) else [], within_s=60) == []
 
 
+@pytest.mark.long
 @pytest.mark.airflow
 def test_backfill(add_dag: AddDag, airflow_client: AirflowClient) -> None:
     """A backfill makes a run for each day, both ends included, and each run ends."""

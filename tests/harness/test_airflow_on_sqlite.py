@@ -47,6 +47,7 @@ def added(airflow: Airflow, dag_id: str, source: str) -> AirflowClient:
     return client
 
 
+@pytest.mark.long
 def test_backfills_beside_running_tasks(airflow: Airflow) -> None:
     """However much other tasks write meanwhile, a backfill is made at once, and keeps the runs that it repeats."""
     client = added(airflow, "daily_busy", daily("daily_busy"))
@@ -61,6 +62,7 @@ def test_backfills_beside_running_tasks(airflow: Airflow) -> None:
         client.request("PUT", f"/api/v2/backfills/{made}/cancel")
 
 
+@pytest.mark.long
 def test_a_held_metadata_database_delays_a_run_only(airflow: Airflow) -> None:
     """A writer that holds SQLite for longer than the driver's own patience fails neither a request nor a run."""
     client = added(airflow, "patient", two_tasks("patient"))

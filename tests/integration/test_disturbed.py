@@ -299,16 +299,19 @@ class Way:
     restart: Callable[[Own, Report], None]
     first: int
     fails: bool
+    is_long: bool = False
 
 
 WAYS = {
-    "drained": Way(drain, 600, fails=False),
-    "stopped with its tasks": Way(stop, 800, fails=True),
+    "drained": Way(drain, 600, fails=False, is_long=True),
+    "stopped with its tasks": Way(stop, 800, fails=True, is_long=True),
     "killed with its tasks": Way(kill, 1000, fails=True),
 }
 
 
-@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize(
+    "way", [pytest.param(way, id=name, marks=[pytest.mark.long] * way.is_long) for name, way in WAYS.items()]
+)
 def test_the_scheduler_is_restarted_in_mid_run(
     own: Own, service: DemoService, hook: Hook, loaded: Database[dict[str, Any]], way: Way
 ) -> None:

@@ -78,12 +78,13 @@ class Way:
 
     end: Callable[[Run, Processes], None]
     dag_id: str = "slice"
+    is_long: bool = False
 
 
 WAYS = {
     "mark failed": Way(mark_failed),
     "SIGKILL of the task": Way(kill_task),
-    "SIGKILL of the supervisor": Way(kill_supervisor),
+    "SIGKILL of the supervisor": Way(kill_supervisor, is_long=True),
     "execution_timeout": Way(wait_for_the_limit, "slice_limited"),
 }
 
@@ -96,7 +97,9 @@ def fail(run: Run) -> None:
     assert run.ended() == "failed"
 
 
-@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize(
+    "way", [pytest.param(way, id=name, marks=[pytest.mark.long] * way.is_long) for name, way in WAYS.items()]
+)
 def test_an_ended_fetch_leaves_no_engine_and_the_next_try_asks_only_for_the_rest(
     client: AirflowClient, own_dag: OwnDag, service: DemoService, loaded: Database[dict[str, Any]], way: Way
 ) -> None:

@@ -71,6 +71,7 @@ def test_clearing_a_good_fetch_requests_everything_anew(
     assert loaded[run.dag_id].count_documents({"as_of": datetime.fromisoformat(written["as_of"])}) == 50
 
 
+@pytest.mark.long
 def test_refetch_requests_everything_anew_after_a_failure(
     client: AirflowClient, own_dag: OwnDag, service: DemoService
 ) -> None:

@@ -90,6 +90,7 @@ def test_20000_parameters_with_256_open_files(
     assert stats["connections"] <= 100
 
 
+@pytest.mark.long
 def test_a_concurrency_beyond_the_limit_is_refused(
     own_reports: OwnReports, airflow: SharedAirflow, service: DemoService
 ) -> None:

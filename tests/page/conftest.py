@@ -137,6 +137,8 @@ def _chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def chromium(_chromium: Browser, prepared: Prepared) -> Browser:
     """The window, logged in as the administrator."""
     log_in(_chromium, prepared, "admin")
+    # What the pages of an earlier test have left in the browser's log is read, and so isn't this test's.
+    _chromium.log()
     return _chromium
 
 
