@@ -118,6 +118,7 @@ def test_three_failed_shards_are_one_message_and_their_completion_another(
     assert len(arrived(hook, 2, mailbox)) == len(mailbox.mails) == 2
 
 
+@pytest.mark.long
 def test_a_run_that_is_loaded_in_part_is_a_message_and_the_next_one_completes_it(
     client: AirflowClient, own_dag: OwnDag, service: DemoService, hook: Hook, loaded: Database[dict[str, Any]]
 ) -> None:
@@ -189,6 +190,7 @@ def test_a_run_that_takes_too_long_is_one_message(
     assert "dagrun_timeout" in text
 
 
+@pytest.mark.long
 def test_a_dead_mail_server_changes_nothing_else(
     client: AirflowClient,
     airflow: SharedAirflow,

@@ -94,6 +94,7 @@ def truth(days: list[date]) -> list[dict[str, Any]]:
     return [document for day in days for document in expected(day)]
 
 
+@pytest.mark.long
 def test_a_report_is_made_when_its_day_has_ended(airflow: Airflow, clock: Clock, collection: Any) -> None:
     """Unpaused in the evening, the DAG reports the day before; at midnight, by itself, the long day that has ended.
 
