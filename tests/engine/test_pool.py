@@ -350,8 +350,9 @@ def test_outage_in_the_middle_costs_time_and_nothing_else() -> None:
     assert {record.kind for record in found.records} == {Kind.OK}
     assert found.indexes == list(range(300))
     assert max(record.attempts for record in found.records) <= 2
-    # What was under way when it began, what followed before it was noticed, and a probe now and then.
-    assert server.refused <= 20 + FIRST_FAILURES + 4
+    # What was under way when it began, what followed before it was noticed, and a probe now and then. On a stalled
+    # machine, all that was under way has failed and is sent again before the first failure is looked at.
+    assert server.refused <= 2 * 20 + FIRST_FAILURES + 4
     assert server.answered == 300
 
 

@@ -7,7 +7,7 @@ import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,10 @@ def is_there() -> bool:
     return shutil.which(DRIVER) is not None and shutil.which(BROWSER) is not None
 
 
+class StaleElement(AssertionError):
+    """The page was drawn again between the look for an element and its use."""
+
+
 class Browser:
     """One window."""
 
@@ -50,7 +54,8 @@ class Browser:
         answer = self._http.request(method, f"{self._url}{path}", json={} if body is None else body, timeout=PATIENCE_S)
         value = answer.json()["value"]
         if not answer.ok:
-            raise AssertionError(f"{path}: {value.get('error')}: {value.get('message', '')[:500]}")
+            problem = StaleElement if value.get("error") == "stale element reference" else AssertionError
+            raise problem(f"{path}: {value.get('error')}: {value.get('message', '')[:500]}")
         return value
 
     def close(self) -> None:
@@ -89,8 +94,13 @@ class Browser:
         return str(self._ask("POST", "/element", {"using": "css selector", "value": selector})[ELEMENT])
 
     def click(self, selector: str) -> None:
-        """Click on an element, as a person does."""
-        self._ask("POST", f"/element/{self.element(selector)}/click")
+        """Click on an element, as a person does: on the new one, if the page was drawn again just before."""
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            with suppress(StaleElement):
+                self._ask("POST", f"/element/{self.element(selector)}/click")
+                return
+        raise AssertionError(f"{selector} is drawn again and again")
 
     def type(self, selector: str, text: str) -> None:
         """Type a text into an element."""
