@@ -28,6 +28,7 @@ pytestmark = pytest.mark.airflow
 COUNT = 300
 
 
+@pytest.mark.long
 def test_a_report_is_staged_in_an_object_storage(
     client: AirflowClient,
     airflow: SharedAirflow,
