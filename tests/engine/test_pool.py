@@ -342,18 +342,25 @@ class Flickering:
         return Outcome(Kind.OK, result=parameter)
 
 
-def test_outage_in_the_middle_costs_time_and_nothing_else() -> None:
-    """While the server is away only probes are sent, no parameter uses up its attempts, and all is complete."""
+def refused_in_an_outage() -> int:
+    """Return how many requests are sent to a server while it is away; all parameters have their results in the end."""
     server = Flickering(first=100, gone_s=1.5)
     retry = Retry(max_attempts=2, initial_delay_s=0.001, last_pass=False)
     found = Fetched(server, 300, concurrency=20, retry=retry, breaker=Breaker(canary=0, outage_s=60)).run()
     assert {record.kind for record in found.records} == {Kind.OK}
     assert found.indexes == list(range(300))
     assert max(record.attempts for record in found.records) <= 2
-    # What was under way when it began, what followed before it was noticed, and a probe now and then. On a stalled
-    # machine, all that was under way has failed and is sent again before the first failure is looked at.
-    assert server.refused <= 2 * 20 + FIRST_FAILURES + 4
     assert server.answered == 300
+    return server.refused
+
+
+def test_outage_in_the_middle_costs_time_and_nothing_else() -> None:
+    """While the server is away only probes are sent, no parameter uses up its attempts, and all is complete."""
+    # What was under way when it began, what followed before it was noticed, and a probe now and then.
+    most = 20 + FIRST_FAILURES + 4
+    # A failure that overlaps a good answer says nothing of an outage. A machine that stalls just then makes it overlap,
+    # so the outage is noticed a few requests later: once in a while, and not three times in a row.
+    assert any(refused_in_an_outage() <= most for _ in range(3))
 
 
 def test_outage_that_lasts_ends_the_pool() -> None:
