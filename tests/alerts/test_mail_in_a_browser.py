@@ -102,8 +102,6 @@ def mails() -> dict[str, Alert]:
 @pytest.fixture
 def chromium(tmp_path: Path) -> Iterator[Browser]:
     """A window."""
-    if not browsers.is_there():
-        pytest.skip("there is no chromium and chromedriver on the PATH")
     with browsers.browser(tmp_path) as window:
         yield window
 

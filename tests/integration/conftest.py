@@ -68,7 +68,5 @@ def loaded(mongo: MongoClient[dict[str, Any]]) -> Database[dict[str, Any]]:
 @pytest.fixture
 def chromium(tmp_path: Path) -> Iterator[Browser]:
     """A window of the test's own."""
-    if not browsers.is_there():
-        pytest.skip("there is no chromium and chromedriver on the PATH")
     with browsers.browser(tmp_path) as window:
         yield window

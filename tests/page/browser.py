@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 
 from harness.processes import Kept, free_port
@@ -24,11 +25,6 @@ TAB, HOME = "\ue004", "\ue011"
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 WIDE, NARROW = 1440, 390
 OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-dev-shm-usage")
-
-
-def is_there() -> bool:
-    """Tell whether a Chromium and its driver are on the PATH."""
-    return shutil.which(DRIVER) is not None and shutil.which(BROWSER) is not None
 
 
 class StaleElement(AssertionError):
@@ -170,7 +166,9 @@ class Browser:
 
 @contextmanager
 def browser(logs: Path) -> Iterator[Browser]:
-    """Start a Chromium, until the context ends."""
+    """Start a Chromium, until the context ends; without one on the PATH, the test is skipped."""
+    if not (shutil.which(DRIVER) and shutil.which(BROWSER)):
+        pytest.skip(f"there is no {BROWSER} and {DRIVER} on the PATH")
     port = free_port()
     kept = Kept.start((DRIVER, f"--port={port}", "--allowed-ips=127.0.0.1"), log=logs / "chromedriver.log")
     try:
